@@ -1,0 +1,2 @@
+//! The twinfeed program.
+fn main() {}

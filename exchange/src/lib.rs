@@ -1,0 +1,1 @@
+//! A seeded exchange: what an adapter consumes, made from nothing.

@@ -1,0 +1,1 @@
+//! Feed adapters: sources, decoders, publishing.

@@ -1,0 +1,1 @@
+//! Starts the real processes, breaks them, judges what came out.

@@ -1,0 +1,1 @@
+//! Twinfeed's rules as state machines without I/O.

@@ -1,0 +1,1 @@
+//! The subscriber library a trading application links.

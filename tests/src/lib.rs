@@ -1,0 +1,1 @@
+//! Worlds and end-to-end tests.

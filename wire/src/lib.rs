@@ -1,0 +1,1 @@
+//! Twinfeed's framing: bytes to values and back, nothing else.
