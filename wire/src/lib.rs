@@ -1,1 +1,36 @@
 //! Twinfeed's framing: bytes to values and back, nothing else.
+//!
+//! ```text
+//!  bytes ──► Datagram::parse ──► Header, Records, Heartbeat     (views; one check, then no failure)
+//!  Header, Record, Beat ──► Writer, write_heartbeat ──► bytes   (into a buffer of the caller's)
+//!  bytes ◄─► link::Frame                                        (the pair link of two adapters)
+//!  record::*                                                    (bodies in DBN v3 layout)
+//! ```
+//!
+//! **Invariant:** this crate knows no socket, no clock, no thread and no other crate of ours, and it never
+//! allocates. The normative text is `docs/wire-format.md`; its test vectors are checked by this crate's
+//! tests.
+#![forbid(unsafe_code)]
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+mod datagram;
+mod emit;
+mod error;
+mod header;
+mod heartbeat;
+mod ids;
+pub mod link;
+pub mod record;
+
+pub use datagram::{
+    BodyKind, DEFAULT_DATAGRAM, DEFAULT_DATAGRAM_V6, Datagram, LONGEST_DATAGRAM,
+    RECORD_HEADER_LENGTH, Record, RecordFlags, Records, SMALLEST_MAX_DATAGRAM,
+};
+pub use emit::{Refused, Writer, longest_body, write_heartbeat};
+pub use error::Malformed;
+pub use header::{Flags, HEADER_LENGTH, HEADER_WORDS, Header, MAGIC, VERSION};
+pub use heartbeat::{Beat, DIGEST_RANGE, HEARTBEAT_LENGTH, Heartbeat, MOST_DIGESTS, RangeDigest};
+pub use ids::{Adm, ContextId, Dsn, Epoch, Generation, Incarnation, Msn, Pos, Sid, StreamId};

@@ -1,0 +1,334 @@
+//! What do two adapters of a pair say to each other over their TCP link?
+//!
+//! ```text
+//!   0 magic u16 "TL" | version u8 | kind u8 | payload length u32 | payload
+//! ```
+//!
+//! A frame's length is bounded by [`LONGEST_FRAME`] before anything is read or allocated. Normative text:
+//! `docs/wire-format.md`, section 6.
+
+use core::fmt;
+
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::{Generation, Incarnation};
+
+/// Length of a frame's header, bytes.
+pub const FRAME_HEADER_LENGTH: usize = 8;
+/// Longest frame including its header, bytes.
+pub const LONGEST_FRAME: usize = 65_536;
+/// The version of the link that this build speaks.
+pub const LINK_VERSION: u8 = 1;
+
+const LINK_MAGIC: u16 = u16::from_le_bytes(*b"TL");
+
+/// Which output a pair member has by configuration: the name of its binary.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Role {
+    /// Holds, or prefers to hold, authority.
+    Active,
+    /// Stands by.
+    Backup,
+}
+
+impl Role {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Active => Self::Backup,
+            Self::Backup => Self::Active,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+            Self::Backup => "backup",
+        })
+    }
+}
+
+/// First frame in both directions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Hello {
+    /// Digest of the feed's name: two feeds never pair by a wrong address.
+    pub feed_digest: u64,
+    /// Digest of the conversion-relevant configuration; must be equal to pair.
+    pub config_digest: u64,
+    /// Life of the sending process.
+    pub incarnation: Incarnation,
+    /// Generation the sender works under; 0 when none was granted yet.
+    pub generation: Generation,
+    /// The role of the sender's binary.
+    pub preferred_role: Role,
+    /// The role the generation gives it.
+    pub role: Role,
+}
+
+/// One frame of the pair link.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Frame {
+    /// Who speaks.
+    Hello(Hello),
+    /// The sender is alive; carries its generation and role, which a grant may have changed.
+    Beat {
+        /// Generation the sender works under.
+        generation: Generation,
+        /// The role the generation gives it.
+        role: Role,
+    },
+    /// The sender closes on purpose; the reset that follows is no failure.
+    Goodbye,
+}
+
+/// A frame that cannot be understood; the link is closed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum BadFrame {
+    /// The first two bytes are not "TL".
+    Magic(u16),
+    /// The peer speaks another version.
+    Version {
+        /// What the peer speaks.
+        theirs: u8,
+        /// What this build speaks.
+        ours: u8,
+    },
+    /// A length beyond [`LONGEST_FRAME`], or not the one of this kind.
+    Length(u32),
+    /// A kind that this version does not know.
+    Kind(u8),
+    /// A role that is neither active nor backup.
+    Role(u8),
+}
+
+impl fmt::Display for BadFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Magic(magic) => write!(
+                f,
+                "pair link starts with {magic:#06x}: the peer is not a feed adapter; \
+                 check the link address"
+            ),
+            Self::Version { theirs, ours } => write!(
+                f,
+                "peer speaks link version {theirs}, this adapter {ours}: upgrade the older one"
+            ),
+            Self::Length(length) => write!(f, "link frame claims {length} bytes"),
+            Self::Kind(kind) => write!(f, "link frame of unknown kind {kind}"),
+            Self::Role(role) => write!(f, "link frame with unknown role {role}"),
+        }
+    }
+}
+
+impl core::error::Error for BadFrame {}
+
+/// Reads a frame's header and returns the length of the whole frame, bytes.
+///
+/// # Errors
+/// [`BadFrame`] when it is foreign, of another version, or longer than [`LONGEST_FRAME`].
+pub fn frame_length(header: &[u8; FRAME_HEADER_LENGTH]) -> Result<usize, BadFrame> {
+    let raw: RawFrame = zerocopy::transmute!(*header);
+    if raw.magic.get() != LINK_MAGIC {
+        return Err(BadFrame::Magic(raw.magic.get()));
+    }
+    if raw.version != LINK_VERSION {
+        return Err(BadFrame::Version {
+            theirs: raw.version,
+            ours: LINK_VERSION,
+        });
+    }
+    let length = FRAME_HEADER_LENGTH + raw.length.get() as usize;
+    if length > LONGEST_FRAME {
+        return Err(BadFrame::Length(raw.length.get()));
+    }
+    Ok(length)
+}
+
+impl Frame {
+    /// Reads one whole frame.
+    ///
+    /// # Errors
+    /// [`BadFrame`] names what is wrong.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BadFrame> {
+        let short = BadFrame::Length(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        let (raw, payload) = RawFrame::ref_from_prefix(bytes).map_err(|_| short)?;
+        let header: [u8; FRAME_HEADER_LENGTH] = zerocopy::transmute!(*raw);
+        if frame_length(&header)? != bytes.len() {
+            return Err(BadFrame::Length(raw.length.get()));
+        }
+        let wrong = BadFrame::Length(raw.length.get());
+        match raw.kind {
+            1 => {
+                let hello = RawHello::ref_from_bytes(payload).map_err(|_| wrong)?;
+                Ok(Self::Hello(Hello {
+                    feed_digest: hello.feed_digest.get(),
+                    config_digest: hello.config_digest.get(),
+                    incarnation: Incarnation(hello.incarnation.get()),
+                    generation: Generation(hello.generation.get()),
+                    preferred_role: role(hello.preferred_role)?,
+                    role: role(hello.role)?,
+                }))
+            }
+            2 => {
+                let beat = RawBeat::ref_from_bytes(payload).map_err(|_| wrong)?;
+                Ok(Self::Beat {
+                    generation: Generation(beat.generation.get()),
+                    role: role(beat.role)?,
+                })
+            }
+            3 if payload.is_empty() => Ok(Self::Goodbye),
+            3 => Err(wrong),
+            kind => Err(BadFrame::Kind(kind)),
+        }
+    }
+
+    /// Writes the frame into `buffer` and returns its length in bytes (at most 48).
+    pub fn emit(&self, buffer: &mut [u8; 48]) -> usize {
+        match self {
+            Self::Hello(hello) => {
+                let raw = RawHello {
+                    feed_digest: U64::new(hello.feed_digest),
+                    config_digest: U64::new(hello.config_digest),
+                    incarnation: U64::new(hello.incarnation.0),
+                    generation: U32::new(hello.generation.0),
+                    preferred_role: code(hello.preferred_role),
+                    role: code(hello.role),
+                    reserved: [0; 2],
+                };
+                frame(buffer, 1, raw.as_bytes())
+            }
+            Self::Beat { generation, role } => {
+                let raw = RawBeat {
+                    generation: U32::new(generation.0),
+                    role: code(*role),
+                    reserved: [0; 3],
+                };
+                frame(buffer, 2, raw.as_bytes())
+            }
+            Self::Goodbye => frame(buffer, 3, &[]),
+        }
+    }
+}
+
+fn frame(buffer: &mut [u8; 48], kind: u8, payload: &[u8]) -> usize {
+    let length = FRAME_HEADER_LENGTH + payload.len();
+    let raw = RawFrame {
+        magic: U16::new(LINK_MAGIC),
+        version: LINK_VERSION,
+        kind,
+        // Payloads are the structs of this file, 32 bytes at most.
+        length: U32::new(payload.len() as u32),
+    };
+    buffer[..FRAME_HEADER_LENGTH].copy_from_slice(raw.as_bytes());
+    buffer[FRAME_HEADER_LENGTH..length].copy_from_slice(payload);
+    length
+}
+
+const fn code(role: Role) -> u8 {
+    match role {
+        Role::Active => 1,
+        Role::Backup => 2,
+    }
+}
+
+const fn role(code: u8) -> Result<Role, BadFrame> {
+    match code {
+        1 => Ok(Role::Active),
+        2 => Ok(Role::Backup),
+        other => Err(BadFrame::Role(other)),
+    }
+}
+
+#[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+struct RawFrame {
+    magic: U16,
+    version: u8,
+    kind: u8,
+    length: U32,
+}
+
+#[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+struct RawHello {
+    feed_digest: U64,
+    config_digest: U64,
+    incarnation: U64,
+    generation: U32,
+    preferred_role: u8,
+    role: u8,
+    reserved: [u8; 2],
+}
+
+#[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+struct RawBeat {
+    generation: U32,
+    role: u8,
+    reserved: [u8; 3],
+}
+
+const _: () = {
+    assert!(size_of::<RawFrame>() == FRAME_HEADER_LENGTH);
+    assert!(size_of::<RawHello>() == 32 && size_of::<RawBeat>() == 8);
+};
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::*;
+
+    fn hello() -> Frame {
+        Frame::Hello(Hello {
+            feed_digest: 1,
+            config_digest: 2,
+            incarnation: Incarnation(3),
+            generation: Generation(4),
+            preferred_role: Role::Active,
+            role: Role::Backup,
+        })
+    }
+
+    #[test]
+    fn frames_survive_the_wire() {
+        let beat = Frame::Beat {
+            generation: Generation(7),
+            role: Role::Active,
+        };
+        for frame in [hello(), beat, Frame::Goodbye] {
+            let mut buffer = [0; 48];
+            let length = frame.emit(&mut buffer);
+            let header = buffer[..8].try_into().unwrap();
+            assert_eq!(frame_length(&header), Ok(length));
+            assert_eq!(Frame::parse(&buffer[..length]), Ok(frame));
+            for short in 0..length {
+                assert!(
+                    Frame::parse(&buffer[..short]).is_err(),
+                    "{frame:?} cut at {short}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_lying_length_is_refused_before_anything_is_read() {
+        let mut buffer = [0; 48];
+        hello().emit(&mut buffer);
+        buffer[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+        let header = buffer[..8].try_into().unwrap();
+        assert_eq!(frame_length(&header), Err(BadFrame::Length(u32::MAX)));
+    }
+
+    #[test]
+    fn another_protocol_on_the_port_is_named() {
+        let header = *b"GET / HT";
+        let error = frame_length(&header).unwrap_err();
+        assert!(error.to_string().contains("not a feed adapter"), "{error}");
+    }
+}

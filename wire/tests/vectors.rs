@@ -1,0 +1,187 @@
+//! The test vectors of `docs/wire-format.md` are the bytes this crate reads and writes.
+//!
+//! A vector is a fenced block that begins with ```` ```hex NAME ````; everything behind `;` on a line is
+//! a comment.
+
+#![allow(clippy::unwrap_used, reason = "a vector that does not parse fails the test")]
+
+use std::collections::BTreeMap;
+
+use twinfeed_wire::link::{Frame, Hello, Role};
+use twinfeed_wire::*;
+
+fn vectors() -> BTreeMap<String, Vec<u8>> {
+    let text = include_str!("../../docs/wire-format.md");
+    let mut vectors = BTreeMap::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(name) = line.strip_prefix("```hex ") else {
+            continue;
+        };
+        let mut bytes = Vec::new();
+        for line in lines.by_ref().take_while(|line| !line.starts_with("```")) {
+            let digits: Vec<u8> = line
+                .split(';')
+                .next()
+                .unwrap_or("")
+                .bytes()
+                .filter(|byte| !byte.is_ascii_whitespace())
+                .collect();
+            for pair in digits.chunks(2) {
+                let pair = std::str::from_utf8(pair).unwrap();
+                bytes.push(u8::from_str_radix(pair, 16).unwrap());
+            }
+        }
+        vectors.insert(name.to_owned(), bytes);
+    }
+    vectors
+}
+
+fn header() -> Header {
+    Header {
+        flags: Flags::INCOMPLETE,
+        count: 2,
+        stream: StreamId(0x11),
+        generation: Generation(3),
+        incarnation: Incarnation(0x0102_0304_0506_0708),
+        dsn: Dsn(0x20),
+        first_msn: Msn(0x30),
+        sid: Sid(1),
+        abandoned: 0,
+        epoch: Epoch(0xe1e2_e3e4_e5e6_e7e8),
+        context: ContextId(0xc1c2_c3c4_c5c6_c7c8),
+        first: 1_000_001,
+        predecessor: Epoch::NONE,
+        base_sseq: 1_000_010,
+        base_adm: Adm(2),
+        sent_at: 1_577_716_200_000_000_500,
+        received_at: 1_577_716_200_000_000_000,
+        seal: [0; 16],
+    }
+}
+
+#[test]
+fn data_datagram() {
+    let expected = &vectors()["data"];
+    let records = [
+        Record {
+            kind: BodyKind::Opaque,
+            flags: RecordFlags(0),
+            part: 0,
+            sseq: 1_000_010,
+            prev: 1_000_009,
+            adm: Adm(2),
+            body: b"first",
+        },
+        Record {
+            kind: BodyKind::Opaque,
+            flags: RecordFlags::LAST,
+            part: 1,
+            sseq: 1_000_010,
+            prev: 1_000_009,
+            adm: Adm(2),
+            body: b"12345678",
+        },
+    ];
+    let mut buffer = [0; DEFAULT_DATAGRAM];
+    let mut writer = Writer::begin(&mut buffer, header());
+    for record in &records {
+        writer.push(record).unwrap();
+    }
+    let length = writer.finish(Dsn(0x20), Flags::INCOMPLETE, header().sent_at);
+    assert_eq!(&buffer[..length], expected.as_slice());
+    let datagram = Datagram::parse(expected).unwrap();
+    assert_eq!(*datagram.header(), header());
+    assert_eq!(datagram.records().collect::<Vec<_>>(), records);
+}
+
+#[test]
+fn heartbeat_datagram() {
+    let expected = &vectors()["heartbeat"];
+    let beat = Beat {
+        next_sseq: 1_000_012,
+        prev: 1_000_010,
+        predecessor_next: 0,
+        predecessor_prev: 0,
+        interval_us: 10_000,
+        ended: true,
+    };
+    let digest = RangeDigest {
+        range: 244,
+        digest: 0xd1d2_d3d4_d5d6_d7d8,
+    };
+    let header = Header {
+        flags: Flags::HEARTBEAT.with(Flags::PEER_LOST),
+        count: 0,
+        received_at: 0,
+        base_sseq: 1_000_012,
+        first_msn: Msn(0x32),
+        dsn: Dsn(0x21),
+        ..header()
+    };
+    let mut buffer = [0; DEFAULT_DATAGRAM];
+    let length = write_heartbeat(&mut buffer, &header, &beat, &[digest]);
+    assert_eq!(&buffer[..length], expected.as_slice());
+    let datagram = Datagram::parse(expected).unwrap();
+    assert_eq!(*datagram.header(), header);
+    assert_eq!(datagram.heartbeat().unwrap().beat, beat);
+    assert_eq!(
+        datagram.heartbeat().unwrap().digests().collect::<Vec<_>>(),
+        [digest]
+    );
+}
+
+#[test]
+fn link_hello() {
+    let expected = &vectors()["link-hello"];
+    let frame = Frame::Hello(Hello {
+        feed_digest: 0xf1f2_f3f4_f5f6_f7f8,
+        config_digest: 0xa1a2_a3a4_a5a6_a7a8,
+        incarnation: Incarnation(0x0102_0304_0506_0708),
+        generation: Generation(3),
+        preferred_role: Role::Active,
+        role: Role::Backup,
+    });
+    let mut buffer = [0; 48];
+    let length = frame.emit(&mut buffer);
+    assert_eq!(&buffer[..length], expected.as_slice());
+    assert_eq!(Frame::parse(expected), Ok(frame));
+}
+
+#[test]
+fn refusals_name_the_culprit() {
+    let good = &vectors()["data"];
+    let damaged = |place: usize, value: u8| {
+        let mut bytes = good.clone();
+        bytes[place] = value;
+        Datagram::parse(&bytes).unwrap_err()
+    };
+    assert_eq!(
+        Datagram::parse(&good[..120]).unwrap_err(),
+        Malformed::Length(120)
+    );
+    assert_eq!(
+        Datagram::parse(&good[..good.len() - 8]).unwrap_err(),
+        Malformed::RecordOverrun(1)
+    );
+    assert_eq!(
+        Datagram::parse(&good[..good.len() - 1]).unwrap_err(),
+        Malformed::NotMultipleOfEight(good.len() - 1)
+    );
+    assert_eq!(
+        damaged(0, b'X'),
+        Malformed::Magic(u16::from_le_bytes(*b"XF"))
+    );
+    assert_eq!(damaged(2, 9), Malformed::Version { theirs: 9, ours: 1 });
+    assert_eq!(damaged(3, 15), Malformed::HeaderLength(15));
+    assert_eq!(damaged(4, 0x40), Malformed::Sealed);
+    assert_eq!(damaged(6, 1), Malformed::TrailingBytes(24));
+    assert_eq!(damaged(6, 3), Malformed::RecordOverrun(2));
+    assert_eq!(damaged(112, 1), Malformed::Reserved);
+    assert_eq!(damaged(128 + 16 + 7, 1), Malformed::Reserved);
+    assert!(
+        damaged(2, 9)
+            .to_string()
+            .contains("version 9, this receiver version 1")
+    );
+}
