@@ -1,1 +1,27 @@
 //! Twinfeed's rules as state machines without I/O.
+//!
+//! ```text
+//!  line A ─┐                                        ┌─ leg 0 ─┐
+//!          ├─► Lines ─► (decode) ─► Sequencer ─►    │         ├─► Arbiter ─► Handler
+//!  line B ─┘   one source, two lines   one stream   └─ leg 1 ─┘   one feed, two legs
+//! ```
+//!
+//! Every machine is driven the same way: hand it one input and the time, let it write what it decided
+//! into the sink you passed, ask for its next deadline, and call `on_deadline` when that comes.
+//!
+//! **Invariant:** nothing here knows a socket, an operating system's clock, a thread, a random number or
+//! a log. The same inputs at the same times give the same outputs.
+#![forbid(unsafe_code)]
+
+pub mod event;
+pub mod limits;
+pub mod receipt;
+pub mod time;
+
+pub use event::{
+    CloseReason, Delivered, DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Place,
+    ResetCause, Tail,
+};
+pub use limits::{BadLimit, Limits, Policy};
+pub use receipt::{Receipt, Side, Trigger};
+pub use time::Time;

@@ -1,0 +1,328 @@
+//! What is an application told?
+//!
+//! Records and events reach a [`Handler`] in one order. Loss is never only a counter: whatever an
+//! application needs in order to be honest about its book is an [`Event`], in order with the data.
+
+use core::fmt;
+
+use twinfeed_wire::{Adm, BodyKind, ContextId, Epoch, Generation, Pos, RecordFlags, Sid};
+
+use crate::receipt::Receipt;
+
+/// One of a feed's two legs: 0 is the output of the adapter that prefers to be active.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Leg {
+    /// Output of the adapter whose preferred role is active.
+    Zero,
+    /// Output of the adapter whose preferred role is backup.
+    One,
+}
+
+impl Leg {
+    /// Both legs.
+    pub const BOTH: [Self; 2] = [Self::Zero, Self::One];
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Zero => Self::One,
+            Self::One => Self::Zero,
+        }
+    }
+
+    /// 0 or 1.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for Leg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.index())
+    }
+}
+
+/// A place within one (sid, epoch): the `part`-th record of source message `sseq`.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Place {
+    /// The origin's own number.
+    pub sseq: u64,
+    /// Index of the record within its source message.
+    pub part: u16,
+}
+
+impl Place {
+    /// The first record of source message `sseq`.
+    #[must_use]
+    pub const fn start(sseq: u64) -> Self {
+        Self { sseq, part: 0 }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.sseq, self.part)
+    }
+}
+
+/// A record as the application gets it; `body` is valid during the call only.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivered<'a> {
+    /// Where the record stands, once and for all.
+    pub pos: Pos,
+    /// What the body is.
+    pub kind: BodyKind,
+    /// Last part, continued body.
+    pub flags: RecordFlags,
+    /// Administrative messages before this record.
+    pub adm: Adm,
+    /// The leg it was taken from.
+    pub leg: Leg,
+    /// The body; 8-byte aligned.
+    pub body: &'a [u8],
+    /// When the adapter received the source datagram, Unix ns; 0 when not known.
+    pub received_at: u64,
+    /// When the adapter sent the datagram, Unix ns.
+    pub sent_at: u64,
+}
+
+/// Why numbers are missing for good.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum GapCause {
+    /// Every live leg passed the hole without it.
+    LostOnEveryLeg,
+    /// This host dropped datagrams of ours while the hole opened: the application polled too late.
+    ReceiverOverrun,
+    /// The other leg is alive but too far behind to wait for.
+    Lag,
+    /// What is held reached its bound before the hole was filled.
+    HoldFull,
+    /// The source itself, or every adapter, gave the range up.
+    Abandoned,
+}
+
+impl GapCause {
+    /// The word used in metrics, logs and JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::LostOnEveryLeg => "lost_on_every_leg",
+            Self::ReceiverOverrun => "receiver_overrun",
+            Self::Lag => "lag",
+            Self::HoldFull => "hold_full",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// Why what follows does not continue what came before, although the numbering does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DiscontinuityCause {
+    /// The first that this application sees of the source stream.
+    Join,
+    /// What follows was converted with another memory of the past.
+    Context {
+        /// Context of what came before.
+        from: ContextId,
+    },
+    /// What follows counts other administrative messages than were delivered.
+    Administrative,
+}
+
+/// What is known of the end of the epoch that was left.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tail {
+    /// Everything up to its end was delivered or declared.
+    Complete,
+    /// Nobody could say where it ended: what was delivered may not be all.
+    Unknown,
+}
+
+/// Why the numbering starts afresh.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ResetCause {
+    /// The source began another life of its numbering.
+    Epoch {
+        /// The epoch that was left.
+        from: Epoch,
+        /// What is known of its end.
+        tail: Tail,
+    },
+    /// Every live leg stands below what was delivered: the source stepped back within its epoch.
+    Regress,
+}
+
+/// Why nothing more will come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CloseReason {
+    /// The application asked for it.
+    ByApplication,
+    /// Stream administration withdrew the entitlement.
+    Revoked,
+    /// Stream administration refused the subscription.
+    Refused,
+    /// The feed is gone.
+    FeedRemoved,
+}
+
+/// How a leg is doing.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum LegState {
+    /// Nothing was ever heard of it.
+    Unheard,
+    /// Speaking, and keeping up.
+    Live,
+    /// Speaking, but its progress stands still or lags while the other leg moves.
+    Stalled,
+    /// Silent, or gone by its own or its peer's word.
+    Lost,
+}
+
+impl LegState {
+    /// The word used in metrics, logs and JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unheard => "unheard",
+            Self::Live => "live",
+            Self::Stalled => "stalled",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// What happened, in order with the records.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Everything from `from` up to, not including, `until` is missing for good.
+    Gap {
+        /// Source stream.
+        sid: Sid,
+        /// Epoch of the numbers.
+        epoch: Epoch,
+        /// First missing place.
+        from: Place,
+        /// First place behind the hole.
+        until: Place,
+        /// Why.
+        cause: GapCause,
+    },
+    /// Administrative messages `from..until` of this sid are missing for good.
+    AdministrativeGap {
+        /// Source stream.
+        sid: Sid,
+        /// First missing number.
+        from: Adm,
+        /// First number behind the hole.
+        until: Adm,
+    },
+    /// A hole that records waited behind was closed in time: nothing is missing.
+    Recovered {
+        /// Source stream.
+        sid: Sid,
+        /// Epoch of the numbers.
+        epoch: Epoch,
+        /// First place of the hole.
+        from: Place,
+        /// First place behind the hole.
+        until: Place,
+    },
+    /// One leg is no longer relied on.
+    Switched(Receipt),
+    /// The numbering goes on, its meaning does not: rebuild.
+    Discontinuity {
+        /// Source stream.
+        sid: Sid,
+        /// Epoch of what follows.
+        epoch: Epoch,
+        /// Where what follows begins.
+        at: Place,
+        /// Context of what follows.
+        context: ContextId,
+        /// Whether that context reaches back to the source's own first number.
+        complete: bool,
+        /// Why.
+        cause: DiscontinuityCause,
+    },
+    /// The numbering starts afresh: clear everything of this sid.
+    Reset {
+        /// Source stream.
+        sid: Sid,
+        /// Epoch of what follows.
+        epoch: Epoch,
+        /// Where what follows begins.
+        at: Place,
+        /// Context of what follows.
+        context: ContextId,
+        /// Whether that context reaches back to the source's own first number.
+        complete: bool,
+        /// Why.
+        cause: ResetCause,
+    },
+    /// The legs sent different content under equal numbers and equal context ids.
+    Divergence {
+        /// Source stream.
+        sid: Sid,
+        /// Epoch of the numbers.
+        epoch: Epoch,
+        /// The range of source numbers: `range × 4,096` and the 4,095 that follow.
+        range: u64,
+    },
+    /// A leg changed its state.
+    Leg {
+        /// Source stream.
+        sid: Sid,
+        /// Which leg.
+        leg: Leg,
+        /// Its new state.
+        state: LegState,
+        /// Generation it last worked under.
+        generation: Generation,
+    },
+    /// No leg speaks: the book may be out of date.
+    Stale {
+        /// Source stream.
+        sid: Sid,
+    },
+    /// A leg speaks again after [`Event::Stale`].
+    Live {
+        /// Source stream.
+        sid: Sid,
+    },
+    /// The source ended the epoch and everything of it was delivered or declared. Silence from here on is
+    /// not stale.
+    Ended {
+        /// Source stream.
+        sid: Sid,
+        /// The epoch that ended.
+        epoch: Epoch,
+        /// The number behind its last one.
+        next_sseq: u64,
+    },
+    /// Nothing more will come.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Where records and events go, in one order.
+pub trait Handler {
+    /// A record, exactly once, in order within its sid.
+    fn record(&mut self, record: &Delivered<'_>);
+    /// What happened between the record before and the record after.
+    fn event(&mut self, event: &Event);
+}
+
+impl<H: Handler + ?Sized> Handler for &mut H {
+    fn record(&mut self, record: &Delivered<'_>) {
+        (**self).record(record);
+    }
+
+    fn event(&mut self, event: &Event) {
+        (**self).event(event);
+    }
+}

@@ -1,0 +1,126 @@
+//! How much may the arbiter remember, and how long may it wait?
+//!
+//! Every bound has a name, a default, a unit and a defined outcome when it is reached.
+
+use core::time::Duration;
+
+use twinfeed_wire::LONGEST_DATAGRAM;
+
+/// Which leg's records an application gets.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Policy {
+    /// Whichever leg has the next record.
+    #[default]
+    FirstArrival,
+    /// One leg is delivered, the other held until it is needed.
+    PreferActive,
+}
+
+/// The arbiter's knobs and bounds, for one source stream.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Which leg's records an application gets.
+    pub policy: Policy,
+    /// An alive leg this many source numbers behind the other, for [`Limits::lag_time`], is abandoned.
+    pub lag_messages: u64,
+    /// See [`Limits::lag_messages`]. Under prefer-active also the longest a record that the other leg
+    /// already has is held back.
+    pub lag_time: Duration,
+    /// How long a hole is kept open after every live leg has passed it.
+    pub reorder_hold: Duration,
+    /// Most records held per leg. Full: the lagging leg counts as capped, the hole is declared.
+    pub held_records: usize,
+    /// Most bytes of bodies held per leg; rounded up to whole slots.
+    pub held_bytes: usize,
+    /// A jump of more source numbers than this is absurd until confirmed.
+    pub window: u64,
+    /// Most datagrams kept per leg while a jump or a new epoch waits for confirmation. Full: the oldest is
+    /// dropped, which shows as a Gap once the jump is confirmed.
+    pub quarantined_datagrams: usize,
+    /// Longest datagram, bytes.
+    pub max_datagram: usize,
+    /// Heartbeat interval assumed until a leg's heartbeat states its own.
+    pub heartbeat: Duration,
+    /// Heartbeats missed before a leg counts as lost.
+    pub missed_heartbeats: u32,
+    /// How long a leg that came back must behave before prefer-active prefers it again.
+    pub hold_down: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            policy: Policy::FirstArrival,
+            lag_messages: 10_000,
+            lag_time: Duration::from_millis(20),
+            reorder_hold: Duration::from_millis(2),
+            held_records: 32_768,
+            held_bytes: 8 << 20,
+            window: 1_000_000,
+            quarantined_datagrams: 256,
+            max_datagram: 1_472,
+            heartbeat: Duration::from_millis(10),
+            missed_heartbeats: 3,
+            hold_down: Duration::from_secs(1),
+        }
+    }
+}
+
+/// A limit that cannot be worked with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BadLimit {
+    /// The knob's name.
+    pub name: &'static str,
+    /// What it must satisfy.
+    pub must: &'static str,
+}
+
+impl core::fmt::Display for BadLimit {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "`{}` must {}", self.name, self.must)
+    }
+}
+
+impl core::error::Error for BadLimit {}
+
+impl Limits {
+    /// Refuses what no machine could work with.
+    ///
+    /// # Errors
+    /// [`BadLimit`] names the first knob that is wrong and what it must satisfy.
+    pub fn check(&self) -> Result<(), BadLimit> {
+        let rules = [
+            ("held_records", "be at least 1", self.held_records >= 1),
+            (
+                "held_bytes",
+                "hold one datagram",
+                self.held_bytes >= self.max_datagram,
+            ),
+            ("window", "be at least 1", self.window >= 1),
+            (
+                "quarantined_datagrams",
+                "be at least 4",
+                self.quarantined_datagrams >= 4,
+            ),
+            (
+                "max_datagram",
+                "be between 1,200 and 65,504",
+                (1_200..=LONGEST_DATAGRAM).contains(&self.max_datagram),
+            ),
+            (
+                "heartbeat",
+                "be at least 10 µs",
+                self.heartbeat >= Duration::from_micros(10),
+            ),
+            (
+                "missed_heartbeats",
+                "be at least 1",
+                self.missed_heartbeats >= 1,
+            ),
+        ];
+        match rules.iter().find(|(_, _, holds)| !holds) {
+            Some(&(name, must, _)) => Err(BadLimit { name, must }),
+            None => Ok(()),
+        }
+    }
+}
