@@ -4,10 +4,12 @@
 //! cannot agree by accident; then whole records are compared as bytes. The same for the sentinels of a
 //! fresh record, and for records that other people wrote.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::{Path, PathBuf};
 
-use dbn::decode::{DbnMetadata, DecodeRecordRef, dbn::Decoder};
 use dbn::FlagSet;
+use dbn::decode::{DbnMetadata, DecodeRecordRef, dbn::Decoder};
 use twinfeed_wire::record::{self, DbnRecord, RecordRef};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{I16, I32, I64, U16, U32, U64};
