@@ -1,0 +1,171 @@
+//! Which words may a state be described with?
+//!
+//! State words, not up and down: every leg has a *state*, a *data state* and a reason text. The words
+//! are the same in JSON, metrics labels and on the status page.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+        )]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
+        }
+
+        impl $name {
+            /// Every word, in order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word, as in JSON and in metrics labels.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    };
+}
+
+words!(
+    /// What an adapter is within its pair, for one generation.
+    Role {
+        /// Holds the authority to originate administrative messages.
+        Active = "active",
+        /// Duplicates the active's output.
+        Backup = "backup",
+    }
+);
+words!(
+    /// Which leg a subscriber delivers from.
+    Policy {
+        /// Whichever leg has the next record.
+        FirstArrival = "first-arrival",
+        /// One leg is delivered, the other held.
+        PreferActive = "prefer-active",
+    }
+);
+words!(
+    /// Whether a source numbers its messages in the order in which they must be applied.
+    OrderingClass {
+        /// Numbers rise in delivery order.
+        Ordered = "ordered",
+        /// Numbers identify, they do not order.
+        Unordered = "unordered",
+    }
+);
+words!(
+    /// What a subscriber may expect of repetition.
+    DeliveryClass {
+        /// Nothing twice, nothing silently lost.
+        ExactlyOnce = "exactly-once",
+        /// The source has no shared numbers: a switch may repeat messages.
+        AtLeastOnce = "at-least-once",
+        /// One leg only: there is nothing to switch to.
+        SingleLeg = "single-leg",
+    }
+);
+words!(
+    /// What is known of one leg's transport.
+    LegState {
+        /// Its adapter has not registered yet; announced by the watch when it does.
+        Pending = "pending",
+        /// Brokered, nothing received from it yet.
+        Joining = "joining",
+        /// Sending, and its lease is valid.
+        Live = "live",
+        /// Registered, but it does not send, or nothing of it arrives.
+        Silent = "silent",
+        /// Its heartbeats arrive but its positions stand still while the twin's move.
+        Stalled = "stalled",
+        /// Alive, but behind the twin by more than the subscriber's `lag`.
+        Lagging = "lagging",
+        /// Its adapter's lease ended without a renewal.
+        Lapsed = "lapsed",
+        /// The survivor announced its death, or its heartbeats ceased.
+        Lost = "lost",
+        /// Ended on purpose.
+        Closed = "closed",
+    }
+);
+words!(
+    /// What is known of the data that a leg carries.
+    DataState {
+        /// Nothing was reported.
+        Unknown = "unknown",
+        /// Complete from the first number of the epoch.
+        Good = "good",
+        /// Begun in mid-session, or a hole was abandoned: books may be wrong.
+        Incomplete = "incomplete",
+        /// The source stands still.
+        Stale = "stale",
+        /// The source said that it is over.
+        Ended = "ended",
+    }
+);
+words!(
+    /// The pair link as one end sees it.
+    LinkState {
+        /// Established, hello exchanged, digests equal.
+        Up = "up",
+        /// Trying.
+        Connecting = "connecting",
+        /// Lost or refused; the reason text says why.
+        Down = "down",
+    }
+);
+words!(
+    /// The origin's redundant transports into an adapter.
+    LineName {
+        /// Line A.
+        A = "A",
+        /// Line B.
+        B = "B",
+    }
+);
+words!(
+    /// What one line of a source does.
+    LineState {
+        /// Packets arrive.
+        Live = "live",
+        /// Configured, nothing arrived yet.
+        Waiting = "waiting",
+        /// Nothing for longer than the source's heartbeat allows.
+        Silent = "silent",
+        /// The source said that it is over.
+        Ended = "ended",
+    }
+);
+words!(
+    /// Why a subscriber stopped relying on a leg.
+    Trigger {
+        /// The survivor announced that its peer's connection was reset.
+        TransportReset = "transport-reset",
+        /// Heartbeats ceased.
+        HeartbeatSilence = "heartbeat-silence",
+        /// The leg announced its own end.
+        StepDown = "step-down",
+        /// stream-admin or an operator ordered it.
+        Order = "order",
+        /// Alive, but behind by more than `lag`.
+        Lag = "lag",
+        /// Heartbeats arrive, positions stand still while the twin's move.
+        Stalled = "stalled",
+        /// The leg lost its source, the twin did not.
+        SourceLost = "source-lost",
+        /// The held window of the other leg filled up.
+        WindowFull = "window-full",
+    }
+);
