@@ -39,7 +39,7 @@ pub use adapter::{
 };
 pub use affected::{Affected, AffectedBy, AffectedSubscription};
 pub use client::{
-    Backoff, Client, ClientBuilder, Error, Secret, StopFlag, Watch, WatchEvent, Watched,
+    Backoff, Client, ClientBuilder, Error, Secret, StopFlag, Turn, Watch, WatchEvent, Watched,
 };
 pub use constraints::{Constraints, SourceConstraint};
 pub use entitlement::{EntitlementAnswer, EntitlementChange};

@@ -167,5 +167,7 @@ words!(
         SourceLost = "source-lost",
         /// The held window of the other leg filled up.
         WindowFull = "window-full",
+        /// The other leg's context reaches further back.
+        Outranked = "outranked",
     }
 );

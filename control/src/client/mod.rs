@@ -20,7 +20,7 @@ use std::time::Duration;
 pub use backoff::{Backoff, StopFlag};
 pub use error::Error;
 pub use secret::Secret;
-pub use watch::{Watch, WatchEvent, Watched};
+pub use watch::{Turn, Watch, WatchEvent, Watched};
 
 use crate::{
     AdapterId, Affected, AffectedBy, Assignment, Confirm, EntitlementAnswer, EntitlementChange,

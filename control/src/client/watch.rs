@@ -50,6 +50,17 @@ pub enum Watched<T> {
     Ended(Error),
 }
 
+/// What one [`Watch::turn`] brought.
+#[derive(Debug)]
+pub enum Turn<T> {
+    /// Something to tell.
+    Told(Watched<T>),
+    /// A sign of life, or one delay waited out: nothing changed.
+    Quiet,
+    /// The watch is over.
+    Over,
+}
+
 /// A blocking iterator over a watched document. It ends after a final snapshot, after
 /// [`Watched::Ended`], or once its [`StopFlag`] is raised (noticed at the server's next sign of life,
 /// one second by default).
@@ -93,6 +104,31 @@ impl<T: WatchEvent> Watch<T> {
             link: Link::Fresh,
             last: None,
         }
+    }
+
+    /// Waits for one thing: a connection, a frame of it, or a delay before the next attempt. A thread
+    /// with other duties takes turns, each as long as the server's sign of life (one second by default)
+    /// or, at worst, the watch's silence or longest delay.
+    pub fn turn(&mut self) -> Turn<T> {
+        if self.stop.is_stopped() {
+            return Turn::Over;
+        }
+        let told = match &mut self.link {
+            Link::Over => return Turn::Over,
+            Link::Fresh => self.connect(),
+            Link::Broken => {
+                if self.stop.wait(self.backoff.next_delay()) {
+                    return Turn::Over;
+                }
+                self.connect()
+            }
+            Link::Open(reader) => match read_frame(reader) {
+                Ok(Some(Frame::Comment)) => None,
+                Ok(Some(Frame::Data(data))) => self.accept(&data),
+                other => Some(self.broken(other)),
+            },
+        };
+        told.map_or(Turn::Quiet, Turn::Told)
     }
 
     fn connect(&mut self) -> Option<Watched<T>> {
@@ -163,26 +199,10 @@ impl<T: WatchEvent> Iterator for Watch<T> {
 
     fn next(&mut self) -> Option<Watched<T>> {
         loop {
-            if self.stop.is_stopped() {
-                return None;
-            }
-            let told = match &mut self.link {
-                Link::Over => return None,
-                Link::Fresh => self.connect(),
-                Link::Broken => {
-                    if self.stop.wait(self.backoff.next_delay()) {
-                        return None;
-                    }
-                    self.connect()
-                }
-                Link::Open(reader) => match read_frame(reader) {
-                    Ok(Some(Frame::Comment)) => None,
-                    Ok(Some(Frame::Data(data))) => self.accept(&data),
-                    other => Some(self.broken(other)),
-                },
-            };
-            if told.is_some() {
-                return told;
+            match self.turn() {
+                Turn::Told(told) => return Some(told),
+                Turn::Quiet => {}
+                Turn::Over => return None,
             }
         }
     }
