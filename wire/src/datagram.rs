@@ -125,6 +125,7 @@ impl Record<'_> {
 pub struct Datagram<'a> {
     header: Header,
     body: &'a [u8],
+    highest_sseq: u64,
 }
 
 impl<'a> Datagram<'a> {
@@ -141,21 +142,31 @@ impl<'a> Datagram<'a> {
             return Err(Malformed::NotMultipleOfEight(bytes.len()));
         }
         let body = &bytes[HEADER_LENGTH..];
-        if header.is_heartbeat() {
+        let highest_sseq = if header.is_heartbeat() {
             if header.count != 0 {
                 return Err(Malformed::Heartbeat);
             }
-            Heartbeat::parse(body)?;
+            Heartbeat::parse(body)?.beat.next_sseq
         } else {
-            check_records(&header, body)?;
-        }
-        Ok(Self { header, body })
+            check_records(&header, body)?
+        };
+        Ok(Self {
+            header,
+            body,
+            highest_sseq,
+        })
     }
 
     /// What stands once for all records.
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The highest source number claimed anywhere in the datagram; a heartbeat's next one.
+    #[must_use]
+    pub const fn highest_sseq(&self) -> u64 {
+        self.highest_sseq
     }
 
     /// The heartbeat, when this datagram is one.
@@ -252,8 +263,9 @@ pub(crate) const fn padded(length: usize) -> usize {
     length.div_ceil(8) * 8
 }
 
-fn check_records(header: &Header, body: &[u8]) -> Result<(), Malformed> {
+fn check_records(header: &Header, body: &[u8]) -> Result<u64, Malformed> {
     let mut rest = body;
+    let mut highest = header.base_sseq;
     for index in 0..header.count {
         let (raw, behind) =
             RawRecord::ref_from_prefix(rest).map_err(|_| Malformed::RecordOverrun(index))?;
@@ -264,17 +276,20 @@ fn check_records(header: &Header, body: &[u8]) -> Result<(), Malformed> {
         if padding.iter().any(|&byte| byte != 0) {
             return Err(Malformed::Reserved);
         }
-        header
+        let sseq = header
             .base_sseq
             .checked_add(u64::from(raw.sseq_offset.get()))
-            .and_then(|sseq| sseq.checked_sub(u64::from(raw.prev_distance.get())))
-            .and(
-                header
-                    .base_adm
-                    .0
-                    .checked_add(u64::from(raw.adm_offset.get())),
-            )
+            .filter(|sseq| *sseq >= u64::from(raw.prev_distance.get()))
             .ok_or(Malformed::RecordPosition(index))?;
+        if header
+            .base_adm
+            .0
+            .checked_add(u64::from(raw.adm_offset.get()))
+            .is_none()
+        {
+            return Err(Malformed::RecordPosition(index));
+        }
+        highest = highest.max(sseq);
         rest = &behind[padded(length)..];
     }
     if rest.is_empty() {

@@ -3,7 +3,10 @@
 //! A vector is a fenced block that begins with ```` ```hex NAME ````; everything behind `;` on a line is
 //! a comment.
 
-#![allow(clippy::unwrap_used, reason = "a vector that does not parse fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a vector that does not parse fails the test"
+)]
 
 use std::collections::BTreeMap;
 

@@ -195,6 +195,8 @@ pub mod stat {
     pub const AUCTION_COLLAR_UPPER_PRICE: u16 = 25;
     /// Lower price of an auction collar.
     pub const AUCTION_COLLAR_LOWER_PRICE: u16 = 26;
+    /// A price whose meaning the venue's format page says.
+    pub const VENUE_SPECIFIC_PRICE_1: u16 = 10_002;
 }
 
 /// [`super::StatMsg`]'s `update_action`.
