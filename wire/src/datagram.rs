@@ -293,7 +293,7 @@ fn check_records(header: &Header, body: &[u8]) -> Result<u64, Malformed> {
         rest = &behind[padded(length)..];
     }
     if rest.is_empty() {
-        Ok(())
+        Ok(highest)
     } else {
         Err(Malformed::TrailingBytes(rest.len()))
     }
