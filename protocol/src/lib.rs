@@ -13,15 +13,22 @@
 //! a log. The same inputs at the same times give the same outputs.
 #![forbid(unsafe_code)]
 
+pub mod digest;
+pub mod epoch;
 pub mod event;
 pub mod limits;
+pub mod line;
 pub mod receipt;
+pub mod sequencer;
 pub mod time;
 
+pub use epoch::EpochStart;
 pub use event::{
     CloseReason, Delivered, DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Place,
     ResetCause, Tail,
 };
 pub use limits::{BadLimit, Limits, Policy};
+pub use line::{Line, LineCounters, LineLimits, LineState, LineStatus, Lines, Source};
 pub use receipt::{Receipt, Side, Trigger};
+pub use sequencer::{Body, Now, Sequencer, SequencerConfig, SequencerCounters, Transmit};
 pub use time::Time;
