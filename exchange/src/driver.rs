@@ -1,0 +1,247 @@
+//! The exchange on real sockets and the real clock.
+//!
+//! [`run`] polls the exchange, sends what is due, sleeps a tick, and obeys
+//! commands in between, until the last session is done or it is told to finish.
+//! Progress and the truth about each session go to a [`Reporter`].
+
+use std::io;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, TryRecvError};
+use serde::Serialize;
+
+use crate::command::Command;
+use crate::config::{ConfigError, ExchangeConfig};
+use crate::content::{Content, ContentError};
+use crate::exchange::{Counters, Event, Exchange, Sink};
+use crate::line::{LineCounters, LineId};
+use crate::session::SessionId;
+use crate::transport::{Transport, TransportCounters, TransportError, UdpTransport};
+use crate::truth::SessionTruth;
+
+mod record;
+use record::Record;
+
+/// How often [`Reporter::progress`] is called.
+const PROGRESS_NS: u64 = 1_000_000_000;
+
+/// Longest sleep between two looks at the commands.
+const LONGEST_REST_NS: u64 = 2_000_000;
+
+/// Hears what the running exchange has to say. All of it may be ignored.
+pub trait Reporter {
+    /// Something happened to a session.
+    fn event(&mut self, event: &Event) {
+        let _ = event;
+    }
+
+    /// A command was carried out; `effective` is false if it had no object, such
+    /// as a destination that does not exist.
+    fn obeyed(&mut self, command: Command, effective: bool) {
+        let _ = (command, effective);
+    }
+
+    /// Once a second.
+    fn progress(&mut self, summary: &Summary) {
+        let _ = summary;
+    }
+}
+
+/// Says nothing.
+impl Reporter for () {}
+
+/// What an exchange has done.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Summary {
+    /// What was sent, before the lines.
+    pub exchange: Counters,
+    /// What line A did to it.
+    pub line_a: LineCounters,
+    /// What line B did to it.
+    pub line_b: LineCounters,
+    /// What reached the sockets.
+    pub transport: TransportCounters,
+    /// The sessions closed, at most the last [`MAX_SESSIONS_KEPT`] of them.
+    pub sessions: Vec<SessionTruth>,
+    /// True if a command ended the run before its last session did.
+    pub interrupted: bool,
+}
+
+/// Sessions a [`Summary`] remembers; the truth file has all.
+pub const MAX_SESSIONS_KEPT: usize = 1_024;
+
+/// Why an exchange does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The content is refused.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// No way to the destinations.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The truth or the messages sent cannot be written down.
+    #[error("cannot write {}: {source}", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Runs an exchange on UDP until its last session is done or it is told to
+/// finish.
+///
+/// The exchange goes on without commands when the other end of `commands` is
+/// gone.
+pub fn run(
+    config: &ExchangeConfig,
+    content: Content,
+    commands: &Receiver<Command>,
+    reporter: &mut dyn Reporter,
+) -> Result<Summary, RunError> {
+    config.check_with(content.flow())?;
+    let transport = UdpTransport::open(&config.line_a, &config.line_b)?;
+    run_on(config, content, transport, commands, reporter)
+}
+
+/// Runs an exchange as [`run`] does, on a transport of the caller's.
+pub fn run_on(
+    config: &ExchangeConfig,
+    content: Content,
+    transport: impl Transport,
+    commands: &Receiver<Command>,
+    reporter: &mut dyn Reporter,
+) -> Result<Summary, RunError> {
+    let mut exchange = Exchange::new(config.clone(), content)?;
+    let record = Record::open(config.truth.as_deref(), config.sent_dir.as_deref())?;
+    let mut outlet = Outlet {
+        transport,
+        reporter,
+        record,
+        sessions: Vec::new(),
+    };
+    let interrupted = cycle(&mut exchange, &mut outlet, commands, config.tick_us)?;
+    outlet.record.finish()?;
+    Ok(Summary {
+        interrupted,
+        ..outlet.summary(&exchange)
+    })
+}
+
+/// The duty cycle; returns whether a command ended it.
+fn cycle<T: Transport>(
+    exchange: &mut Exchange,
+    outlet: &mut Outlet<'_, T>,
+    commands: &Receiver<Command>,
+    tick_us: u64,
+) -> Result<bool, RunError> {
+    let birth = Instant::now();
+    let (mut interrupted, mut progress_at_ns) = (false, PROGRESS_NS);
+    while !exchange.is_done() {
+        // Wraps after 584 years.
+        let now_ns = birth.elapsed().as_nanos() as u64;
+        match commands.try_recv() {
+            Ok(Command::Kill) => {
+                outlet.reporter.obeyed(Command::Kill, true);
+                return Ok(true);
+            }
+            Ok(command) => interrupted |= outlet.obey(exchange, command, now_ns),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
+        }
+        exchange.poll(now_ns, outlet);
+        outlet.record.check()?;
+        if now_ns >= progress_at_ns {
+            progress_at_ns = now_ns + PROGRESS_NS;
+            let summary = outlet.summary(exchange);
+            outlet.reporter.progress(&summary);
+        }
+        let wait_ns = exchange
+            .next_deadline()
+            .unwrap_or(now_ns)
+            .saturating_sub(now_ns);
+        if wait_ns > 0 {
+            rest(wait_ns, tick_us);
+        }
+    }
+    Ok(interrupted)
+}
+
+/// Nothing is due for `wait_ns`: give the core away, for a tick at least, and not
+/// for so long that a command would wait.
+fn rest(wait_ns: u64, tick_us: u64) {
+    match tick_us {
+        0 => thread::yield_now(),
+        tick => {
+            let tick_ns = tick.saturating_mul(1_000);
+            let wait_ns = wait_ns.clamp(tick_ns, tick_ns.max(LONGEST_REST_NS));
+            thread::sleep(Duration::from_nanos(wait_ns));
+        }
+    }
+}
+
+/// Where packets, messages and events of the running exchange go.
+struct Outlet<'a, T> {
+    transport: T,
+    reporter: &'a mut dyn Reporter,
+    record: Record,
+    sessions: Vec<SessionTruth>,
+}
+
+impl<T: Transport> Outlet<'_, T> {
+    /// Carries a command out; true if it ends the run early.
+    fn obey(&mut self, exchange: &mut Exchange, command: Command, now_ns: u64) -> bool {
+        let effective = match command {
+            Command::Start => {
+                exchange.start(now_ns);
+                true
+            }
+            Command::Stop => {
+                exchange.stop(now_ns);
+                true
+            }
+            Command::Cut(target) => self.transport.set_cut(target, true),
+            Command::Restore(target) => self.transport.set_cut(target, false),
+            Command::Kill => false,
+        };
+        self.reporter.obeyed(command, effective);
+        command == Command::Stop
+    }
+
+    fn summary(&self, exchange: &Exchange) -> Summary {
+        Summary {
+            exchange: exchange.counters(),
+            line_a: exchange.line_counters(LineId::A),
+            line_b: exchange.line_counters(LineId::B),
+            transport: self.transport.counters(),
+            sessions: self.sessions.clone(),
+            interrupted: false,
+        }
+    }
+}
+
+impl<T: Transport> Sink for Outlet<'_, T> {
+    fn packet(&mut self, line: LineId, packet: &[u8]) {
+        self.transport.send(line, packet);
+    }
+
+    fn message(&mut self, _: SessionId, _: u64, message: &[u8]) {
+        self.record.message(message);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.record.event(&event);
+        self.reporter.event(&event);
+        if let Event::Closed(truth) = event {
+            if self.sessions.len() == MAX_SESSIONS_KEPT {
+                self.sessions.remove(0);
+            }
+            self.sessions.push(truth);
+        }
+    }
+}
