@@ -13,7 +13,10 @@
 //! ```
 
 use std::fmt;
+use std::io::{self, BufRead};
 use std::str::FromStr;
+
+use crossbeam::channel::Sender;
 
 use crate::line::LineId;
 
@@ -47,6 +50,27 @@ impl Target {
     pub fn covers(&self, line: LineId) -> bool {
         self.line.is_none_or(|only| only == line)
     }
+}
+
+/// Passes commands on, line by line, until the input ends or nobody takes them
+/// any more. Empty lines are skipped; `refused` hears of lines that are no command.
+pub fn forward(
+    input: impl BufRead,
+    commands: &Sender<Command>,
+    mut refused: impl FnMut(CommandError),
+) -> io::Result<()> {
+    for line in input.lines() {
+        let line = line?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        match line.parse() {
+            Ok(command) if commands.send(command).is_err() => break,
+            Ok(_) => {}
+            Err(error) => refused(error),
+        }
+    }
+    Ok(())
 }
 
 /// A line that is no command.
@@ -122,6 +146,21 @@ mod tests {
             assert_eq!(format!(" {text}\n").parse(), Ok(command));
             assert_eq!(command.to_string(), text);
         }
+    }
+
+    #[test]
+    fn lines_are_passed_on_until_nobody_listens() {
+        let (sender, receiver) = crossbeam::channel::unbounded();
+        let mut refused = Vec::new();
+        let input = b"start\n\nfly\nstop\n".as_slice();
+        forward(input, &sender, |error| refused.push(error)).unwrap();
+        assert_eq!(
+            receiver.try_iter().collect::<Vec<_>>(),
+            [Command::Start, Command::Stop]
+        );
+        assert_eq!(refused.len(), 1);
+        drop(receiver);
+        forward(b"start\nfly\n".as_slice(), &sender, |_| panic!("read on")).unwrap();
     }
 
     #[test]

@@ -65,6 +65,9 @@ pub struct Summary {
     pub transport: TransportCounters,
     /// The sessions closed, at most the last [`MAX_SESSIONS_KEPT`] of them.
     pub sessions: Vec<SessionTruth>,
+    /// What the session that is open has carried so far; after a run, the one
+    /// that `kill` broke off.
+    pub unfinished: Option<SessionTruth>,
     /// True if a command ended the run before its last session did.
     pub interrupted: bool,
 }
@@ -220,6 +223,7 @@ impl<T: Transport> Outlet<'_, T> {
             line_b: exchange.line_counters(LineId::B),
             transport: self.transport.counters(),
             sessions: self.sessions.clone(),
+            unfinished: exchange.unfinished(),
             interrupted: false,
         }
     }

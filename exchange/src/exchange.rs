@@ -88,6 +88,8 @@ pub struct Exchange {
     sessions: Sessions,
     session: SessionId,
     session_content: SessionContent,
+    /// Between `Opened` and `Closed`.
+    open: bool,
     tally: Tally,
     packer: Packer,
     lines: [Line; 2],
@@ -116,6 +118,7 @@ impl Exchange {
             ],
             sessions: Sessions::new(plan, pace),
             counters: Counters::default(),
+            open: false,
             config,
             content,
             pace,
@@ -174,10 +177,16 @@ impl Exchange {
         self.tally.truth(self.session)
     }
 
+    /// The same, if the session has messages and is not closed yet.
+    pub fn unfinished(&self) -> Option<SessionTruth> {
+        self.open.then(|| self.truth())
+    }
+
     fn take(&mut self, step: Step, now_ns: u64, sink: &mut impl Sink) -> usize {
         match step {
             Step::Announced { index } => self.announce(index, sink),
             Step::Opened => {
+                self.open = true;
                 sink.event(Event::Opened {
                     session: self.session,
                 });
@@ -190,6 +199,7 @@ impl Exchange {
                 fan_out(&mut self.lines, now_ns, &packet, sink)
             }
             Step::Closed { .. } => {
+                self.open = false;
                 self.counters.sessions += 1;
                 sink.event(Event::Closed(self.truth()));
                 0

@@ -6,7 +6,7 @@ use std::thread;
 
 use crossbeam::channel::{Sender, unbounded};
 use twinfeed_exchange::{
-    Command, Content, Event, ExchangeConfig, LineId, Reporter, SessionTruth, Summary, run,
+    Command, Content, Event, ExchangeConfig, Reporter, SessionTruth, Summary, run,
 };
 
 /// Sends commands at given events, and notes what was obeyed.
@@ -137,6 +137,9 @@ fn a_killed_exchange_says_no_goodbye() {
     assert!(summary.interrupted);
     assert_eq!(summary.exchange.end_packets, 0);
     assert!(summary.exchange.messages < 2_000);
+    assert!(summary.sessions.is_empty());
+    let unfinished = summary.unfinished.map_or(0, |truth| truth.count);
+    assert_eq!(unfinished, summary.exchange.messages);
     drop(socket);
 }
 
@@ -152,6 +155,7 @@ fn a_stopped_exchange_says_goodbye() {
     assert!(summary.interrupted && counted < 2_000);
     assert_eq!(summary.exchange.messages, counted);
     assert_eq!(summary.sessions[0].count, counted);
+    assert_eq!(summary.unfinished, None);
 }
 
 #[test]
@@ -163,5 +167,4 @@ fn an_exchange_without_destination_is_refused_with_a_remedy() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("line_a.destinations"), "{error}");
-    let _ = LineId::ALL;
 }

@@ -182,8 +182,7 @@ impl Flow {
         }
     }
 
-    /// Few instruments have most of the messages; which ones, the seed decides
-    /// through their prices and names, so the first locates may be the busy ones.
+    /// Few instruments have most of the messages: those with the lowest locates.
     fn pick_instrument(&mut self) -> u16 {
         // Below `instruments`, which is 16 bits.
         self.rng
