@@ -1,1 +1,43 @@
-//! Sockets, clock, idle strategies, affinity.
+//! How do bytes get from the network to a thread, and back, at what cost and with what honesty?
+//!
+//! ```text
+//!  interface ──► names, addresses, flags       clock ──► one reading per duty cycle
+//!                                              affinity ─► which core, which name
+//!  group/port ─► udp::Receiver ─ recvmmsg ─► Batch ─► Datagram { bytes, source, received,
+//!                     │                                          kernel_drops, truncated }
+//!                     └─ as_fd ─► idle::Idler (spin · yield · backoff · block)
+//!
+//!  bytes ──────► udp::Sender ─── sendmmsg ─► Destinations (bounded, one counter set each)
+//!
+//!  peer ◄──────► tcp::Link ──── whole frames, Closed { EndOfStream | Reset | TimedOut }
+//!                     └─ as_fd ─► wait::wait (one thread, many sockets, at once)
+//! ```
+//!
+//! Receiving and sending take one system call for many datagrams and allocate nothing after
+//! construction. What a socket was refused – a clamped buffer, a time stamp from another clock –
+//! is a value the caller sees. Rings and queues between threads are crossbeam's; there is none
+//! here.
+//!
+//! Invariant: this crate knows neither `wire` nor `protocol`. A datagram is bytes; that it holds
+//! records, or that two sockets are the legs of one feed, is not known here.
+//!
+//! Invariant: `unsafe` stands in the private module `sys` and nowhere else.
+//!
+//! Invariant: nothing here logs, and no thread is started.
+//!
+//! Linux only: batches, drop counters and source filters have no portable equal.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("twinfeed-net needs Linux: recvmmsg, SO_RXQ_OVFL and IP_MULTICAST_ALL are Linux's");
+
+pub mod affinity;
+pub mod clock;
+mod error;
+pub mod idle;
+pub mod interface;
+mod sys;
+pub mod tcp;
+pub mod udp;
+pub mod wait;
+
+pub use error::Error;

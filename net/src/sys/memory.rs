@@ -1,0 +1,115 @@
+//! Where do arrays live that the kernel's headers point into?
+//!
+//! A batch header holds pointers to names, buffers and control bytes. They are written once, at
+//! construction, and stay valid although the owner moves: the array sits on the heap and is only
+//! ever reached through the one raw pointer it was leaked into.
+
+use std::ptr::NonNull;
+
+/// A heap array whose elements never move.
+pub(super) struct Fixed<T> {
+    /// Invariant: from `Box::leak` in [`Fixed::new`], and freed in `drop` only.
+    raw: NonNull<[T]>,
+}
+
+// SAFETY: a `Fixed` owns its elements exactly as the `Box` it came from did, so sending it sends
+// the elements. Pointers *stored in* the elements are the business of the type that stores them.
+unsafe impl<T: Send> Send for Fixed<T> {}
+
+impl<T> Fixed<T> {
+    /// Moves `elements` to their final address.
+    pub(super) fn new(elements: Vec<T>) -> Self {
+        Self {
+            raw: NonNull::from(Box::leak(elements.into_boxed_slice())),
+        }
+    }
+
+    /// How many elements.
+    pub(super) fn len(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// The address of the element at `index`, valid as long as `self` lives.
+    ///
+    /// # Panics
+    /// If `index` is not below the length: a header would point outside the array.
+    pub(super) fn address(&self, index: usize) -> *mut T {
+        assert!(index < self.len(), "element {index} of {}", self.len());
+        self.raw.cast::<T>().as_ptr().wrapping_add(index)
+    }
+
+    /// All elements; the borrow keeps every call that lets the kernel write away.
+    pub(super) fn as_slice(&self) -> &[T] {
+        // SAFETY: `raw` is a live, initialised array (invariant of the field); the kernel writes
+        // to it only within methods of the owner that take `&mut self`, so nothing is written
+        // while this shared borrow lives.
+        unsafe { self.raw.as_ref() }
+    }
+
+    /// All elements, to write.
+    pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
+        // SAFETY: `raw` is a live, initialised array (invariant of the field), and `&mut self`
+        // excludes every other reference made by these methods.
+        unsafe { self.raw.as_mut() }
+    }
+}
+
+impl<T> Drop for Fixed<T> {
+    fn drop(&mut self) {
+        // SAFETY: `raw` came from `Box::leak` (invariant of the field) and is given back once,
+        // here; no reference outlives `self`.
+        let owned = unsafe { Box::from_raw(self.raw.as_ptr()) };
+        drop(owned);
+    }
+}
+
+/// Eight bytes at an eight-byte address: the unit of a receive buffer, so that every slot whose
+/// size is a multiple of eight begins aligned.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+pub(super) struct Block([u8; Block::BYTES]);
+
+impl Block {
+    /// Bytes in one block.
+    pub(super) const BYTES: usize = 8;
+    /// A block of zeros.
+    pub(super) const ZERO: Self = Self([0; Self::BYTES]);
+}
+
+/// The bytes of `blocks`, in order.
+pub(super) fn bytes_of(blocks: &[Block]) -> &[u8] {
+    let length = size_of_val(blocks);
+    // SAFETY: `Block` is exactly eight initialised bytes without padding, so the same memory is a
+    // valid `[u8]` of the same length in bytes, and the borrow of `blocks` is handed on.
+    unsafe { std::slice::from_raw_parts(blocks.as_ptr().cast::<u8>(), length) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_survive_a_move_of_the_owner() {
+        let mut fixed = Fixed::new(vec![1_u32, 2, 3]);
+        let before = fixed.address(2);
+        fixed.as_mut_slice()[2] = 9;
+        let moved = Box::new(fixed);
+        assert_eq!(before, moved.address(2));
+        assert_eq!(moved.as_slice(), [1, 2, 9]);
+        assert_eq!(moved.len(), 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "element 3 of 3")]
+    fn an_address_outside_the_array_is_refused() {
+        let _ = Fixed::new(vec![1_u32, 2, 3]).address(3);
+    }
+
+    #[test]
+    fn blocks_are_their_bytes_at_aligned_addresses() {
+        let blocks = [Block([1; 8]), Block([2; 8])];
+        let bytes = bytes_of(&blocks);
+        assert_eq!(bytes, [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2]);
+        assert_eq!(bytes.as_ptr().align_offset(8), 0);
+    }
+}

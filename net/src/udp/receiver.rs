@@ -1,0 +1,291 @@
+//! How is a socket set up so that it receives exactly what was asked for, and says what it got?
+//!
+//! A multicast socket is bound to its group and takes only the memberships it made itself
+//! (`IP_MULTICAST_ALL` = 0): on Linux a socket otherwise gets every group that *any* process of
+//! the host has joined on that port. Options that mark datagrams (times, drop counts) are set
+//! before the bind, so that the first datagram already has them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::batch::{Batch, BatchState, ReceiverCounters};
+use super::buffer::{BufferReport, Direction};
+use super::config::{Membership, ReceiverConfig, Timestamps};
+use crate::Error;
+use crate::interface::{self, Interface};
+use crate::sys::option;
+use crate::sys::receive::ReceiveBatch;
+use crate::sys::time;
+
+/// One receiving socket with its preallocated batch.
+#[derive(Debug)]
+pub struct Receiver {
+    socket: Socket,
+    batch: ReceiveBatch,
+    state: BatchState,
+    local: SocketAddr,
+    buffer: BufferReport,
+    user_times: bool,
+}
+
+impl Receiver {
+    /// Opens the socket, and joins its group if it is one.
+    ///
+    /// # Errors
+    /// Says which setting is wrong and what helps; see [`Error`].
+    pub fn open(config: &ReceiverConfig) -> Result<Self, Error> {
+        check(config)?;
+        let interface = join_interface(config)?;
+        let address = match &interface {
+            Some(interface) => interface::scoped(config.address, interface),
+            None => config.address,
+        };
+        let socket = socket(address)?;
+        let buffer = set_buffer(&socket, config)?;
+        set_marks(&socket, config)?;
+        if interface.is_some() {
+            share_port(&socket, address)?;
+        }
+        socket
+            .bind(&SockAddr::from(address))
+            .map_err(|reason| Error::bind(address, reason))?;
+        if let (Some(interface), Some(membership)) = (&interface, &config.membership) {
+            join(&socket, address, interface, membership)?;
+        }
+        let slot = if config.merge {
+            ReceiverConfig::MAX_SLOT
+        } else {
+            config.slot.next_multiple_of(8)
+        };
+        Ok(Self {
+            local: bound_address(&socket, address)?,
+            batch: ReceiveBatch::new(config.batch, slot),
+            state: BatchState::default(),
+            buffer,
+            user_times: config.timestamps == Timestamps::User,
+            socket,
+        })
+    }
+
+    /// Takes what has arrived, without waiting; an empty batch if nothing has.
+    ///
+    /// # Errors
+    /// What recvmmsg(2) says about the socket itself; never about a datagram's content.
+    pub fn receive(&mut self) -> io::Result<Batch<'_>> {
+        let count = self.batch.receive(self.socket.as_fd())?;
+        self.state.counters.calls += 1;
+        self.state.counters.empty_calls += u64::from(count == 0);
+        Ok(Batch {
+            user_ns: (self.user_times && count > 0).then(time::realtime_ns),
+            messages: &self.batch,
+            state: &mut self.state,
+            count,
+            next: 0,
+            merged: None,
+        })
+    }
+
+    /// The address it is bound to, with the port the kernel chose if it was to choose.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The receive buffer as asked for and as granted.
+    pub fn buffer(&self) -> BufferReport {
+        self.buffer
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> ReceiverCounters {
+        self.state.counters
+    }
+
+    /// Datagrams the kernel has dropped at this socket until now, wrapping. One system call: for
+    /// a status page, or to learn of drops after which nothing arrived. The receive path learns
+    /// of them from [`Datagram::kernel_drops`](super::Datagram::kernel_drops).
+    ///
+    /// # Errors
+    /// What getsockopt(2) says; kernels before 4.12 do not know `SO_MEMINFO`.
+    pub fn kernel_drops_now(&self) -> io::Result<u32> {
+        option::drops(self.socket.as_fd())
+    }
+}
+
+impl AsFd for Receiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn check(config: &ReceiverConfig) -> Result<(), Error> {
+    Error::bounds("batch", config.batch, 1, ReceiverConfig::MAX_BATCH)?;
+    Error::bounds("slot", config.slot, 8, ReceiverConfig::MAX_SLOT)?;
+    if let Some(bytes) = config.receive_buffer {
+        Error::bounds("receive_buffer", bytes, 1, ReceiverConfig::MAX_BUFFER)?;
+    }
+    let address = config.address;
+    let Some(membership) = &config.membership else {
+        return match address.ip().is_multicast() {
+            true => Err(Error::GroupWithoutInterface { address }),
+            false => Ok(()),
+        };
+    };
+    if !address.ip().is_multicast() {
+        return Err(Error::GroupNotMulticast { address });
+    }
+    match membership.source {
+        Some(other) if other.is_ipv4() != address.is_ipv4() => Err(Error::FamilyMismatch {
+            one: address.ip(),
+            other,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn join_interface(config: &ReceiverConfig) -> Result<Option<Interface>, Error> {
+    let membership = config.membership.as_ref();
+    membership
+        .map(|membership| Interface::find_for_multicast(&membership.interface))
+        .transpose()
+}
+
+/// An unbound, non-blocking socket of the address's family alone.
+pub(super) fn socket(address: SocketAddr) -> Result<Socket, Error> {
+    let failed = |action| Error::socket(action, address);
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )
+    .map_err(failed("open a socket for"))?;
+    socket
+        .set_nonblocking(true)
+        .map_err(failed("set non-blocking"))?;
+    if address.is_ipv6() {
+        socket
+            .set_only_v6(true)
+            .map_err(failed("restrict to IPv6"))?;
+    }
+    Ok(socket)
+}
+
+pub(super) fn bound_address(socket: &Socket, address: SocketAddr) -> Result<SocketAddr, Error> {
+    let local = socket
+        .local_addr()
+        .map_err(Error::socket("read back", address))?;
+    Ok(local.as_socket().unwrap_or(address))
+}
+
+fn set_buffer(socket: &Socket, config: &ReceiverConfig) -> Result<BufferReport, Error> {
+    let address = config.address;
+    if let Some(bytes) = config.receive_buffer {
+        let set = socket.set_recv_buffer_size(bytes);
+        set.map_err(Error::option("SO_RCVBUF", address, "ask for less"))?;
+    }
+    let doubled = socket.recv_buffer_size();
+    let doubled = doubled.map_err(Error::socket("read SO_RCVBUF of", address))?;
+    Ok(BufferReport {
+        direction: Direction::Receive,
+        requested: config.receive_buffer,
+        granted: doubled / 2,
+    })
+}
+
+/// Asks for everything the kernel is to say beside each datagram.
+fn set_marks(socket: &Socket, config: &ReceiverConfig) -> Result<(), Error> {
+    let set = |level, number, value, name, remedy| {
+        option::set_int(socket.as_fd(), level, number, value).map_err(Error::option(
+            name,
+            config.address,
+            remedy,
+        ))
+    };
+    let old_kernel = "it takes a newer kernel";
+    set(
+        libc::SOL_SOCKET,
+        libc::SO_RXQ_OVFL,
+        1,
+        "SO_RXQ_OVFL",
+        old_kernel,
+    )?;
+    match config.timestamps {
+        Timestamps::Off | Timestamps::User => {}
+        Timestamps::Kernel => {
+            let name = "SO_TIMESTAMPNS";
+            set(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1, name, old_kernel)?;
+        }
+        Timestamps::Hardware => {
+            let (name, remedy) = ("SO_TIMESTAMPING", "use kernel time stamps");
+            set(
+                libc::SOL_SOCKET,
+                libc::SO_TIMESTAMPING,
+                HARDWARE_TIMES,
+                name,
+                remedy,
+            )?;
+        }
+    }
+    if config.merge {
+        let remedy = "it takes Linux 5.0; leave `merge` off";
+        set(libc::SOL_UDP, libc::UDP_GRO, 1, "UDP_GRO", remedy)?;
+    }
+    if config.busy_poll_us > 0 {
+        let us = libc::c_int::try_from(config.busy_poll_us).unwrap_or(libc::c_int::MAX);
+        let remedy = "grant CAP_NET_ADMIN, or raise net.core.busy_read to that many µs";
+        set(
+            libc::SOL_SOCKET,
+            libc::SO_BUSY_POLL,
+            us,
+            "SO_BUSY_POLL",
+            remedy,
+        )?;
+    }
+    Ok(())
+}
+
+/// Both of card and kernel, generated and reported: each datagram then tells which it has.
+const HARDWARE_TIMES: libc::c_int = (libc::SOF_TIMESTAMPING_RX_HARDWARE
+    | libc::SOF_TIMESTAMPING_RAW_HARDWARE
+    | libc::SOF_TIMESTAMPING_RX_SOFTWARE
+    | libc::SOF_TIMESTAMPING_SOFTWARE) as libc::c_int;
+
+/// Lets several sockets of the host receive one group, whichever of the two options others use;
+/// each gets every datagram. Never for unicast, where a second socket would steal.
+fn share_port(socket: &Socket, address: SocketAddr) -> Result<(), Error> {
+    let failed = |action| Error::socket(action, address);
+    socket.set_reuse_address(true).map_err(failed("share"))?;
+    socket.set_reuse_port(true).map_err(failed("share"))?;
+    let (level, option, name) = if address.is_ipv4() {
+        (libc::SOL_IP, libc::IP_MULTICAST_ALL, "IP_MULTICAST_ALL")
+    } else {
+        (
+            libc::SOL_IPV6,
+            libc::IPV6_MULTICAST_ALL,
+            "IPV6_MULTICAST_ALL",
+        )
+    };
+    option::set_int(socket.as_fd(), level, option, 0).map_err(Error::option(
+        name,
+        address,
+        "it takes Linux 4.20",
+    ))
+}
+
+fn join(
+    socket: &Socket,
+    address: SocketAddr,
+    interface: &Interface,
+    membership: &Membership,
+) -> Result<(), Error> {
+    let group = address.ip();
+    option::join(socket.as_fd(), interface.index, group, membership.source).map_err(|reason| {
+        Error::Join {
+            group,
+            interface: interface.name.clone(),
+            reason,
+        }
+    })
+}

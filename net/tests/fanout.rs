@@ -1,0 +1,140 @@
+//! What a sender must get right towards many: everybody gets all, and a failure stays alone.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+
+use common::{destinations, loopback, numbered, payloads, receive, receiver, sender, slices};
+use twinfeed_net::udp::{DestinationKey, Receiver, ReceiverConfig, Sender, SenderConfig};
+
+/// An address on which nobody listens any more.
+fn dead(v6: bool) -> SocketAddr {
+    receiver(v6).local_addr()
+}
+
+#[test]
+fn a_dead_destination_delays_nobody_and_is_counted() {
+    for v6 in [false, true] {
+        for segment in [false, true] {
+            let (mut first, mut last) = (receiver(v6), receiver(v6));
+            let config = SenderConfig::new(loopback(v6)).segment(segment);
+            let mut sender = Sender::open(&config).unwrap();
+            let all = [first.local_addr(), dead(v6), last.local_addr()];
+            let mut to = destinations(&sender, &all);
+            let sent = numbered(100, 64);
+            for one in sent.chunks(10) {
+                sender.send(&slices(one)[..], &mut to);
+            }
+            assert_eq!(payloads(receive(&mut first, 100)), sent);
+            assert_eq!(payloads(receive(&mut last, 100)), sent);
+            sender.take_reports(&mut to);
+            let counters = |key| to.counters(DestinationKey(key)).unwrap();
+            assert!(
+                counters(1).refused > 0,
+                "v6 {v6} segment {segment}: {:?}",
+                counters(1)
+            );
+            for key in [0, 2] {
+                assert_eq!((counters(key).taken, counters(key).failed()), (100, 0));
+            }
+            assert_eq!(sender.counters().reported, counters(1).refused);
+        }
+    }
+}
+
+#[test]
+fn more_messages_than_one_call_takes_reach_everybody_in_order() {
+    let mut receivers: Vec<_> = (0..5).map(|_| receiver(false)).collect();
+    let addresses: Vec<_> = receivers.iter().map(Receiver::local_addr).collect();
+    for segment in [false, true] {
+        let config = SenderConfig::new(loopback(false)).batch(7).segment(segment);
+        let mut sender = Sender::open(&config).unwrap();
+        let mut to = destinations(&sender, &addresses);
+        let mut sent = numbered(30, 40);
+        sent[11].truncate(9);
+        assert_eq!(sender.send(&slices(&sent)[..], &mut to).taken, 150);
+        for receiver in &mut receivers {
+            assert_eq!(payloads(receive(receiver, 30)), sent, "segment {segment}");
+        }
+    }
+}
+
+#[test]
+fn a_datagram_that_is_too_long_is_counted_and_the_rest_goes_on() {
+    let (mut receiver, mut sender) = (receiver(false), sender(false));
+    let mut to = destinations(&sender, &[receiver.local_addr()]);
+    let monster = vec![0; 70_000];
+    let sent = sender.send(&[&b"before"[..], &monster, b"behind"][..], &mut to);
+    assert_eq!((sent.taken, sent.failed), (2, 1));
+    assert_eq!(payloads(receive(&mut receiver, 2)), [b"before", b"behind"]);
+    let counters = to.counters(DestinationKey(0)).unwrap();
+    assert_eq!(
+        (counters.taken, counters.too_long, counters.failed()),
+        (2, 1, 1)
+    );
+}
+
+#[test]
+fn an_unreachable_destination_is_counted_at_once() {
+    let (mut receiver, mut sender) = (receiver(false), sender(false));
+    // A socket bound to loopback has no way out of it: the kernel refuses (EINVAL or similar).
+    let foreign = "198.51.100.1:9".parse().unwrap();
+    let mut to = destinations(&sender, &[foreign, receiver.local_addr()]);
+    let sent = sender.send(&slices(&numbered(3, 64))[..], &mut to);
+    assert_eq!((sent.taken, sent.failed), (3, 3));
+    assert_eq!(receive(&mut receiver, 3).len(), 3);
+    assert_eq!(to.counters(DestinationKey(0)).unwrap().failed(), 3);
+    assert_eq!(to.counters(DestinationKey(1)).unwrap().failed(), 0);
+    assert!(sender.segments() || sender.counters().segmentation_refused == 0);
+}
+
+#[test]
+fn a_path_that_refuses_segmentation_gets_single_datagrams() {
+    let (mut receiver, mut sender) = (receiver(false), sender(false));
+    if !sender.segments() {
+        println!("skipped: this kernel does not cut messages (UDP_SEGMENT)");
+        return;
+    }
+    // Without checksums the kernel refuses to cut (udp(7)), as it does for cards without offload.
+    common::set_no_check(sender.as_fd());
+    let mut to = destinations(&sender, &[receiver.local_addr()]);
+    let sent = numbered(20, 64);
+    assert_eq!(sender.send(&slices(&sent)[..], &mut to).taken, 20);
+    assert_eq!(payloads(receive(&mut receiver, 20)), sent);
+    assert!(!sender.segments());
+    assert_eq!(sender.counters().segmentation_refused, 1);
+    assert_eq!(to.counters(DestinationKey(0)).unwrap().failed(), 0);
+    sender.send(&slices(&sent)[..], &mut to);
+    assert_eq!(payloads(receive(&mut receiver, 20)), sent);
+}
+
+#[test]
+fn nobody_to_send_to_is_no_call() {
+    let mut sender = sender(false);
+    let mut to = sender.destinations(1).unwrap();
+    assert_eq!(sender.send(&[&b"x"[..]][..], &mut to).taken, 0);
+    assert_eq!(sender.counters().calls, 0);
+}
+
+#[test]
+fn a_clamped_buffer_is_reported_with_its_sysctl() {
+    let asked = ReceiverConfig::MAX_BUFFER;
+    let config = ReceiverConfig::unicast(loopback(false)).receive_buffer(asked);
+    let report = Receiver::open(&config).unwrap().buffer();
+    let limit = std::fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap();
+    let limit: usize = limit.trim().parse().unwrap();
+    assert_eq!(report.granted, limit.min(asked));
+    assert_eq!(report.is_clamped(), limit < asked);
+    if report.is_clamped() {
+        let text = report.to_string();
+        assert!(
+            text.contains(&format!("net.core.rmem_max={asked}")),
+            "{text}"
+        );
+    }
+    let modest = ReceiverConfig::unicast(loopback(false)).receive_buffer(8_192);
+    let report = Receiver::open(&modest).unwrap().buffer();
+    assert_eq!((report.is_clamped(), report.granted), (false, 8_192));
+}

@@ -1,0 +1,183 @@
+//! What a receiver must get right on its own: order, truth about cuts and losses, times.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::{destinations, loopback, numbered, payloads, receive, receiver, sender, slices};
+use twinfeed_net::clock::Reading;
+use twinfeed_net::udp::{
+    ClockOrigin, Outbox, Receiver, ReceiverConfig, Sender, SenderConfig, Timestamps,
+};
+
+#[test]
+fn batches_keep_the_order_in_both_families() {
+    for v6 in [false, true] {
+        let (mut receiver, mut sender) = (receiver(v6), sender(v6));
+        let mut to = destinations(&sender, &[receiver.local_addr()]);
+        let sent = numbered(150, 24);
+        assert_eq!(sender.send(&slices(&sent)[..], &mut to).taken, 150);
+        let received = receive(&mut receiver, 150);
+        assert!(
+            received
+                .iter()
+                .all(|datagram| datagram.source == sender.local_addr())
+        );
+        assert_eq!(payloads(received), sent, "v6 {v6}");
+        let counters = receiver.counters();
+        assert_eq!((counters.datagrams, counters.bytes), (150, 150 * 24));
+        assert_eq!((counters.truncated, counters.abandoned), (0, 0));
+    }
+}
+
+#[test]
+fn an_empty_socket_is_an_empty_batch() {
+    let mut receiver = receiver(false);
+    assert!(receiver.receive().unwrap().is_empty());
+    assert_eq!(receiver.counters().empty_calls, 1);
+}
+
+#[test]
+fn payloads_begin_at_aligned_addresses() {
+    let config = ReceiverConfig::unicast(loopback(false)).slot(41);
+    let mut receiver = Receiver::open(&config).unwrap();
+    let mut sender = sender(false);
+    let mut to = destinations(&sender, &[receiver.local_addr()]);
+    sender.send(&[&b"a"[..], b"bb", b"ccc"][..], &mut to);
+    common::ready(&receiver);
+    let mut seen = 0;
+    for datagram in receiver.receive().unwrap() {
+        assert_eq!(datagram.bytes.as_ptr().align_offset(8), 0);
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
+}
+
+#[test]
+fn a_datagram_is_marked_as_cut_one_byte_beyond_the_slot_and_not_before() {
+    let mut receiver = Receiver::open(&ReceiverConfig::unicast(loopback(false)).slot(64)).unwrap();
+    let mut sender = sender(false);
+    let mut to = destinations(&sender, &[receiver.local_addr()]);
+    sender.send(&[&[1; 64][..], &[2; 65], &[3; 64]][..], &mut to);
+    let received = receive(&mut receiver, 3);
+    let cut: Vec<_> = received.iter().map(|datagram| datagram.truncated).collect();
+    assert_eq!(cut, [false, true, false]);
+    assert!(received.iter().all(|datagram| datagram.bytes.len() == 64));
+    assert_eq!(receiver.counters().truncated, 1);
+}
+
+#[test]
+fn an_overrun_is_told_with_the_first_datagram_after_it() {
+    let config = ReceiverConfig::unicast(loopback(false)).receive_buffer(4_096);
+    let mut receiver = Receiver::open(&config).unwrap();
+    let mut sender = Sender::open(&SenderConfig::new(loopback(false)).segment(false)).unwrap();
+    let mut to = destinations(&sender, &[receiver.local_addr()]);
+    let sent = numbered(200, 512);
+    sender.send(&slices(&sent)[..], &mut to);
+    let dropped = receiver.kernel_drops_now().unwrap();
+    assert!(dropped > 0, "200 datagrams of 512 bytes fit into 4 KiB");
+    let kept = receive(&mut receiver, 200 - dropped as usize);
+    assert!(
+        kept.iter().all(|datagram| datagram.kernel_drops == 0),
+        "drops came after these"
+    );
+    assert_eq!(
+        receiver.counters().kernel_drops,
+        0,
+        "no later datagram has told yet"
+    );
+
+    sender.send(&[&b"after"[..], b"that"][..], &mut to);
+    let after = receive(&mut receiver, 2);
+    assert_eq!((after[0].kernel_drops, after[1].kernel_drops), (dropped, 0));
+    assert_eq!(receiver.counters().kernel_drops, u64::from(dropped));
+}
+
+#[test]
+fn what_a_caller_leaves_in_a_batch_is_counted() {
+    let (mut receiver, mut sender) = (receiver(false), sender(false));
+    let mut to = destinations(&sender, &[receiver.local_addr()]);
+    sender.send(&[&b"a"[..], b"bb", b"ccc"][..], &mut to);
+    common::ready(&receiver);
+    assert_eq!(receiver.receive().unwrap().next().unwrap().bytes, b"a");
+    assert_eq!(receiver.counters().abandoned, 2);
+    assert!(receiver.receive().unwrap().is_empty());
+}
+
+#[test]
+fn times_say_whose_clock_they_are() {
+    let table = [
+        (Timestamps::Off, None),
+        (Timestamps::User, Some(ClockOrigin::User)),
+        (Timestamps::Kernel, Some(ClockOrigin::Kernel)),
+        // The loopback interface has no card: what comes is the kernel's, and says so.
+        (Timestamps::Hardware, Some(ClockOrigin::Kernel)),
+    ];
+    for (asked, origin) in table {
+        let config = ReceiverConfig::unicast(loopback(false)).timestamps(asked);
+        let mut receiver = Receiver::open(&config).unwrap();
+        let mut sender = sender(false);
+        let mut to = destinations(&sender, &[receiver.local_addr()]);
+        let before = Reading::now().realtime_ns;
+        sender.send(&[&b"a"[..]][..], &mut to);
+        common::ready(&receiver);
+        let received = receiver.receive().unwrap().next().unwrap().received;
+        assert_eq!(received.map(|stamp| stamp.origin), origin, "{asked:?}");
+        if let Some(stamp) = received {
+            let after = Reading::now().realtime_ns;
+            assert!((before..=after).contains(&stamp.ns), "{asked:?}");
+        }
+    }
+}
+
+#[test]
+fn merged_datagrams_come_out_as_they_went_in() {
+    let config = ReceiverConfig::unicast(loopback(false)).merge(true);
+    let Ok(mut receiver) = Receiver::open(&config) else {
+        println!("skipped: this kernel does not merge datagrams (UDP_GRO)");
+        return;
+    };
+    let mut sender = sender(false);
+    if !sender.segments() {
+        println!("skipped: this kernel does not cut messages (UDP_SEGMENT)");
+        return;
+    }
+    let mut to = destinations(&sender, &[receiver.local_addr()]);
+    let mut sent = numbered(40, 1_472);
+    sent.push(vec![9; 100]);
+    sent.push(vec![8; 2_000]);
+    assert_eq!(sender.send(&slices(&sent)[..], &mut to).taken, sent.len());
+    let received = receive(&mut receiver, sent.len());
+    assert!(received.iter().all(|datagram| !datagram.truncated));
+    assert_eq!(payloads(received), sent);
+    assert!(sender.counters().calls < 3, "{:?}", sender.counters());
+}
+
+#[test]
+fn a_batch_left_amid_a_merged_message_counts_it() {
+    let config = ReceiverConfig::unicast(loopback(false)).merge(true);
+    let Ok(mut receiver) = Receiver::open(&config) else {
+        println!("skipped: this kernel does not merge datagrams (UDP_GRO)");
+        return;
+    };
+    let mut sender = sender(false);
+    let mut to = destinations(&sender, &[receiver.local_addr()]);
+    sender.send(&slices(&numbered(4, 64))[..], &mut to);
+    common::ready(&receiver);
+    let mut batch = receiver.receive().unwrap();
+    assert!(batch.next().is_some());
+    drop(batch);
+    assert!(receiver.counters().abandoned > 0);
+}
+
+#[test]
+fn an_outbox_goes_out_as_it_was_filled() {
+    let (mut receiver, mut sender) = (receiver(false), sender(false));
+    let mut to = destinations(&sender, &[receiver.local_addr()]);
+    let mut outbox = Outbox::new(3, 256);
+    for text in ["one", "three", "seventeen"] {
+        outbox.push(text.as_bytes()).unwrap();
+    }
+    assert_eq!(sender.send(&outbox, &mut to).taken, 3);
+    let received = payloads(receive(&mut receiver, 3));
+    assert_eq!(received, [&b"one"[..], b"three", b"seventeen"]);
+}
