@@ -30,5 +30,7 @@ pub use event::{
 pub use limits::{BadLimit, Limits, Policy};
 pub use line::{Line, LineCounters, LineLimits, LineState, LineStatus, Lines, Source};
 pub use receipt::{Receipt, Side, Trigger};
-pub use sequencer::{Body, Now, Sequencer, SequencerConfig, SequencerCounters, Transmit};
+pub use sequencer::{
+    Body, Now, Sequencer, SequencerConfig, SequencerCounters, SequencerState, Transmit,
+};
 pub use time::Time;

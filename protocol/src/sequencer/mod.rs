@@ -1,15 +1,53 @@
 //! How do converted messages become one numbered stream?
+//!
+//! ```text
+//!            begin_epoch            end_epoch
+//!  Unborn ───────────────► Open ───────────────► Ended        any ── end_of_stream ──► Closed
+//!                           ▲ ◄── begin_epoch ──── │
+//!                           └──────────────────────┘
+//! ```
+//!
+//! A [`Sequencer`] gives every record its msn, its place behind the record before (`prev`) and its
+//! datagram, and says in heartbeats what the silence means. It never looks into a body, does not know
+//! whether anybody listens, and decides nothing about the source: what is lost, begun or ended it is
+//! told. Normative text of what it writes: `docs/wire-format.md`.
+//!
+//! **How to drive it:** one input, then whatever was finished has been handed to your [`Transmit`]; call
+//! [`Sequencer::flush`] when a source datagram or a batch is through, and [`Sequencer::on_deadline`] when
+//! [`Sequencer::next_deadline`] has come. Two sequencers that are told the same messages send the same
+//! records, whatever their flushes, clocks and datagram lengths.
+//!
+//! Bounds: one datagram is under way, [`LONGEST_PART`] bytes of a body go into one record, a source
+//! message has at most [`MOST_PARTS`] records. Nothing is allocated after [`Sequencer::new`].
 
 use core::ops::Range;
 use core::time::Duration;
 
 use twinfeed_wire::{
-    BodyKind, ContextId, Dsn, Epoch, Generation, Incarnation, Msn, Pos, Sid, StreamId,
+    Adm, Beat, BodyKind, ContextId, Dsn, Epoch, Flags, Generation, Header, Incarnation,
+    LONGEST_DATAGRAM, Msn, Pos, Record, SMALLEST_MAX_DATAGRAM, Sid, StreamId,
 };
 
+use crate::digest;
 use crate::epoch::EpochStart;
 use crate::limits::BadLimit;
 use crate::time::Time;
+
+mod datagram;
+mod parts;
+mod run;
+mod schedule;
+
+use datagram::Outgoing;
+pub use parts::{LONGEST_PART, MOST_PARTS};
+use run::Run;
+use schedule::Schedule;
+
+/// How often something that must not be missed is said at once: the beginning and the end of an epoch,
+/// the end of a stream.
+pub const ANNOUNCEMENTS: u32 = 4;
+/// The highest source number that a message can have: the one behind it must exist.
+pub const LAST_SSEQ: u64 = u64::MAX - 1;
 
 /// What one stream is configured with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,9 +58,10 @@ pub struct SequencerConfig {
     pub sid: Sid,
     /// Life of this process.
     pub incarnation: Incarnation,
-    /// Longest datagram, bytes.
+    /// Longest datagram, bytes; between 1,200 and 65,504, rounded down to a multiple of 8.
     pub max_datagram: usize,
-    /// A heartbeat follows after so long a silence, and every three times so long on a busy stream.
+    /// A heartbeat follows after so long a silence, and every three times so long on a busy stream;
+    /// between 10 µs and one hour.
     pub heartbeat: Duration,
 }
 
@@ -46,7 +85,7 @@ pub trait Transmit {
 pub struct Body<'a> {
     /// What the bytes are: [`BodyKind::Dbn`] or [`BodyKind::Opaque`].
     pub kind: BodyKind,
-    /// The bytes; an opaque body may be longer than a datagram.
+    /// The bytes. An opaque body longer than [`LONGEST_PART`] is cut; no other may be longer.
     pub bytes: &'a [u8],
 }
 
@@ -63,17 +102,43 @@ pub struct SequencerCounters {
     pub messages: u64,
     /// Source messages without a record.
     pub covered: u64,
-    /// Records sent.
+    /// Records sent or under way.
     pub records: u64,
     /// Source numbers given up.
     pub abandoned: u64,
-    /// Inputs that no state of the stream allows, ignored.
+    /// Source messages that cannot be expressed (a body or a count of records beyond the bounds): given
+    /// up, never silent.
+    pub inexpressible: u64,
+    /// Inputs that the state at hand does not allow (an old number, a message outside an epoch): ignored.
     pub refused: u64,
+}
+
+/// Where a stream stands; see the picture above.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum SequencerState {
+    /// No epoch began yet: there is nothing that could be said.
+    Unborn,
+    /// An epoch is under way.
+    Open,
+    /// The source ended the epoch; heartbeats say so until another begins.
+    Ended,
+    /// Nothing is sent any more.
+    Closed,
 }
 
 /// One adapter's numbered output of one source stream.
 #[derive(Debug)]
 pub struct Sequencer {
+    config: SequencerConfig,
+    state: SequencerState,
+    /// Meaningless while [`SequencerState::Unborn`].
+    run: Run,
+    generation: Generation,
+    next_msn: Msn,
+    adm: Adm,
+    source_stale: bool,
+    outgoing: Outgoing,
+    schedule: Schedule,
     counters: SequencerCounters,
 }
 
@@ -82,118 +147,387 @@ impl Sequencer {
     ///
     /// # Errors
     /// [`BadLimit`] names the first limit that cannot be worked with.
-    pub fn new(_config: SequencerConfig) -> Result<Self, BadLimit> {
-        todo!()
+    pub fn new(config: SequencerConfig) -> Result<Self, BadLimit> {
+        check(&config)?;
+        Ok(Self {
+            config,
+            state: SequencerState::Unborn,
+            run: Run::none(),
+            generation: Generation(0),
+            next_msn: Msn(1),
+            adm: Adm(0),
+            source_stale: false,
+            outgoing: Outgoing::new(config.max_datagram),
+            schedule: Schedule::new(config.heartbeat),
+            counters: SequencerCounters::default(),
+        })
     }
 
-    /// A role assignment with a higher generation: msn restarts at 1.
-    pub fn set_generation(&mut self, _now: Now, _generation: Generation, _out: &mut impl Transmit) {
-        todo!()
+    /// A role assignment: a higher generation restarts msn at 1 and is announced by a heartbeat at once; an
+    /// equal one changes nothing, a lower one is refused.
+    pub fn set_generation(&mut self, now: Now, generation: Generation, out: &mut impl Transmit) {
+        if generation <= self.generation || self.state == SequencerState::Closed {
+            self.counters.refused += u64::from(generation != self.generation);
+            return;
+        }
+        self.send_records(now, out);
+        self.generation = generation;
+        self.next_msn = Msn(1);
+        self.send_heartbeat(now, Flags::default(), out);
     }
 
-    /// An epoch begins: announced by four heartbeats at once.
-    pub fn begin_epoch(&mut self, _now: Now, _start: EpochStart, _out: &mut impl Transmit) {
-        todo!()
+    /// An epoch begins, or the source stepped back within one (then `start.epoch` is the one at hand).
+    /// What the epoch before left unsaid is said first; [`ANNOUNCEMENTS`] heartbeats follow at once.
+    pub fn begin_epoch(&mut self, now: Now, start: EpochStart, out: &mut impl Transmit) {
+        let possible = start.epoch.is_some() && (1..=LAST_SSEQ).contains(&start.first);
+        if self.state == SequencerState::Closed || !possible {
+            self.counters.refused += 1;
+            return;
+        }
+        self.vouch(now, out);
+        self.run = self
+            .run
+            .succeeded_by(start, self.state == SequencerState::Ended);
+        self.state = SequencerState::Open;
+        self.announce(now, Flags::default(), out);
     }
 
-    /// The records of source message `sseq`; without any, the message is covered.
+    /// The records of source message `sseq`; without any, the message is covered. Numbers skipped since the
+    /// message before carry nothing: what is *lost* must be said by [`Sequencer::abandon`].
+    ///
+    /// `received_at` is the time of the source datagram, Unix ns, 0 when not known.
     pub fn message<'a>(
         &mut self,
-        _now: Now,
-        _sseq: u64,
-        _received_at: u64,
-        _bodies: impl ExactSizeIterator<Item = Body<'a>> + Clone,
-        _out: &mut impl Transmit,
+        now: Now,
+        sseq: u64,
+        received_at: u64,
+        bodies: impl ExactSizeIterator<Item = Body<'a>> + Clone,
+        out: &mut impl Transmit,
     ) {
-        todo!()
+        let possible = (self.run.next_sseq..=LAST_SSEQ).contains(&sseq);
+        if self.state != SequencerState::Open || !possible {
+            self.counters.refused += 1;
+            return;
+        }
+        let Some(parts) = parts::count(bodies.clone()) else {
+            self.counters.inexpressible += 1;
+            self.abandon(now, sseq..sseq + 1, out);
+            return;
+        };
+        self.counters.messages += 1;
+        if parts == 0 {
+            self.counters.covered += 1;
+            self.run.next_sseq = sseq + 1;
+            return;
+        }
+        if sseq - self.run.prev > u64::from(u32::MAX) {
+            // No record can point back that far; saying "lost" is the one honest thing left.
+            let silent = self.run.prev + 1..sseq;
+            self.give_up(now, silent, out);
+        }
+        if self.outgoing.received_at() != received_at {
+            self.send_records(now, out);
+        }
+        for (part, (kind, flags, body)) in (0..=u16::MAX).zip(parts::cut(bodies)) {
+            let record = Record {
+                kind,
+                flags,
+                part,
+                sseq,
+                prev: self.run.prev,
+                adm: self.adm,
+                body,
+            };
+            self.append(now, received_at, &record, out);
+        }
+        self.run.prev = sseq;
+        self.run.next_sseq = sseq + 1;
     }
 
-    /// The source lost these numbers for good.
-    pub fn abandon(&mut self, _now: Now, _range: Range<u64>, _out: &mut impl Transmit) {
-        todo!()
+    /// The source lost these numbers for good: the context changes, and the next record's `prev` says that
+    /// it does not follow what was sent before. What lies below the next number expected is ignored.
+    pub fn abandon(&mut self, now: Now, range: Range<u64>, out: &mut impl Transmit) {
+        let range = range.start.max(self.run.next_sseq)..range.end;
+        if self.state != SequencerState::Open || range.is_empty() {
+            self.counters.refused += 1;
+            return;
+        }
+        self.vouch(now, out);
+        self.give_up(now, range, out);
     }
 
-    /// The source ended the epoch: announced by four heartbeats at once.
-    pub fn end_epoch(&mut self, _now: Now, _next_sseq: u64, _out: &mut impl Transmit) {
-        todo!()
+    /// The source ended the epoch; `next_sseq` would have been its next number. Announced by
+    /// [`ANNOUNCEMENTS`] heartbeats at once and by every one that follows.
+    pub fn end_epoch(&mut self, now: Now, next_sseq: u64, out: &mut impl Transmit) {
+        if self.state != SequencerState::Open || next_sseq < self.run.next_sseq {
+            self.counters.refused += 1;
+            return;
+        }
+        self.send_records(now, out);
+        self.run.next_sseq = next_sseq;
+        self.run.ranges.end(next_sseq);
+        self.state = SequencerState::Ended;
+        self.announce(now, Flags::default(), out);
     }
 
-    /// Sends what is under way: the end of a source datagram or of a batch.
-    pub fn flush(&mut self, _now: Now, _out: &mut impl Transmit) {
-        todo!()
+    /// Sends what is under way: the end of a source datagram or of a batch. On a busy stream the heartbeat
+    /// that is due follows.
+    pub fn flush(&mut self, now: Now, out: &mut impl Transmit) {
+        self.send_records(now, out);
+        if self.schedule.is_due(now.time) {
+            self.send_heartbeat(now, Flags::default(), out);
+        }
     }
 
-    /// The pair link was reset, or stands again.
-    pub fn set_peer_lost(&mut self, _now: Now, _lost: bool, _out: &mut impl Transmit) {
-        todo!()
+    /// The pair link was reset, or stands again. A reset is said at once, in every datagram as long as it
+    /// lasts, and in three heartbeats at least.
+    pub fn set_peer_lost(&mut self, now: Now, lost: bool, out: &mut impl Transmit) {
+        self.send_records(now, out);
+        if self.schedule.set_peer_lost(lost) && lost {
+            self.send_heartbeat(now, Flags::default(), out);
+        }
     }
 
-    /// Every line of the source is silent, or one speaks again.
-    pub fn set_source_stale(&mut self, _now: Now, _stale: bool, _out: &mut impl Transmit) {
-        todo!()
+    /// Every line of the source is silent, or one speaks again. A change is said at once.
+    pub fn set_source_stale(&mut self, now: Now, stale: bool, out: &mut impl Transmit) {
+        if self.source_stale == stale {
+            return;
+        }
+        self.send_records(now, out);
+        self.source_stale = stale;
+        self.send_heartbeat(now, Flags::default(), out);
     }
 
-    /// Nothing follows from this incarnation.
-    pub fn end_of_stream(&mut self, _now: Now, _out: &mut impl Transmit) {
-        todo!()
+    /// Nothing follows from this incarnation; said [`ANNOUNCEMENTS`] times at once.
+    pub fn end_of_stream(&mut self, now: Now, out: &mut impl Transmit) {
+        self.send_records(now, out);
+        self.announce(now, Flags::END_OF_STREAM, out);
+        self.state = SequencerState::Closed;
     }
 
     /// The time that [`Sequencer::next_deadline`] named has come.
-    pub fn on_deadline(&mut self, _now: Now, _out: &mut impl Transmit) {
-        todo!()
+    pub fn on_deadline(&mut self, now: Now, out: &mut impl Transmit) {
+        self.flush(now, out);
     }
 
     /// When [`Sequencer::on_deadline`] wants to be called.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        todo!()
+        self.speaks().then(|| self.schedule.deadline())
+    }
+
+    /// Where the stream stands.
+    #[must_use]
+    pub const fn state(&self) -> SequencerState {
+        self.state
     }
 
     /// Number of the next record.
     #[must_use]
-    pub fn next_msn(&self) -> Msn {
-        todo!()
+    pub const fn next_msn(&self) -> Msn {
+        self.next_msn
     }
 
     /// Number of the next datagram.
     #[must_use]
-    pub fn next_dsn(&self) -> Dsn {
-        todo!()
+    pub const fn next_dsn(&self) -> Dsn {
+        self.outgoing.next_dsn()
     }
 
-    /// Where the next record will stand at the earliest; `None` before the first epoch.
+    /// Where the next record stands at the earliest; `None` before the first epoch.
     #[must_use]
     pub fn next_pos(&self) -> Option<Pos> {
-        todo!()
+        self.epoch().map(|epoch| Pos {
+            sid: self.config.sid,
+            epoch,
+            sseq: self.run.next_sseq,
+            part: 0,
+        })
+    }
+
+    /// Source number of the last record, or of the last number given up; what the next record's `prev`
+    /// will say. `None` before the first epoch.
+    #[must_use]
+    pub fn prev(&self) -> Option<u64> {
+        self.epoch().map(|_| self.run.prev)
     }
 
     /// What the conversion remembers; `None` before the first epoch.
     #[must_use]
     pub fn context_id(&self) -> Option<ContextId> {
-        todo!()
+        self.epoch().map(|_| self.run.context_id)
     }
 
-    /// The current epoch; `None` before the first one.
+    /// The epoch at hand, ended or not; `None` before the first one.
     #[must_use]
     pub fn epoch(&self) -> Option<Epoch> {
-        todo!()
+        self.run
+            .start
+            .epoch
+            .is_some()
+            .then_some(self.run.start.epoch)
     }
 
     /// The generation under which this stream works.
     #[must_use]
-    pub fn generation(&self) -> Generation {
-        todo!()
+    pub const fn generation(&self) -> Generation {
+        self.generation
     }
 
     /// Whether the context reaches back to the source's own first number without a hole.
     #[must_use]
-    pub fn is_complete(&self) -> bool {
-        todo!()
+    pub const fn is_complete(&self) -> bool {
+        self.run.is_complete()
     }
 
     /// What was counted since the start.
     #[must_use]
-    pub fn counters(&self) -> &SequencerCounters {
+    pub const fn counters(&self) -> &SequencerCounters {
         &self.counters
+    }
+
+    fn speaks(&self) -> bool {
+        match self.state {
+            SequencerState::Open | SequencerState::Ended => true,
+            SequencerState::Unborn | SequencerState::Closed => false,
+        }
+    }
+
+    /// Appends one record, in a new datagram when it does not go into the one under way.
+    fn append(&mut self, now: Now, received_at: u64, record: &Record<'_>, out: &mut impl Transmit) {
+        let header = Header {
+            first_msn: self.next_msn,
+            base_sseq: record.sseq,
+            base_adm: record.adm,
+            received_at,
+            ..self.header()
+        };
+        if !self.outgoing.push(&header, record) {
+            self.send_records(now, out);
+            let pushed = self.outgoing.push(&header, record);
+            debug_assert!(pushed, "lengths and distances were checked before");
+        }
+        let added = digest::of_record(
+            record.sseq,
+            record.part,
+            record.kind,
+            record.flags,
+            record.body,
+        );
+        if let Some(added) = added {
+            self.run.ranges.add(record.sseq, added);
+        }
+        self.next_msn = self.next_msn.plus(1);
+        self.counters.records += 1;
+    }
+
+    /// Makes the context one that lost `range`.
+    fn give_up(&mut self, now: Now, range: Range<u64>, out: &mut impl Transmit) {
+        self.send_records(now, out);
+        self.counters.abandoned = self
+            .counters
+            .abandoned
+            .saturating_add(range.end - range.start);
+        self.run.abandon(range);
+    }
+
+    /// Says that the covered numbers behind the last record are covered, before what follows makes it
+    /// impossible to tell them from lost ones.
+    fn vouch(&mut self, now: Now, out: &mut impl Transmit) {
+        self.send_records(now, out);
+        let unsaid = self.run.next_sseq > self.run.prev + 1;
+        if self.state == SequencerState::Open && unsaid {
+            self.send_heartbeat(now, Flags::default(), out);
+        }
+    }
+
+    fn announce(&mut self, now: Now, flags: Flags, out: &mut impl Transmit) {
+        for _ in 0..ANNOUNCEMENTS {
+            self.send_heartbeat(now, flags, out);
+        }
+    }
+
+    fn send_records(&mut self, now: Now, out: &mut impl Transmit) {
+        let flags = self.flags();
+        if let Some(datagram) = self.outgoing.finish(flags, now.unix_ns) {
+            self.counters.datagrams += 1;
+            self.counters.bytes += datagram.len() as u64;
+            self.schedule.sent_records(now.time);
+            out.datagram(datagram);
+        }
+    }
+
+    /// Sends one heartbeat; no records are under way.
+    fn send_heartbeat(&mut self, now: Now, flags: Flags, out: &mut impl Transmit) {
+        if !self.speaks() {
+            return;
+        }
+        self.run.ranges.pass(self.run.next_sseq);
+        let header = Header {
+            flags: self.flags().with(flags),
+            first_msn: self.next_msn,
+            base_sseq: self.run.next_sseq,
+            base_adm: self.adm,
+            sent_at: now.unix_ns,
+            ..self.header()
+        };
+        let beat = Beat {
+            next_sseq: self.run.next_sseq,
+            prev: self.run.prev,
+            predecessor_next: self.run.predecessor_next,
+            predecessor_prev: self.run.predecessor_prev,
+            interval_us: self.schedule.interval_us(),
+            ended: self.state == SequencerState::Ended,
+        };
+        let datagram = self
+            .outgoing
+            .heartbeat(&header, &beat, self.run.ranges.finished());
+        self.counters.datagrams += 1;
+        self.counters.heartbeats += 1;
+        self.counters.bytes += datagram.len() as u64;
+        self.schedule.sent_heartbeat(now.time);
+        out.datagram(datagram);
+    }
+
+    /// What stands in every header.
+    fn header(&self) -> Header {
+        Header {
+            stream: self.config.stream,
+            generation: self.generation,
+            incarnation: self.config.incarnation,
+            sid: self.config.sid,
+            abandoned: self.run.abandoned(),
+            epoch: self.run.start.epoch,
+            context: self.run.context_id,
+            first: self.run.start.first,
+            predecessor: self.run.start.predecessor,
+            ..Header::default()
+        }
+    }
+
+    fn flags(&self) -> Flags {
+        Flags::default()
+            .with_if(self.schedule.peer_lost(), Flags::PEER_LOST)
+            .with_if(self.source_stale, Flags::SOURCE_STALE)
+            .with_if(!self.run.is_complete(), Flags::INCOMPLETE)
+    }
+}
+
+fn check(config: &SequencerConfig) -> Result<(), BadLimit> {
+    let rules = [
+        (
+            "max_datagram",
+            "be between 1,200 and 65,504",
+            (SMALLEST_MAX_DATAGRAM..=LONGEST_DATAGRAM).contains(&config.max_datagram),
+        ),
+        (
+            "heartbeat",
+            "be between 10 µs and one hour",
+            (Duration::from_micros(10)..=Duration::from_secs(3_600)).contains(&config.heartbeat),
+        ),
+    ];
+    match rules.iter().find(|(_, _, holds)| !holds) {
+        Some(&(name, must, _)) => Err(BadLimit { name, must }),
+        None => Ok(()),
     }
 }

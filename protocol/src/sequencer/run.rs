@@ -1,0 +1,91 @@
+//! What does a stream remember of the epoch at hand?
+
+use core::ops::Range;
+
+use twinfeed_wire::{ContextId, Epoch};
+
+use crate::digest::{Context, Ranges};
+use crate::epoch::EpochStart;
+
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) start: EpochStart,
+    /// Next number of the epoch before when it ended; 0: not known.
+    pub(super) predecessor_next: u64,
+    /// The last record of the epoch before; 0: not known.
+    pub(super) predecessor_prev: u64,
+    /// The lowest number that may still come.
+    pub(super) next_sseq: u64,
+    /// What the next record follows: the last record, or the last number given up, or `first − 1`.
+    ///
+    /// Invariant: `prev < next_sseq`.
+    pub(super) prev: u64,
+    pub(super) ranges: Ranges,
+    context: Context,
+    pub(super) context_id: ContextId,
+}
+
+impl Run {
+    /// Before any epoch.
+    pub(super) fn none() -> Self {
+        Self::begin(
+            EpochStart {
+                epoch: Epoch::NONE,
+                first: 1,
+                complete: false,
+                predecessor: Epoch::NONE,
+            },
+            0,
+            0,
+        )
+    }
+
+    /// The run that follows this one. What is known of this one's end goes with it, if it is the
+    /// predecessor that `start` names; `ended` says that the source itself ended it.
+    pub(super) fn succeeded_by(&self, start: EpochStart, ended: bool) -> Self {
+        let here = self.start.epoch;
+        if here.is_some() && here == start.epoch {
+            // The source stepped back within its epoch: the one before is still the same.
+            let start = EpochStart {
+                predecessor: self.start.predecessor,
+                ..start
+            };
+            Self::begin(start, self.predecessor_next, self.predecessor_prev)
+        } else if here.is_some() && here == start.predecessor {
+            Self::begin(start, if ended { self.next_sseq } else { 0 }, self.prev)
+        } else {
+            Self::begin(start, 0, 0)
+        }
+    }
+
+    /// Numbers from `range.start`, which is beyond `prev`, are lost.
+    pub(super) fn abandon(&mut self, range: Range<u64>) {
+        self.prev = range.end - 1;
+        self.next_sseq = range.end;
+        self.context.abandon(range);
+        self.context_id = self.context.id();
+    }
+
+    /// How many numbers were given up, saturating.
+    pub(super) fn abandoned(&self) -> u32 {
+        u32::try_from(self.context.abandoned()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) const fn is_complete(&self) -> bool {
+        self.start.complete && self.context.abandoned() == 0
+    }
+
+    fn begin(start: EpochStart, predecessor_next: u64, predecessor_prev: u64) -> Self {
+        let context = Context::new(start.epoch, start.first);
+        Self {
+            start,
+            predecessor_next,
+            predecessor_prev,
+            next_sseq: start.first,
+            prev: start.first - 1,
+            ranges: Ranges::starting_at(start.first),
+            context_id: context.id(),
+            context,
+        }
+    }
+}
