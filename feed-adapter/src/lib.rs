@@ -1,1 +1,3 @@
 //! Feed adapters: sources, decoders, publishing.
+
+pub mod decode;

@@ -252,6 +252,7 @@ fn codes_are_the_same_numbers() {
             stat::AUCTION_COLLAR_LOWER_PRICE,
             StatType::AuctionCollarLowerPrice,
         ),
+        (stat::VENUE_SPECIFIC_PRICE_1, StatType::VenueSpecificPrice1),
     ] {
         assert_eq!(ours, theirs as u16);
     }
