@@ -13,6 +13,7 @@
 //! a log. The same inputs at the same times give the same outputs.
 #![forbid(unsafe_code)]
 
+pub mod arbiter;
 pub mod digest;
 pub mod epoch;
 pub mod event;
@@ -22,6 +23,7 @@ pub mod receipt;
 pub mod sequencer;
 pub mod time;
 
+pub use arbiter::{Arbiter, Control, Counters, LegStatus};
 pub use epoch::EpochStart;
 pub use event::{
     CloseReason, Delivered, DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Place,

@@ -1,0 +1,104 @@
+//! What does an arbiter count?
+
+use core::time::Duration;
+
+use twinfeed_wire::{ContextId, Generation, Incarnation, Malformed, Pos, StreamId};
+
+use crate::event::LegState;
+use crate::time::Time;
+
+/// Everything that happened to one feed. All numbers only grow.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Counters {
+    /// Datagrams offered, of any kind.
+    pub datagrams: u64,
+    /// Records delivered.
+    pub records: u64,
+    /// Records dropped because they were delivered before.
+    pub duplicates: u64,
+    /// Gaps declared.
+    pub gaps: u64,
+    /// Source messages inside declared gaps (a message whose parts are missing counts once).
+    pub gap_messages: u64,
+    /// Holes closed before a gap was declared.
+    pub recovered: u64,
+    /// Switches, each with a receipt.
+    pub switches: u64,
+    /// Discontinuities told.
+    pub discontinuities: u64,
+    /// Resets told.
+    pub resets: u64,
+    /// Divergences told.
+    pub divergences: u64,
+    /// Records held because they were not next.
+    pub held: u64,
+    /// Records that found the hold full after everything that could be done was done; they show as a gap.
+    pub hold_overflow: u64,
+    /// Datagrams refused, by [`Malformed::index`].
+    pub rejected: [u64; Malformed::LABELS.len()],
+    /// Datagrams of a stream that was not granted on that leg.
+    pub foreign_stream: u64,
+    /// Datagrams of a source stream that was not subscribed.
+    pub unknown_sid: u64,
+    /// Datagrams of an incarnation that was replaced.
+    pub stale_incarnation: u64,
+    /// Datagrams with a dsn that was seen before.
+    pub replayed: u64,
+    /// Datagrams of an epoch that was left for good.
+    pub retired_epoch: u64,
+    /// Datagrams that waited for a confirmation.
+    pub quarantined: u64,
+    /// Datagrams that waited in vain.
+    pub quarantine_dropped: u64,
+    /// Records of a kind that this version does not know.
+    pub skipped_kinds: u64,
+    /// Datagrams that this host's kernel dropped before anybody read them.
+    pub local_drops: u64,
+}
+
+impl Counters {
+    /// Datagrams refused for any reason of form.
+    #[must_use]
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected.iter().sum()
+    }
+}
+
+/// How one leg of one source stream is doing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LegStatus {
+    /// Its state.
+    pub state: LegState,
+    /// Its stream, once granted.
+    pub stream: Option<StreamId>,
+    /// Generation it last worked under.
+    pub generation: Generation,
+    /// Life of its process.
+    pub incarnation: Incarnation,
+    /// How far it has come: its next place.
+    pub next: Pos,
+    /// What its conversion remembers.
+    pub context: ContextId,
+    /// Whether that reaches back to the source's own first number.
+    pub complete: bool,
+    /// Records it offered.
+    pub offered: u64,
+    /// Records that were delivered from it.
+    pub wins: u64,
+    /// Records of it that were dropped as duplicates.
+    pub duplicates: u64,
+    /// Datagrams missing in its numbering so far (late ones are subtracted again).
+    pub missing_datagrams: u64,
+    /// Records of it held at present.
+    pub held: usize,
+    /// By how much it is ahead of the other leg (moving average over records both brought).
+    pub lead: Duration,
+    /// When it was last heard.
+    pub last_heard: Time,
+    /// Heartbeat interval it stated.
+    pub heartbeat: Duration,
+    /// The other leg says that its process is gone.
+    pub peer_lost: bool,
+    /// It hears nothing from its source.
+    pub source_stale: bool,
+}

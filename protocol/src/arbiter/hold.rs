@@ -1,0 +1,303 @@
+//! What did a leg bring that cannot be delivered yet?
+//!
+//! ```text
+//!  entries (sorted by turn, place)   | 61.0 | 61.1 | 62.0 | 70.0 | ...
+//!                                       │      │      └────────────► small slot (128 bytes)
+//!                                       └──────┴──────────────────► large slot (one longest body)
+//! ```
+//!
+//! One hold per leg, so that merging two legs is merging two sorted lists. A `turn` counts the epochs the
+//! leg has spoken in: entries of an epoch it has left stand before those of the next. Everything is
+//! allocated at construction; [`Full`] is an answer, never a growth.
+
+use std::collections::VecDeque;
+
+use twinfeed_wire::{Adm, BodyKind, ContextId, RecordFlags, longest_body};
+use zerocopy::IntoBytes;
+
+use crate::event::Place;
+use crate::limits::Limits;
+use crate::time::Time;
+
+/// A record without its body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) turn: u32,
+    pub(super) sseq: u64,
+    pub(super) part: u16,
+    pub(super) prev: u64,
+    pub(super) adm: Adm,
+    pub(super) kind: BodyKind,
+    pub(super) flags: RecordFlags,
+    pub(super) context: ContextId,
+    pub(super) received_at: u64,
+    pub(super) sent_at: u64,
+    pub(super) held_at: Time,
+}
+
+impl Entry {
+    /// Where the record stands in the leg's order: an administrative message behind every part of the
+    /// number it stands behind.
+    fn key(&self) -> (u32, u64, u32, u64) {
+        let part = match self.kind {
+            BodyKind::Administrative => u32::MAX,
+            _ => u32::from(self.part),
+        };
+        (self.turn, self.sseq, part, self.adm.0)
+    }
+
+    /// First place that is not missing any more once this record is at hand: its own, or the one behind
+    /// `prev`, from where it vouches for silence.
+    pub(super) fn reach(&self) -> Place {
+        if self.kind == BodyKind::Administrative {
+            return Place::start(self.sseq.saturating_add(1));
+        }
+        if self.part == 0 {
+            Place::start(self.prev.saturating_add(1))
+        } else {
+            Place {
+                sseq: self.sseq,
+                part: self.part,
+            }
+        }
+    }
+}
+
+/// Neither an entry nor a slot of the right size is free.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Full;
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    large: bool,
+    index: u32,
+    length: u16,
+}
+
+/// The held records of one leg.
+#[derive(Debug)]
+pub(super) struct Hold {
+    entries: VecDeque<(Entry, Slot)>,
+    capacity: usize,
+    small: Slab,
+    large: Slab,
+}
+
+impl Hold {
+    /// Room for `limits.held_records` records and `limits.held_bytes` bytes of bodies.
+    pub(super) fn new(limits: &Limits) -> Self {
+        let largest = longest_body(limits.max_datagram).div_ceil(8) * 8;
+        let small = (limits.held_bytes / 2 / SMALL).clamp(1, limits.held_records);
+        let large = (limits.held_bytes / 2 / largest).clamp(1, limits.held_records);
+        Self {
+            entries: VecDeque::with_capacity(limits.held_records),
+            capacity: limits.held_records,
+            small: Slab::new(SMALL, small),
+            large: Slab::new(largest, large),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Keeps a record. `Ok(false)`: it was here already.
+    pub(super) fn insert(&mut self, entry: Entry, body: &[u8]) -> Result<bool, Full> {
+        let key = entry.key();
+        let place = match self.entries.back() {
+            Some((last, _)) if last.key() >= key => {
+                match self
+                    .entries
+                    .binary_search_by(|(held, _)| held.key().cmp(&key))
+                {
+                    Ok(_) => return Ok(false),
+                    Err(place) => place,
+                }
+            }
+            _ => self.entries.len(),
+        };
+        if self.entries.len() == self.capacity {
+            return Err(Full);
+        }
+        let slot = self.store(body).ok_or(Full)?;
+        self.entries.insert(place, (entry, slot));
+        Ok(true)
+    }
+
+    /// The held records in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(|(entry, _)| entry)
+    }
+
+    pub(super) fn front(&self) -> Option<&Entry> {
+        self.entries.front().map(|(entry, _)| entry)
+    }
+
+    /// Takes the record at `index` out. Its body stays readable through [`Hold::body`] until the next
+    /// insertion.
+    pub(super) fn take(&mut self, index: usize) -> Option<(Entry, Kept)> {
+        let (entry, slot) = self.entries.remove(index)?;
+        if slot.large {
+            self.large.release(slot.index);
+        } else {
+            self.small.release(slot.index);
+        }
+        Some((entry, Kept(slot)))
+    }
+
+    /// The body of a record taken out just before.
+    pub(super) fn body(&self, kept: Kept) -> &[u8] {
+        let slab = if kept.0.large {
+            &self.large
+        } else {
+            &self.small
+        };
+        slab.bytes(kept.0)
+    }
+
+    fn store(&mut self, body: &[u8]) -> Option<Slot> {
+        // A datagram's body length is 16 bits wide.
+        let length = body.len() as u16;
+        let small = if body.len() <= SMALL {
+            self.small.store(body)
+        } else {
+            None
+        };
+        match small {
+            Some(index) => Some(Slot {
+                large: false,
+                index,
+                length,
+            }),
+            None => self.large.store(body).map(|index| Slot {
+                large: true,
+                index,
+                length,
+            }),
+        }
+    }
+}
+
+/// A body that was taken out and may be read until the next insertion.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept(Slot);
+
+/// Bytes of a slot for bodies of ordinary size.
+const SMALL: usize = 128;
+
+/// Slots of one size with a list of the free ones.
+#[derive(Debug)]
+struct Slab {
+    words: Vec<u64>,
+    slot_words: usize,
+    free: Vec<u32>,
+}
+
+impl Slab {
+    fn new(slot_bytes: usize, slots: usize) -> Self {
+        let slot_words = slot_bytes.div_ceil(8);
+        // More than 2^32 slots would be half a terabyte of the smallest kind.
+        let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+        Self {
+            words: vec![0; slot_words * slots as usize],
+            slot_words,
+            free: (0..slots).rev().collect(),
+        }
+    }
+
+    fn store(&mut self, body: &[u8]) -> Option<u32> {
+        if body.len() > self.slot_words * 8 {
+            return None;
+        }
+        let index = self.free.pop()?;
+        let start = index as usize * self.slot_words;
+        let slot = self.words[start..start + self.slot_words].as_mut_bytes();
+        slot[..body.len()].copy_from_slice(body);
+        Some(index)
+    }
+
+    fn release(&mut self, index: u32) {
+        self.free.push(index);
+    }
+
+    fn bytes(&self, slot: Slot) -> &[u8] {
+        let start = slot.index as usize * self.slot_words;
+        &self.words[start..start + self.slot_words].as_bytes()[..usize::from(slot.length)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(turn: u32, sseq: u64, part: u16) -> Entry {
+        Entry {
+            turn,
+            sseq,
+            part,
+            prev: sseq - 1,
+            adm: Adm(0),
+            kind: BodyKind::Dbn,
+            flags: RecordFlags::LAST,
+            context: ContextId(1),
+            received_at: 0,
+            sent_at: 0,
+            held_at: Time::ZERO,
+        }
+    }
+
+    fn hold(records: usize) -> Hold {
+        Hold::new(&Limits {
+            held_records: records,
+            held_bytes: 8_192,
+            ..Limits::default()
+        })
+    }
+
+    #[test]
+    fn order_is_by_turn_then_place_whatever_the_arrival() {
+        let mut hold = hold(16);
+        for (turn, sseq, part) in [(1, 5, 0), (0, 9, 1), (0, 9, 0), (1, 4, 0), (0, 7, 0)] {
+            assert_eq!(
+                hold.insert(entry(turn, sseq, part), &[part as u8; 9]),
+                Ok(true)
+            );
+        }
+        assert_eq!(hold.insert(entry(0, 9, 1), &[]), Ok(false));
+        let order: Vec<_> = hold.iter().map(|e| (e.turn, e.sseq, e.part)).collect();
+        assert_eq!(
+            order,
+            [(0, 7, 0), (0, 9, 0), (0, 9, 1), (1, 4, 0), (1, 5, 0)]
+        );
+        let (_, kept) = hold.take(2).unwrap();
+        assert_eq!(hold.body(kept), [1; 9]);
+    }
+
+    #[test]
+    fn an_administrative_message_stands_behind_the_parts_of_its_number() {
+        let mut hold = hold(8);
+        let admin = Entry {
+            kind: BodyKind::Administrative,
+            ..entry(0, 9, 0)
+        };
+        hold.insert(admin, &[]).unwrap();
+        hold.insert(entry(0, 9, 3), &[]).unwrap();
+        hold.insert(entry(0, 10, 0), &[]).unwrap();
+        let kinds: Vec<_> = hold.iter().map(|e| (e.sseq, e.kind)).collect();
+        assert_eq!(kinds[1], (9, BodyKind::Administrative));
+    }
+
+    #[test]
+    fn full_is_an_answer_and_taking_makes_room() {
+        let mut hold = hold(2);
+        hold.insert(entry(0, 1, 0), b"one").unwrap();
+        hold.insert(entry(0, 2, 0), b"two").unwrap();
+        assert_eq!(hold.insert(entry(0, 3, 0), b"three"), Err(Full));
+        hold.take(0).unwrap();
+        assert_eq!(hold.insert(entry(0, 3, 0), b"three"), Ok(true));
+    }
+}

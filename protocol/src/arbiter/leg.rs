@@ -1,0 +1,410 @@
+//! What does one leg say about one source stream, and is it still saying it?
+//!
+//! A leg is seen through at most two views: of the epoch the application is in, and of one the leg has
+//! gone on to. Its `next` is its *progress*: everything below was sent or vouched for as silent, whether
+//! or not it arrived here.
+
+use core::cmp::Reverse;
+use core::time::Duration;
+
+use twinfeed_wire::{
+    Adm, Beat, ContextId, Dsn, Epoch, Flags, Generation, Header, Incarnation, Pos, RangeDigest,
+    Sid, StreamId,
+};
+
+use super::counters::LegStatus;
+use super::hold::Hold;
+use super::quarantine::Quarantine;
+use crate::event::{LegState, Place};
+use crate::limits::Limits;
+use crate::receipt::{Side, Trigger};
+use crate::time::Time;
+
+/// How much a context is worth: greater outranks (RM-9a).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Rank {
+    complete: bool,
+    first: Reverse<u64>,
+    abandoned: Reverse<u32>,
+}
+
+impl Rank {
+    fn of(header: &Header) -> Self {
+        Self {
+            complete: header.is_complete(),
+            first: Reverse(header.first),
+            abandoned: Reverse(header.abandoned),
+        }
+    }
+}
+
+/// Where an epoch ended: the number behind its last, and its last that carries records.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct End {
+    pub(super) next: u64,
+    pub(super) prev: u64,
+}
+
+/// A leg as it stands in one epoch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    pub(super) turn: u32,
+    pub(super) epoch: Epoch,
+    pub(super) predecessor: Epoch,
+    pub(super) predecessor_end: Option<End>,
+    pub(super) context: ContextId,
+    pub(super) rank: Rank,
+    pub(super) first: u64,
+    pub(super) complete: bool,
+    /// Everything below was sent or is silent.
+    pub(super) next: Place,
+    /// From the newest heartbeat: records up to `prev`, silence from there to `next`.
+    pub(super) beat: Option<End>,
+    /// Administrative messages before that heartbeat.
+    pub(super) beat_adm: Adm,
+    pub(super) ended: Option<End>,
+}
+
+impl View {
+    fn new(turn: u32, header: &Header) -> Self {
+        Self {
+            turn,
+            epoch: header.epoch,
+            predecessor: header.predecessor,
+            predecessor_end: None,
+            context: header.context,
+            rank: Rank::of(header),
+            first: header.first,
+            complete: header.is_complete(),
+            next: Place::start(0),
+            beat: None,
+            beat_adm: Adm(0),
+            ended: None,
+        }
+    }
+
+    fn refresh(&mut self, header: &Header) {
+        if self.context != header.context {
+            // What the last heartbeat vouched for, it vouched for in another context.
+            self.beat = None;
+        }
+        self.context = header.context;
+        self.rank = Rank::of(header);
+        self.first = header.first;
+        self.complete = header.is_complete();
+        if header.predecessor.is_some() {
+            self.predecessor = header.predecessor;
+        }
+    }
+
+    pub(super) fn on_beat(&mut self, beat: &Beat, adm: Adm) {
+        self.next = self.next.max(Place::start(beat.next_sseq));
+        let end = End {
+            next: beat.next_sseq,
+            prev: beat.prev,
+        };
+        self.beat = Some(end);
+        self.beat_adm = adm;
+        if beat.ended {
+            self.ended = Some(end);
+        }
+        if beat.predecessor_next != 0 {
+            self.predecessor_end = Some(End {
+                next: beat.predecessor_next,
+                prev: beat.predecessor_prev,
+            });
+        }
+    }
+}
+
+/// The other leg says that this leg's process is gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hint {
+    pub(super) held: u64,
+    pub(super) filled: u64,
+}
+
+/// What the header of a datagram says about its sender.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Admission {
+    /// Newer than everything before.
+    Newest,
+    /// Overtaken by another: its records count, what it says about its sender does not.
+    Late,
+    /// Its dsn was seen before.
+    Replayed,
+    /// Its sender was replaced.
+    Replaced,
+}
+
+/// One leg of one source stream.
+#[derive(Debug)]
+pub(super) struct LegSide {
+    pub(super) stream: Option<StreamId>,
+    pub(super) generation: Generation,
+    pub(super) incarnation: Incarnation,
+    retired: [Incarnation; RETIRED_INCARNATIONS],
+    retired_at: usize,
+    highest_dsn: Option<Dsn>,
+    seen_dsns: u64,
+    missing_datagrams: u64,
+    views: [Option<View>; 2],
+    turns: u32,
+    pub(super) hold: Hold,
+    pub(super) quarantine: Quarantine,
+    pub(super) state: LegState,
+    pub(super) last_heard: Time,
+    pub(super) live_since: Time,
+    pub(super) heartbeat: Duration,
+    pub(super) hint: Option<Hint>,
+    pub(super) source_stale: bool,
+    pub(super) stepped_down: bool,
+    /// Since when it is behind without having moved.
+    pub(super) behind_since: Option<Time>,
+    /// Where it stood when that was last looked at.
+    pub(super) mark: Option<(Epoch, Place)>,
+    /// Since when it is behind by more than `lag_messages`.
+    pub(super) far_since: Option<Time>,
+    pub(super) offered: u64,
+    pub(super) wins: u64,
+    pub(super) duplicates: u64,
+    pub(super) lead_ns: u64,
+    /// Longest silence of delivered records since this leg was last heard.
+    pub(super) silence: Duration,
+    /// `gap_messages` when this leg was last heard.
+    pub(super) gaps_when_heard: u64,
+    digests: [(Epoch, ContextId, RangeDigest); KEPT_DIGESTS],
+    digests_at: usize,
+}
+
+/// Replaced incarnations remembered per leg and sid; an older one could only return after nine restarts.
+const RETIRED_INCARNATIONS: usize = 8;
+/// Range digests remembered per leg and sid: how far apart the legs may be and still be compared.
+const KEPT_DIGESTS: usize = 32;
+
+impl LegSide {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            stream: None,
+            generation: Generation(0),
+            incarnation: Incarnation(0),
+            retired: [Incarnation(0); RETIRED_INCARNATIONS],
+            retired_at: 0,
+            highest_dsn: None,
+            seen_dsns: 0,
+            missing_datagrams: 0,
+            views: [None; 2],
+            turns: 0,
+            hold: Hold::new(limits),
+            quarantine: Quarantine::new(limits),
+            state: LegState::Unheard,
+            last_heard: Time::ZERO,
+            live_since: Time::ZERO,
+            heartbeat: limits.heartbeat,
+            hint: None,
+            source_stale: false,
+            stepped_down: false,
+            behind_since: None,
+            mark: None,
+            far_since: None,
+            offered: 0,
+            wins: 0,
+            duplicates: 0,
+            lead_ns: 0,
+            silence: Duration::ZERO,
+            gaps_when_heard: 0,
+            digests: [(Epoch::NONE, ContextId(0), RangeDigest::default()); KEPT_DIGESTS],
+            digests_at: 0,
+        }
+    }
+
+    /// Judges the sender of a datagram and notes its number.
+    pub(super) fn admit(&mut self, header: &Header) -> Admission {
+        if self.highest_dsn.is_none() || header.incarnation != self.incarnation {
+            if self.highest_dsn.is_some() && self.retired.contains(&header.incarnation) {
+                return Admission::Replaced;
+            }
+            self.replace(header);
+            return Admission::Newest;
+        }
+        let highest = self.highest_dsn.map_or(0, |dsn| dsn.0);
+        if header.dsn.0 > highest {
+            let ahead = header.dsn.0 - highest;
+            self.seen_dsns = self
+                .seen_dsns
+                .checked_shl(ahead.min(64) as u32)
+                .unwrap_or(0)
+                | 1;
+            self.missing_datagrams = self.missing_datagrams.saturating_add(ahead - 1);
+            self.highest_dsn = Some(header.dsn);
+            return Admission::Newest;
+        }
+        let behind = highest - header.dsn.0;
+        if behind < 64 {
+            let bit = 1 << behind;
+            if self.seen_dsns & bit != 0 {
+                return Admission::Replayed;
+            }
+            self.seen_dsns |= bit;
+            self.missing_datagrams = self.missing_datagrams.saturating_sub(1);
+        }
+        Admission::Late
+    }
+
+    fn replace(&mut self, header: &Header) {
+        if self.highest_dsn.is_some() {
+            self.retired[self.retired_at] = self.incarnation;
+            self.retired_at = (self.retired_at + 1) % RETIRED_INCARNATIONS;
+            // What the old process vouched for, the new one has not said; what it brought stays.
+            for view in self.views.iter_mut().flatten() {
+                view.next = Place::start(0);
+                view.beat = None;
+                view.ended = None;
+            }
+        }
+        self.incarnation = header.incarnation;
+        self.highest_dsn = Some(header.dsn);
+        self.seen_dsns = 1;
+        self.hint = None;
+        self.stepped_down = false;
+        self.behind_since = None;
+        self.far_since = None;
+    }
+
+    /// The leg as it stands in `epoch`.
+    pub(super) fn view(&self, epoch: Epoch) -> Option<&View> {
+        self.views.iter().flatten().find(|view| view.epoch == epoch)
+    }
+
+    pub(super) fn view_mut(&mut self, epoch: Epoch) -> Option<&mut View> {
+        self.views
+            .iter_mut()
+            .flatten()
+            .find(|view| view.epoch == epoch)
+    }
+
+    /// The leg as it stands in the epoch it speaks of now.
+    pub(super) fn latest(&self) -> Option<&View> {
+        self.views.iter().flatten().max_by_key(|view| view.turn)
+    }
+
+    /// Whether both views are taken, so that a further epoch has no place.
+    pub(super) fn crowded(&self) -> bool {
+        self.views.iter().all(Option::is_some)
+    }
+
+    /// Notes what the newest header says of the leg in its epoch, opening a view when it is new. Nothing
+    /// happens when there is no place for another view.
+    pub(super) fn refresh(&mut self, header: &Header) {
+        self.generation = header.generation;
+        self.source_stale = header.flags.has(Flags::SOURCE_STALE);
+        if let Some(view) = self.view_mut(header.epoch) {
+            view.refresh(header);
+            return;
+        }
+        let turn = self.turns;
+        if let Some(free) = self.views.iter_mut().find(|view| view.is_none()) {
+            *free = Some(View::new(turn, header));
+            self.turns += 1;
+        }
+    }
+
+    /// Forgets every view but that of `epoch`, and what is held from before it. Returns how many held
+    /// records that were.
+    pub(super) fn leave_all_but(&mut self, epoch: Epoch) -> u64 {
+        let turn = self.view(epoch).map_or(self.turns, |view| view.turn);
+        for view in &mut self.views {
+            if view.is_some_and(|view| view.epoch != epoch && view.turn < turn) {
+                *view = None;
+            }
+        }
+        let mut dropped = 0;
+        while self.hold.front().is_some_and(|entry| entry.turn < turn) {
+            self.hold.take(0);
+            dropped += 1;
+        }
+        dropped
+    }
+
+    /// How long the leg may be silent before it counts as lost, and what that would be called.
+    pub(super) fn patience(&self, limits: &Limits) -> (Duration, Trigger) {
+        match self.hint {
+            // Half an interval more than a live leg ever stays silent.
+            Some(_) => (self.heartbeat + self.heartbeat / 2, Trigger::TransportReset),
+            None => (
+                self.heartbeat * limits.missed_heartbeats,
+                Trigger::HeartbeatSilence,
+            ),
+        }
+    }
+
+    /// Remembers a digest and returns whether `other` remembers a different one for the same range.
+    pub(super) fn compare_digest(
+        &mut self,
+        other: &Self,
+        epoch: Epoch,
+        context: ContextId,
+        digest: RangeDigest,
+    ) -> bool {
+        let same = |kept: &&(Epoch, ContextId, RangeDigest)| {
+            kept.0 == epoch && kept.1 == context && kept.2.range == digest.range
+        };
+        if self.digests.iter().any(|kept| same(&kept)) {
+            return false;
+        }
+        self.digests[self.digests_at] = (epoch, context, digest);
+        self.digests_at = (self.digests_at + 1) % KEPT_DIGESTS;
+        other
+            .digests
+            .iter()
+            .find(same)
+            .is_some_and(|kept| kept.2.digest != digest.digest)
+    }
+
+    /// Where the leg stands, for a receipt.
+    pub(super) fn side(&self, sid: Sid) -> Side {
+        Side {
+            stream: self.stream.unwrap_or_default(),
+            generation: self.generation,
+            pos: self.pos(sid),
+        }
+    }
+
+    pub(super) fn status(&self, sid: Sid) -> LegStatus {
+        let latest = self.latest();
+        LegStatus {
+            state: self.state,
+            stream: self.stream,
+            generation: self.generation,
+            incarnation: self.incarnation,
+            next: self.pos(sid),
+            context: latest.map_or(ContextId(0), |view| view.context),
+            complete: latest.is_some_and(|view| view.complete),
+            offered: self.offered,
+            wins: self.wins,
+            duplicates: self.duplicates,
+            missing_datagrams: self.missing_datagrams,
+            held: self.hold.len(),
+            lead: Duration::from_nanos(self.lead_ns),
+            last_heard: self.last_heard,
+            heartbeat: self.heartbeat,
+            peer_lost: self.hint.is_some(),
+            source_stale: self.source_stale,
+        }
+    }
+
+    fn pos(&self, sid: Sid) -> Pos {
+        self.latest().map_or(
+            Pos {
+                sid,
+                ..Pos::default()
+            },
+            |view| Pos {
+                sid,
+                epoch: view.epoch,
+                sseq: view.next.sseq,
+                part: view.next.part,
+            },
+        )
+    }
+}

@@ -1,0 +1,251 @@
+//! Which legs count, and who is told when that changes?
+//!
+//! ```text
+//!            first datagram                 silence, step-down
+//!  Unheard ───────────────► Live ──────────────────────────────► Lost
+//!                            │ ▲        ▲                          │
+//!              behind, stale │ │ caught │ any datagram             │
+//!                            ▼ │ up     └──────────────────────────┤
+//!                          Stalled ────── silence, step-down ──────►
+//! ```
+//!
+//! A hint (the other leg's `PeerLost`) changes no state: it stops prefer-active from preferring the leg and
+//! shortens the patience with its silence. A switch is recorded once per leg lost, when the leg was relied
+//! on and another one goes on.
+
+use super::leg::{Hint, LegSide};
+use super::source::{Out, Source};
+use crate::event::{Event, Handler, Leg, LegState};
+use crate::limits::Policy;
+use crate::receipt::{Receipt, Trigger};
+use crate::time::{Time, earlier};
+use twinfeed_wire::{Flags, Header};
+
+impl Source {
+    /// Notes that a leg spoke, and what it says about its peer.
+    pub(super) fn heard<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        header: &Header,
+        late: bool,
+        out: &mut Out<'_, H>,
+    ) {
+        let gap_messages = out.counters.gap_messages;
+        let side = &mut self.legs[leg.index()];
+        side.last_heard = out.now;
+        side.silence = core::time::Duration::ZERO;
+        side.gaps_when_heard = gap_messages;
+        if matches!(side.state, LegState::Unheard | LegState::Lost) && !side.stepped_down {
+            side.generation = header.generation;
+            side.live_since = out.now;
+            self.set_state(leg, LegState::Live, out);
+            if self.stale {
+                self.stale = false;
+                out.handler.event(&Event::Live { sid: self.sid });
+            }
+        }
+        if late {
+            return;
+        }
+        if header.flags.has(Flags::PEER_LOST) {
+            self.on_peer_lost(leg, out);
+        } else {
+            self.legs[leg.other().index()].hint = None;
+        }
+    }
+
+    /// Looks at the clock: silence, lag, stale sources.
+    pub(super) fn refresh_legs<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
+        for leg in Leg::BOTH {
+            let side = &self.legs[leg.index()];
+            if !speaks(side) {
+                continue;
+            }
+            let (patience, trigger) = side.patience(out.limits);
+            if out.now.since(side.last_heard) >= patience {
+                self.lose(leg, trigger, out);
+            }
+        }
+        for leg in Leg::BOTH {
+            self.judge_lag(leg, out);
+        }
+        let silent = self.legs.iter().all(|side| !speaks(side));
+        let heard = self.legs.iter().any(|side| side.state == LegState::Lost);
+        if silent && heard && !self.stale && !self.ended {
+            self.stale = true;
+            out.handler.event(&Event::Stale { sid: self.sid });
+        }
+    }
+
+    /// A leg is gone.
+    pub(super) fn lose<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        trigger: Trigger,
+        out: &mut Out<'_, H>,
+    ) {
+        let was = self.legs[leg.index()].state;
+        if matches!(was, LegState::Lost | LegState::Unheard) {
+            return;
+        }
+        let hint = self.legs[leg.index()].hint.take();
+        self.set_state(leg, LegState::Lost, out);
+        if was == LegState::Live {
+            self.switch(leg, trigger, hint, out);
+        }
+    }
+
+    /// A leg is alive but cannot be waited for.
+    pub(super) fn stall<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        trigger: Trigger,
+        out: &mut Out<'_, H>,
+    ) {
+        self.set_state(leg, LegState::Stalled, out);
+        self.switch(leg, trigger, None, out);
+    }
+
+    /// Prefers `leg` from now on, if it can be relied on.
+    pub(super) fn prefer<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        trigger: Trigger,
+        out: &mut Out<'_, H>,
+    ) {
+        let unheard = self.legs.iter().all(|side| side.state == LegState::Unheard);
+        if unheard {
+            self.preferred = leg;
+        }
+        let steady = self.legs[leg.index()].state == LegState::Live
+            && out.now.since(self.legs[leg.index()].live_since) >= out.limits.hold_down;
+        if out.limits.policy == Policy::PreferActive && self.preferred != leg && steady {
+            self.switch(leg.other(), trigger, None, out);
+        }
+    }
+
+    /// Gives the account of a switch, if this is one.
+    fn switch<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        trigger: Trigger,
+        hint: Option<Hint>,
+        out: &mut Out<'_, H>,
+    ) {
+        let other = leg.other();
+        let relied_on = out.limits.policy == Policy::FirstArrival || leg == self.preferred;
+        if !relied_on || !speaks(&self.legs[other.index()]) {
+            return;
+        }
+        self.preferred = other;
+        let held = self.legs[other.index()].hold.len() as u64;
+        let before = out.counters.records;
+        self.deliver_held(out);
+        let filled = out.counters.records - before;
+        let gone = &self.legs[leg.index()];
+        let receipt = Receipt {
+            sid: self.sid,
+            from_leg: leg,
+            from: gone.side(self.sid),
+            to: self.legs[other.index()].side(self.sid),
+            trigger,
+            duplicates_dropped: out.counters.duplicates,
+            held: held + hint.map_or(0, |hint| hint.held),
+            filled: filled + hint.map_or(0, |hint| hint.filled),
+            gaps_left: out.counters.gap_messages - gone.gaps_when_heard,
+            stall: gone.silence,
+            at: out.now,
+        };
+        out.counters.switches += 1;
+        out.handler.event(&Event::Switched(receipt));
+    }
+
+    /// Decides whether an alive leg keeps up with the other one.
+    fn judge_lag<H: Handler + ?Sized>(&mut self, leg: Leg, out: &mut Out<'_, H>) {
+        let other = &self.legs[leg.other().index()];
+        let side = &self.legs[leg.index()];
+        if !speaks(side) {
+            return;
+        }
+        let alone = other.state != LegState::Live;
+        let lag = if alone { None } else { self.behind(leg) };
+        let deaf = side.source_stale && !alone && !other.source_stale;
+        let lag_time = out.limits.lag_time;
+        let far = lag.is_some_and(|messages| messages > out.limits.lag_messages);
+        let mark = side.latest().map(|view| (view.epoch, view.next));
+        let side = &mut self.legs[leg.index()];
+        let moved = side.mark != mark;
+        if lag.is_none() {
+            side.behind_since = None;
+        } else if side.behind_since.is_none() || moved {
+            side.behind_since = Some(out.now);
+        }
+        side.mark = mark;
+        side.far_since = if far {
+            side.far_since.or(Some(out.now))
+        } else {
+            None
+        };
+        let expired = |since: Option<Time>| since.is_some_and(|at| out.now.since(at) >= lag_time);
+        let behind = expired(side.behind_since) || expired(side.far_since);
+        match side.state {
+            LegState::Live if deaf => self.stall(leg, Trigger::SourceStale, out),
+            LegState::Live if behind => self.stall(leg, Trigger::Lag, out),
+            LegState::Stalled if !deaf && !behind && !far && (lag.is_none() || moved) => {
+                side.live_since = out.now;
+                self.set_state(leg, LegState::Live, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// By how many source numbers a leg is behind the other one; `None` when it is not.
+    fn behind(&self, leg: Leg) -> Option<u64> {
+        let this = self.legs[leg.index()].latest()?;
+        let other = self.legs[leg.other().index()].latest()?;
+        if this.epoch == other.epoch {
+            return (other.next > this.next)
+                .then(|| other.next.sseq.saturating_sub(this.next.sseq));
+        }
+        let cursor = self.cursor?;
+        // Still in the epoch that the application is in, while the other one went on.
+        (this.epoch == cursor.epoch && cursor.predecessor != other.epoch).then_some(0)
+    }
+
+    fn set_state<H: Handler + ?Sized>(&mut self, leg: Leg, state: LegState, out: &mut Out<'_, H>) {
+        let side = &mut self.legs[leg.index()];
+        if side.state == state {
+            return;
+        }
+        side.state = state;
+        out.handler.event(&Event::Leg {
+            sid: self.sid,
+            leg,
+            state,
+            generation: side.generation,
+        });
+    }
+
+    /// When the state of a leg must be looked at again.
+    pub(super) fn liveness_deadline(
+        &self,
+        leg: Leg,
+        limits: &crate::limits::Limits,
+    ) -> Option<Time> {
+        let side = &self.legs[leg.index()];
+        if !speaks(side) {
+            return None;
+        }
+        let silence = side.last_heard.after(side.patience(limits).0);
+        let lag = match side.state {
+            LegState::Live => earlier(side.behind_since, side.far_since),
+            _ => None,
+        };
+        earlier(Some(silence), lag.map(|since| since.after(limits.lag_time)))
+    }
+}
+
+/// Whether a leg says anything at present.
+fn speaks(side: &LegSide) -> bool {
+    matches!(side.state, LegState::Live | LegState::Stalled)
+}

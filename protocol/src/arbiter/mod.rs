@@ -1,0 +1,231 @@
+//! Which record comes next, and what must be said before it?
+//!
+//! ```text
+//!  leg 0 ──► on_datagram ─┐
+//!                         ├─► one cursor per sid ─► Handler: records and events, in one order
+//!  leg 1 ──► on_datagram ─┘
+//!            on_deadline, on_control
+//! ```
+//!
+//! **How to drive it.** Hand over every datagram with the leg it came from and the time; call
+//! [`Arbiter::on_deadline`] when [`Arbiter::next_deadline`] has come, after the sockets were read, so that
+//! a pause of the driver's is not taken for silence of the legs. The handler is called within these calls;
+//! state is sound before each call of it, so a handler that panics loses the rest of that datagram on that
+//! leg and nothing else.
+//!
+//! **Invariant:** an application sees contiguous records, or a declared `Gap`, `Discontinuity` or `Reset` in
+//! order with them, or `Closed`. There is no fourth outcome.
+//!
+//! Records are handed over where they lie, in the datagram or in the hold; nothing is allocated after
+//! [`Arbiter::add_source`].
+
+mod counters;
+mod hold;
+mod leg;
+mod liveness;
+mod quarantine;
+mod settle;
+mod source;
+
+pub use counters::{Counters, LegStatus};
+
+use twinfeed_wire::{Datagram, Generation, Sid, StreamId};
+
+use crate::event::{CloseReason, Event, Handler, Leg};
+use crate::limits::{BadLimit, Limits};
+use crate::receipt::Trigger;
+use crate::time::{Time, earlier};
+
+use source::{Out, Source};
+
+/// What does not come from a leg.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Control {
+    /// Who is active under which generation, as stream administration says.
+    Roles {
+        /// The leg of the active adapter.
+        active: Leg,
+        /// The generation.
+        generation: Generation,
+    },
+    /// This host's kernel dropped datagrams of a leg before anybody read them.
+    LocalDrops {
+        /// The leg whose socket overflowed.
+        leg: Leg,
+        /// How many datagrams.
+        datagrams: u64,
+    },
+    /// An operator, or the application, wants the other leg preferred.
+    Order {
+        /// The leg to prefer.
+        to: Leg,
+    },
+    /// Nothing more is to be delivered.
+    Close(CloseReason),
+}
+
+/// One feed as one application sees it.
+#[derive(Debug)]
+pub struct Arbiter {
+    limits: Limits,
+    sources: Vec<Source>,
+    counters: Counters,
+    closed: bool,
+}
+
+impl Arbiter {
+    /// An arbiter without sources.
+    ///
+    /// # Errors
+    /// [`BadLimit`] names a limit that cannot be worked with.
+    pub fn new(limits: Limits) -> Result<Self, BadLimit> {
+        limits.check()?;
+        Ok(Self {
+            limits,
+            sources: Vec::new(),
+            counters: Counters::default(),
+            closed: false,
+        })
+    }
+
+    /// Adds a source stream and allocates what it may hold. Adding it again changes nothing.
+    pub fn add_source(&mut self, sid: Sid) {
+        if self.source(sid).is_none() {
+            self.sources.push(Source::new(sid, &self.limits));
+        }
+    }
+
+    /// Names the stream that carries `sid` on `leg`; datagrams of any other stream are counted as foreign.
+    pub fn set_stream(&mut self, sid: Sid, leg: Leg, stream: StreamId) {
+        if let Some(source) = self.sources.iter_mut().find(|source| source.sid == sid) {
+            source.set_stream(leg, stream);
+        }
+    }
+
+    /// Takes in one datagram as it came from `leg`'s socket.
+    pub fn on_datagram<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        now: Time,
+        bytes: &[u8],
+        handler: &mut H,
+    ) {
+        if self.closed {
+            return;
+        }
+        self.counters.datagrams += 1;
+        let datagram = match Datagram::parse(bytes) {
+            Ok(datagram) => datagram,
+            Err(malformed) => {
+                self.counters.rejected[malformed.index()] += 1;
+                return;
+            }
+        };
+        let sid = datagram.header().sid;
+        let Some(source) = self.sources.iter_mut().find(|source| source.sid == sid) else {
+            self.counters.unknown_sid += 1;
+            return;
+        };
+        let (limits, counters) = (&self.limits, &mut self.counters);
+        source.on_datagram(
+            leg,
+            &datagram,
+            bytes,
+            &mut Out {
+                now,
+                limits,
+                counters,
+                handler,
+            },
+        );
+    }
+
+    /// Decides what is due.
+    pub fn on_deadline<H: Handler + ?Sized>(&mut self, now: Time, handler: &mut H) {
+        if self.closed {
+            return;
+        }
+        let (limits, counters) = (&self.limits, &mut self.counters);
+        let mut out = Out {
+            now,
+            limits,
+            counters,
+            handler,
+        };
+        for source in &mut self.sources {
+            source.settle(&mut out);
+        }
+    }
+
+    /// When [`Arbiter::on_deadline`] wants to be called next, if ever.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        if self.closed {
+            return None;
+        }
+        let least = self
+            .sources
+            .iter()
+            .map(|source| source.next_deadline(&self.limits));
+        least.fold(None, earlier)
+    }
+
+    /// Takes in what does not come from a leg.
+    pub fn on_control<H: Handler + ?Sized>(
+        &mut self,
+        control: Control,
+        now: Time,
+        handler: &mut H,
+    ) {
+        if self.closed {
+            return;
+        }
+        let (limits, counters) = (&self.limits, &mut self.counters);
+        let mut out = Out {
+            now,
+            limits,
+            counters,
+            handler,
+        };
+        match control {
+            Control::LocalDrops { datagrams, .. } => {
+                out.counters.local_drops += datagrams;
+                for source in &mut self.sources {
+                    source.last_local_drop = Some(now);
+                }
+            }
+            Control::Roles { active: leg, .. } | Control::Order { to: leg } => {
+                for source in &mut self.sources {
+                    source.prefer(leg, Trigger::Order, &mut out);
+                    source.settle(&mut out);
+                }
+            }
+            Control::Close(reason) => {
+                self.closed = true;
+                out.handler.event(&Event::Closed { reason });
+            }
+        }
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How a leg of a source stream is doing; `None` for an unknown sid.
+    #[must_use]
+    pub fn leg_status(&self, sid: Sid, leg: Leg) -> Option<LegStatus> {
+        self.source(sid).map(|source| source.status(leg))
+    }
+
+    fn source(&self, sid: Sid) -> Option<&Source> {
+        self.sources.iter().find(|source| source.sid == sid)
+    }
+}

@@ -1,0 +1,161 @@
+//! Is this jump real?
+//!
+//! One datagram with an absurd number, or of a new epoch, changes nothing. It waits here, whole, until the
+//! other leg says the same or the sender has said it three times in a row and in a heartbeat. If it was
+//! nonsense, it is dropped and counted.
+
+use std::collections::VecDeque;
+
+use twinfeed_wire::{Dsn, Epoch};
+
+use crate::limits::Limits;
+
+/// What a waiting datagram claims.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Claim {
+    pub(super) dsn: Dsn,
+    pub(super) epoch: Epoch,
+    pub(super) sseq: u64,
+    pub(super) heartbeat: bool,
+}
+
+/// Waiting datagrams of one leg, in order of arrival.
+#[derive(Debug)]
+pub(super) struct Quarantine {
+    claims: VecDeque<(Claim, usize)>,
+    slots: Vec<Vec<u8>>,
+    free: Vec<usize>,
+}
+
+impl Quarantine {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let count = limits.quarantined_datagrams;
+        Self {
+            claims: VecDeque::with_capacity(count),
+            slots: (0..count)
+                .map(|_| Vec::with_capacity(limits.max_datagram))
+                .collect(),
+            free: (0..count).collect(),
+        }
+    }
+
+    /// Keeps a datagram; drops the oldest when full and returns how many were dropped.
+    pub(super) fn keep(&mut self, claim: Claim, bytes: &[u8]) -> u64 {
+        let mut dropped = 0;
+        if self.free.is_empty() {
+            dropped = u64::from(self.take_first().is_some());
+        }
+        if let Some(slot) = self.free.pop() {
+            self.slots[slot].clear();
+            self.slots[slot].extend_from_slice(bytes);
+            self.claims.push_back((claim, slot));
+        }
+        dropped
+    }
+
+    /// Whether the sender has confirmed itself: three consecutive datagrams that agree with the newest,
+    /// a heartbeat among all that agree.
+    pub(super) fn confirms_itself(&self, window: u64) -> bool {
+        let Some(&(newest, _)) = self.claims.back() else {
+            return false;
+        };
+        let mut run = 1;
+        let mut heartbeat = newest.heartbeat;
+        let mut next = newest.dsn.0;
+        for &(claim, _) in self.claims.iter().rev().skip(1) {
+            if claim.dsn.0.wrapping_add(1) != next || !agree(&claim, &newest, window) {
+                break;
+            }
+            next = claim.dsn.0;
+            run += 1;
+            heartbeat |= claim.heartbeat;
+        }
+        run >= 3 && heartbeat
+    }
+
+    /// Whether some waiting datagram claims the same as `claim`.
+    pub(super) fn agrees_with(&self, claim: &Claim, window: u64) -> bool {
+        self.claims
+            .iter()
+            .any(|(waiting, _)| agree(waiting, claim, window))
+    }
+
+    /// Drops everything and returns how many datagrams that was.
+    pub(super) fn clear(&mut self) -> u64 {
+        let count = self.claims.len() as u64;
+        while self.take_first().is_some() {}
+        count
+    }
+
+    /// Highest dsn that waits.
+    pub(super) fn newest(&self) -> Option<Dsn> {
+        self.claims.back().map(|(claim, _)| claim.dsn)
+    }
+
+    /// Takes the oldest datagram out; its bytes stay readable through [`Quarantine::bytes`] until the next
+    /// [`Quarantine::keep`].
+    pub(super) fn take_first(&mut self) -> Option<usize> {
+        let (_, slot) = self.claims.pop_front()?;
+        self.free.push(slot);
+        Some(slot)
+    }
+
+    /// Lends the buffer of a datagram that was taken out; give it back with [`Quarantine::give_back`].
+    pub(super) fn lend(&mut self, slot: usize) -> Vec<u8> {
+        core::mem::take(&mut self.slots[slot])
+    }
+
+    pub(super) fn give_back(&mut self, slot: usize, buffer: Vec<u8>) {
+        self.slots[slot] = buffer;
+    }
+}
+
+fn agree(one: &Claim, other: &Claim, window: u64) -> bool {
+    one.epoch == other.epoch && one.sseq.abs_diff(other.sseq) <= window
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(dsn: u64, sseq: u64, heartbeat: bool) -> Claim {
+        Claim {
+            dsn: Dsn(dsn),
+            epoch: Epoch(1),
+            sseq,
+            heartbeat,
+        }
+    }
+
+    fn quarantine(claims: &[Claim]) -> Quarantine {
+        let limits = Limits {
+            quarantined_datagrams: 4,
+            ..Limits::default()
+        };
+        let mut quarantine = Quarantine::new(&limits);
+        for claim in claims {
+            quarantine.keep(*claim, b"bytes");
+        }
+        quarantine
+    }
+
+    #[test]
+    fn three_in_a_row_with_a_heartbeat_confirm() {
+        let beat = claim(3, 902, true);
+        let near = [claim(1, 900, false), claim(2, 901, false)];
+        assert!(quarantine(&[near[0], near[1], beat]).confirms_itself(10));
+        assert!(!quarantine(&[near[0], near[1], claim(3, 902, false)]).confirms_itself(10));
+        assert!(!quarantine(&[near[1], beat]).confirms_itself(10));
+        assert!(!quarantine(&[claim(0, 900, false), near[1], beat]).confirms_itself(10));
+        assert!(!quarantine(&[claim(1, 9_000, false), near[1], beat]).confirms_itself(10));
+    }
+
+    #[test]
+    fn a_full_quarantine_drops_its_oldest() {
+        let mut full = quarantine(&[1, 2, 3, 4].map(|dsn| claim(dsn, 900, false)));
+        assert_eq!(full.keep(claim(5, 900, true), b"newest"), 1);
+        assert!(full.confirms_itself(10));
+        assert_eq!(full.clear(), 4);
+        assert_eq!(full.clear(), 0);
+    }
+}
