@@ -83,6 +83,17 @@ pub enum Error {
         /// The address given.
         address: SocketAddr,
     },
+    /// A source was given for a unicast address.
+    #[error(
+        "{address} is not a multicast group, so its receiver cannot be narrowed to the source \
+         {source_address}; drop the source, or name a group and an interface"
+    )]
+    SourceWithoutGroup {
+        /// The address given.
+        address: SocketAddr,
+        /// The source given.
+        source_address: IpAddr,
+    },
     /// Two addresses of different families in one socket.
     #[error("{one} and {other} are of different families; a socket is IPv4 or IPv6")]
     FamilyMismatch {

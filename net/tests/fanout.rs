@@ -45,6 +45,21 @@ fn a_dead_destination_delays_nobody_and_is_counted() {
 }
 
 #[test]
+fn a_report_about_another_destination_costs_nobody_a_datagram() {
+    // With the dead one last, its report meets the first message of the next call: the live one's.
+    let (mut live, mut sender) = (receiver(false), sender(false));
+    let mut to = destinations(&sender, &[live.local_addr(), dead(false)]);
+    let sent = numbered(50, 64);
+    for one in &sent {
+        sender.send(&[one.as_slice()][..], &mut to);
+    }
+    assert_eq!(payloads(receive(&mut live, 50)), sent);
+    let counters = |key| to.counters(DestinationKey(key)).unwrap();
+    assert_eq!((counters(0).taken, counters(0).failed()), (50, 0));
+    assert!(counters(1).refused > 0, "{:?}", counters(1));
+}
+
+#[test]
 fn more_messages_than_one_call_takes_reach_everybody_in_order() {
     let mut receivers: Vec<_> = (0..5).map(|_| receiver(false)).collect();
     let addresses: Vec<_> = receivers.iter().map(Receiver::local_addr).collect();

@@ -110,6 +110,12 @@ fn groups_and_hosts_are_not_taken_for_each_other() {
         &refusal(&group),
         &["239.255.77.9:0 is a multicast group", "interface"],
     );
+    let narrowed =
+        ReceiverConfig::unicast(loopback(false)).from_source("127.0.0.2".parse().unwrap());
+    says(
+        &refusal(&narrowed),
+        &["127.0.0.1:0", "source 127.0.0.2", "drop the source"],
+    );
     let mixed = ReceiverConfig::multicast("232.1.1.1:0".parse().unwrap(), lo)
         .from_source("::1".parse().unwrap());
     says(

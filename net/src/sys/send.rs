@@ -173,7 +173,11 @@ impl<'a> Loading<'_, 'a> {
                 libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
             )
         };
-        super::check(result).map(|count| count as usize)
+        match super::check(result)? {
+            // The kernel takes at least one or says why not; a caller's loop may rely on it.
+            0 => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
+            count => Ok(count as usize),
+        }
     }
 }
 

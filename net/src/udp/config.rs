@@ -27,20 +27,15 @@ pub enum Timestamps {
 #[derive(Clone, Debug)]
 pub struct ReceiverConfig {
     pub(super) address: SocketAddr,
-    pub(super) membership: Option<Membership>,
+    /// Where to join; `None` is unicast.
+    pub(super) interface: Option<Selector>,
+    pub(super) source: Option<IpAddr>,
     pub(super) receive_buffer: Option<usize>,
     pub(super) batch: usize,
     pub(super) slot: usize,
     pub(super) timestamps: Timestamps,
     pub(super) merge: bool,
     pub(super) busy_poll_us: u32,
-}
-
-/// A group's interface and source.
-#[derive(Clone, Debug)]
-pub(super) struct Membership {
-    pub(super) interface: Selector,
-    pub(super) source: Option<IpAddr>,
 }
 
 impl ReceiverConfig {
@@ -59,7 +54,8 @@ impl ReceiverConfig {
     pub fn unicast(local: SocketAddr) -> Self {
         Self {
             address: local,
-            membership: None,
+            interface: None,
+            source: None,
             receive_buffer: None,
             batch: Self::DEFAULT_BATCH,
             slot: Self::DEFAULT_SLOT,
@@ -72,21 +68,16 @@ impl ReceiverConfig {
     /// Receives `group` (address and port) as it arrives on `interface`, from any source.
     pub fn multicast(group: SocketAddr, interface: Selector) -> Self {
         Self {
-            membership: Some(Membership {
-                interface,
-                source: None,
-            }),
+            interface: Some(interface),
             ..Self::unicast(group)
         }
     }
 
-    /// Narrows a multicast receiver to one source (source-specific multicast, RFC 4607); without
-    /// effect on unicast.
+    /// Narrows a multicast receiver to one source (source-specific multicast, RFC 4607);
+    /// refused with unicast.
     #[must_use]
     pub fn from_source(mut self, source: IpAddr) -> Self {
-        if let Some(membership) = &mut self.membership {
-            membership.source = Some(source);
-        }
+        self.source = Some(source);
         self
     }
 

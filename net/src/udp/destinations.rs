@@ -127,7 +127,8 @@ impl Destinations {
         }
     }
 
-    /// Adds a destination at the end.
+    /// Adds a destination at the end. Two keys may share an address, which then gets everything
+    /// twice; what the network reports about it counts for the first.
     ///
     /// # Errors
     /// See [`DestinationError`]; the list is then as before.

@@ -6,14 +6,14 @@
 //! before the bind, so that the first datagram already has them.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::batch::{Batch, BatchState, ReceiverCounters};
 use super::buffer::{BufferReport, Direction};
-use super::config::{Membership, ReceiverConfig, Timestamps};
+use super::config::{ReceiverConfig, Timestamps};
 use crate::Error;
 use crate::interface::{self, Interface};
 use crate::sys::option;
@@ -52,8 +52,8 @@ impl Receiver {
         socket
             .bind(&SockAddr::from(address))
             .map_err(|reason| Error::bind(address, reason))?;
-        if let (Some(interface), Some(membership)) = (&interface, &config.membership) {
-            join(&socket, address, interface, membership)?;
+        if let Some(interface) = &interface {
+            join(&socket, address, interface, config.source)?;
         }
         let slot = if config.merge {
             ReceiverConfig::MAX_SLOT
@@ -127,29 +127,28 @@ fn check(config: &ReceiverConfig) -> Result<(), Error> {
         Error::bounds("receive_buffer", bytes, 1, ReceiverConfig::MAX_BUFFER)?;
     }
     let address = config.address;
-    let Some(membership) = &config.membership else {
-        return match address.ip().is_multicast() {
-            true => Err(Error::GroupWithoutInterface { address }),
-            false => Ok(()),
-        };
-    };
-    if !address.ip().is_multicast() {
-        return Err(Error::GroupNotMulticast { address });
-    }
-    match membership.source {
-        Some(other) if other.is_ipv4() != address.is_ipv4() => Err(Error::FamilyMismatch {
-            one: address.ip(),
-            other,
+    match (
+        &config.interface,
+        address.ip().is_multicast(),
+        config.source,
+    ) {
+        (None, true, _) => Err(Error::GroupWithoutInterface { address }),
+        (None, false, Some(source_address)) => Err(Error::SourceWithoutGroup {
+            address,
+            source_address,
         }),
-        _ => Ok(()),
+        (Some(_), false, _) => Err(Error::GroupNotMulticast { address }),
+        (Some(_), true, Some(other)) if other.is_ipv4() != address.is_ipv4() => {
+            let one = address.ip();
+            Err(Error::FamilyMismatch { one, other })
+        }
+        (None, false, None) | (Some(_), true, _) => Ok(()),
     }
 }
 
 fn join_interface(config: &ReceiverConfig) -> Result<Option<Interface>, Error> {
-    let membership = config.membership.as_ref();
-    membership
-        .map(|membership| Interface::find_for_multicast(&membership.interface))
-        .transpose()
+    let selector = config.interface.as_ref();
+    selector.map(Interface::find_for_multicast).transpose()
 }
 
 /// An unbound, non-blocking socket of the address's family alone.
@@ -278,14 +277,12 @@ fn join(
     socket: &Socket,
     address: SocketAddr,
     interface: &Interface,
-    membership: &Membership,
+    source: Option<IpAddr>,
 ) -> Result<(), Error> {
     let group = address.ip();
-    option::join(socket.as_fd(), interface.index, group, membership.source).map_err(|reason| {
-        Error::Join {
-            group,
-            interface: interface.name.clone(),
-            reason,
-        }
+    option::join(socket.as_fd(), interface.index, group, source).map_err(|reason| Error::Join {
+        group,
+        interface: interface.name.clone(),
+        reason,
     })
 }

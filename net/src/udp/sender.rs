@@ -12,7 +12,8 @@
 //! kernel then pins on whatever message comes next: `IP_RECVERR` keeps the report with the
 //! address it is about, so it is counted for the right one and the innocent message is repeated.
 //!
-//! The socket stays unconnected: it serves the whole fan-out with one call.
+//! The socket stays unconnected, so one call serves the whole fan-out. A connected socket would
+//! save the route look-up of a lone datagram, and cost a call for each further destination.
 
 use std::io;
 use std::net::SocketAddr;
@@ -412,5 +413,36 @@ fn set_multicast(socket: &Socket, config: &SenderConfig) -> Result<(), Error> {
             index.cast_signed(),
             "IPV6_MULTICAST_IF",
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fragments_are_never_sent_in_either_family() {
+        let table = [
+            (
+                "127.0.0.1:0",
+                libc::SOL_IP,
+                libc::IP_MTU_DISCOVER,
+                libc::IP_PMTUDISC_DO,
+            ),
+            (
+                "[::1]:0",
+                libc::SOL_IPV6,
+                libc::IPV6_MTU_DISCOVER,
+                libc::IPV6_PMTUDISC_DO,
+            ),
+        ];
+        for (local, level, number, value) in table {
+            let sender = Sender::open(&SenderConfig::new(local.parse().unwrap())).unwrap();
+            assert_eq!(
+                option::int(sender.as_fd(), level, number).unwrap(),
+                value,
+                "{local}"
+            );
+        }
     }
 }
