@@ -1,3 +1,4 @@
 //! Feed adapters: sources, decoders, publishing.
 
 pub mod decode;
+pub mod source;

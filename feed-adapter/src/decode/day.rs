@@ -101,6 +101,29 @@ impl TradingDay {
             .saturating_add(since_midnight)
     }
 
+    /// The day as `2019-12-30`, for keys and names.
+    #[must_use]
+    pub fn letters(&self) -> [u8; 10] {
+        let digit = |number: i16, unit: i16| b'0' + (number / unit % 10) as u8;
+        let (year, month, day) = (
+            self.date.year(),
+            i16::from(self.date.month()),
+            i16::from(self.date.day()),
+        );
+        [
+            digit(year, 1_000),
+            digit(year, 100),
+            digit(year, 10),
+            digit(year, 1),
+            b'-',
+            digit(month, 10),
+            digit(month, 1),
+            b'-',
+            digit(day, 10),
+            digit(day, 1),
+        ]
+    }
+
     /// When the day begins, Unix ns.
     #[must_use]
     pub fn start(&self) -> u64 {
@@ -222,6 +245,11 @@ mod tests {
     fn absurd_counts_and_days_are_survived() {
         let day: TradingDay = "2019-12-30".parse().unwrap();
         assert_eq!(day.unix((1 << 48) - 1), day.start() + (1 << 48) - 1);
+        assert_eq!(
+            &TradingDay::new(2024, 3, 9).unwrap().letters(),
+            b"2024-03-09"
+        );
+        assert_eq!(day.to_string().as_bytes(), day.letters());
         assert_eq!(TradingDay::new(2023, 2, 29), Err(DayError::NoSuchDay));
         assert_eq!(TradingDay::new(1969, 12, 31), Err(DayError::OutOfRange));
         assert_eq!("30.12.2019".parse::<TradingDay>(), Err(DayError::NoSuchDay));
