@@ -311,40 +311,37 @@ impl Source {
             sent_at: header.sent_at,
             held_at: out.now,
         };
-        let side = &mut self.legs[leg.index()];
-        side.offered += 1;
-        if record.kind != BodyKind::Administrative
-            && let Some(view) = side.view_mut(header.epoch)
-            && view.context == header.context
-        {
-            view.next = view.next.max(behind(&entry));
-        }
+        self.legs[leg.index()].offered += 1;
         if self.cursor.is_none() {
             if record.part != 0 || record.kind == BodyKind::Administrative {
                 return;
             }
             self.join(leg, header, Place::start(record.sseq), record.adm);
         }
-        let Some(cursor) = self
+        let cursor = self
             .cursor
             .as_ref()
-            .filter(|cursor| cursor.epoch == header.epoch)
-        else {
-            self.keep(leg, entry, record.body, out);
-            return;
-        };
-        match cursor.standing(&entry) {
+            .filter(|cursor| cursor.epoch == header.epoch);
+        let standing = cursor.map_or(Standing::Beyond, |cursor| cursor.standing(&entry));
+        let same = cursor.is_some_and(|cursor| cursor.context == header.context);
+        match standing {
             Standing::Delivered => {
                 out.counters.duplicates += 1;
                 self.legs[leg.index()].duplicates += 1;
             }
-            Standing::Next
-                if header.context == cursor.context && self.is_relied_on(leg, out.limits) =>
-            {
+            Standing::Next if same && self.is_relied_on(leg, out.limits) => {
                 self.deliver(leg, &entry, out);
                 hand_over(self.sid, header.epoch, leg, &entry, record.body, out);
             }
             Standing::Next | Standing::Beyond => self.keep(leg, entry, record.body, out),
+        }
+        // Only now has the leg passed this record: what a full hold decides in between must not take it
+        // for missing.
+        if record.kind != BodyKind::Administrative
+            && let Some(view) = self.legs[leg.index()].view_mut(header.epoch)
+            && view.context == header.context
+        {
+            view.next = view.next.max(behind(&entry));
         }
     }
 

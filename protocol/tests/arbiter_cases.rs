@@ -1,0 +1,706 @@
+//! The arbiter by hand: one small case per rule, the edge and one step beyond.
+#![allow(clippy::unwrap_used, reason = "a case that does not hold fails")]
+
+mod arbiter_kit;
+
+use arbiter_kit::*;
+use twinfeed_protocol::*;
+use twinfeed_wire::*;
+
+fn pair() -> (Kit, Sender, Sender) {
+    (
+        Kit::new(Limits::default()),
+        Sender::new(Leg::Zero),
+        Sender::new(Leg::One),
+    )
+}
+
+fn prefer() -> (Kit, Sender, Sender) {
+    let limits = Limits {
+        policy: Policy::PreferActive,
+        ..Limits::default()
+    };
+    (
+        Kit::new(limits),
+        Sender::new(Leg::Zero),
+        Sender::new(Leg::One),
+    )
+}
+
+fn gap(from: u64, until: u64, cause: GapCause) -> Told {
+    Told::Event(Event::Gap {
+        sid: SID,
+        epoch: Epoch(1),
+        from: Place::start(from),
+        until: Place::start(until),
+        cause,
+    })
+}
+
+fn switches(told: &[Told]) -> Vec<Receipt> {
+    told.iter()
+        .filter_map(|told| match told {
+            Told::Event(Event::Switched(receipt)) => Some(*receipt),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn the_first_record_is_told_to_be_a_join() {
+    let (mut kit, mut zero, _) = pair();
+    kit.records(&mut zero, &[(50, 2, true, 49), (51, 0, true, 50)]);
+    let told = kit.told();
+    let join = Event::Discontinuity {
+        sid: SID,
+        epoch: Epoch(1),
+        at: Place::start(51),
+        context: ContextId(1),
+        complete: true,
+        cause: DiscontinuityCause::Join,
+    };
+    assert_eq!(told, [Told::Event(join), Told::Record(51, 0, Leg::Zero)]);
+}
+
+#[test]
+fn the_second_copy_is_dropped_whichever_leg_brings_it() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.records(&mut one, &run(4..=5));
+    kit.records(&mut zero, &run(4..=5));
+    assert_eq!(kit.numbers(), [4, 5]);
+    assert_eq!(kit.arbiter.counters().duplicates, 5);
+}
+
+#[test]
+fn msn_and_batching_say_nothing_about_sameness() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    one.header.first_msn = Msn(9_000);
+    kit.records(&mut one, &run(4..=9));
+    kit.records(&mut zero, &run(4..=6));
+    kit.records(&mut zero, &run(7..=10));
+    assert_eq!(kit.numbers(), [4, 5, 6, 7, 8, 9, 10]);
+}
+
+#[test]
+fn parts_are_delivered_in_order_and_once() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.records(&mut zero, &[(4, 0, false, 3), (4, 1, false, 3)]);
+    kit.records(
+        &mut one,
+        &[(4, 1, false, 3), (4, 2, true, 3), (5, 0, true, 4)],
+    );
+    let parts: Vec<_> = kit.told();
+    let expected = [
+        (4, 0, Leg::Zero),
+        (4, 1, Leg::Zero),
+        (4, 2, Leg::One),
+        (5, 0, Leg::One),
+    ];
+    assert_eq!(
+        parts,
+        expected.map(|(sseq, part, leg)| Told::Record(sseq, part, leg))
+    );
+}
+
+#[test]
+fn numbers_that_carry_nothing_are_no_hole() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.records(&mut zero, &[(9, 0, true, 3)]);
+    assert_eq!(kit.numbers(), [9]);
+    kit.beat(&mut zero, 9, 20);
+    kit.records(&mut zero, &[(20, 0, true, 9)]);
+    assert_eq!(kit.numbers(), [20]);
+}
+
+#[test]
+fn a_hole_on_one_leg_is_filled_by_the_other_and_nobody_switches() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.records(&mut zero, &run(6..=7));
+    assert_eq!(kit.numbers(), []);
+    kit.records(&mut one, &run(4..=7));
+    let recovered = Event::Recovered {
+        sid: SID,
+        epoch: Epoch(1),
+        from: Place::start(4),
+        until: Place::start(6),
+    };
+    let told = kit.told();
+    assert_eq!(told[2], Told::Event(recovered));
+    assert_eq!(told.len(), 5);
+    assert_eq!(
+        (kit.arbiter.counters().switches, kit.arbiter.counters().gaps),
+        (0, 0)
+    );
+}
+
+#[test]
+fn a_hole_on_both_legs_is_declared_after_both_passed_it_and_not_before() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.records(&mut zero, &run(6..=7));
+    kit.pass(ms(5));
+    assert_eq!(kit.told(), [], "leg 1 may still bring 4 and 5");
+    kit.records(&mut one, &run(7..=7));
+    assert_eq!(kit.told(), [], "both passed, the reorder hold is not over");
+    kit.pass(ms(2));
+    let told = kit.told();
+    assert_eq!(told[0], gap(4, 6, GapCause::LostOnEveryLeg));
+    assert_eq!(told.len(), 3);
+    kit.records(&mut one, &run(4..=5));
+    assert_eq!(kit.told(), [], "a gap is final");
+    assert_eq!(kit.arbiter.counters().gap_messages, 2);
+}
+
+#[test]
+fn a_late_copy_within_the_hold_closes_the_hole() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    let late = one.records(&run(4..=5));
+    kit.records(&mut zero, &run(6..=7));
+    kit.records(&mut one, &run(6..=7));
+    kit.pass(ms(1));
+    kit.give(Leg::One, &late);
+    assert_eq!(kit.told().len(), 5);
+    kit.pass(ms(5));
+    assert_eq!(kit.arbiter.counters().gaps, 0);
+}
+
+#[test]
+fn a_lost_tail_is_noticed_by_the_heartbeat() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.beat(&mut zero, 5, 6);
+    kit.beat(&mut one, 5, 6);
+    kit.pass(ms(3));
+    assert_eq!(kit.told(), [gap(4, 6, GapCause::LostOnEveryLeg)]);
+    kit.records(&mut zero, &run(6..=6));
+    assert_eq!(kit.numbers(), [6]);
+}
+
+#[test]
+fn a_lost_tail_beside_silence_is_told_apart() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    for sender in [&mut zero, &mut one] {
+        kit.beat(sender, 4, 9);
+    }
+    kit.pass(ms(3));
+    assert_eq!(kit.told(), [gap(4, 5, GapCause::LostOnEveryLeg)]);
+    kit.records(&mut one, &[(9, 0, true, 4)]);
+    assert_eq!(kit.numbers(), [9]);
+}
+
+#[test]
+fn a_leg_that_stands_still_is_not_waited_for_whatever_its_heartbeats_say() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.records(&mut zero, &run(6..=6));
+    for _ in 0..5 {
+        kit.beat(&mut one, 3, 4);
+        kit.beat(&mut zero, 6, 7);
+        kit.pass(ms(5));
+    }
+    let told = kit.told();
+    let receipts = switches(&told);
+    assert_eq!(receipts.len(), 1, "{told:?}");
+    assert_eq!(
+        (receipts[0].trigger, receipts[0].from_leg),
+        (Trigger::Lag, Leg::One)
+    );
+    assert!(told.contains(&gap(4, 6, GapCause::Lag)), "{told:?}");
+    assert_eq!(
+        kit.arbiter.leg_status(SID, Leg::One).unwrap().state,
+        LegState::Stalled
+    );
+}
+
+#[test]
+fn a_full_hold_declares_and_never_evicts() {
+    let limits = Limits {
+        held_records: 3,
+        ..Limits::default()
+    };
+    let mut kit = Kit::new(limits);
+    let (mut zero, mut one) = (Sender::new(Leg::Zero), Sender::new(Leg::One));
+    kit.joined(&mut zero, &mut one, 3);
+    for sseq in 6..=9 {
+        kit.records(&mut zero, &run(sseq..=sseq));
+    }
+    let told = kit.told();
+    assert!(told.contains(&gap(4, 6, GapCause::HoldFull)), "{told:?}");
+    let numbers: Vec<_> = told
+        .iter()
+        .filter_map(|told| match told {
+            Told::Record(sseq, ..) => Some(*sseq),
+            Told::Event(_) => None,
+        })
+        .collect();
+    assert_eq!(numbers[..3], [6, 7, 8]);
+    kit.pass(ms(1));
+    kit.records(&mut zero, &run(10..=10));
+    assert_eq!(kit.arbiter.counters().hold_overflow, 0);
+    assert_eq!(numbers.len() + kit.numbers().len(), 5);
+}
+
+#[test]
+fn first_arrival_counts_one_switch_per_leg_lost() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    for next in 4..=60 {
+        kit.records(&mut one, &run(next..=next));
+        kit.pass(ms(1));
+    }
+    let told = kit.told();
+    let receipts = switches(&told);
+    assert_eq!(receipts.len(), 1);
+    assert_eq!(
+        receipts[0].trigger,
+        Trigger::Lag,
+        "still, while the other moved for lag_time"
+    );
+    assert_eq!(receipts[0].from.pos.sseq, 4);
+    assert_eq!(kit.arbiter.counters().gaps, 0);
+    assert_eq!(
+        kit.arbiter.leg_status(SID, Leg::Zero).unwrap().state,
+        LegState::Lost
+    );
+}
+
+#[test]
+fn prefer_active_holds_the_backup_and_releases_it_on_a_transport_reset() {
+    let (mut kit, mut zero, mut one) = prefer();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.records(&mut one, &run(4..=6));
+    assert_eq!(kit.numbers(), [], "the active may still bring them");
+    kit.records(&mut zero, &run(4..=4));
+    assert_eq!(kit.numbers(), [4]);
+    one.header.flags = Flags::PEER_LOST;
+    kit.records(&mut one, &run(7..=7));
+    assert_eq!(kit.numbers(), [5, 6, 7], "a hint releases at once");
+    kit.pass(ms(5));
+    kit.records(&mut one, &run(8..=8));
+    kit.pass(ms(11));
+    let told = kit.told();
+    let receipt = switches(&told)[0];
+    assert_eq!(
+        (receipt.trigger, receipt.from_leg),
+        (Trigger::TransportReset, Leg::Zero)
+    );
+    assert!(receipt.held >= 2 && receipt.filled >= 2, "{receipt:?}");
+    assert_eq!(receipt.gaps_left, 0);
+}
+
+#[test]
+fn a_hint_alone_switches_nothing() {
+    let (mut kit, mut zero, mut one) = prefer();
+    kit.joined(&mut zero, &mut one, 3);
+    one.header.flags = Flags::PEER_LOST;
+    for next in 4..=20 {
+        kit.records(&mut one, &run(next..=next));
+        kit.records(&mut zero, &run(next..=next));
+        kit.pass(ms(5));
+    }
+    assert_eq!(kit.numbers(), (4..=20).collect::<Vec<_>>());
+    assert_eq!(kit.arbiter.counters().switches, 0);
+}
+
+#[test]
+fn prefer_active_delivers_a_held_record_after_lag_time_whatever_heartbeats_say() {
+    let (mut kit, mut zero, mut one) = prefer();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.records(&mut one, &run(4..=4));
+    for _ in 0..4 {
+        kit.pass(ms(4));
+        kit.beat(&mut zero, 3, 4);
+    }
+    assert_eq!(kit.numbers(), []);
+    kit.pass(ms(4));
+    let told = kit.told();
+    assert!(told.contains(&Told::Record(4, 0, Leg::One)), "{told:?}");
+}
+
+#[test]
+fn an_absurd_number_changes_nothing() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.records(&mut zero, &run(2_000_000..=2_000_000));
+    kit.records(&mut zero, &run(4..=5));
+    assert_eq!(kit.numbers(), [4, 5]);
+    kit.pass(ms(5));
+    assert_eq!(kit.told(), []);
+    assert_eq!(kit.arbiter.counters().quarantined, 1);
+    assert_eq!(kit.arbiter.counters().quarantine_dropped, 1);
+}
+
+#[test]
+fn an_absurd_number_that_the_other_leg_repeats_is_a_gap() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.records(&mut zero, &run(2_000_000..=2_000_000));
+    kit.records(&mut one, &run(2_000_000..=2_000_000));
+    kit.pass(ms(3));
+    let told = kit.told();
+    let expected = gap(4, 2_000_000, GapCause::LostOnEveryLeg);
+    assert_eq!(told, [expected, Told::Record(2_000_000, 0, Leg::Zero)]);
+}
+
+#[test]
+fn a_jump_said_three_times_and_in_a_heartbeat_is_believed() {
+    let (mut kit, mut zero, _) = pair();
+    kit.records(&mut zero, &run(1..=3));
+    kit.told();
+    kit.records(&mut zero, &run(2_000_000..=2_000_000));
+    kit.records(&mut zero, &run(2_000_001..=2_000_001));
+    kit.pass(ms(3));
+    assert_eq!(kit.told(), []);
+    kit.beat(&mut zero, 2_000_001, 2_000_002);
+    kit.pass(ms(3));
+    let told = kit.told();
+    assert_eq!(told[0], gap(4, 2_000_000, GapCause::LostOnEveryLeg));
+    assert_eq!(told.len(), 3);
+}
+
+#[test]
+fn another_context_is_not_merged_while_the_complete_leg_lives() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    let mut restarted = Sender::new(Leg::One).with(|header| {
+        header.incarnation = Incarnation(999);
+        header.context = ContextId(2);
+        header.first = 4;
+        header.flags = Flags::INCOMPLETE;
+    });
+    kit.records(&mut restarted, &run(4..=6));
+    kit.records(&mut zero, &run(4..=5));
+    assert_eq!(
+        kit.told(),
+        [Told::Record(4, 0, Leg::Zero), Told::Record(5, 0, Leg::Zero)]
+    );
+    for _ in 0..4 {
+        kit.pass(ms(10));
+        kit.beat(&mut restarted, 6, 7);
+    }
+    let told = kit.told();
+    let discontinuity = Event::Discontinuity {
+        sid: SID,
+        epoch: Epoch(1),
+        at: Place::start(6),
+        context: ContextId(2),
+        complete: false,
+        cause: DiscontinuityCause::Context { from: ContextId(1) },
+    };
+    let place = told
+        .iter()
+        .position(|told| *told == Told::Event(discontinuity))
+        .unwrap();
+    assert_eq!(told[place + 1], Told::Record(6, 0, Leg::One), "{told:?}");
+    assert_eq!(kit.arbiter.counters().gaps, 0);
+}
+
+#[test]
+fn a_complete_leg_outranks_at_once() {
+    let (mut kit, zero, mut one) = pair();
+    let mut zero = zero.with(|header| {
+        header.context = ContextId(2);
+        header.first = 2;
+        header.flags = Flags::INCOMPLETE;
+    });
+    kit.records(&mut zero, &run(2..=3));
+    kit.told();
+    kit.records(&mut one, &run(3..=4));
+    let told = kit.told();
+    assert!(
+        matches!(
+            told[0],
+            Told::Event(Event::Discontinuity {
+                complete: true,
+                context: ContextId(1),
+                ..
+            })
+        ),
+        "{told:?}"
+    );
+    assert_eq!(told[1], Told::Record(4, 0, Leg::One));
+    kit.records(&mut zero, &run(4..=6));
+    assert_eq!(kit.told(), []);
+}
+
+#[test]
+fn what_every_adapter_gave_up_is_a_gap_and_a_discontinuity() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    for sender in [&mut zero, &mut one] {
+        sender.header.context = ContextId(2);
+        sender.header.abandoned = 2;
+        sender.header.flags = Flags::INCOMPLETE;
+        kit.records(sender, &run(6..=6));
+    }
+    kit.pass(ms(3));
+    let told = kit.told();
+    assert_eq!(told[0], gap(4, 6, GapCause::Abandoned));
+    assert!(
+        matches!(told[1], Told::Event(Event::Discontinuity { .. })),
+        "{told:?}"
+    );
+    assert_eq!(told[2], Told::Record(6, 0, Leg::Zero));
+}
+
+#[test]
+fn a_new_epoch_waits_for_the_rest_of_the_old_one() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    let next_epoch = |header: &mut Header| {
+        header.epoch = Epoch(2);
+        header.predecessor = Epoch(1);
+        header.context = ContextId(20);
+    };
+    let beat = Beat {
+        next_sseq: 1,
+        prev: 0,
+        predecessor_next: 6,
+        predecessor_prev: 5,
+        interval_us: 10_000,
+        ended: false,
+    };
+    let mut ahead = zero.with(next_epoch);
+    for _ in 0..4 {
+        kit.beat_of(&mut ahead, beat);
+    }
+    kit.records(&mut ahead, &run(1..=2));
+    assert_eq!(kit.told(), [], "leg 1 still has 4 and 5");
+    kit.records(&mut one, &run(4..=5));
+    let told = kit.told();
+    let reset = Event::Reset {
+        sid: SID,
+        epoch: Epoch(2),
+        at: Place::start(1),
+        context: ContextId(20),
+        complete: true,
+        cause: ResetCause::Epoch {
+            from: Epoch(1),
+            tail: Tail::Complete,
+        },
+    };
+    let expected = [
+        Told::Record(4, 0, Leg::One),
+        Told::Record(5, 0, Leg::One),
+        Told::Event(reset),
+        Told::Record(1, 0, Leg::Zero),
+        Told::Record(2, 0, Leg::Zero),
+    ];
+    assert_eq!(told, expected);
+    kit.records(&mut one, &run(6..=6));
+    assert_eq!(kit.told(), [], "a retired epoch never returns");
+    let mut one = one.with(next_epoch);
+    kit.records(&mut one, &run(1..=3));
+    assert_eq!(kit.numbers(), [3]);
+}
+
+#[test]
+fn the_lost_tail_of_an_epoch_is_declared_before_the_reset() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    for sender in [&mut zero, &mut one] {
+        sender.header.epoch = Epoch(2);
+        sender.header.predecessor = Epoch(1);
+        sender.header.context = ContextId(20);
+        for _ in 0..4 {
+            kit.beat_of(
+                sender,
+                Beat {
+                    next_sseq: 1,
+                    prev: 0,
+                    predecessor_next: 6,
+                    predecessor_prev: 5,
+                    interval_us: 10_000,
+                    ended: false,
+                },
+            );
+        }
+    }
+    kit.pass(ms(3));
+    let told = kit.told();
+    assert_eq!(told[0], gap(4, 6, GapCause::LostOnEveryLeg));
+    let complete = matches!(
+        told[1],
+        Told::Event(Event::Reset {
+            cause: ResetCause::Epoch {
+                tail: Tail::Complete,
+                ..
+            },
+            ..
+        })
+    );
+    assert!(complete, "{told:?}");
+}
+
+#[test]
+fn one_datagram_of_a_new_epoch_is_not_believed() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    let mut stray = zero.with(|header| header.epoch = Epoch(77));
+    kit.records(&mut stray, &run(1..=1));
+    zero.header.dsn = stray.header.dsn;
+    kit.records(&mut zero, &run(4..=4));
+    kit.pass(ms(3));
+    assert_eq!(kit.numbers(), [4]);
+}
+
+#[test]
+fn an_unknown_end_is_said_to_be_unknown() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    for sender in [&mut zero, &mut one] {
+        sender.header.epoch = Epoch(2);
+        sender.header.context = ContextId(20);
+        kit.records(sender, &run(1..=1));
+    }
+    kit.pass(ms(3));
+    let told = kit.told();
+    let unknown = matches!(
+        told[0],
+        Told::Event(Event::Reset {
+            cause: ResetCause::Epoch {
+                tail: Tail::Unknown,
+                ..
+            },
+            ..
+        })
+    );
+    assert!(unknown, "{told:?}");
+}
+
+#[test]
+fn the_end_of_an_epoch_is_told_and_silence_after_it_is_not_stale() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    let ended = Beat {
+        next_sseq: 4,
+        prev: 3,
+        interval_us: 10_000,
+        ended: true,
+        ..Beat::default()
+    };
+    kit.beat_of(&mut zero, ended);
+    kit.beat_of(&mut one, ended);
+    kit.pass(ms(100));
+    let told = kit.told();
+    let end = Event::Ended {
+        sid: SID,
+        epoch: Epoch(1),
+        next_sseq: 4,
+    };
+    assert_eq!(
+        told.iter()
+            .filter(|told| **told == Told::Event(end))
+            .count(),
+        1
+    );
+    assert!(
+        !told.contains(&Told::Event(Event::Stale { sid: SID })),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn silence_of_every_leg_is_stale_and_the_first_datagram_live() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.pass(ms(100));
+    assert!(kit.told().contains(&Told::Event(Event::Stale { sid: SID })));
+    kit.records(&mut zero, &run(4..=4));
+    let live = Told::Event(Event::Live { sid: SID });
+    assert_eq!(kit.told(), [live, Told::Record(4, 0, Leg::Zero)]);
+}
+
+#[test]
+fn a_gap_beside_local_drops_names_the_receiver() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.control(Control::LocalDrops {
+        leg: Leg::Zero,
+        datagrams: 5,
+    });
+    kit.records(&mut zero, &run(9..=9));
+    kit.records(&mut one, &run(9..=9));
+    kit.pass(ms(3));
+    assert_eq!(kit.told()[0], gap(4, 9, GapCause::ReceiverOverrun));
+}
+
+#[test]
+fn replays_foreigners_and_replaced_processes_are_counted_and_dropped() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    let old = zero;
+    let bytes = zero.records(&run(4..=4));
+    kit.give(Leg::Zero, &bytes);
+    kit.give(Leg::Zero, &bytes);
+    kit.give(Leg::One, &bytes);
+    let mut restarted = zero.with(|header| header.incarnation = Incarnation(999));
+    kit.records(&mut restarted, &run(5..=5));
+    kit.records(&mut old.clone(), &run(6..=6));
+    kit.give(Leg::Zero, b"something else");
+    assert_eq!(kit.numbers(), [4, 5]);
+    let counters = kit.arbiter.counters();
+    assert_eq!((counters.replayed, counters.foreign_stream), (1, 1));
+    assert_eq!(
+        (counters.stale_incarnation, counters.rejected_total()),
+        (1, 1)
+    );
+}
+
+#[test]
+fn stepping_back_in_one_epoch_is_a_reset_when_every_live_leg_does() {
+    let limits = Limits {
+        window: 100,
+        ..Limits::default()
+    };
+    let mut kit = Kit::new(limits);
+    let (mut zero, mut one) = (Sender::new(Leg::Zero), Sender::new(Leg::One));
+    for sender in [&mut zero, &mut one] {
+        kit.records(sender, &run(5_000..=5_002));
+    }
+    kit.told();
+    for sender in [&mut zero, &mut one] {
+        sender.header.incarnation = Incarnation(sender.header.incarnation.0 + 500);
+    }
+    for step in 0..5 {
+        for sender in [&mut zero, &mut one] {
+            kit.beat(sender, 10 + step, 11 + step);
+        }
+        kit.pass(ms(10));
+    }
+    let regress = kit.told().into_iter().find(|told| {
+        matches!(
+            told,
+            Told::Event(Event::Reset {
+                cause: ResetCause::Regress,
+                ..
+            })
+        )
+    });
+    assert!(regress.is_some());
+    kit.records(&mut zero, &run(15..=16));
+    assert_eq!(kit.numbers(), [15, 16]);
+}
+
+#[test]
+fn closed_is_the_last_word() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    kit.control(Control::Close(CloseReason::Revoked));
+    kit.records(&mut zero, &run(4..=4));
+    kit.pass(ms(100));
+    assert_eq!(
+        kit.told(),
+        [Told::Event(Event::Closed {
+            reason: CloseReason::Revoked
+        })]
+    );
+    assert_eq!(kit.arbiter.next_deadline(), None);
+}
