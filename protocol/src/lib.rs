@@ -30,7 +30,7 @@ pub use event::{
     ResetCause, Tail,
 };
 pub use limits::{BadLimit, Limits, Policy};
-pub use line::{Line, LineCounters, LineLimits, LineState, LineStatus, Lines, Source};
+pub use line::{Line, LineCounters, LineLimits, LineState, LineStatus, Lines, LinesState, Source};
 pub use receipt::{Receipt, Side, Trigger};
 pub use sequencer::{
     Body, Now, Sequencer, SequencerConfig, SequencerCounters, SequencerState, Transmit,

@@ -1,4 +1,26 @@
 //! Which messages does a source have, when two lines each lose some of them?
+//!
+//! ```text
+//!  line A ──┐  known epoch, near: accept ──► deliver in turn, hold what is early
+//!           ├─►                                    │ hole: the other line, or time
+//!  line B ──┘  far ahead, far behind, other epoch: quarantine ──► confirmed ──► take over
+//! ```
+//!
+//! [`Lines`] delivers the first copy of every number in order, drops every other copy, and gives a number
+//! up once no line can be expected to bring it. It does not look into a message, does not know what an
+//! epoch's key is made of, and never asks anybody for anything.
+//!
+//! **What it promises:** what comes out of one epoch are messages and abandoned ranges that follow each
+//! other without a hole, in order, each number once. Nothing is abandoned that came within `reorder_hold`
+//! of the last live line that passed it, unless a bound was reached (`hold_full`).
+//!
+//! **How long is a hole open?** Until every line that is live has passed it, and `reorder_hold` longer;
+//! but no longer than `lag_hold` for a line that is behind. The same rule says when an end marker, a jump
+//! and another epoch are believed; an epoch that still brings new numbers is never left.
+//!
+//! **How to drive it:** one input, then everything that it decided has been handed to your [`Source`];
+//! call [`Lines::on_deadline`] when [`Lines::next_deadline`] has come. Nothing is allocated after
+//! [`Lines::new`].
 
 use core::ops::Range;
 use core::time::Duration;
@@ -7,7 +29,22 @@ use twinfeed_wire::Epoch;
 
 use crate::epoch::EpochStart;
 use crate::limits::BadLimit;
-use crate::time::Time;
+use crate::time::{Time, earlier};
+
+mod candidate;
+mod hold;
+mod limits;
+mod memory;
+mod retired;
+mod run;
+mod status;
+
+use candidate::{Candidate, Kind};
+pub use limits::LineLimits;
+use retired::Retired;
+use run::{Run, Word};
+use status::Account;
+pub use status::{LineCounters, LineState, LineStatus};
 
 /// One of the origin's redundant transports into an adapter.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -16,6 +53,17 @@ pub enum Line {
     A,
     /// The second one.
     B,
+}
+
+impl Line {
+    /// Both lines.
+    pub const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    /// 0 or 1.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
 }
 
 /// What comes out of the lines, in order.
@@ -32,92 +80,31 @@ pub trait Source {
     fn stale(&mut self, stale: bool);
 }
 
-/// Knobs and bounds of one source's lines.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LineLimits {
-    /// The number that the source gives its first message of an epoch; 1 for MoldUDP64.
-    pub origin_first: u64,
-    /// How long a hole is kept open after every live line has passed it.
-    pub reorder_hold: Duration,
-    /// How long a hole is kept open for a live line that has not passed it yet.
-    pub lag_hold: Duration,
-    /// A line that says nothing for so long is silent: nobody waits for it.
-    pub silence: Duration,
-    /// Most numbers between the next one to deliver and the furthest one held.
-    pub held_messages: usize,
-    /// Most bytes held; rounded up to whole blocks of 64.
-    pub held_bytes: usize,
-    /// A jump of more numbers than this is absurd until confirmed; at most `held_messages`.
-    pub window: u64,
-    /// Packets or heartbeats in agreement that confirm a jump or a new epoch when the other line does not.
-    pub confirmations: u32,
-    /// How many epochs that were left are remembered, so that none returns.
-    pub retired_epochs: usize,
-}
-
-impl Default for LineLimits {
-    fn default() -> Self {
-        Self {
-            origin_first: 1,
-            reorder_hold: Duration::from_millis(2),
-            lag_hold: Duration::from_millis(100),
-            silence: Duration::from_secs(3),
-            held_messages: 32_768,
-            held_bytes: 4 << 20,
-            window: 32_768,
-            confirmations: 4,
-            retired_epochs: 64,
-        }
-    }
-}
-
-/// What was counted since the start.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct LineCounters {
-    /// Messages delivered.
-    pub messages: u64,
-    /// Holes given up.
-    pub gaps: u64,
-    /// Numbers given up.
-    pub abandoned: u64,
-    /// Copies with a number that was delivered with other bytes.
-    pub line_conflicts: u64,
-}
-
-/// How a line is doing.
+/// Where the source stands.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum LineState {
-    /// Nothing was ever heard of it.
-    Unheard,
-    /// Speaking.
-    Live,
-    /// Speaking, but so far behind that nobody waits for it.
-    Lagging,
-    /// Silent.
-    Silent,
-}
-
-/// One line's account.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct LineStatus {
-    /// How it is doing.
-    pub state: LineState,
-    /// Messages that this line had first.
-    pub first_arrivals: u64,
-    /// Messages that the other line had first.
-    pub duplicates: u64,
-    /// Numbers that it skipped.
-    pub missed: u64,
-    /// When it last said something.
-    pub last_heard: Option<Time>,
-    /// The number behind the furthest it spoke of in this epoch; 0 when it did not.
-    pub next: u64,
+pub enum LinesState {
+    /// No epoch began yet.
+    Unborn,
+    /// An epoch is under way.
+    Open,
+    /// An epoch is under way, but every line is silent.
+    Stale,
+    /// The source ended the epoch. Silence is not stale.
+    Ended,
 }
 
 /// Lines A and B of one source.
 #[derive(Debug)]
 pub struct Lines {
-    counters: LineCounters,
+    limits: LineLimits,
+    state: LinesState,
+    /// The epoch at hand; meaningless while [`LinesState::Unborn`].
+    current: Run,
+    /// What is out of the ordinary, and what it brought so far.
+    candidate: Option<Candidate>,
+    kept: Run,
+    retired: Retired,
+    account: Account,
 }
 
 impl Lines {
@@ -125,72 +112,455 @@ impl Lines {
     ///
     /// # Errors
     /// [`BadLimit`] names the first limit that cannot be worked with.
-    pub fn new(_limits: LineLimits) -> Result<Self, BadLimit> {
-        todo!()
+    pub fn new(limits: LineLimits) -> Result<Self, BadLimit> {
+        limits.check()?;
+        Ok(Self {
+            state: LinesState::Unborn,
+            current: Run::new(&limits),
+            candidate: None,
+            kept: Run::new(&limits),
+            retired: Retired::new(limits.retired_epochs),
+            account: Account::default(),
+            limits,
+        })
     }
 
-    /// A packet of `count` messages, the first of which is number `first`.
+    /// A packet of `count` messages, the first of which is number `first`. When `messages` yields fewer,
+    /// the others count as lost on this line. `received_at` is Unix ns, 0 when not known.
     #[allow(clippy::too_many_arguments, reason = "a packet's header, taken apart")]
     pub fn on_packet<'m>(
         &mut self,
-        _line: Line,
-        _now: Time,
-        _epoch: Epoch,
-        _first: u64,
-        _count: u16,
-        _messages: impl Iterator<Item = &'m [u8]>,
-        _received_at: u64,
-        _out: &mut impl Source,
+        line: Line,
+        now: Time,
+        epoch: Epoch,
+        first: u64,
+        count: u16,
+        messages: impl Iterator<Item = &'m [u8]>,
+        received_at: u64,
+        out: &mut impl Source,
     ) {
-        todo!()
+        let word = Word {
+            line,
+            now,
+            epoch,
+            first,
+            count: u64::from(count),
+            received_at,
+            end: false,
+        };
+        self.hear(&word, messages, out);
     }
 
     /// The source says that `next` is the number of its next message.
     pub fn on_heartbeat(
         &mut self,
-        _line: Line,
-        _now: Time,
-        _epoch: Epoch,
-        _next: u64,
-        _out: &mut impl Source,
+        line: Line,
+        now: Time,
+        epoch: Epoch,
+        next: u64,
+        out: &mut impl Source,
     ) {
-        todo!()
+        self.on_packet(line, now, epoch, next, 0, core::iter::empty(), 0, out);
     }
 
     /// The source says that the epoch is over and `next` would have been the next number.
     pub fn on_end(
         &mut self,
-        _line: Line,
-        _now: Time,
-        _epoch: Epoch,
-        _next: u64,
-        _out: &mut impl Source,
+        line: Line,
+        now: Time,
+        epoch: Epoch,
+        next: u64,
+        out: &mut impl Source,
     ) {
-        todo!()
+        let word = Word {
+            line,
+            now,
+            epoch,
+            first: next,
+            count: 0,
+            received_at: 0,
+            end: true,
+        };
+        self.hear(&word, core::iter::empty(), out);
     }
 
     /// The time that [`Lines::next_deadline`] named has come.
-    pub fn on_deadline(&mut self, _now: Time, _out: &mut impl Source) {
-        todo!()
+    pub fn on_deadline(&mut self, now: Time, out: &mut impl Source) {
+        self.settle(now, out);
+        if self.stale_at().is_some_and(|at| now >= at) {
+            self.state = LinesState::Stale;
+            out.stale(true);
+        }
     }
 
-    /// Nothing will follow on any line (the end of a file): gives up every hole, delivers what is held.
-    pub fn on_close(&mut self, _now: Time, _out: &mut impl Source) {
-        todo!()
+    /// Nothing will follow on any line (the end of a file): what waits for confirmation and stands
+    /// uncontradicted is believed, every hole is given up, everything held is delivered.
+    pub fn on_close(&mut self, now: Time, out: &mut impl Source) {
+        if self.candidate.is_some() {
+            self.take_over(now, out);
+        }
+        self.close_current(out);
     }
 
     /// When [`Lines::on_deadline`] wants to be called.
+    #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        todo!()
+        let decided = earlier(self.hole_until(), self.end_until());
+        earlier(earlier(decided, self.take_over_at()), self.stale_at())
+    }
+
+    /// Where the source stands.
+    #[must_use]
+    pub const fn state(&self) -> LinesState {
+        self.state
+    }
+
+    /// The epoch at hand, ended or not.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.current.epoch.is_some().then_some(self.current.epoch)
+    }
+
+    /// How many messages wait behind a hole or in quarantine.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.current.held() + self.kept.held()
     }
 
     /// What was counted since the start.
-    pub fn counters(&self) -> &LineCounters {
-        &self.counters
+    #[must_use]
+    pub const fn counters(&self) -> &LineCounters {
+        &self.account.counters
     }
 
     /// One line's account.
-    pub fn status(&self, _line: Line, _now: Time) -> LineStatus {
-        todo!()
+    #[must_use]
+    pub fn status(&self, line: Line, now: Time) -> LineStatus {
+        let speaker = &self.account.speakers[line.index()];
+        LineStatus {
+            state: speaker.state(now, self.limits.silence),
+            packets: speaker.packets,
+            first_arrivals: speaker.first_arrivals,
+            duplicates: speaker.duplicates,
+            missed: speaker.missed,
+            last_heard: speaker.last_heard,
+            next: self.current.lines[line.index()],
+        }
     }
+
+    fn hear<'m>(
+        &mut self,
+        word: &Word,
+        messages: impl Iterator<Item = &'m [u8]>,
+        out: &mut impl Source,
+    ) {
+        let possible = word.first >= 1 && word.first.checked_add(word.count).is_some();
+        if !possible || !word.epoch.is_some() {
+            self.account.counters.malformed += 1;
+            return;
+        }
+        match self.judge(word) {
+            Judgement::Retired => {
+                self.account.counters.retired += 1;
+                return;
+            }
+            Judgement::Ordinary => self.accept(word, messages, out),
+            Judgement::Odd(kind) => self.quarantine(kind, word, messages),
+        }
+        let speaker = self.account.speaker(word.line);
+        speaker.last_heard = Some(word.now);
+        speaker.packets += 1;
+        self.settle(word.now, out);
+    }
+
+    fn judge(&self, word: &Word) -> Judgement {
+        let window = self.limits.window;
+        if self.state == LinesState::Unborn || word.epoch != self.current.epoch {
+            return if self.retired.contains(word.epoch) {
+                Judgement::Retired
+            } else {
+                Judgement::Odd(Kind::Epoch)
+            };
+        }
+        let open = self.state != LinesState::Ended;
+        let jumps = matches!(&self.candidate, Some(candidate) if candidate.kind == Kind::Jump);
+        let beyond = word.first.saturating_sub(self.current.horizon) > window;
+        let before = self.current.lines[word.line.index()];
+        if open && (beyond || jumps && word.first >= self.kept.next) {
+            Judgement::Odd(Kind::Jump)
+        } else if word.next().saturating_add(window) < before {
+            Judgement::Odd(Kind::Regress)
+        } else {
+            Judgement::Ordinary
+        }
+    }
+
+    fn accept<'m>(
+        &mut self,
+        word: &Word,
+        messages: impl Iterator<Item = &'m [u8]>,
+        out: &mut impl Source,
+    ) {
+        if self.state == LinesState::Stale {
+            self.state = LinesState::Open;
+            out.stale(false);
+        }
+        let line = word.line.index();
+        if word.next() >= self.current.lines[line] {
+            self.retract(word.line);
+        }
+        self.current.heard[line] = word.now;
+        if self.state == LinesState::Open {
+            // Whoever goes on behind an end marker proves it wrong.
+            if self
+                .current
+                .stated_end()
+                .is_some_and(|end| word.next() > end)
+            {
+                self.current.end = None;
+            }
+            if word.end && word.next() >= self.current.horizon {
+                self.current.state_end(word);
+            }
+        }
+        self.current.accept(word, messages, &mut self.account, out);
+    }
+
+    fn quarantine<'m>(
+        &mut self,
+        kind: Kind,
+        word: &Word,
+        messages: impl Iterator<Item = &'m [u8]>,
+    ) {
+        self.account.counters.quarantined += 1;
+        let agrees = |candidate: &Candidate| {
+            candidate.kind == kind
+                && self.kept.epoch == word.epoch
+                && candidate.is_near(word, self.limits.window)
+        };
+        if !self.candidate.as_ref().is_none_or(agrees) {
+            self.retract(word.line);
+            if self.candidate.is_some() {
+                self.account.counters.quarantine_dropped += word.count;
+                return;
+            }
+        }
+        if self.candidate.is_none() {
+            let predecessor = match kind {
+                Kind::Epoch if self.state == LinesState::Unborn => Epoch::NONE,
+                Kind::Epoch => self.current.epoch,
+                Kind::Jump | Kind::Regress => self.current.predecessor,
+            };
+            self.kept.reset(word.epoch, predecessor, word.first);
+        }
+        let candidate = self.candidate.get_or_insert(Candidate::new(kind, word));
+        candidate.vote(word, self.limits.confirmations);
+        self.kept.keep(word, messages, &mut self.account);
+        if word.end {
+            self.kept.state_end(word);
+        }
+    }
+
+    /// The line no longer vouches for what waits to be confirmed.
+    fn retract(&mut self, line: Line) {
+        let confirmations = self.limits.confirmations;
+        if let Some(candidate) = &mut self.candidate
+            && !candidate.retract(line, confirmations)
+        {
+            self.candidate = None;
+        }
+    }
+
+    /// Does what time, or what was heard, has made due.
+    fn settle(&mut self, now: Time, out: &mut impl Source) {
+        loop {
+            self.expire(now, out);
+            if self.end_until().is_some_and(|until| now >= until) {
+                self.close_current(out);
+            }
+            self.reach_jump(now, out);
+            if self.take_over_at().is_none_or(|at| now < at) {
+                return;
+            }
+            self.take_over(now, out);
+        }
+    }
+
+    /// Gives up the holes whose time is over.
+    fn expire(&mut self, now: Time, out: &mut impl Source) {
+        while self.hole_until().is_some_and(|until| now >= until) {
+            let behind = |line: Line| self.current.lines[line.index()] <= self.current.next;
+            for line in Line::BOTH {
+                let speaker = &mut self.account.speakers[line.index()];
+                speaker.lagging |= speaker.last_heard.is_some() && behind(line);
+            }
+            let mut until = self.current.next;
+            while let Some(since) = self.current.missing_since(until)
+                && now
+                    >= self.patience(since, self.limits.lag_hold, |line| {
+                        self.current.lines[line.index()] > until
+                    })
+            {
+                until += 1;
+            }
+            self.current.give_up(until, &mut self.account, out);
+        }
+    }
+
+    /// The numbers in between came after all: what waits behind the jump waits behind a hole.
+    fn reach_jump(&mut self, now: Time, out: &mut impl Source) {
+        let jumps = matches!(&self.candidate, Some(candidate) if candidate.kind == Kind::Jump);
+        let reach = self.current.next.saturating_add(self.current.span());
+        if jumps && self.kept.horizon <= reach && self.is_speaking() {
+            self.candidate = None;
+            self.current
+                .absorb(&mut self.kept, now, &mut self.account, out);
+        }
+    }
+
+    /// What waited to be confirmed is the truth.
+    fn take_over(&mut self, now: Time, out: &mut impl Source) {
+        let Some(candidate) = self.candidate.take() else {
+            return;
+        };
+        match candidate.kind {
+            Kind::Jump => {
+                self.account.counters.jumps += 1;
+                self.current.end = None;
+                self.current
+                    .give_up_all(self.kept.next, &mut self.account, out);
+                self.current
+                    .absorb(&mut self.kept, now, &mut self.account, out);
+            }
+            Kind::Epoch => {
+                self.account.counters.epochs += 1;
+                self.close_current(out);
+                if self.current.epoch.is_some() {
+                    self.retired.push(self.current.epoch);
+                }
+                self.begin_kept(out);
+            }
+            Kind::Regress => {
+                self.account.counters.regressions += 1;
+                self.close_current(out);
+                self.begin_kept(out);
+            }
+        }
+    }
+
+    /// Delivers and gives up whatever the epoch at hand still has, and tells its end if it is known.
+    fn close_current(&mut self, out: &mut impl Source) {
+        if !self.is_speaking() {
+            return;
+        }
+        let until = self.current.stated_end().unwrap_or(self.current.horizon);
+        self.current.give_up_all(until, &mut self.account, out);
+        if self.current.is_settled() {
+            self.state = LinesState::Ended;
+            // Nothing lies beyond an end.
+            self.candidate = self.candidate.filter(|waits| waits.kind != Kind::Jump);
+            out.ended(self.current.epoch, until);
+        }
+    }
+
+    /// Goes on with what was kept aside.
+    fn begin_kept(&mut self, out: &mut impl Source) {
+        core::mem::swap(&mut self.current, &mut self.kept);
+        self.kept.reset(Epoch::NONE, Epoch::NONE, 1);
+        if self.state == LinesState::Stale {
+            out.stale(false);
+        }
+        self.state = LinesState::Open;
+        self.current.first = self.current.next;
+        out.begin(EpochStart {
+            epoch: self.current.epoch,
+            first: self.current.first,
+            complete: self.current.first == self.limits.origin_first,
+            predecessor: self.current.predecessor,
+        });
+        self.current.drain(&mut self.account, out);
+    }
+
+    /// Whether an epoch is under way.
+    fn is_speaking(&self) -> bool {
+        match self.state {
+            LinesState::Open | LinesState::Stale => true,
+            LinesState::Unborn | LinesState::Ended => false,
+        }
+    }
+
+    /// When the oldest hole is given up.
+    fn hole_until(&self) -> Option<Time> {
+        if !self.is_speaking() {
+            return None;
+        }
+        let (number, since) = self.current.hole()?;
+        let passed = |line: Line| self.current.lines[line.index()] > number;
+        Some(self.patience(since, self.limits.lag_hold, passed))
+    }
+
+    /// When an end marker is believed.
+    fn end_until(&self) -> Option<Time> {
+        let (_, since) = self.current.end?;
+        let waits = self.is_speaking() && self.current.is_settled();
+        let said = |line: Line| self.current.end_said[line.index()];
+        waits.then(|| self.patience(since, self.limits.lag_hold, said))
+    }
+
+    /// When what waits to be confirmed is believed.
+    fn take_over_at(&self) -> Option<Time> {
+        let candidate = self.candidate.as_ref()?;
+        if self.state == LinesState::Unborn {
+            // Nothing stands against it: an undisturbed moment is enough.
+            let undisturbed = candidate.since.after(self.limits.reorder_hold);
+            return Some(candidate.confirmed.unwrap_or(undisturbed));
+        }
+        let confirmed = candidate.confirmed?;
+        let longest = match candidate.kind {
+            Kind::Jump => self.limits.lag_hold,
+            Kind::Epoch | Kind::Regress if self.current.is_settled() => return Some(confirmed),
+            Kind::Epoch | Kind::Regress => self.limits.silence,
+        };
+        let left = Line::BOTH
+            .into_iter()
+            .filter(|&line| candidate.has_voted(line))
+            .map(|line| self.current.heard[line.index()]);
+        let alive = left.fold(self.current.progress, Time::max);
+        let since = alive.max(confirmed);
+        Some(self.patience(since, longest, |line| candidate.has_voted(line)))
+    }
+
+    /// When the source counts as stale.
+    fn stale_at(&self) -> Option<Time> {
+        let [a, b] = self.current.heard;
+        (self.state == LinesState::Open).then(|| a.max(b).after(self.limits.silence))
+    }
+
+    /// Until when to wait for something that is in question since `since`: `reorder_hold` once every live
+    /// line has passed it, at most `longest` for those that have not.
+    fn patience(&self, since: Time, longest: Duration, passed: impl Fn(Line) -> bool) -> Time {
+        let mut silent_at = Time::ZERO;
+        for line in Line::BOTH {
+            let speaker = &self.account.speakers[line.index()];
+            if let Some(heard) = speaker.last_heard
+                && !speaker.lagging
+                && !passed(line)
+            {
+                silent_at = silent_at.max(heard.after(self.limits.silence));
+            }
+        }
+        let in_order = since.after(self.limits.reorder_hold);
+        in_order.max(silent_at.min(since.after(longest)))
+    }
+}
+
+/// What to make of a word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Judgement {
+    /// Of the epoch at hand, near what is known.
+    Ordinary,
+    /// Waits to be confirmed.
+    Odd(Kind),
+    /// Of an epoch that was left.
+    Retired,
 }
