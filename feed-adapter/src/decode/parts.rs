@@ -110,7 +110,7 @@ impl Parts {
     }
 
     /// The bodies, in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Part<'_>> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Part<'_>> + Clone {
         let count = self.entries.len();
         self.entries
             .iter()
