@@ -1,1 +1,4 @@
 //! Worlds and end-to-end tests.
+#![forbid(unsafe_code)]
+
+pub mod world;

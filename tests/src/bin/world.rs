@@ -1,0 +1,108 @@
+//! Tries the promise against many seeds, or replays one.
+//!
+//! `world --seeds 10000 --from 1` tries seeds 1 to 10,000; `world --seed 77 --verbose` replays one with the
+//! last lines of what happened. Exits with 1 when a promise was broken.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use twinfeed_tests::world::{self, Outcome, Plan, stats::Census};
+
+const USAGE: &str = "usage: world [--seeds N] [--from S] | [--seed S [--lines N]] [--verbose]
+
+  --seeds N    try N seeds (default 10000)
+  --from S     starting with seed S (default 1)
+  --seed S     replay one seed and print what happened
+  --lines N    how many of the last lines to print (default 200)
+  --verbose    print every failing seed's violations and trace, and go on";
+
+struct Options {
+    seeds: u64,
+    from: u64,
+    seed: Option<u64>,
+    lines: usize,
+    verbose: bool,
+}
+
+fn main() -> ExitCode {
+    let options = match options(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(wrong) => {
+            eprintln!("{wrong}\n{USAGE}");
+            return ExitCode::from(64);
+        }
+    };
+    match options.seed {
+        Some(seed) => replay(seed, options.lines),
+        None => sweep(&options),
+    }
+}
+
+fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options { seeds: 10_000, from: 1, seed: None, lines: 200, verbose: false };
+    while let Some(name) = arguments.next() {
+        if name == "--verbose" {
+            options.verbose = true;
+            continue;
+        }
+        let value = arguments.next().ok_or(format!("`{name}` is no option, or lacks its value"))?;
+        let number: u64 = value.parse().map_err(|_| format!("`{name} {value}`: not a number"))?;
+        match name.as_str() {
+            "--seeds" => options.seeds = number,
+            "--from" => options.from = number,
+            "--seed" => options.seed = Some(number),
+            "--lines" => options.lines = number as usize,
+            _ => return Err(format!("`{name}` is no option")),
+        }
+    }
+    Ok(options)
+}
+
+fn replay(seed: u64, lines: usize) -> ExitCode {
+    let outcome = world::run(Plan::draw(seed), lines);
+    show(&outcome);
+    let mut census = Census::default();
+    census.take(&outcome.stats);
+    println!("{census}");
+    ExitCode::from(u8::from(!outcome.violations.is_empty()))
+}
+
+fn sweep(options: &Options) -> ExitCode {
+    let mut census = Census::default();
+    let mut failed = Vec::new();
+    let mut lasted = 0.0;
+    for number in 0..options.seeds {
+        let seed = options.from + number;
+        let outcome = world::run(Plan::draw(seed), 0);
+        census.take(&outcome.stats);
+        lasted += outcome.lasted.as_secs_f64();
+        if let Some(violation) = outcome.violations.first() {
+            println!("\rseed {seed}: {violation}");
+            if options.verbose {
+                show(&world::run(Plan::draw(seed), options.lines));
+            }
+            failed.push(seed);
+        }
+        if number.is_multiple_of(100) {
+            eprint!("\r{number} of {} seeds, {} failed", options.seeds, failed.len());
+            // A progress line that cannot be written harms nobody.
+            let _ = std::io::stderr().flush();
+        }
+    }
+    eprintln!("\r{} seeds, {} failed, {lasted:.0} s of virtual time", options.seeds, failed.len());
+    println!("{census}");
+    if let Some(seed) = failed.first() {
+        println!("replay: {}", world::replay_command(*seed));
+    }
+    ExitCode::from(u8::from(!failed.is_empty()))
+}
+
+fn show(outcome: &Outcome) {
+    for line in &outcome.trace {
+        println!("{line}");
+    }
+    for violation in &outcome.violations {
+        println!("VIOLATION {violation}");
+    }
+    println!("seed {}, {:?} of virtual time", outcome.seed, outcome.lasted);
+}

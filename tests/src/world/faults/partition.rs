@@ -1,0 +1,63 @@
+//! Ways that are cut: between an adapter and every subscriber, and between the adapters.
+
+use core::time::Duration;
+
+use twinfeed_protocol::Leg;
+
+use super::Fault;
+use crate::world::World;
+
+/// Nothing of one leg reaches anybody for a while.
+#[derive(Debug)]
+pub struct Cut {
+    leg: Leg,
+    span: Duration,
+}
+
+impl Cut {
+    /// The leg is cut off for `span`.
+    #[must_use]
+    pub fn of(leg: Leg, span: Duration) -> Self {
+        Self { leg, span }
+    }
+}
+
+impl Fault for Cut {
+    fn name(&self) -> &'static str {
+        "cut"
+    }
+
+    fn strike(&mut self, world: &mut World) -> Option<Duration> {
+        world.cut(self.leg, self.span);
+        None
+    }
+}
+
+/// The pair link is reset although both adapters live: each calls the other gone.
+#[derive(Debug)]
+pub struct PairLink {
+    span: Duration,
+    down: bool,
+}
+
+impl PairLink {
+    /// The link stands again after `span`.
+    #[must_use]
+    pub fn for_a_while(span: Duration) -> Self {
+        Self { span, down: false }
+    }
+}
+
+impl Fault for PairLink {
+    fn name(&self) -> &'static str {
+        if self.down { "pair_link_back" } else { "pair_link_reset" }
+    }
+
+    fn strike(&mut self, world: &mut World) -> Option<Duration> {
+        self.down = !self.down;
+        for leg in Leg::BOTH {
+            world.tell_of_peer(leg, self.down);
+        }
+        self.down.then_some(self.span)
+    }
+}

@@ -1,0 +1,283 @@
+//! What do all components stand on?
+//!
+//! [`Ground`] is virtual time with its agenda, the links between adapters and subscribers, the ledger of
+//! what is true, and the counts and lines of what happened.
+
+use core::cmp::Ordering;
+use core::cmp::Reverse;
+use core::time::Duration;
+use std::collections::BinaryHeap;
+use std::rc::Rc;
+
+use twinfeed_protocol::Leg;
+use twinfeed_protocol::line::Line;
+use twinfeed_protocol::sequencer::Now;
+use twinfeed_protocol::time::Time;
+use twinfeed_wire::Sid;
+
+use super::adapters::{Converted, Output};
+use super::exchange::{Life, Shared};
+use super::net::{Decorator, Flight, Link};
+use super::oracle::{Ledger, Violation};
+use super::rng::Rng;
+use super::stats::Stats;
+use super::subscribers::Watch;
+use super::trace::Trace;
+
+/// Something that is due at some time.
+#[derive(Debug)]
+pub enum Happening {
+    /// A source speaks.
+    Speak {
+        /// Which, by index.
+        source: usize,
+    },
+    /// A source packet reaches an adapter.
+    Packet {
+        /// Whose adapter.
+        leg: Leg,
+        /// On which line.
+        line: Line,
+        /// What.
+        packet: Shared,
+    },
+    /// A datagram reaches a subscriber's socket.
+    Datagram {
+        /// Which, by number.
+        subscriber: usize,
+        /// On which leg.
+        leg: Leg,
+        /// What.
+        flight: Flight,
+    },
+    /// A subscriber joins.
+    Join {
+        /// Which, by number.
+        subscriber: usize,
+    },
+    /// An adapter's first process starts.
+    Start {
+        /// Whose.
+        leg: Leg,
+    },
+    /// An adapter hears of its peer through the pair link.
+    PeerNews {
+        /// Who hears.
+        leg: Leg,
+        /// Whether the link was reset, or stands again.
+        lost: bool,
+    },
+    /// A fault strikes.
+    Fault {
+        /// Which, by number.
+        number: usize,
+    },
+}
+
+/// A happening with its time; of two at one time the one scheduled first comes first.
+#[derive(Debug)]
+struct Due {
+    at: Time,
+    turn: u64,
+    what: Happening,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at, self.turn).cmp(&(other.at, other.turn))
+    }
+}
+
+/// Time, links, truth and counts.
+#[derive(Debug)]
+pub struct Ground {
+    seed: u64,
+    now: Time,
+    agenda: BinaryHeap<Reverse<Due>>,
+    turns: u64,
+    /// By subscriber, then leg.
+    links: Vec<[Link; 2]>,
+    ledger: Ledger,
+    stats: Stats,
+    trace: Trace,
+}
+
+impl Ground {
+    /// Time zero.
+    #[must_use]
+    pub fn new(seed: u64, trace: usize) -> Self {
+        Self {
+            seed,
+            now: Time::ZERO,
+            agenda: BinaryHeap::new(),
+            turns: 0,
+            links: Vec::new(),
+            ledger: Ledger::default(),
+            stats: Stats::default(),
+            trace: Trace::last(trace),
+        }
+    }
+
+    /// Links the next subscriber to both adapters.
+    pub fn add_subscriber(&mut self, number: usize, ways: [Vec<Box<dyn Decorator>>; 2]) {
+        let mut index = 0;
+        self.links.push(ways.map(|way| {
+            let mut rng = Rng::of(self.seed, &format!("link {number} {index}"));
+            index += 1;
+            let delay = rng.micros(20, 200);
+            Link::new(delay, rng.pick(&[0, 10, 100]), way, rng)
+        }));
+    }
+
+    /// Puts a happening on the agenda.
+    pub fn schedule(&mut self, after: Duration, what: Happening) {
+        self.put(self.now.after(after), what);
+    }
+
+    fn put(&mut self, at: Time, what: Happening) {
+        self.turns += 1;
+        self.agenda.push(Reverse(Due { at, turn: self.turns, what }));
+    }
+
+    /// When the next thing on the agenda is due.
+    #[must_use]
+    pub fn next(&self) -> Option<Time> {
+        self.agenda.peek().map(|due| due.0.at)
+    }
+
+    /// Takes the next thing that is due by now.
+    pub fn take_due(&mut self) -> Option<Happening> {
+        if self.next()? > self.now {
+            return None;
+        }
+        self.agenda.pop().map(|due| due.0.what)
+    }
+
+    /// Time goes on.
+    pub fn advance(&mut self, now: Time) {
+        self.now = self.now.max(now);
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The time on both clocks.
+    #[must_use]
+    pub fn now_twice(&self) -> Now {
+        Now { time: self.now, unix_ns: UNIX_ORIGIN_NS + self.now.0 }
+    }
+
+    /// The truth.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What a subscriber's judge looks at.
+    pub fn watch<'a>(&'a mut self, violations: &'a mut Vec<Violation>) -> Watch<'a> {
+        Watch {
+            ledger: &self.ledger,
+            stats: &mut self.stats,
+            trace: &mut self.trace,
+            violations,
+        }
+    }
+
+    /// The lives of a source have gone on.
+    pub fn note_lives(&mut self, sid: Sid, lives: &[Life]) {
+        self.ledger.note_lives(sid, lives);
+    }
+
+    /// An adapter has no unsent records any more.
+    pub fn note_death(&mut self, leg: Leg) {
+        self.ledger.note_death(leg);
+    }
+
+    /// Nothing of `leg` gets through for `span`.
+    pub fn cut(&mut self, leg: Leg, span: Duration) {
+        let until = self.now.after(span);
+        for links in &mut self.links {
+            links[leg.index()].cut(until);
+        }
+    }
+
+    /// The network has no faults any more.
+    pub fn calm(&mut self) {
+        self.trace.say(self.now, || "calm".into());
+        self.links.iter_mut().flatten().for_each(Link::calm);
+    }
+
+    /// Counts.
+    pub fn count(&mut self, name: &'static str) {
+        self.stats.add(name);
+    }
+
+    /// Counts a fault and writes it down.
+    pub fn fault(&mut self, name: &'static str) {
+        self.stats.add(name);
+        self.trace.say(self.now, || format!("fault: {name}"));
+    }
+
+    /// Writes down a datagram.
+    pub fn say(&mut self, what: impl FnOnce() -> String, leg: Leg, bytes: &[u8]) {
+        if self.trace.is_on() {
+            self.trace.datagram(self.now, &what(), leg, bytes);
+        }
+    }
+
+    /// The seed, the time that passed, the counts, and the lines.
+    #[must_use]
+    pub fn finish(self) -> (u64, Duration, Stats, Vec<String>) {
+        let lines = self.trace.lines().map(str::to_owned).collect();
+        (self.seed, self.now.since(Time::ZERO), self.stats, lines)
+    }
+}
+
+impl Output for Ground {
+    fn converted(&mut self, converted: Converted<'_>) {
+        self.ledger.note_converted(converted);
+    }
+
+    fn datagram(&mut self, leg: Leg, _: Sid, bytes: &[u8]) {
+        self.ledger.note_sent(leg, bytes);
+        self.trace.datagram(self.now, "sent", leg, bytes);
+        let (now, shared) = (self.now, Rc::<[u8]>::from(bytes));
+        let mut arrivals = Vec::new();
+        for (subscriber, links) in self.links.iter_mut().enumerate() {
+            let stats = &mut self.stats;
+            links[leg.index()].send(
+                now,
+                &shared,
+                |name| stats.add(name),
+                |at, flight| arrivals.push((at, subscriber, flight)),
+            );
+        }
+        for (at, subscriber, flight) in arrivals {
+            self.put(at, Happening::Datagram { subscriber, leg, flight });
+        }
+    }
+
+    fn fired(&mut self, name: &'static str) {
+        self.stats.add(name);
+    }
+}
+
+/// The Unix time of time zero: 2019-12-30 14:30:00 UTC, ns.
+const UNIX_ORIGIN_NS: u64 = 1_577_716_200 * 1_000_000_000;

@@ -1,0 +1,418 @@
+//! Does the promise hold whatever goes wrong?
+//!
+//! One seed decides everything: what the sources say, what the network does to it, which process dies when.
+//! Time is virtual, so a second costs milliseconds and a failure is a number that anybody can replay. The
+//! machines are the production ones; everything else here is the world around them.
+//!
+//! ```text
+//!  exchange ─ lines ─► adapters ─ net ─► subscribers ─► oracle
+//!      └──────────────────┴────── truth ─────────────────┘
+//!  faults ─► any of them         plan: what a seed decides
+//! ```
+//!
+//! **Invariant:** no socket, no thread, no clock, no randomness but [`rng`]. The same seed is the same
+//! world for ever, unless a component changes what it draws.
+
+use core::time::Duration;
+
+use twinfeed_protocol::line::Line;
+use twinfeed_protocol::sequencer::Now;
+use twinfeed_protocol::time::{Time, earlier};
+use twinfeed_protocol::{Control, Leg};
+use twinfeed_wire::{Generation, Sid};
+
+pub mod adapters;
+pub mod exchange;
+pub mod faults;
+pub mod ground;
+pub mod lines;
+pub mod net;
+pub mod oracle;
+pub mod plan;
+pub mod plant;
+pub mod rng;
+pub mod stats;
+pub mod subscribers;
+pub mod trace;
+
+pub use plan::Plan;
+
+use adapters::{Adapter, State};
+use exchange::{Shared, Source};
+use faults::Fault;
+use ground::{Ground, Happening};
+use lines::LinePath;
+use net::Flight;
+use oracle::Violation;
+use rng::Rng;
+use stats::Stats;
+use subscribers::Subscriber;
+
+/// How a world ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its seed.
+    pub seed: u64,
+    /// Broken promises; at most a few, the first is the one to look at.
+    pub violations: Vec<Violation>,
+    /// What happened, counted.
+    pub stats: Stats,
+    /// What happened at the end, when it was traced.
+    pub trace: Vec<String>,
+    /// Virtual time that passed.
+    pub lasted: Duration,
+}
+
+/// One world at work.
+pub struct World {
+    ground: Ground,
+    sources: Vec<Source>,
+    adapters: [Adapter; 2],
+    paths: [[LinePath; 2]; 2],
+    path_rng: Rng,
+    subscribers: Vec<Subscriber>,
+    faults: Vec<Option<Box<dyn Fault>>>,
+    violations: Vec<Violation>,
+    generation: Generation,
+    calm_percent: u64,
+    calm: bool,
+    end: Option<Time>,
+    chance: Rng,
+}
+
+/// Builds the world of `plan` and lets it run to its end; keeps the last `trace` lines of what happened.
+#[must_use]
+pub fn run(plan: Plan, trace: usize) -> Outcome {
+    World::new(plan, trace).run()
+}
+
+/// The command that replays a seed.
+#[must_use]
+pub fn replay_command(seed: u64) -> String {
+    format!("cargo run -p twinfeed-tests --bin world -- --seed {seed}")
+}
+
+impl World {
+    /// The world as it stands at time zero.
+    #[must_use]
+    pub fn new(plan: Plan, trace: usize) -> Self {
+        let seed = plan.seed;
+        let sources: Vec<(Sid, u64)> =
+            plan.sources.iter().map(|shape| (shape.sid, shape.first)).collect();
+        let sids: Vec<Sid> = sources.iter().map(|&(sid, _)| sid).collect();
+        let mut ground = Ground::new(seed, trace);
+        let mut subscribers = Vec::new();
+        for (number, application) in plan.subscribers.into_iter().enumerate() {
+            ground.add_subscriber(number, application.ways);
+            ground.schedule(application.joins, Happening::Join { subscriber: number });
+            subscribers.push(Subscriber::new(
+                number,
+                application.limits,
+                &sids,
+                application.socket_room,
+                application.plant,
+            ));
+        }
+        for leg in Leg::BOTH {
+            ground.schedule(plan.starts[leg.index()], Happening::Start { leg });
+        }
+        for index in 0..sources.len() {
+            ground.schedule(Duration::from_micros(500), Happening::Speak { source: index });
+        }
+        let mut faults: Vec<Option<Box<dyn Fault>>> = Vec::new();
+        for (at, fault) in plan.faults {
+            ground.schedule(at, Happening::Fault { number: faults.len() });
+            faults.push(Some(fault));
+        }
+        Self {
+            ground,
+            adapters: Leg::BOTH.map(|leg| Adapter::new(leg, plan.conduct, sources.clone())),
+            sources: plan.sources.into_iter().map(|shape| Source::new(shape, seed)).collect(),
+            paths: plan.paths,
+            path_rng: Rng::of(seed, "line paths"),
+            subscribers,
+            faults,
+            violations: Vec::new(),
+            generation: Generation(1),
+            calm_percent: plan.calm_percent,
+            calm: false,
+            end: None,
+            chance: Rng::of(seed, "chance"),
+        }
+    }
+
+    /// Runs to the end: everything said, every fault over, and time enough since for the last word.
+    #[must_use]
+    pub fn run(mut self) -> Outcome {
+        let mut steps_at_once = 0_u32;
+        while self.violations.is_empty() {
+            let next = earlier(self.ground.next(), self.next_deadline());
+            let Some(next) = next.map(|next| next.max(self.ground.now())) else { break };
+            if self.end.is_some_and(|end| next > end) {
+                break;
+            }
+            steps_at_once = if next == self.ground.now() { steps_at_once + 1 } else { 0 };
+            if steps_at_once > MOST_STEPS_AT_ONCE {
+                self.complain("a deadline that never moves: nothing goes on".into());
+            }
+            self.ground.advance(next);
+            self.fire_deadlines();
+            if let Some(happening) = self.ground.take_due() {
+                self.happen(happening);
+            }
+            if let Some(fault) = self.ground.ledger().faults().first() {
+                let what = fault.clone();
+                self.complain(what);
+            }
+        }
+        self.finish()
+    }
+
+    fn finish(mut self) -> Outcome {
+        if self.violations.is_empty() {
+            let now = self.ground.now();
+            for subscriber in &self.subscribers {
+                subscriber.settle(now, &mut self.ground.watch(&mut self.violations));
+            }
+        }
+        let (seed, lasted, stats, trace) = self.ground.finish();
+        Outcome { seed, violations: self.violations, stats, trace, lasted }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Speak { source } => self.speak(source),
+            Happening::Packet { leg, line, packet } => {
+                let now = self.now();
+                self.adapters[leg.index()].hear(now, line, &packet, &mut self.ground);
+            }
+            Happening::Datagram { subscriber, leg, flight } => {
+                self.arrive(subscriber, leg, flight);
+            }
+            Happening::Join { subscriber } => self.subscribers[subscriber].join(),
+            Happening::Start { leg } => self.start_first(leg),
+            Happening::PeerNews { leg, lost } => self.tell_of_peer(leg, lost),
+            Happening::Fault { number } => self.strike(number),
+        }
+    }
+
+    fn speak(&mut self, index: usize) {
+        let source = &mut self.sources[index];
+        let (packet, rest) = source.speak(self.ground.now());
+        self.ground.note_lives(packet.sid, source.lives());
+        let packet = Shared::new(packet);
+        for leg in Leg::BOTH {
+            self.carry(leg, &packet);
+        }
+        self.ground.schedule(rest, Happening::Speak { source: index });
+        self.look_for_calm();
+    }
+
+    /// Sends a packet over the lines into one adapter.
+    fn carry(&mut self, leg: Leg, packet: &Shared) {
+        let two = self.adapters[leg.index()].hears_two_lines();
+        for (index, line) in [Line::A, Line::B].into_iter().enumerate().take(1 + usize::from(two)) {
+            let path = self.paths[leg.index()][index];
+            let path = if two && !self.calm { path } else { path.calm() };
+            let ground = &mut self.ground;
+            let copies = path.copies(&mut self.path_rng, |name| ground.count(name));
+            for delay in copies.into_iter().flatten() {
+                let packet = Shared::clone(packet);
+                self.ground.schedule(delay, Happening::Packet { leg, line, packet });
+            }
+        }
+    }
+
+    fn arrive(&mut self, subscriber: usize, leg: Leg, flight: Flight) {
+        let now = self.ground.now();
+        if self.subscribers[subscriber].state() == subscribers::State::Polling {
+            self.ground.say(|| format!("  subscriber {subscriber} hears"), leg, &flight.bytes);
+        }
+        let mut watch = self.ground.watch(&mut self.violations);
+        self.subscribers[subscriber].arrive(now, leg, flight, &mut watch);
+    }
+
+    fn strike(&mut self, number: usize) {
+        if self.calm {
+            return;
+        }
+        let Some(mut fault) = self.faults[number].take() else { return };
+        self.ground.fault(fault.name());
+        if let Some(again) = fault.strike(self) {
+            self.ground.schedule(again, Happening::Fault { number });
+            self.faults[number] = Some(fault);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        let adapters = self.adapters.iter().map(Adapter::next_deadline);
+        let subscribers = self.subscribers.iter().map(Subscriber::next_deadline);
+        adapters.chain(subscribers).fold(None, earlier)
+    }
+
+    fn fire_deadlines(&mut self) {
+        let now = self.now();
+        let due = |deadline: Option<Time>| deadline.is_some_and(|deadline| deadline <= now.time);
+        for adapter in &mut self.adapters {
+            if due(adapter.next_deadline()) {
+                adapter.on_deadline(now, &mut self.ground);
+            }
+        }
+        for subscriber in &mut self.subscribers {
+            if due(subscriber.next_deadline()) {
+                subscriber.on_deadline(now.time, &mut self.ground.watch(&mut self.violations));
+            }
+        }
+    }
+
+    /// Ends every fault once enough was said, and the world a while after all was said.
+    fn look_for_calm(&mut self) {
+        let said: u64 = self
+            .sources
+            .iter()
+            .flat_map(|source| source.lives().iter().map(|life| life.speaks.len() as u64))
+            .sum();
+        let all: u64 = self.sources.iter().flat_map(|source| &source.shape().lives).sum();
+        let spent = self.sources.iter().all(Source::is_spent);
+        if !self.calm && said * 100 >= all * self.calm_percent && self.linger_over(spent) {
+            self.make_calm();
+        }
+        if self.calm && spent && self.end.is_none() {
+            self.end = Some(self.ground.now().after(SETTLING));
+        }
+    }
+
+    /// Faults that last beyond the last message see the heartbeats behind it, too.
+    fn linger_over(&mut self, spent: bool) -> bool {
+        !spent || self.chance.one_in(3)
+    }
+
+    fn make_calm(&mut self) {
+        self.calm = true;
+        self.ground.calm();
+        for leg in Leg::BOTH {
+            match self.adapters[leg.index()].state() {
+                State::Dead => self.start(leg),
+                State::Stopped => self.resume(leg),
+                State::Running => {}
+            }
+            self.deafen(leg, Duration::ZERO);
+            self.tell_of_peer(leg, false);
+        }
+        for subscriber in 0..self.subscribers.len() {
+            self.unpause(subscriber);
+        }
+    }
+
+    fn complain(&mut self, what: String) {
+        let at = self.ground.now();
+        self.violations.push(Violation { at, subscriber: usize::MAX, sid: Sid(0), what });
+    }
+
+    fn now(&self) -> Now {
+        self.ground.now_twice()
+    }
+}
+
+/// What faults may do to a world.
+impl World {
+    /// Kills the adapter of `leg`; its peer learns of it through the pair link.
+    pub fn kill(&mut self, leg: Leg) {
+        self.adapters[leg.index()].kill();
+        self.ground.note_death(leg);
+        let news = Happening::PeerNews { leg: leg.other(), lost: true };
+        self.ground.schedule(PAIR_LINK_DELAY, news);
+    }
+
+    /// Ends the adapter of `leg` in order.
+    pub fn step_down(&mut self, leg: Leg) {
+        let now = self.now();
+        self.adapters[leg.index()].step_down(now, &mut self.ground);
+        self.ground.note_death(leg);
+    }
+
+    /// Starts a new process for `leg`, under a new generation in which its peer is active.
+    pub fn start(&mut self, leg: Leg) {
+        if self.adapters[leg.index()].state() != State::Dead {
+            return;
+        }
+        self.generation = Generation(self.generation.0 + 1);
+        let (generation, now) = (self.generation, self.now());
+        self.start_first(leg);
+        for adapter in &mut self.adapters {
+            adapter.set_generation(now, generation, &mut self.ground);
+        }
+        let active = leg.other();
+        self.control(|| Control::Roles { active, generation });
+        for leg in Leg::BOTH {
+            let news = Happening::PeerNews { leg, lost: false };
+            self.ground.schedule(PAIR_LINK_DELAY, news);
+        }
+    }
+
+    /// Starts the first process of `leg`.
+    fn start_first(&mut self, leg: Leg) {
+        let now = self.now();
+        if self.adapters[leg.index()].state() == State::Dead {
+            self.adapters[leg.index()].start(now, &mut self.ground);
+        }
+    }
+
+    /// Stops the adapter of `leg`.
+    pub fn stop(&mut self, leg: Leg) {
+        self.adapters[leg.index()].stop();
+    }
+
+    /// Lets the adapter of `leg` go on.
+    pub fn resume(&mut self, leg: Leg) {
+        let now = self.now();
+        self.adapters[leg.index()].resume(now, &mut self.ground);
+    }
+
+    /// The adapter of `leg` hears nothing for `span`.
+    pub fn deafen(&mut self, leg: Leg, span: Duration) {
+        let until = self.ground.now().after(span);
+        self.adapters[leg.index()].deafen(until);
+    }
+
+    /// Nothing of `leg` reaches any subscriber for `span`.
+    pub fn cut(&mut self, leg: Leg, span: Duration) {
+        self.ground.cut(leg, span);
+    }
+
+    /// Tells the adapter of `leg` that its pair link was reset, or stands again.
+    pub fn tell_of_peer(&mut self, leg: Leg, lost: bool) {
+        let now = self.now();
+        self.adapters[leg.index()].set_peer_lost(now, lost, &mut self.ground);
+    }
+
+    /// One subscriber, drawn by chance, stops polling; the answer is its number.
+    pub fn pause_one(&mut self) -> usize {
+        let number = self.chance.below(self.subscribers.len() as u64) as usize;
+        self.subscribers[number].pause();
+        number
+    }
+
+    /// The subscriber polls again.
+    pub fn unpause(&mut self, number: usize) {
+        let now = self.ground.now();
+        let mut watch = self.ground.watch(&mut self.violations);
+        self.subscribers[number].unpause(now, &mut watch);
+    }
+
+    /// A control message for every subscriber.
+    pub fn control(&mut self, control: impl Fn() -> Control) {
+        let now = self.ground.now();
+        for subscriber in &mut self.subscribers {
+            let mut watch = self.ground.watch(&mut self.violations);
+            subscriber.control(now, control(), &mut watch);
+        }
+    }
+}
+
+/// How long a process's end takes to reach its peer.
+const PAIR_LINK_DELAY: Duration = Duration::from_micros(60);
+/// How long after the last fault and the last message everything must be delivered or declared.
+const SETTLING: Duration = Duration::from_millis(300);
+/// More steps than any sound machine needs at one moment.
+const MOST_STEPS_AT_ONCE: u32 = 20_000;

@@ -1,0 +1,155 @@
+//! Was an event called for?
+//!
+//! Each function answers for one kind of event from what had reached the subscriber by then. They accept
+//! whatever was right to decide; they do not say what the arbiter should have decided instead.
+
+use core::time::Duration;
+
+use twinfeed_protocol::time::Time;
+use twinfeed_protocol::{GapCause, Leg, LegState, Place, Receipt, Trigger};
+use twinfeed_wire::ContextId;
+
+use super::ledger::Ledger;
+use super::witness::{Judgement, Witness};
+
+/// A gap must cover only numbers that exist and did not arrive, and no live leg may still bring them.
+pub(super) fn gap(
+    witness: &Witness,
+    now: Time,
+    from: Place,
+    until: Place,
+    cause: GapCause,
+    ledger: &Ledger,
+) -> Judgement {
+    let life = ledger.life(witness.sid, witness.epoch);
+    if life.is_none_or(|life| until > Place::start(life.next())) {
+        return Err(format!("Gap {from} to {until} reaches beyond what the source said"));
+    }
+    if ledger.owed(witness.sid, witness.epoch, from) >= until {
+        return Err(format!("Gap {from} to {until} holds nothing that could be missing"));
+    }
+    if cause == GapCause::HoldFull || cause == GapCause::Lag {
+        return Ok(());
+    }
+    let key = (witness.epoch, witness.context);
+    if let Some(places) = witness.heard.records.get(&key)
+        && let Some(place) = places.range(from..until).next()
+    {
+        return Err(format!("Gap {from} to {until} ({}): {place} has arrived", cause.word()));
+    }
+    match Leg::BOTH.into_iter().find(|&leg| may_still_bring(witness, now, leg, until)) {
+        Some(leg) => Err(format!("Gap {from} to {until}: leg {leg} is alive and not there yet")),
+        None => Ok(()),
+    }
+}
+
+/// Whether `leg` was heard a moment ago, in the application's context, before `until`.
+fn may_still_bring(witness: &Witness, now: Time, leg: Leg, until: Place) -> bool {
+    let heard = &witness.heard.legs[leg.index()];
+    let alive = heard.last.is_some_and(|last| now.since(last) < witness.limits.heartbeat);
+    alive
+        && !heard.stepped_down
+        && heard.state == LegState::Live
+        && (heard.epoch, heard.context) == (witness.epoch, witness.context)
+        && heard.progress < until.sseq
+}
+
+/// A context that was announced must be one that an adapter has, with the completeness it has.
+pub(super) fn context(
+    witness: &Witness,
+    context: ContextId,
+    complete: bool,
+    ledger: &Ledger,
+) -> Judgement {
+    match ledger.context(witness.sid, witness.epoch, context) {
+        Some(known) if known.complete == complete => Ok(()),
+        Some(_) => Err(format!("context {context} is announced with the wrong completeness")),
+        None => Err(format!("context {context} is nobody's")),
+    }
+}
+
+/// Nobody goes on with a lesser context while a leg with the better one lives and is not behind.
+pub(super) fn outranks(
+    witness: &Witness,
+    now: Time,
+    next: ContextId,
+    ledger: &Ledger,
+) -> Judgement {
+    let rank = |context| {
+        ledger
+            .context(witness.sid, witness.epoch, context)
+            .map(|context| (context.complete, core::cmp::Reverse(context.first)))
+    };
+    if rank(next) >= rank(witness.context) {
+        return Ok(());
+    }
+    let keeps = |leg: &Leg| {
+        let heard = &witness.heard.legs[leg.index()];
+        heard.last.is_some_and(|last| now.since(last) < witness.limits.heartbeat)
+            && (heard.epoch, heard.context) == (witness.epoch, witness.context)
+            && heard.state == LegState::Live
+            && !heard.stepped_down
+            && heard.progress > witness.cursor.sseq
+    };
+    match Leg::BOTH.iter().find(|leg| keeps(leg)) {
+        Some(leg) => Err(format!("left context {} although leg {leg} goes on with it", witness.context)),
+        None => Ok(()),
+    }
+}
+
+/// A receipt must name a trigger that happened.
+pub(super) fn switched(witness: &Witness, now: Time, receipt: &Receipt) -> Judgement {
+    let from = &witness.heard.legs[receipt.from_leg.index()];
+    let to = &witness.heard.legs[receipt.from_leg.other().index()];
+    let silence = from.last.map_or(Duration::MAX, |last| now.since(last));
+    let patience = witness.limits.heartbeat * witness.limits.missed_heartbeats;
+    let happened = match receipt.trigger {
+        Trigger::TransportReset => to.said_peer_lost && silence >= witness.limits.heartbeat,
+        Trigger::HeartbeatSilence => silence >= patience,
+        Trigger::StepDown => from.stepped_down,
+        Trigger::SourceStale => from.said_stale,
+        Trigger::Outranked => from.context != to.context || from.epoch != to.epoch,
+        Trigger::Order => witness.ordered,
+        Trigger::Lag => from.progress <= to.progress || from.epoch != to.epoch,
+    };
+    if !happened {
+        return Err(format!("switched by {} which did not happen", receipt.trigger.word()));
+    }
+    if receipt.filled > receipt.held {
+        return Err(format!("receipt filled {} of {} held", receipt.filled, receipt.held));
+    }
+    if receipt.at > now {
+        return Err("receipt is dated in the future".into());
+    }
+    Ok(())
+}
+
+/// Lost is who was silent, stepped down, or was called gone.
+pub(super) fn leg(witness: &Witness, now: Time, leg: Leg, state: LegState) -> Judgement {
+    let heard = &witness.heard.legs[leg.index()];
+    let other = &witness.heard.legs[leg.other().index()];
+    let silence = heard.last.map_or(Duration::MAX, |last| now.since(last));
+    let patience = witness.limits.heartbeat * witness.limits.missed_heartbeats;
+    let silent = silence >= patience || (other.said_peer_lost && silence >= witness.limits.heartbeat);
+    match state {
+        LegState::Lost if silent || heard.stepped_down => Ok(()),
+        LegState::Lost => Err(format!("leg {leg} is called lost after {silence:?} of silence")),
+        LegState::Live if heard.last.is_none() => Err(format!("leg {leg} is live but unheard")),
+        LegState::Live | LegState::Stalled | LegState::Unheard => Ok(()),
+    }
+}
+
+/// Stale is told when every leg is lost, and never after the end.
+pub(super) fn stale(witness: &Witness, now: Time) -> Judgement {
+    if witness.ended {
+        return Err("Stale after Ended".into());
+    }
+    let speaking = witness.heard.legs.iter().find(|leg| {
+        leg.last.is_some_and(|last| now.since(last) < witness.limits.heartbeat)
+            && !leg.stepped_down
+    });
+    match speaking {
+        Some(leg) if !leg.said_stale => Err("Stale while a leg speaks".into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,121 @@
+//! What reached one subscriber of one source stream, on which leg, and when?
+//!
+//! Only datagrams as an adapter sent them count; forged ones are noise that must change nothing.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use twinfeed_protocol::time::Time;
+use twinfeed_protocol::{LegState, Place};
+use twinfeed_wire::{ContextId, Datagram, Epoch, Flags, Incarnation};
+
+/// What was heard on one leg.
+#[derive(Clone, Debug)]
+pub struct LegHeard {
+    /// When it was last heard.
+    pub last: Option<Time>,
+    /// When it was heard before a silence longer than patience, if it ever was that silent.
+    pub longest_silence: Duration,
+    /// The epoch it last spoke of.
+    pub epoch: Epoch,
+    /// The context it last spoke in.
+    pub context: ContextId,
+    /// Whether that was complete.
+    pub complete: bool,
+    /// The furthest number it vouched for in that epoch.
+    pub progress: u64,
+    /// Its state by the arbiter's own word.
+    pub state: LegState,
+    /// Whether it ever announced its end in this incarnation.
+    pub stepped_down: bool,
+    /// Whether it ever said that its peer was gone.
+    pub said_peer_lost: bool,
+    /// Whether it ever said that its source was silent.
+    pub said_stale: bool,
+    incarnations: Vec<Incarnation>,
+    highest_dsn: u64,
+}
+
+impl Default for LegHeard {
+    fn default() -> Self {
+        Self {
+            last: None,
+            longest_silence: Duration::ZERO,
+            epoch: Epoch::NONE,
+            context: ContextId(0),
+            complete: false,
+            progress: 0,
+            state: LegState::Unheard,
+            stepped_down: false,
+            said_peer_lost: false,
+            said_stale: false,
+            incarnations: Vec::new(),
+            highest_dsn: 0,
+        }
+    }
+}
+
+/// Both legs of one source stream at one subscriber.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// By leg.
+    pub legs: [LegHeard; 2],
+    /// Every record that arrived, per context, with the leg and time of its first arrival.
+    pub records: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
+    /// Records that arrived again.
+    pub again: u64,
+    /// Epochs spoken of.
+    pub epochs: BTreeSet<Epoch>,
+}
+
+impl Heard {
+    /// A genuine datagram is about to reach the arbiter.
+    pub fn note(&mut self, leg: usize, now: Time, bytes: &[u8]) {
+        let Ok(datagram) = Datagram::parse(bytes) else { return };
+        let header = datagram.header();
+        let heard = &mut self.legs[leg];
+        if heard.incarnations.contains(&header.incarnation) {
+            if heard.incarnations.last() != Some(&header.incarnation) {
+                return; // of a process that was replaced: nobody may believe it
+            }
+        } else {
+            heard.incarnations.push(header.incarnation);
+            heard.highest_dsn = 0;
+            heard.stepped_down = false;
+            heard.progress = 0;
+        }
+        if let Some(last) = heard.last {
+            heard.longest_silence = heard.longest_silence.max(now.since(last));
+        }
+        heard.last = Some(now);
+        heard.stepped_down |= header.flags.has(Flags::END_OF_STREAM);
+        heard.said_peer_lost |= header.flags.has(Flags::PEER_LOST);
+        heard.said_stale |= header.flags.has(Flags::SOURCE_STALE);
+        if header.dsn.0 > heard.highest_dsn {
+            heard.highest_dsn = header.dsn.0;
+            if heard.epoch != header.epoch {
+                heard.progress = 0;
+            }
+            heard.epoch = header.epoch;
+            heard.context = header.context;
+            heard.complete = header.is_complete();
+        }
+        self.epochs.insert(header.epoch);
+        let records = self.records.entry((header.epoch, header.context)).or_default();
+        let mut progress = datagram.heartbeat().map_or(0, |beat| beat.beat.next_sseq);
+        for record in datagram.records() {
+            let place = Place { sseq: record.sseq, part: record.part };
+            self.again += u64::from(!records.insert(place));
+            progress = progress.max(record.sseq + u64::from(record.is_last()));
+        }
+        if heard.epoch == header.epoch {
+            heard.progress = heard.progress.max(progress);
+        }
+    }
+
+    /// Whether the record at `place` arrived under this context.
+    #[must_use]
+    pub fn has(&self, epoch: Epoch, context: ContextId, place: Place) -> bool {
+        self.records.get(&(epoch, context)).is_some_and(|places| places.contains(&place))
+    }
+}

@@ -1,0 +1,200 @@
+//! What is the truth?
+//!
+//! Per source stream the lives of its numbering as the source spoke them; per context every record as an
+//! adapter sent it. On the way the ledger checks the adapters: parts put together again are the bodies
+//! that were converted, `prev` names the number before, and two adapters under one context send the same.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use twinfeed_protocol::{Leg, Place};
+use twinfeed_wire::{BodyKind, ContextId, Datagram, Epoch, Header, Record, RecordFlags, Sid};
+
+use super::digest;
+use crate::world::adapters::Converted;
+use crate::world::exchange::Life;
+
+/// Everything that sources said and adapters sent.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    lives: BTreeMap<Sid, Vec<Life>>,
+    contexts: BTreeMap<(Sid, Epoch, ContextId), Context>,
+    benches: BTreeMap<(usize, Sid), Bench>,
+    faults: Vec<String>,
+}
+
+/// One context and what was sent under it.
+#[derive(Debug)]
+pub struct Context {
+    /// First number converted.
+    pub first: u64,
+    /// Whether it reaches back to the source's own first number.
+    pub complete: bool,
+    /// Numbers given up.
+    pub abandoned: u32,
+    /// Records by place.
+    pub records: BTreeMap<Place, Sent>,
+}
+
+/// One record as an adapter sent it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Sent {
+    /// What the body is.
+    pub kind: BodyKind,
+    /// Last part, continued body.
+    pub flags: RecordFlags,
+    /// Digest of the body.
+    pub content: u64,
+}
+
+/// What one adapter converted and has not been seen to send.
+#[derive(Debug, Default)]
+struct Bench {
+    waiting: VecDeque<(Place, BodyKind, u64, bool)>,
+    partial: u64,
+    partial_open: bool,
+}
+
+impl Ledger {
+    /// The source's lives, as far as they have come.
+    pub fn note_lives(&mut self, sid: Sid, lives: &[Life]) {
+        let known = self.lives.entry(sid).or_default();
+        for (index, life) in lives.iter().enumerate() {
+            match known.get_mut(index) {
+                Some(old) if index + 1 < lives.len() && old.ended == life.ended => {}
+                Some(old) => life.clone_into(old),
+                None => known.push(life.clone()),
+            }
+        }
+    }
+
+    /// What an adapter converted.
+    pub fn note_converted(&mut self, converted: Converted<'_>) {
+        let bench = self.benches.entry((converted.leg.index(), converted.sid)).or_default();
+        let count = converted.bodies.len();
+        for (index, (kind, bytes)) in converted.bodies.iter().enumerate() {
+            let place = Place { sseq: converted.sseq, part: index as u16 };
+            bench.waiting.push_back((place, *kind, digest(0, bytes), index + 1 == count));
+        }
+    }
+
+    /// The adapter was killed: what it had not sent, it will not.
+    pub fn note_death(&mut self, leg: Leg) {
+        self.benches.retain(|&(index, _), _| index != leg.index());
+    }
+
+    /// What an adapter sent.
+    pub fn note_sent(&mut self, leg: Leg, bytes: &[u8]) {
+        let datagram = match Datagram::parse(bytes) {
+            Ok(datagram) => datagram,
+            Err(malformed) => {
+                self.faults.push(format!("adapter {leg} sent what is malformed: {malformed}"));
+                return;
+            }
+        };
+        let header = datagram.header();
+        let context = self
+            .contexts
+            .entry((header.sid, header.epoch, header.context))
+            .or_insert_with(|| Context {
+                first: header.first,
+                complete: header.is_complete(),
+                abandoned: header.abandoned,
+                records: BTreeMap::new(),
+            });
+        if context.first != header.first || context.complete != header.is_complete() {
+            self.faults.push(format!("one context id, two contexts: {header:?}"));
+        }
+        for record in datagram.records() {
+            self.note_record(leg, header, &record);
+        }
+    }
+
+    fn note_record(&mut self, leg: Leg, header: &Header, record: &Record<'_>) {
+        let place = Place { sseq: record.sseq, part: record.part };
+        let sent = Sent {
+            kind: record.kind,
+            flags: record.flags,
+            content: digest(0, record.body),
+        };
+        let key = (header.sid, header.epoch, header.context);
+        if let Some(context) = self.contexts.get_mut(&key) {
+            let old = context.records.insert(place, sent);
+            if old.is_some_and(|old| old != sent) {
+                self.faults.push(format!("sid {} {place}: one context, two contents", header.sid));
+            }
+        }
+        if !self.vouches_rightly(header, record) {
+            self.faults.push(format!("sid {} {place}: wrong prev {}", header.sid, record.prev));
+        }
+        self.put_together(leg, header.sid, record);
+    }
+
+    /// Whether no number between `prev` and the record carries records.
+    fn vouches_rightly(&self, header: &Header, record: &Record<'_>) -> bool {
+        let Some(life) = self.life(header.sid, header.epoch) else { return false };
+        let between = record.prev + 1..record.sseq;
+        record.prev < record.sseq
+            && record.prev + 1 >= header.first
+            && between.into_iter().all(|number| !life.speaks_at(number))
+    }
+
+    fn put_together(&mut self, leg: Leg, sid: Sid, record: &Record<'_>) {
+        let bench = self.benches.entry((leg.index(), sid)).or_default();
+        let before = if bench.partial_open { bench.partial } else { 0 };
+        bench.partial = digest(before, record.body);
+        bench.partial_open = record.flags.has(RecordFlags::CONTINUED);
+        if bench.partial_open {
+            return;
+        }
+        let (whole, expected) = (bench.partial, bench.waiting.pop_front());
+        let right = expected.is_some_and(|(place, kind, content, last)| {
+            place.sseq == record.sseq
+                && place.part <= record.part
+                && kind == record.kind
+                && content == whole
+                && last == record.is_last()
+        });
+        if !right {
+            self.faults.push(format!(
+                "adapter {leg} sid {sid} {}.{}: sent is not what was converted: {expected:?}",
+                record.sseq, record.part
+            ));
+        }
+    }
+
+    /// What adapters did wrong so far.
+    #[must_use]
+    pub fn faults(&self) -> &[String] {
+        &self.faults
+    }
+
+    /// The lives of one source, oldest first.
+    #[must_use]
+    pub fn lives(&self, sid: Sid) -> &[Life] {
+        self.lives.get(&sid).map_or(&[], Vec::as_slice)
+    }
+
+    /// One life.
+    #[must_use]
+    pub fn life(&self, sid: Sid, epoch: Epoch) -> Option<&Life> {
+        self.lives(sid).iter().find(|life| life.epoch == epoch)
+    }
+
+    /// One context.
+    #[must_use]
+    pub fn context(&self, sid: Sid, epoch: Epoch, context: ContextId) -> Option<&Context> {
+        self.contexts.get(&(sid, epoch, context))
+    }
+
+    /// The first place at or behind `place` that the source's numbering owes a record to: covered numbers
+    /// are passed over.
+    #[must_use]
+    pub fn owed(&self, sid: Sid, epoch: Epoch, place: Place) -> Place {
+        let Some(life) = self.life(sid, epoch) else { return place };
+        let mut owed = place;
+        while owed.part == 0 && life.is_covered(owed.sseq) {
+            owed = Place::start(owed.sseq + 1);
+        }
+        owed
+    }
+}

@@ -1,0 +1,102 @@
+//! What is every subscriber owed, and did it get exactly that?
+//!
+//! The oracle shares no code with the arbiter. It hears what the sources said and what the adapters
+//! converted and sent ([`Ledger`]), what reached each subscriber, and what each application was told
+//! ([`Witness`]). It knows nothing of how a decision was reached, only which decisions are right.
+//!
+//! ```text
+//!  sources, adapters ─► Ledger ─┐
+//!  arrivals ────────────────────┼─► Witness (one per subscriber and sid) ─► violations
+//!  records and events ──────────┘
+//! ```
+
+use core::fmt;
+
+use twinfeed_protocol::time::Time;
+use twinfeed_protocol::{Delivered, Event, Leg, Place};
+use twinfeed_wire::{Adm, BodyKind, Pos, RecordFlags, Sid};
+
+pub mod claims;
+pub mod heard;
+pub mod ledger;
+pub mod witness;
+pub mod words;
+
+pub use heard::Heard;
+pub use ledger::Ledger;
+pub use witness::Witness;
+
+/// What an application was told, owned.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// A record.
+    Record(Copied),
+    /// An event.
+    Event(Event),
+}
+
+/// A delivered record without its body.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Copied {
+    /// Where it stands.
+    pub pos: Pos,
+    /// What the body is.
+    pub kind: BodyKind,
+    /// Last part, continued body.
+    pub flags: RecordFlags,
+    /// Administrative messages before it.
+    pub adm: Adm,
+    /// The leg it was taken from.
+    pub leg: Leg,
+    /// Digest of the body.
+    pub content: u64,
+}
+
+impl Copied {
+    /// What is kept of `record`.
+    #[must_use]
+    pub fn of(record: &Delivered<'_>) -> Self {
+        Self {
+            pos: record.pos,
+            kind: record.kind,
+            flags: record.flags,
+            adm: record.adm,
+            leg: record.leg,
+            content: digest(0, record.body),
+        }
+    }
+
+    /// Its place.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { sseq: self.pos.sseq, part: self.pos.part }
+    }
+}
+
+/// A promise that was broken.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// When.
+    pub at: Time,
+    /// Towards which subscriber, by its number.
+    pub subscriber: usize,
+    /// For which source stream.
+    pub sid: Sid,
+    /// Which promise.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} subscriber {} sid {}: {}", self.at, self.subscriber, self.sid, self.what)
+    }
+}
+
+/// FNV-1a over words, continued from `before` (0 to begin): tells bodies apart, nothing more.
+#[must_use]
+pub fn digest(before: u64, bytes: &[u8]) -> u64 {
+    let seed = if before == 0 { 0xcbf2_9ce4_8422_2325 } else { before };
+    bytes.iter().fold(seed, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

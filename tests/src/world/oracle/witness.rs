@@ -1,0 +1,270 @@
+//! Was one application told the truth about one source stream, the whole truth, once and in order?
+//!
+//! The witness keeps a cursor: the first place that the application has heard nothing of. A record must
+//! stand at the cursor, or behind it by covered numbers alone; a `Gap` must begin there. So nothing can be
+//! delivered twice, out of order, inside a declared gap, or be missing without a word. Whether an event
+//! was *called for* is judged in [`super::claims`].
+
+use twinfeed_protocol::time::Time;
+use twinfeed_protocol::{DiscontinuityCause, Event, Limits, Place, ResetCause, Tail};
+use twinfeed_wire::{Adm, ContextId, Epoch, Sid};
+
+use super::{Copied, Heard, Ledger, Told, claims};
+
+/// One subscriber and one source stream.
+#[derive(Debug)]
+pub struct Witness {
+    /// Whose numbers.
+    pub sid: Sid,
+    /// The arbiter's limits.
+    pub limits: Limits,
+    /// What reached the subscriber.
+    pub heard: Heard,
+    /// The epoch the application is in; none before it joined.
+    pub epoch: Epoch,
+    /// The context the application was told of.
+    pub context: ContextId,
+    /// The first place it has heard nothing of.
+    pub cursor: Place,
+    /// Numbers declared missing in this epoch.
+    pub gaps: Vec<(Place, Place)>,
+    /// The epochs it left.
+    pub left: Vec<Epoch>,
+    /// Whether it was told that the epoch ended.
+    pub ended: bool,
+    /// Whether it was told that nobody speaks.
+    pub stale: bool,
+    /// Records it got.
+    pub records: u64,
+    /// Duplicates that receipts account for.
+    pub receipt_duplicates: u64,
+    /// An operator's order was given.
+    pub ordered: bool,
+    /// This host dropped datagrams of this subscriber's.
+    pub overrun: bool,
+}
+
+/// Why something is wrong.
+pub type Judgement = Result<(), String>;
+
+impl Witness {
+    /// A witness of a subscriber that has not joined.
+    #[must_use]
+    pub fn new(sid: Sid, limits: Limits) -> Self {
+        Self {
+            sid,
+            limits,
+            heard: Heard::default(),
+            epoch: Epoch::NONE,
+            context: ContextId(0),
+            cursor: Place::start(0),
+            gaps: Vec::new(),
+            left: Vec::new(),
+            ended: false,
+            stale: false,
+            records: 0,
+            receipt_duplicates: 0,
+            ordered: false,
+            overrun: false,
+        }
+    }
+
+    /// Judges what the application was told next.
+    ///
+    /// # Errors
+    /// The promise that was broken, in words.
+    pub fn judge(&mut self, now: Time, told: &Told, ledger: &Ledger) -> Judgement {
+        match told {
+            Told::Record(record) => self.record(record, ledger),
+            Told::Event(event) => self.event(now, event, ledger),
+        }
+    }
+
+    fn record(&mut self, record: &Copied, ledger: &Ledger) -> Judgement {
+        let place = record.place();
+        if record.pos.epoch != self.epoch {
+            return Err(format!("record {place} of epoch {} without Reset", record.pos.epoch));
+        }
+        self.reaches(place, ledger, "record")?;
+        let context = ledger.context(self.sid, self.epoch, self.context);
+        let Some(sent) = context.and_then(|context| context.records.get(&place)) else {
+            return Err(format!("record {place} was never sent in context {}", self.context));
+        };
+        if (sent.content, sent.kind, sent.flags) != (record.content, record.kind, record.flags) {
+            return Err(format!("record {place} is not what context {} sent", self.context));
+        }
+        if !self.heard.has(self.epoch, self.context, place) {
+            return Err(format!("record {place} never arrived in context {}", self.context));
+        }
+        if record.adm != Adm(0) {
+            return Err(format!("record {place} claims administrative messages"));
+        }
+        if self.stale {
+            return Err(format!("record {place} while Stale"));
+        }
+        self.cursor = if record.flags.has(twinfeed_wire::RecordFlags::LAST) {
+            Place::start(place.sseq + 1)
+        } else {
+            Place { sseq: place.sseq, part: place.part + 1 }
+        };
+        self.records += 1;
+        Ok(())
+    }
+
+    /// Whether nothing but covered numbers stands between the cursor and `place`.
+    fn reaches(&self, place: Place, ledger: &Ledger, what: &str) -> Judgement {
+        let owed = ledger.owed(self.sid, self.epoch, self.cursor);
+        match place.cmp(&owed) {
+            core::cmp::Ordering::Equal => Ok(()),
+            core::cmp::Ordering::Less if place >= self.cursor => Ok(()),
+            core::cmp::Ordering::Less => {
+                let inside = self.gaps.iter().any(|&(from, until)| from <= place && place < until);
+                let why = if inside { "was declared missing" } else { "was passed before" };
+                Err(format!("{what} {place}: {why} (at {})", self.cursor))
+            }
+            core::cmp::Ordering::Greater => {
+                Err(format!("{what} {place}, but {owed} is missing without a word"))
+            }
+        }
+    }
+
+    fn event(&mut self, now: Time, event: &Event, ledger: &Ledger) -> Judgement {
+        match *event {
+            Event::Gap { epoch, from, until, cause, .. } => {
+                if epoch != self.epoch {
+                    return Err(format!("Gap of epoch {epoch} while in {}", self.epoch));
+                }
+                if until <= from {
+                    return Err(format!("Gap {from} to {until} is empty"));
+                }
+                self.reaches(from, ledger, "Gap from")?;
+                claims::gap(self, now, from, until, cause, ledger)?;
+                self.gaps.push((from, until));
+                self.cursor = until;
+                Ok(())
+            }
+            Event::Recovered { epoch, from, until, .. } => self.recovered(epoch, from, until),
+            Event::Switched(receipt) => {
+                self.receipt_duplicates += receipt.duplicates_dropped;
+                claims::switched(self, now, &receipt)
+            }
+            Event::Discontinuity { epoch, at, context, complete, cause, .. } => {
+                self.discontinuity(now, epoch, at, context, cause, ledger)?;
+                claims::context(self, context, complete, ledger)
+            }
+            Event::Reset { epoch, at, context, complete, cause, .. } => {
+                self.reset(epoch, at, context, cause, ledger)?;
+                claims::context(self, context, complete, ledger)
+            }
+            Event::Leg { leg, state, .. } => {
+                let known = &mut self.heard.legs[leg.index()].state;
+                if *known == state {
+                    return Err(format!("leg {leg} is {} once more", state.word()));
+                }
+                *known = state;
+                claims::leg(self, now, leg, state)
+            }
+            Event::Stale { .. } if self.stale => Err("Stale while Stale".into()),
+            Event::Stale { .. } => {
+                self.stale = true;
+                claims::stale(self, now)
+            }
+            Event::Live { .. } if !self.stale => Err("Live without Stale".into()),
+            Event::Live { .. } => {
+                self.stale = false;
+                Ok(())
+            }
+            Event::Ended { epoch, next_sseq, .. } => self.end(epoch, next_sseq, ledger),
+            Event::Divergence { range, .. } => Err(format!("Divergence in range {range}")),
+            Event::AdministrativeGap { .. } => Err("a gap of messages nobody made".into()),
+            Event::Closed { .. } => Ok(()),
+            _ => Err(format!("{event:?} is an event that this oracle does not know")),
+        }
+    }
+
+    fn recovered(&self, epoch: Epoch, from: Place, until: Place) -> Judgement {
+        if epoch != self.epoch || until <= from {
+            return Err(format!("Recovered {from} to {until} of epoch {epoch}"));
+        }
+        match self.gaps.iter().find(|gap| gap.0 < until && from < gap.1) {
+            Some(gap) => Err(format!("Recovered {from} to {until}, but {} is lost", gap.0)),
+            None => Ok(()),
+        }
+    }
+
+    fn discontinuity(
+        &mut self,
+        now: Time,
+        epoch: Epoch,
+        at: Place,
+        context: ContextId,
+        cause: DiscontinuityCause,
+        ledger: &Ledger,
+    ) -> Judgement {
+        match cause {
+            DiscontinuityCause::Join if self.epoch.is_some() => Err("joined twice".into()),
+            DiscontinuityCause::Join => {
+                self.epoch = epoch;
+                self.context = context;
+                self.cursor = at;
+                Ok(())
+            }
+            DiscontinuityCause::Context { from } => {
+                if from != self.context || context == from || epoch != self.epoch {
+                    return Err(format!("Discontinuity from {from} while in {}", self.context));
+                }
+                self.reaches(at, ledger, "Discontinuity at")?;
+                claims::outranks(self, now, context, ledger)?;
+                self.context = context;
+                Ok(())
+            }
+            DiscontinuityCause::Administrative => Err("nobody made administrative messages".into()),
+        }
+    }
+
+    fn reset(
+        &mut self,
+        epoch: Epoch,
+        at: Place,
+        context: ContextId,
+        cause: ResetCause,
+        ledger: &Ledger,
+    ) -> Judgement {
+        let ResetCause::Epoch { from, tail } = cause else {
+            return Err("Regress of a source that never stepped back".into());
+        };
+        if from != self.epoch || epoch == from {
+            return Err(format!("Reset from {from} while in {}", self.epoch));
+        }
+        let place_of = |epoch| ledger.lives(self.sid).iter().position(|life| life.epoch == epoch);
+        match (place_of(from), place_of(epoch)) {
+            (Some(old), Some(new)) if old < new => {}
+            _ => return Err(format!("Reset from {from} back to {epoch}")),
+        }
+        let owed = ledger.owed(self.sid, from, self.cursor);
+        let end = ledger.life(self.sid, from).map_or(0, crate::world::exchange::Life::next);
+        if tail == Tail::Complete && owed.sseq < end {
+            return Err(format!("Reset claims a complete tail, but {owed} is missing"));
+        }
+        self.left.push(from);
+        self.epoch = epoch;
+        self.context = context;
+        self.gaps.clear();
+        self.ended = false;
+        // The epoch begins for this application where its context begins.
+        self.cursor = Place::start(ledger.context(self.sid, epoch, context).map_or(0, |c| c.first));
+        self.reaches(at, ledger, "Reset at")
+    }
+
+    fn end(&mut self, epoch: Epoch, next: u64, ledger: &Ledger) -> Judgement {
+        if epoch != self.epoch || self.ended {
+            return Err(format!("Ended of epoch {epoch} while in {}", self.epoch));
+        }
+        let life = ledger.life(self.sid, epoch).filter(|life| life.ended);
+        if life.map(crate::world::exchange::Life::next) != Some(next) {
+            return Err(format!("Ended at {next}, which the source did not say"));
+        }
+        self.ended = true;
+        self.reaches(Place::start(next), ledger, "Ended at")
+    }
+}

@@ -1,0 +1,317 @@
+//! What does an application get?
+//!
+//! A [`Subscriber`] drives the production arbiter the way the library does: every datagram as it comes,
+//! deadlines when they are due, control messages between. It can be absent, and it can pause: then its
+//! socket keeps what it has room for and counts the rest.
+
+use std::collections::VecDeque;
+
+use twinfeed_protocol::time::Time;
+use twinfeed_protocol::{Arbiter, Control, Delivered, Event, Handler, Leg, Limits};
+use twinfeed_wire::Sid;
+
+use super::adapters::stream_id;
+use super::net::Flight;
+use super::oracle::{Copied, Ledger, Told, Violation, Witness, words};
+use super::plant::{Plant, Saboteur};
+use super::stats::Stats;
+use super::trace::Trace;
+
+/// What the application is doing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// It has not subscribed yet.
+    Absent,
+    /// It polls whenever there is something.
+    Polling,
+    /// It does not poll.
+    Paused,
+}
+
+/// Who looks on while a subscriber works.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    /// The truth.
+    pub ledger: &'a Ledger,
+    /// What happened.
+    pub stats: &'a mut Stats,
+    /// The same as text.
+    pub trace: &'a mut Trace,
+    /// Broken promises.
+    pub violations: &'a mut Vec<Violation>,
+}
+
+/// One application with its arbiter and a witness per source stream.
+pub struct Subscriber {
+    number: usize,
+    limits: Limits,
+    arbiter: Arbiter,
+    state: State,
+    witnesses: Vec<Witness>,
+    socket: VecDeque<(Leg, Flight)>,
+    socket_room: usize,
+    dropped: [u64; 2],
+    saboteur: Saboteur,
+    told: Vec<Told>,
+}
+
+impl Subscriber {
+    /// A subscriber to every one of `sids`, absent so far.
+    ///
+    /// # Panics
+    /// When the world's limits are ones no arbiter works with.
+    #[must_use]
+    pub fn new(number: usize, limits: Limits, sids: &[Sid], room: usize, plant: Plant) -> Self {
+        let mut arbiter = Arbiter::new(limits).expect("a world's limits are workable");
+        for &sid in sids {
+            arbiter.add_source(sid);
+            for leg in Leg::BOTH {
+                arbiter.set_stream(sid, leg, stream_id(leg, sid));
+            }
+        }
+        Self {
+            number,
+            limits,
+            arbiter,
+            state: State::Absent,
+            witnesses: sids.iter().map(|&sid| Witness::new(sid, limits)).collect(),
+            socket: VecDeque::new(),
+            socket_room: room,
+            dropped: [0; 2],
+            saboteur: Saboteur::new(plant),
+            told: Vec::new(),
+        }
+    }
+
+    /// What it is doing.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Its arbiter.
+    #[must_use]
+    pub fn arbiter(&self) -> &Arbiter {
+        &self.arbiter
+    }
+
+    /// What it was told, by source stream.
+    #[must_use]
+    pub fn witnesses(&self) -> &[Witness] {
+        &self.witnesses
+    }
+
+    /// Subscribes.
+    pub fn join(&mut self) {
+        if self.state == State::Absent {
+            self.state = State::Polling;
+        }
+    }
+
+    /// Stops polling.
+    pub fn pause(&mut self) {
+        if self.state == State::Polling {
+            self.state = State::Paused;
+        }
+    }
+
+    /// Polls again: first what the socket kept, then the news of what it did not.
+    pub fn unpause(&mut self, now: Time, watch: &mut Watch<'_>) {
+        if self.state != State::Paused {
+            return;
+        }
+        self.state = State::Polling;
+        while let Some((leg, flight)) = self.socket.pop_front() {
+            self.arrive(now, leg, flight, watch);
+        }
+        for leg in Leg::BOTH {
+            let datagrams = core::mem::take(&mut self.dropped[leg.index()]);
+            if datagrams > 0 {
+                watch.stats.add_many("local_drops", datagrams);
+                for witness in &mut self.witnesses {
+                    witness.overrun = true;
+                }
+                self.control(now, Control::LocalDrops { leg, datagrams }, watch);
+            }
+        }
+    }
+
+    /// A datagram reached its socket.
+    pub fn arrive(&mut self, now: Time, leg: Leg, flight: Flight, watch: &mut Watch<'_>) {
+        match self.state {
+            State::Absent => return,
+            State::Paused if self.socket.len() < self.socket_room => {
+                return self.socket.push_back((leg, flight));
+            }
+            State::Paused => return self.dropped[leg.index()] += 1,
+            State::Polling => {}
+        }
+        if flight.genuine {
+            self.note_heard(now, leg, &flight.bytes);
+        }
+        self.arbiter.on_datagram(leg, now, &flight.bytes, &mut Tap(&mut self.told));
+        self.judge(now, watch);
+    }
+
+    fn note_heard(&mut self, now: Time, leg: Leg, bytes: &[u8]) {
+        if let Ok(header) = twinfeed_wire::Header::parse(bytes) {
+            for witness in self.witnesses.iter_mut().filter(|witness| witness.sid == header.sid) {
+                witness.heard.note(leg.index(), now, bytes);
+            }
+        }
+    }
+
+    /// When its arbiter wants to be woken, if it can be.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        match self.state {
+            State::Polling => self.arbiter.next_deadline(),
+            State::Absent | State::Paused => None,
+        }
+    }
+
+    /// Wakes it.
+    pub fn on_deadline(&mut self, now: Time, watch: &mut Watch<'_>) {
+        self.arbiter.on_deadline(now, &mut Tap(&mut self.told));
+        self.judge(now, watch);
+    }
+
+    /// A control message reached it.
+    pub fn control(&mut self, now: Time, control: Control, watch: &mut Watch<'_>) {
+        if let Control::Order { .. } = control {
+            for witness in &mut self.witnesses {
+                witness.ordered = true;
+            }
+        }
+        self.arbiter.on_control(control, now, &mut Tap(&mut self.told));
+        self.judge(now, watch);
+    }
+
+    fn judge(&mut self, now: Time, watch: &mut Watch<'_>) {
+        let mut seen = Vec::new();
+        for told in self.told.drain(..) {
+            self.saboteur.pass(told, &mut seen);
+        }
+        for told in seen {
+            watch.trace.told(now, self.number, &told);
+            if let Told::Event(event) = &told {
+                watch.stats.add(words::word(event));
+            }
+            let sid = sid_of(&told);
+            for witness in self.witnesses.iter_mut().filter(|witness| Some(witness.sid) == sid) {
+                if let Err(what) = witness.judge(now, &told, watch.ledger) {
+                    let (subscriber, sid) = (self.number, witness.sid);
+                    watch.violations.push(Violation { at: now, subscriber, sid, what });
+                }
+            }
+        }
+        self.check_bounds(now, watch);
+    }
+
+    fn check_bounds(&self, now: Time, watch: &mut Watch<'_>) {
+        for witness in &self.witnesses {
+            for leg in Leg::BOTH {
+                let held = self.arbiter.leg_status(witness.sid, leg).map_or(0, |status| status.held);
+                if held > self.limits.held_records {
+                    let (subscriber, sid) = (self.number, witness.sid);
+                    let what = format!("leg {leg} holds {held} records");
+                    watch.violations.push(Violation { at: now, subscriber, sid, what });
+                }
+            }
+        }
+    }
+
+    /// What must be true once everything is calm and long done.
+    pub fn settle(&self, now: Time, watch: &mut Watch<'_>) {
+        if self.state == State::Absent {
+            return;
+        }
+        let mut complain = |sid, what: String| {
+            watch.violations.push(Violation { at: now, subscriber: self.number, sid, what });
+        };
+        for witness in &self.witnesses {
+            if let Err(what) = settled(witness, watch.ledger) {
+                complain(witness.sid, what);
+            }
+        }
+        let counters = self.arbiter.counters();
+        let records: u64 = self.witnesses.iter().map(|witness| witness.records).sum();
+        let again: u64 = self.witnesses.iter().map(|witness| witness.heard.again).sum();
+        let accounted: u64 = self.witnesses.iter().map(|witness| witness.receipt_duplicates).sum();
+        let sid = Sid(0);
+        if counters.records != records {
+            complain(sid, format!("{} records counted, {records} told", counters.records));
+        }
+        if again > 50 && counters.duplicates == 0 && counters.replayed == 0 {
+            complain(sid, format!("{again} records came again, no duplicate was counted"));
+        }
+        if accounted > counters.duplicates {
+            complain(sid, format!("receipts claim {accounted} of {} duplicates", counters.duplicates));
+        }
+        watch.stats.add_many("count.records", counters.records);
+        watch.stats.add_many("count.duplicates", counters.duplicates);
+        watch.stats.add_many("count.quarantined", counters.quarantined);
+        watch.stats.add_many("count.rejected", counters.rejected_total());
+        watch.stats.add_many("count.foreign_stream", counters.foreign_stream);
+        watch.stats.add_many("count.hold_overflow", counters.hold_overflow);
+        watch.stats.add_many("count.replayed", counters.replayed);
+        watch.stats.add_many("count.retired_epoch", counters.retired_epoch);
+    }
+}
+
+/// Whether the application has heard the whole story of the source.
+fn settled(witness: &Witness, ledger: &Ledger) -> Result<(), String> {
+    let lives = ledger.lives(witness.sid);
+    let Some(last) = lives.last() else { return Ok(()) };
+    if witness.heard.records.values().all(std::collections::BTreeSet::is_empty) {
+        return Ok(()); // it came when all was said
+    }
+    if witness.epoch != last.epoch {
+        return Err(format!("in the end still in epoch {}, not {}", witness.epoch, last.epoch));
+    }
+    let owed = ledger.owed(witness.sid, witness.epoch, witness.cursor);
+    if owed.sseq < last.next() {
+        return Err(format!("in the end {owed} is neither delivered nor declared"));
+    }
+    if witness.ended != last.ended {
+        return Err(format!("in the end ended is {}, not {}", witness.ended, last.ended));
+    }
+    if witness.stale {
+        return Err("in the end still stale".into());
+    }
+    Ok(())
+}
+
+/// The source stream that something told is about.
+fn sid_of(told: &Told) -> Option<Sid> {
+    match told {
+        Told::Record(record) => Some(record.pos.sid),
+        Told::Event(event) => match event {
+            Event::Switched(receipt) => Some(receipt.sid),
+            Event::Gap { sid, .. }
+            | Event::AdministrativeGap { sid, .. }
+            | Event::Recovered { sid, .. }
+            | Event::Discontinuity { sid, .. }
+            | Event::Reset { sid, .. }
+            | Event::Divergence { sid, .. }
+            | Event::Leg { sid, .. }
+            | Event::Stale { sid }
+            | Event::Live { sid }
+            | Event::Ended { sid, .. } => Some(*sid),
+            _ => None,
+        },
+    }
+}
+
+/// Collects what the arbiter tells.
+struct Tap<'a>(&'a mut Vec<Told>);
+
+impl Handler for Tap<'_> {
+    fn record(&mut self, record: &Delivered<'_>) {
+        self.0.push(Told::Record(Copied::of(record)));
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.0.push(Told::Event(*event));
+    }
+}
