@@ -268,6 +268,7 @@ enum Step {
 }
 
 /// What was found in one block.
+#[derive(Clone, Copy)]
 enum Seen<'a> {
     Section,
     Interface(Interface),

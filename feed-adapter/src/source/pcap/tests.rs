@@ -59,7 +59,10 @@ fn pcap(link: u32, packets: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-fn read(capture: &[u8]) -> (Vec<(u64, String, String, Vec<u8>)>, Skipped) {
+/// Time, source, destination, payload.
+type Row = (u64, String, String, Vec<u8>);
+
+fn read(capture: &[u8]) -> (Vec<Row>, Skipped) {
     let mut reader = Reader::new(capture, "x.pcap").unwrap();
     let mut seen = Vec::new();
     while let Some(datagram) = reader.next_datagram().unwrap() {
