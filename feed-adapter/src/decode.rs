@@ -1,8 +1,8 @@
 //! How does a message of a source become records?
 //!
-//! One folder per format. A decoder is pure: bytes and a number in, bodies out; it knows no socket, no
-//! clock and no configuration file, and two decoders that were built alike and saw the same messages
-//! have written the same bytes. That is what makes two adapters comparable.
+//! One folder per format. A decoder is pure: bytes and a number in, bodies out; it knows no socket,
+//! no clock and no configuration file, and two decoders that were built alike and saw the same
+//! messages have written the same bytes. That is what makes two adapters comparable.
 //!
 //! ```text
 //!  message ──► Decoder::convert ──► Parts: record, record, ..., opaque
@@ -28,9 +28,9 @@ pub trait Decoder {
     ///
     /// # Errors
     ///
-    /// After every error but a refusal ([`DecodeError::refuses`]) `out` holds the source bytes as an
-    /// opaque body and is to be published like any other. After a refusal it is empty, the decoder is
-    /// as it was, and the source should be stopped: it speaks something else.
+    /// After every error but a refusal ([`DecodeError::refuses`]) `out` holds the source bytes as
+    /// an opaque body and is to be published like any other. After a refusal it is empty, the
+    /// decoder is as it was, and the source should be stopped: it speaks something else.
     fn convert(&mut self, sseq: u64, message: &[u8], out: &mut Parts) -> Result<(), DecodeError>;
 
     /// What went wrong so far.

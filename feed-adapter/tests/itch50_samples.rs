@@ -1,8 +1,8 @@
 //! Does the decoder read real exchange bytes as others read them?
 //!
 //! Against samples that are not part of the repository: vectors written from the specification,
-//! BinaryFILEs with a reference made by another decoder, captures with counted messages, and captures
-//! of a dialect that must be refused. Without the samples every test says so and passes.
+//! BinaryFILEs with a reference made by another decoder, captures with counted messages, and
+//! captures of a dialect that must be refused. Without the samples every test says so and passes.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;

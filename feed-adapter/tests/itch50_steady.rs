@@ -122,7 +122,7 @@ fn a_warm_decoder_allocates_nothing() {
     let before = ALLOCATIONS.with(Cell::get);
     let mut bodies = 0;
     run(&mut converter, &mut out, &messages, |out| {
-        bodies += out.iter().count()
+        bodies += out.iter().count();
     });
     converter.reset("2019-12-31".parse().unwrap());
     let _ = converter.convert(1, &long, &mut out);
@@ -141,8 +141,8 @@ fn a_warm_decoder_allocates_nothing() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Two decoders with the same beginning write the same bytes, whatever arrives; a third that began
-    /// with other orders still converts everything without a failure.
+    /// Two decoders with the same beginning write the same bytes, whatever arrives; a third that
+    /// began with other orders still converts everything without a failure.
     #[test]
     fn two_decoders_write_the_same_bytes(seed in any::<u64>()) {
         let messages = flow(seed, 600);

@@ -1,8 +1,8 @@
 //! Are our records byte for byte those of crate `dbn`?
 //!
-//! Every field of both structs is filled from one running pattern, so that two swapped or shifted fields
-//! cannot agree by accident; then whole records are compared as bytes. The same for the sentinels of a
-//! fresh record, and for records that other people wrote.
+//! Every field of both structs is filled from one running pattern, so that two swapped or shifted
+//! fields cannot agree by accident; then whole records are compared as bytes. The same for the
+//! sentinels of a fresh record, and for records that other people wrote.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

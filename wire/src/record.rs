@@ -1,9 +1,9 @@
 //! What does a converted message look like in memory and on the wire?
 //!
-//! Records of the open DBN encoding, version 3: fixed size, little-endian, without padding, each behind
-//! the same 16 bytes. The structs are our own views of those bytes, so that an application links
-//! neither a codec nor its release schedule; that they *are* those bytes is proven against crate `dbn`
-//! in the workspace's tests.
+//! Records of the open DBN encoding, version 3: fixed size, little-endian, without padding, each
+//! behind the same 16 bytes. The structs are our own views of those bytes, so that an application
+//! links neither a codec nor its release schedule; that they *are* those bytes is proven against
+//! crate `dbn` in the workspace's tests.
 //!
 //! ```text
 //!   0 length u8       of the whole record, in 4-byte words
@@ -14,8 +14,8 @@
 //!  16 ...             the record's own fields
 //! ```
 //!
-//! Nothing here knows where a record came from, what precedes it in a datagram, or what it does to a
-//! book. Source of layouts, sentinels and codes: Databento, "DBN encoding", version 3.
+//! Nothing here knows where a record came from, what precedes it in a datagram, or what it does to
+//! a book. Source of layouts, sentinels and codes: Databento, "DBN encoding", version 3.
 
 use core::fmt;
 

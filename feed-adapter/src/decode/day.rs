@@ -1,10 +1,10 @@
 //! Which moment is "so many nanoseconds since midnight, New York"?
 //!
-//! A feed counts from midnight and never says of which day, so the trading day is configured. The count
-//! is read as **a clock on the wall**: 34,200,000,000,000 is 9:30:00 in New York on every day of the
-//! year, also on the two days when the clock is moved. On those two days (Sundays, without trading) a
-//! count that the wall shows twice means the first time, and a count that it never shows means the time
-//! that a clock nobody moved would show.
+//! A feed counts from midnight and never says of which day, so the trading day is configured. The
+//! count is read as **a clock on the wall**: 34,200,000,000,000 is 9:30:00 in New York on every day
+//! of the year, also on the two days when the clock is moved. On those two days (Sundays, without
+//! trading) a count that the wall shows twice means the first time, and a count that it never shows
+//! means the time that a clock nobody moved would show.
 //!
 //! The offsets from UTC are looked up once per day, in the time zone database compiled into the
 //! program: two adapters never differ because of what is installed on their hosts.

@@ -1,7 +1,8 @@
 //! What does Nasdaq TotalView-ITCH 5.0 become?
 //!
-//! `message` reads it, `dialect` refuses what only looks like it, `context` remembers the open orders
-//! and `convert` writes records. What becomes what, message by message: `docs/formats/itch50.md`.
+//! `message` reads it, `dialect` refuses what only looks like it, `context` remembers the open
+//! orders and `convert` writes records. What becomes what, message by message:
+//! `docs/formats/itch50.md`.
 
 mod context;
 mod convert;

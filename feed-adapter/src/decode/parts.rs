@@ -1,9 +1,9 @@
 //! Where do the bodies stand that one source message becomes?
 //!
-//! In an arena that is cleared for every message and never grows: records and opaque bytes one after
-//! the other, each on an 8-byte boundary. The position in the arena is the `part` of the record's `Pos`,
-//! so the rule by which a long opaque body is cut belongs here and to the configuration's digest: two
-//! adapters must cut alike.
+//! In an arena that is cleared for every message and never grows: records and opaque bytes one
+//! after the other, each on an 8-byte boundary. The position in the arena is the `part` of the
+//! record's `Pos`, so the rule by which a long opaque body is cut belongs here and to the
+//! configuration's digest: two adapters must cut alike.
 //!
 //! Nothing here knows a datagram, or what a body says.
 
@@ -49,8 +49,8 @@ pub struct Part<'a> {
 }
 
 impl Parts {
-    /// An arena whose opaque bodies are cut at `longest_body` bytes, rounded down to a multiple of 8
-    /// but never below the longest record.
+    /// An arena whose opaque bodies are cut at `longest_body` bytes, rounded down to a multiple of
+    /// 8 but never below the longest record.
     #[must_use]
     pub fn new(longest_body: usize) -> Self {
         let longest_body = (longest_body & !7).max(MAX_RECORD_LENGTH);

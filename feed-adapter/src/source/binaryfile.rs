@@ -4,9 +4,9 @@
 //!  (length u16 | message)* [length 0]
 //! ```
 //!
-//! Big-endian; a length of 0 ends the session, and so does the end of the file between two messages.
-//! The file numbers nothing: its first message is 1 unless the reader is told otherwise. Nothing here
-//! knows what a message says or when it was sent.
+//! Big-endian; a length of 0 ends the session, and so does the end of the file between two
+//! messages. The file numbers nothing: its first message is 1 unless the reader is told otherwise.
+//! Nothing here knows what a message says or when it was sent.
 
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ use twinfeed_wire::Epoch;
 
 use crate::decode::TradingDay;
 
-/// The epoch of a file of a trading day: the XXH3 digest (64 bits, seed 0) of `"binaryfile\0"` and the
-/// day as `2019-12-30`. A file names no session, and holds one day. 0, which stands for no epoch,
-/// becomes 1.
+/// The epoch of a file of a trading day: the XXH3 digest (64 bits, seed 0) of `"binaryfile\0"` and
+/// the day as `2019-12-30`. A file names no session, and holds one day. 0, which stands for no
+/// epoch, becomes 1.
 #[must_use]
 pub fn epoch(day: &TradingDay) -> Epoch {
     let mut key = [0_u8; 21];

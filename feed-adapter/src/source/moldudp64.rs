@@ -5,9 +5,9 @@
 //! ```
 //!
 //! Big-endian. The sequence is the number of the first message; a heartbeat (count 0) and an end of
-//! session (count 65535) carry no message, and their sequence is the next one to come. All lengths are
-//! checked once in [`Packet::parse`]; behind it no accessor can fail. Nothing here knows what a message
-//! says, which packet came before, or a socket.
+//! session (count 65535) carry no message, and their sequence is the next one to come. All lengths
+//! are checked once in [`Packet::parse`]; behind it no accessor can fail. Nothing here knows what a
+//! message says, which packet came before, or a socket.
 //!
 //! Source: Nasdaq, "MoldUDP64 Protocol Specification", version 1.00.
 
@@ -42,9 +42,9 @@ impl Session {
     /// The epoch that this session is, on a trading day: the XXH3 digest (64 bits, seed 0) of
     /// `"moldudp64\0"`, the ten letters of the session and the day as `2019-12-30`.
     ///
-    /// The day belongs to it because venues use a session's name again; nothing else does, so that two
-    /// adapters derive it from the first packet they hear, whichever it is. 0, which stands for no
-    /// epoch, becomes 1.
+    /// The day belongs to it because venues use a session's name again; nothing else does, so that
+    /// two adapters derive it from the first packet they hear, whichever it is. 0, which stands for
+    /// no epoch, becomes 1.
     #[must_use]
     pub fn epoch(self, day: &TradingDay) -> Epoch {
         let mut key = [0_u8; 30];
@@ -348,8 +348,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever bytes arrive, either they are refused or they are read without a failure, and what
-        /// was read is what was sent.
+        /// Whatever bytes arrive, either they are refused or they are read without a failure, and
+        /// what was read is what was sent.
         #[test]
         fn any_bytes_are_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             if let Ok(packet) = Packet::parse(&bytes) {

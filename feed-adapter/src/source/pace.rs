@@ -1,7 +1,7 @@
 //! When is the next packet of a replay due?
 //!
-//! A capture says when its packets were seen; a replay begins at another moment and may run at another
-//! speed. This is the arithmetic between the two. Nothing here waits or reads a clock.
+//! A capture says when its packets were seen; a replay begins at another moment and may run at
+//! another speed. This is the arithmetic between the two. Nothing here waits or reads a clock.
 
 /// How fast a replay runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -41,14 +41,15 @@ impl Pace {
 
     /// When a packet captured at `captured` (ns) is due, on the clock of [`Pace::new`].
     ///
-    /// A packet captured before one that precedes it in the file is due with that one, never before: a
-    /// replay keeps the order of its capture.
+    /// A packet captured before one that precedes it in the file is due with that one, never
+    /// before: a replay keeps the order of its capture.
     pub fn due(&mut self, captured: u64) -> u64 {
         let since = captured.saturating_sub(*self.first.get_or_insert(captured));
         let delay = match self.speed {
             Speed::AsFastAsPossible => 0,
             Speed::Original => since,
-            // Float to integer saturates; a factor of 0 or less means that nothing more is ever due.
+            // Float to integer saturates; a factor of 0 or less means that nothing more is ever
+            // due.
             Speed::Scaled(factor) if factor > 0.0 => (since as f64 / factor) as u64,
             Speed::Scaled(_) if since == 0 => 0,
             Speed::Scaled(_) => u64::MAX,

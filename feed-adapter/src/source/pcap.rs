@@ -1,9 +1,9 @@
 //! Which UDP payloads does a capture hold, and when and where were they seen?
 //!
-//! Reads pcap (microseconds and nanoseconds, either endianness) and pcapng, block by block, through a
-//! buffer of bounded size. What is not a whole UDP datagram is skipped and counted by cause, never
-//! passed off as one. Nothing here knows what a payload says or when it should be sent again (`pace`
-//! does).
+//! Reads pcap (microseconds and nanoseconds, either endianness) and pcapng, block by block, through
+//! a buffer of bounded size. What is not a whole UDP datagram is skipped and counted by cause,
+//! never passed off as one. Nothing here knows what a payload says or when it should be sent again
+//! (`pace` does).
 
 use std::fs::File;
 use std::io::Read;

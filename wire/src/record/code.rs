@@ -1,7 +1,7 @@
 //! Which letters and numbers do DBN records use, and what do they mean?
 //!
-//! Plain constants, not enums: a record is a view of bytes that somebody else may have written, and an
-//! unknown code must stay readable. Source: Databento, "Common fields, enums and types".
+//! Plain constants, not enums: a record is a view of bytes that somebody else may have written, and
+//! an unknown code must stay readable. Source: Databento, "Common fields, enums and types".
 
 /// Which record follows a header.
 pub mod rtype {

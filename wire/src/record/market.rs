@@ -1,7 +1,7 @@
 //! How do orders and trades look?
 //!
-//! One struct per record that says something about a book. What a record does to the book is said by
-//! its `action`; applying it is the reader's business.
+//! One struct per record that says something about a book. What a record does to the book is said
+//! by its `action`; applying it is the reader's business.
 
 use zerocopy::little_endian::{I32, I64, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};

@@ -1,8 +1,9 @@
 //! Which orders are open, and what does an execution of one of them refer to?
 //!
-//! ITCH says "order 17 was executed, 100 shares" and nothing more; price and side stand in the message
-//! that added the order, maybe hours ago. This table remembers them: bounded, allocated once, and equal
-//! on two adapters that saw the same messages, because it neither iterates nor draws random numbers.
+//! ITCH says "order 17 was executed, 100 shares" and nothing more; price and side stand in the
+//! message that added the order, maybe hours ago. This table remembers them: bounded, allocated
+//! once, and equal on two adapters that saw the same messages, because it neither iterates nor
+//! draws random numbers.
 //!
 //! ```text
 //!  order reference ──hash──► slot, slot+1, ...   open addressing, at most two thirds full;

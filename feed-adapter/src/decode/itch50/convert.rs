@@ -1,12 +1,13 @@
 //! Which records does a message become?
 //!
 //! One function per message, grouped as the messages are; each pushes records and says whether they
-//! hold all that the message said. If they do not, the source bytes follow as an opaque body: nothing
-//! is dropped silently. The tracking number (internal to Nasdaq) and a symbol that the symbol mapping
-//! of its locate repeats do not count as something said.
+//! hold all that the message said. If they do not, the source bytes follow as an opaque body:
+//! nothing is dropped silently. The tracking number (internal to Nasdaq) and a symbol that the
+//! symbol mapping of its locate repeats do not count as something said.
 //!
-//! Follows Databento's conventions for XNAS.ITCH; where they are silent, `docs/formats/itch50.md` says
-//! what is done. Nothing here reads a clock: a record's time is the message's, on the trading day given.
+//! Follows Databento's conventions for XNAS.ITCH; where they are silent, `docs/formats/itch50.md`
+//! says what is done. Nothing here reads a clock: a record's time is the message's, on the trading
+//! day given.
 
 use twinfeed_wire::record::code::flags::F_LAST;
 use twinfeed_wire::record::{DbnRecord, MboMsg, RecordHeader, UNDEF_PRICE};
@@ -91,8 +92,8 @@ impl Converter {
         message: &[u8],
         out: &mut Parts,
     ) -> Result<(), DecodeError> {
-        // A session that has spoken TotalView-ITCH 5.0 does not turn into another venue: what it does
-        // not know is then a type of its own that came later.
+        // A session that has spoken TotalView-ITCH 5.0 does not turn into another venue: what it
+        // does not know is then a type of its own that came later.
         if let (false, Some(foreign)) = (self.proven, Foreign::recognise(message)) {
             self.faults.foreign += 1;
             return Err(DecodeError::Foreign(foreign));

@@ -1,12 +1,14 @@
 //! If it is not TotalView-ITCH 5.0, what is it?
 //!
-//! Many venues speak a protocol called ITCH, and their messages share letters but not lengths. A byte
-//! stream of another dialect must be refused by name, never misread. The one evidence is the pair of
-//! type and length; no pair of another dialect in this table is also a pair of TotalView-ITCH 5.0, so
-//! that a match is a proof of strangeness. Two foreign dialects may share a pair: then both are named.
+//! Many venues speak a protocol called ITCH, and their messages share letters but not lengths. A
+//! byte stream of another dialect must be refused by name, never misread. The one evidence is the
+//! pair of type and length; no pair of another dialect in this table is also a pair of
+//! TotalView-ITCH 5.0, so that a match is a proof of strangeness. Two foreign dialects may share a
+//! pair: then both are named.
 //!
-//! Nothing here decodes a foreign message, and nothing here decides when a refusal is due: a session
-//! that has proven its dialect may still carry a type that Nasdaq added yesterday (`convert` decides).
+//! Nothing here decodes a foreign message, and nothing here decides when a refusal is due: a
+//! session that has proven its dialect may still carry a type that Nasdaq added yesterday
+//! (`convert` decides).
 
 use core::fmt;
 
@@ -88,8 +90,8 @@ pub struct Foreign {
 }
 
 impl Foreign {
-    /// Recognises a message of a known foreign dialect; `None` for everything else, TotalView-ITCH 5.0
-    /// included.
+    /// Recognises a message of a known foreign dialect; `None` for everything else, TotalView-ITCH
+    /// 5.0 included.
     #[must_use]
     pub fn recognise(bytes: &[u8]) -> Option<Self> {
         let &message_type = bytes.first()?;

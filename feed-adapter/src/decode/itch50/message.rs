@@ -1,9 +1,9 @@
 //! Which of the 23 TotalView-ITCH 5.0 messages is this, and what does it say?
 //!
-//! Views of the source's bytes: type and length are checked once in [`Message::parse`], behind it no
-//! accessor can fail. All integers are big-endian, letters are ASCII, left justified and padded with
-//! spaces. Nothing here knows what a message means for a book, what day it is, or that other dialects
-//! of ITCH exist.
+//! Views of the source's bytes: type and length are checked once in [`Message::parse`], behind it
+//! no accessor can fail. All integers are big-endian, letters are ASCII, left justified and padded
+//! with spaces. Nothing here knows what a message means for a book, what day it is, or that other
+//! dialects of ITCH exist.
 //!
 //! ```text
 //!   0 type u8 | 1 stock locate u16 | 3 tracking number u16 | 5 timestamp u48 | 11 the message's own

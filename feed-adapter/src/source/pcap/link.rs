@@ -1,8 +1,8 @@
 //! Is this packet a UDP datagram, and whose?
 //!
 //! Walks from the link layer to the UDP payload. Every length is taken from the packet and checked
-//! against what is there; a packet of which the capture kept too little is told apart from one that is
-//! something else.
+//! against what is there; a packet of which the capture kept too little is told apart from one that
+//! is something else.
 //!
 //! Sources: RFC 791, RFC 8200, RFC 768, IEEE 802.1Q; link types at tcpdump.org.
 
@@ -45,8 +45,8 @@ pub(super) fn content(link: Linktype, packet: &[u8]) -> Content<'_> {
         Linktype::ETHERNET => ethernet(packet),
         Linktype::LINUX_SLL => after(packet, 16, |rest| typed(be16(packet, 14), rest)),
         Linktype::LINUX_SLL2 => after(packet, 20, |rest| typed(be16(packet, 0), rest)),
-        // Four bytes of address family, in the byte order of whoever wrote them; the IP version that
-        // follows says the same.
+        // Four bytes of address family, in the byte order of whoever wrote them; the IP version
+        // that follows says the same.
         Linktype::NULL | Linktype::LOOP => after(packet, 4, ip),
         Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 | RAW_BSD | RAW_OPENBSD => ip(packet),
         _ => Content::UnknownLink,

@@ -1,11 +1,11 @@
 //! Messages that change the book.
 //!
-//! An execution becomes what happened, from three sides: a *trade* of the aggressor, whom Nasdaq does
-//! not name, a *fill* of the resting order, and the *cancel* that takes the shares out of the book. Only
-//! adds and cancels change the book.
+//! An execution becomes what happened, from three sides: a *trade* of the aggressor, whom Nasdaq
+//! does not name, a *fill* of the resting order, and the *cancel* that takes the shares out of the
+//! book. Only adds and cancels change the book.
 //!
-//! An order that the context does not know (the adapter started in mid-session, or the table was full)
-//! leaves price and side undefined, and the records say that the book may be wrong.
+//! An order that the context does not know (the adapter started in mid-session, or the table was
+//! full) leaves price and side undefined, and the records say that the book may be wrong.
 
 use twinfeed_wire::record::code::{action, flags::F_MAYBE_BAD_BOOK, side};
 use twinfeed_wire::record::{MboMsg, UNDEF_ORDER_SIZE, UNDEF_PRICE};

@@ -120,7 +120,8 @@ impl Stamp {
     }
 }
 
-/// DBN's reason for a code of Nasdaq's. Several codes share a reason; the source bytes tell them apart.
+/// DBN's reason for a code of Nasdaq's. Several codes share a reason; the source bytes tell them
+/// apart.
 ///
 /// Source: TotalView-ITCH 5.0, reason codes of the stock trading action message.
 fn halt_reason(code: &[u8; 4]) -> u16 {

@@ -1,8 +1,8 @@
 //! Trades that leave the displayed book as it is.
 //!
-//! Nobody's order is named: the order number is 0, and the side is not stated (Nasdaq writes `B` for
-//! every trade against a non-displayed order). The match number, which a broken trade refers to, has no
-//! place in a record; the source bytes follow.
+//! Nobody's order is named: the order number is 0, and the side is not stated (Nasdaq writes `B`
+//! for every trade against a non-displayed order). The match number, which a broken trade refers
+//! to, has no place in a record; the source bytes follow.
 
 use twinfeed_wire::record::code::{action, stat};
 use twinfeed_wire::record::{MboMsg, UNDEF_ORDER_SIZE};
