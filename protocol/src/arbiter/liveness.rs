@@ -16,9 +16,9 @@
 use super::leg::{Hint, LegSide};
 use super::source::{Out, Source};
 use crate::event::{Event, Handler, Leg, LegState};
-use crate::limits::Policy;
+use crate::limits::{Limits, Policy};
 use crate::receipt::{Receipt, Trigger};
-use crate::time::{Time, earlier};
+use crate::time::Time;
 use twinfeed_wire::{Flags, Header};
 
 impl Source {
@@ -227,21 +227,18 @@ impl Source {
     }
 
     /// When the state of a leg must be looked at again.
-    pub(super) fn liveness_deadline(
-        &self,
-        leg: Leg,
-        limits: &crate::limits::Limits,
-    ) -> Option<Time> {
+    pub(super) fn liveness_deadlines(&self, leg: Leg, limits: &Limits) -> [Option<Time>; 3] {
         let side = &self.legs[leg.index()];
         if !speaks(side) {
-            return None;
+            return [None; 3];
         }
-        let silence = side.last_heard.after(side.patience(limits).0);
-        let lag = match side.state {
-            LegState::Live => earlier(side.behind_since, side.far_since),
-            _ => None,
+        let lag = |since: Option<Time>| {
+            since
+                .filter(|_| side.state == LegState::Live)
+                .map(|since| since.after(limits.lag_time))
         };
-        earlier(Some(silence), lag.map(|since| since.after(limits.lag_time)))
+        let silence = side.last_heard.after(side.patience(limits).0);
+        [Some(silence), lag(side.behind_since), lag(side.far_since)]
     }
 }
 

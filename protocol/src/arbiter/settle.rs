@@ -23,7 +23,7 @@ use crate::event::{
 };
 use crate::limits::{Limits, Policy};
 use crate::receipt::Trigger;
-use crate::time::{Time, earlier};
+use crate::time::Time;
 
 impl Source {
     pub(super) fn settle<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
@@ -36,6 +36,7 @@ impl Source {
                 || self.judge_end(out)
                 || self.judge_regress(out);
             if !moved {
+                self.settled_at = out.now;
                 return;
             }
         }
@@ -532,57 +533,58 @@ impl Source {
         let Some(cursor) = self.cursor else {
             return false;
         };
-        let mut live = self
-            .legs
-            .iter()
-            .filter(|side| side.state == LegState::Live)
-            .peekable();
-        let heartbeat = live.peek().map(|side| side.heartbeat);
-        let below = heartbeat.is_some()
-            && live.all(|side| {
+        let live = || self.legs.iter().filter(|side| side.state == LegState::Live);
+        let below = live().next().is_some()
+            && live().all(|side| {
                 side.latest().is_some_and(|view| {
                     view.epoch == cursor.epoch
                         && view.next.sseq.saturating_add(out.limits.window) < cursor.next.sseq
                 })
             });
-        let Some(heartbeat) = heartbeat.filter(|_| below) else {
+        if !below {
             self.regress_since = None;
             return false;
-        };
+        }
         let since = *self.regress_since.get_or_insert(out.now);
-        if out.now.since(since) < heartbeat * 3 {
+        if out.now.since(since) < self.regress_patience() {
             return false;
         }
         self.begin(cursor.epoch, ResetCause::Regress, out);
         true
     }
 
-    /// When [`Source::settle`] must be called again although nothing arrived.
+    /// When [`Source::settle`] must be called again although nothing arrived. What was due when it was last
+    /// called and still is open waits for something else than time.
     pub(super) fn next_deadline(&self, limits: &Limits) -> Option<Time> {
+        let held = |leg: Leg| {
+            let front = self.legs[leg.index()]
+                .hold
+                .front()
+                .map(|entry| entry.held_at);
+            front.filter(|_| limits.policy == Policy::PreferActive)
+        };
+        let after = |since: Option<Time>, span| since.map(|since| since.after(span));
         let hold = limits.reorder_hold;
-        let waits = [
-            self.hole.and_then(|hole| hole.passed),
-            self.orphan_since,
-            self.deserted_since,
+        let deadlines = [
+            after(self.hole.and_then(|hole| hole.passed), hold),
+            after(self.orphan_since, hold),
+            after(self.deserted_since, hold),
+            after(self.regress_since, self.regress_patience()),
+            after(held(Leg::Zero), limits.lag_time),
+            after(held(Leg::One), limits.lag_time),
         ];
-        let mut least = waits
+        let legs = Leg::BOTH
             .into_iter()
+            .flat_map(|leg| self.liveness_deadlines(leg, limits));
+        deadlines
+            .into_iter()
+            .chain(legs)
             .flatten()
-            .map(|since| since.after(hold))
-            .min();
-        for leg in Leg::BOTH {
-            least = earlier(least, self.liveness_deadline(leg, limits));
-            if limits.policy == Policy::PreferActive {
-                let oldest = self.legs[leg.index()]
-                    .hold
-                    .front()
-                    .map(|entry| entry.held_at);
-                least = earlier(least, oldest.map(|at| at.after(limits.lag_time)));
-            }
-        }
-        let regress = self
-            .regress_since
-            .map(|at| at.after(self.legs[0].heartbeat * 3));
-        earlier(least, regress)
+            .filter(|due| *due > self.settled_at)
+            .min()
+    }
+
+    fn regress_patience(&self) -> core::time::Duration {
+        self.legs[0].heartbeat.max(self.legs[1].heartbeat) * 3
     }
 }

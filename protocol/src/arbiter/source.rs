@@ -117,6 +117,8 @@ pub(super) struct Source {
     pub(super) regress_since: Option<Time>,
     pub(super) last_local_drop: Option<Time>,
     pub(super) last_delivery: Time,
+    /// When everything that was due was last decided.
+    pub(super) settled_at: Time,
     pub(super) stale: bool,
     pub(super) ended: bool,
     /// What is held must go: its bound was reached.
@@ -146,6 +148,7 @@ impl Source {
             regress_since: None,
             last_local_drop: None,
             last_delivery: Time::ZERO,
+            settled_at: Time::ZERO,
             stale: false,
             ended: false,
             forced: false,

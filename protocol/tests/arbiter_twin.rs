@@ -1,0 +1,252 @@
+//! The arbiter against a twin that keeps everything in one map and never forgets.
+//!
+//! While the clock stands still no hole is given up, so what may be delivered is plain: walk the union of
+//! what arrived, from the join, as far as it is contiguous. Under prefer-active with both legs healthy it is
+//! the same walk over what the preferred leg brought.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a datagram of the kit that does not fit fails the test"
+)]
+
+mod arbiter_kit;
+
+use std::collections::BTreeMap;
+
+use arbiter_kit::*;
+use proptest::prelude::*;
+use twinfeed_protocol::*;
+
+/// A source: messages of one to three parts, some numbers of which carry nothing.
+fn source() -> impl Strategy<Value = Vec<R>> {
+    prop::collection::vec((1..4_u64, 1..4_u16), 1..60).prop_map(|steps| {
+        let mut records = Vec::new();
+        let mut prev = 0;
+        for (step, parts) in steps {
+            let sseq = prev + step;
+            for part in 0..parts {
+                records.push((sseq, part, part + 1 == parts, prev));
+            }
+            prev = sseq;
+        }
+        records
+    })
+}
+
+/// How one leg mangles the source: cuts it into datagrams, loses, doubles and shuffles them.
+#[derive(Clone, Debug)]
+struct Mangled {
+    cuts: Vec<usize>,
+    lost: Vec<bool>,
+    doubled: Vec<bool>,
+    swaps: Vec<(usize, usize)>,
+}
+
+fn mangled() -> impl Strategy<Value = Mangled> {
+    (
+        prop::collection::vec(1..6_usize, 60),
+        prop::collection::vec(prop::bool::weighted(0.2), 60),
+        prop::collection::vec(prop::bool::weighted(0.1), 60),
+        prop::collection::vec((0..60_usize, 0..60_usize), 0..10),
+    )
+        .prop_map(|(cuts, lost, doubled, swaps)| Mangled {
+            cuts,
+            lost,
+            doubled,
+            swaps,
+        })
+}
+
+fn datagrams(source: &[R], how: &Mangled) -> Vec<Vec<R>> {
+    let mut rest = source;
+    let mut sent = Vec::new();
+    for ((cut, lost), doubled) in how
+        .cuts
+        .iter()
+        .cycle()
+        .zip(how.lost.iter().cycle())
+        .zip(how.doubled.iter().cycle())
+    {
+        if rest.is_empty() {
+            break;
+        }
+        let (now, later) = rest.split_at((*cut).min(rest.len()));
+        rest = later;
+        if !lost {
+            sent.push(now.to_vec());
+            if *doubled {
+                sent.push(now.to_vec());
+            }
+        }
+    }
+    for &(one, other) in &how.swaps {
+        if one < sent.len() && other < sent.len() {
+            sent.swap(one, other);
+        }
+    }
+    sent
+}
+
+/// Everything that arrived, walked from `from` as far as it is contiguous.
+struct Twin {
+    known: BTreeMap<(u64, u16), R>,
+    next: Option<(u64, u16)>,
+}
+
+impl Twin {
+    fn arrive(&mut self, records: &[R]) -> Vec<(u64, u16)> {
+        for &record in records {
+            if self.next.is_none() && record.1 == 0 {
+                self.next = Some((record.0, 0));
+            }
+            if self.next.is_some() {
+                self.known.insert((record.0, record.1), record);
+            }
+        }
+        let mut delivered = Vec::new();
+        let Some(mut next) = self.next else {
+            return delivered;
+        };
+        while let Some((&place, &(sseq, part, last, prev))) = self.known.range(next..).next() {
+            let follows = place == next || (next.1 == 0 && part == 0 && prev < next.0);
+            if !follows {
+                break;
+            }
+            delivered.push(place);
+            next = if last {
+                (sseq + 1, 0)
+            } else {
+                (sseq, part + 1)
+            };
+        }
+        self.next = Some(next);
+        delivered
+    }
+}
+
+fn delivered(kit: &mut Kit) -> Vec<(u64, u16)> {
+    kit.told()
+        .into_iter()
+        .filter_map(|told| match told {
+            Told::Record(sseq, part, _) => Some((sseq, part)),
+            Told::Event(Event::Gap { .. }) => panic!("a gap while the clock stands still"),
+            Told::Event(_) => None,
+        })
+        .collect()
+}
+
+fn interleave(zero: Vec<Vec<R>>, one: Vec<Vec<R>>, turns: &[bool]) -> Vec<(Leg, Vec<R>)> {
+    let (mut zero, mut one) = (zero.into_iter(), one.into_iter());
+    let mut all = Vec::new();
+    for turn in turns.iter().copied().cycle() {
+        let (leg, datagram) = if turn {
+            (Leg::Zero, zero.next())
+        } else {
+            (Leg::One, one.next())
+        };
+        match datagram {
+            Some(datagram) => all.push((leg, datagram)),
+            None => break,
+        }
+    }
+    all.extend(zero.map(|datagram| (Leg::Zero, datagram)));
+    all.extend(one.map(|datagram| (Leg::One, datagram)));
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn first_arrival_delivers_the_contiguous_union(
+        source in source(), a in mangled(), b in mangled(),
+        turns in prop::collection::vec(any::<bool>(), 40),
+    ) {
+        let mut kit = Kit::new(Limits::default());
+        let (mut zero, mut one) = (Sender::new(Leg::Zero), Sender::new(Leg::One));
+        let mut twin = Twin { known: BTreeMap::new(), next: None };
+        let mut turns = turns;
+        turns.extend([true, false]);
+        for (leg, datagram) in interleave(datagrams(&source, &a), datagrams(&source, &b), &turns) {
+            let sender = if leg == Leg::Zero { &mut zero } else { &mut one };
+            kit.records(sender, &datagram);
+            prop_assert_eq!(delivered(&mut kit), twin.arrive(&datagram));
+        }
+    }
+
+    #[test]
+    fn prefer_active_delivers_the_contiguous_part_of_the_preferred_leg(
+        source in source(), a in mangled(), b in mangled(),
+        turns in prop::collection::vec(any::<bool>(), 40),
+    ) {
+        let limits = Limits { policy: Policy::PreferActive, ..Limits::default() };
+        let mut kit = Kit::new(limits);
+        let (mut zero, mut one) = (Sender::new(Leg::Zero), Sender::new(Leg::One));
+        let mut twin = Twin { known: BTreeMap::new(), next: None };
+        // The preferred leg speaks first, or the other one would be all there is.
+        kit.records(&mut zero, &source[..1]);
+        prop_assert_eq!(delivered(&mut kit), twin.arrive(&source[..1]));
+        let mut turns = turns;
+        turns.extend([true, false]);
+        for (leg, datagram) in interleave(datagrams(&source, &a), datagrams(&source, &b), &turns) {
+            let sender = if leg == Leg::Zero { &mut zero } else { &mut one };
+            kit.records(sender, &datagram);
+            let expected = if leg == Leg::Zero { twin.arrive(&datagram) } else { Vec::new() };
+            prop_assert_eq!(delivered(&mut kit), expected);
+        }
+    }
+
+    /// Once time passes, every number is delivered or inside a gap, never both, in order.
+    #[test]
+    fn in_the_end_everything_is_delivered_or_declared(
+        source in source(), a in mangled(), b in mangled(),
+        turns in prop::collection::vec(any::<bool>(), 40), pauses in prop::collection::vec(0..4_u64, 20),
+        prefer in any::<bool>(),
+    ) {
+        let policy = if prefer { Policy::PreferActive } else { Policy::FirstArrival };
+        let mut kit = Kit::new(Limits { policy, held_records: 40, ..Limits::default() });
+        let (mut zero, mut one) = (Sender::new(Leg::Zero), Sender::new(Leg::One));
+        let mut turns = turns;
+        turns.extend([true, false]);
+        let all = interleave(datagrams(&source, &a), datagrams(&source, &b), &turns);
+        let mut told = Vec::new();
+        for ((leg, datagram), pause) in all.iter().zip(pauses.iter().cycle()) {
+            let sender = if *leg == Leg::Zero { &mut zero } else { &mut one };
+            kit.records(sender, datagram);
+            kit.pass(ms(*pause));
+            told.extend(kit.told());
+        }
+        let last = source.last().unwrap().0;
+        for _ in 0..20 {
+            for sender in [&mut zero, &mut one] {
+                kit.beat(sender, last, last + 1);
+            }
+            kit.pass(ms(5));
+        }
+        told.extend(kit.told());
+        let mut next: Option<(u64, u16)> = None;
+        for told in told {
+            match told {
+                Told::Record(sseq, part, _) => {
+                    if let Some(next) = next {
+                        prop_assert!((sseq, part) >= next, "{sseq}.{part} after {next:?}");
+                        let skipped = source.iter().any(|&(s, p, ..)| (s, p) >= next && (s, p) < (sseq, part));
+                        prop_assert!(!skipped, "silently skipped between {next:?} and {sseq}.{part}");
+                    }
+                    let last = source.iter().find(|&&(s, p, ..)| (s, p) == (sseq, part)).unwrap().2;
+                    next = Some(if last { (sseq + 1, 0) } else { (sseq, part + 1) });
+                }
+                Told::Event(Event::Gap { from, until, .. }) => {
+                    let at = next.expect("a gap before anything was joined");
+                    let between = source.iter().any(|&(s, p, ..)| (s, p) >= at && (s, p) < (from.sseq, from.part));
+                    prop_assert!(!between && (from.sseq, from.part) >= at, "gap from {from} after {at:?}");
+                    next = Some((until.sseq, until.part));
+                }
+                Told::Event(_) => {}
+            }
+        }
+        if let Some(next) = next {
+            let left = source.iter().any(|&(s, p, ..)| (s, p) >= next);
+            prop_assert!(!left, "nothing was said about {next:?} and beyond");
+        }
+    }
+}
