@@ -1,1 +1,103 @@
-//! The subscriber library a trading application links.
+//! How does a trading application get every record of a feed once, whatever dies on the way?
+//!
+//! ```text
+//!              ┌────────────── DataPoller (your thread) ─────────────┐
+//!   leg 0 ────►│ receive ─► arbiter: order, dedup, hold, switch ─► Handler
+//!   leg 1 ────►│                ▲ bounded queue                      │
+//!              └────────────────┼────────────────────────────────────┘
+//!   stream-admin ◄────► Control (its own thread): subscribe, confirm, renew, watch, receipts
+//! ```
+//!
+//! [`Builder`] gives two halves. [`DataPoller`] is yours to poll: it never blocks, and after warm-up it
+//! neither allocates nor locks. [`Control`] talks to stream-admin on a thread that may block; data and
+//! switches do not wait for it. Other threads look on through a [`Monitor`].
+//!
+//! # What to do with your book
+//!
+//! Records and events reach the [`Handler`] in one order. Per source stream (`sid`) an application sees
+//! contiguous records, or one of these in order with them; there is no silent fourth case.
+//!
+//! | event | what it means | the book | for which instruments |
+//! |---|---|---|---|
+//! | [`Event::Gap`] | `from..until` will never come | *suspect*: orders may be missing or dead; clear it and rebuild from a snapshot, or use it marked as suspect | every instrument of `sid` (which ones the lost messages were about is not known) |
+//! | [`Event::AdministrativeGap`] | messages to the subscribers themselves are missing | suspect, as one of them may have been *clear book* | every instrument of `sid` |
+//! | [`Event::Recovered`] | a hole was closed in time | nothing | none |
+//! | [`Event::Switched`] | a leg is no longer relied on; `gaps_left` was told as `Gap` before | nothing | none |
+//! | [`Event::Discontinuity`] with `Join` | your first record of `sid` | start empty; unless `complete` and `at` is the source's own first number, orders that rest since before are unknown: suspect until a snapshot | every instrument of `sid` |
+//! | [`Event::Discontinuity`] with `Context` or `Administrative` | the numbers go on, what was remembered behind them does not | clear and rebuild | every instrument of `sid` |
+//! | [`Event::Reset`] | the numbering began again: a new session, or the source stepped back | clear; with `complete` it grows again from nothing and is right, without it as after a join in mid-session | every instrument of `sid` |
+//! | [`Event::Divergence`] | both legs said different things under equal numbers | suspect since `range × 4,096`; what follows comes from the generation holder alone | every instrument of `sid` |
+//! | [`Event::Leg`] | a leg changed its state | nothing | none |
+//! | [`Event::Stale`] | no leg speaks | right as of the last record, and ageing: do not quote from it | every instrument of `sid` |
+//! | [`Event::Live`] | a leg speaks again | current again; what was missed comes as records or as `Gap` | every instrument of `sid` |
+//! | [`Event::Ended`] | the source ended the epoch and all of it was delivered or declared | final; silence is not stale from here on | every instrument of `sid` |
+//! | [`Event::Closed`] | nothing more will come | drop it, or keep it as of the last record | all of the feed |
+//!
+//! A DBN record with `F_MAYBE_BAD_BOOK` in its flags says the same for one instrument: the adapter did not
+//! know the order it speaks of. [`book`] does all this for the top of the book.
+//!
+//! # Units and sources
+//!
+//! Prices are signed integers of 1e-9, times are Unix nanoseconds, layouts are those of the open DBN
+//! encoding version 3 (see [`record`] and `docs/wire-format.md`). [`Pos`] is the one durable cursor:
+//! (sid, epoch, sseq, part).
+//!
+//! # When the application is too slow
+//!
+//! Datagrams wait in the sockets' kernel buffers. When those are full the kernel drops, counts, and the
+//! next [`Event::Gap`] says [`GapCause::ReceiverOverrun`]: poll more often, or raise
+//! [`Builder::receive_buffer`].
+//!
+//! **Invariant:** this crate knows neither an adapter nor stream-admin's internals, and nobody asks
+//! stream-admin for anything on the way from a socket to the handler.
+#![forbid(unsafe_code)]
+
+pub mod book;
+pub mod config;
+
+mod body;
+mod builder;
+mod control;
+mod error;
+mod feed;
+mod guard;
+mod latest;
+mod metrics;
+mod monitor;
+#[cfg(feature = "operations")]
+mod operations;
+mod poller;
+mod queue;
+mod receive;
+#[cfg(feature = "async")]
+mod stream;
+#[cfg(test)]
+mod testing;
+
+pub use body::{OwnedRecord, RecordBody, restore_received_at};
+pub use builder::{Builder, DEFAULT_RECEIVE_BUFFER, MAX_APPLICATION, Profile, Tuning};
+pub use control::{Control, ControlThread, MAX_SOCKETS, MAX_SOURCES, RECEIPTS_KEPT};
+pub use error::Error;
+pub use guard::{FeedHandler, FeedIndex};
+pub use metrics::{Snapshot, SourceSnapshot};
+pub use monitor::{Administration, Monitor};
+#[cfg(feature = "operations")]
+pub use operations::serve;
+pub use poller::DataPoller;
+pub use queue::{COMMANDS, NOTICES, QueueCounters};
+pub use receive::{BATCH, LegReceived};
+#[cfg(feature = "async")]
+pub use stream::{Item, Records};
+
+pub use twinfeed_control::{FeedName, Secret, StopFlag};
+pub use twinfeed_net::idle::Idle;
+pub use twinfeed_net::interface::Selector;
+pub use twinfeed_protocol::arbiter::{Counters, LegStatus};
+pub use twinfeed_protocol::{
+    CloseReason, Delivered, DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Limits,
+    Place, Policy, Receipt, ResetCause, Side, Tail, Time, Trigger,
+};
+pub use twinfeed_wire as wire;
+pub use twinfeed_wire::{
+    Adm, BodyKind, ContextId, Epoch, Generation, Pos, RecordFlags, Sid, StreamId, record,
+};

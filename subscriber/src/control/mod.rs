@@ -1,0 +1,566 @@
+//! Who asks stream-admin, tells it how things go, and brings its decisions to the poller?
+//!
+//! ```text
+//!   sockets bound ─► subscribe ─► plan ─► legs heard? ─► confirm ─► ┌─ notices, receipts, renew ─┐
+//!                      │ away: last grant, unverified               └─ one turn of the watch ◄───┘
+//!                      └ refused: Closed
+//! ```
+//!
+//! One thread does all of it and may block; the poller never waits for it. With stream-admin dead it
+//! keeps trying, keeps receipts for later, and nothing on the data path changes. When a subscription is
+//! gone (stream-admin lost it) it subscribes again with the same addresses; when access is withdrawn the
+//! application gets [`crate::Event::Closed`] and both sockets close.
+
+mod plan;
+mod report;
+mod saved;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use twinfeed_control as admin;
+use twinfeed_control::{
+    Backoff, Client, Confirm, Grant, LegIndex, StopFlag, Subscribe, SubscriptionId,
+    SubscriptionState, Turn, Watched,
+};
+use twinfeed_net::udp::BufferReport;
+use twinfeed_protocol::{CloseReason, Leg};
+use twinfeed_wire::Generation;
+
+use crate::builder::Settings;
+use crate::error::Error;
+use crate::monitor::{Administration, Monitor};
+use crate::queue::{Command, ControlEnd};
+use crate::receive::{LegSocket, SocketKey};
+use plan::{Ledger, Means};
+use saved::{Saved, Shelf};
+
+pub use plan::{MAX_SOCKETS, MAX_SOURCES};
+
+/// Most receipts kept for a stream-admin that is away; the oldest are dropped and their number is
+/// missing from its history.
+pub const RECEIPTS_KEPT: usize = 1_024;
+/// Most receipts per report.
+const RECEIPTS_PER_REPORT: usize = 64;
+/// How often the first datagrams are looked for before the first confirmation.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Name of the library's thread.
+const THREAD: &str = "tf-control";
+
+/// The control half of a subscription. Made by [`crate::Builder::open`]; driven by
+/// [`Control::spawn`] or, on a thread of the application's own, by [`Control::run`].
+#[derive(Debug)]
+pub struct Control {
+    settings: Settings,
+    client: Client,
+    end: ControlEnd,
+    monitor: Monitor,
+    shelf: Option<Shelf>,
+    /// The grant of an earlier life, until one of this life is in force.
+    resumable: Option<Grant>,
+    destinations: [SocketAddr; 2],
+    unicast: [Option<LegSocket>; 2],
+    buffers: [BufferReport; 2],
+    ledger: Ledger,
+    /// The newest grant, and whether the poller stands as it says.
+    grant: Option<Grant>,
+    in_force: bool,
+    granted_at: Instant,
+    confirmed: Option<Confirm>,
+    renewed_at: Instant,
+    outbox: VecDeque<admin::Receipt>,
+    receipts: u64,
+}
+
+/// Why a run of the control half ended without an error.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum End {
+    /// Its flag was raised, or nobody polls any more.
+    Stopped,
+    /// stream-admin withdrew the access.
+    Withdrawn(String),
+}
+
+impl Control {
+    pub(crate) fn new(settings: Settings, client: Client, end: ControlEnd) -> Result<Self, Error> {
+        let shelf = settings
+            .state_dir
+            .as_deref()
+            .map(|directory| Shelf::new(directory, &settings.feed))
+            .transpose()?;
+        let saved = shelf.as_ref().map(Shelf::load).transpose()?.flatten();
+        let (unicast, resumable) = bind(&settings, saved)?;
+        let monitor = Monitor::new(settings.feed.clone(), end.snapshot.clone());
+        Ok(Self {
+            client,
+            end,
+            monitor,
+            shelf,
+            resumable,
+            destinations: [unicast[0].local(), unicast[1].local()],
+            buffers: [unicast[0].buffer(), unicast[1].buffer()],
+            unicast: unicast.map(Some),
+            ledger: Ledger::default(),
+            grant: None,
+            in_force: false,
+            granted_at: Instant::now(),
+            confirmed: None,
+            renewed_at: Instant::now(),
+            outbox: VecDeque::new(),
+            receipts: 0,
+            settings,
+        })
+    }
+
+    /// A view for other threads.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        self.monitor.clone()
+    }
+
+    /// Where leg 0 and leg 1 are received when the feed is unicast.
+    #[must_use]
+    pub const fn destinations(&self) -> [SocketAddr; 2] {
+        self.destinations
+    }
+
+    /// The unicast sockets' receive buffers as asked for and as granted; a clamped one is a warning that
+    /// says which sysctl to set.
+    pub const fn buffers(&self) -> [BufferReport; 2] {
+        self.buffers
+    }
+
+    /// Asks stream-admin for both legs, with growing delays until it answers or `stop` is raised; returns
+    /// whether something is in force. [`Control::run`] does this by itself; call it first to learn of a
+    /// refusal before records are expected.
+    ///
+    /// With [`crate::Builder::no_wait`] one attempt is made. A grant of an earlier life is put in force
+    /// while stream-admin is away.
+    ///
+    /// # Errors
+    /// [`Error::Administration`] with the reason of a refusal, [`Error::Grant`], [`Error::Network`].
+    pub fn subscribe(&mut self, stop: &StopFlag) -> Result<bool, Error> {
+        let request = Subscribe {
+            feed: self.settings.feed.clone(),
+            sids: self.settings.selection.clone(),
+            application: self.settings.application.clone(),
+            destinations: Some(self.destinations),
+            policy: self.settings.policy(),
+        };
+        let mut backoff = self.backoff();
+        while !stop.is_stopped() && !self.end.is_abandoned() {
+            match self.client.subscribe(&request) {
+                Ok(grant) => return self.granted(grant).map(|()| true),
+                Err(error) if error.is_worth_retrying() => {
+                    let resumed = self.resume(&error)?;
+                    if self.settings.no_wait {
+                        return if resumed { Ok(true) } else { Err(error.into()) };
+                    }
+                    if stop.wait(backoff.next_delay()) {
+                        break;
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Does the control half's work on this thread until `stop` is raised, the poller is dropped, or
+    /// access is withdrawn. The poller is told `Closed` in every case, unless it is gone.
+    ///
+    /// # Errors
+    /// As [`Control::subscribe`]: whatever makes going on pointless.
+    pub fn run(mut self, stop: &StopFlag) -> Result<(), Error> {
+        let outcome = self.run_until(stop);
+        let (reason, text) = match &outcome {
+            Ok(End::Stopped) => (
+                CloseReason::ByApplication,
+                "ended by the application".into(),
+            ),
+            Ok(End::Withdrawn(reason)) => (CloseReason::Revoked, reason.clone()),
+            Err(error) => (CloseReason::Refused, error.to_string()),
+        };
+        self.monitor.set(Administration::Closed { reason: text });
+        self.end.close(reason);
+        match &outcome {
+            Ok(End::Stopped) => self.take_leave(),
+            Ok(End::Withdrawn(_)) | Err(_) => {
+                if let Some(shelf) = &self.shelf {
+                    shelf.forget()?;
+                }
+            }
+        }
+        outcome.map(|_| ())
+    }
+
+    /// Starts a thread named `tf-control` that runs the control half.
+    ///
+    /// # Errors
+    /// [`Error::Thread`] when it cannot be started.
+    pub fn spawn(self) -> Result<ControlThread, Error> {
+        let (stop, monitor) = (StopFlag::new(), self.monitor());
+        let flag = stop.clone();
+        let thread = thread::Builder::new()
+            .name(THREAD.to_owned())
+            .spawn(move || self.run(&flag))
+            .map_err(|error| Error::Thread {
+                name: THREAD,
+                cause: error.to_string(),
+            })?;
+        Ok(ControlThread {
+            stop,
+            monitor,
+            thread: Some(thread),
+        })
+    }
+
+    fn run_until(&mut self, stop: &StopFlag) -> Result<End, Error> {
+        loop {
+            if self.subscription().is_none() && !self.subscribe(stop)? {
+                return Ok(End::Stopped);
+            }
+            let Some(subscription) = self.subscription() else {
+                // In force from an earlier life, one attempt only: go on without stream-admin.
+                if stop.wait(self.backoff().next_delay()) || self.end.is_abandoned() {
+                    return Ok(End::Stopped);
+                }
+                continue;
+            };
+            self.await_first_datagrams(stop);
+            if let Some(end) = self.follow(&subscription, stop)? {
+                return Ok(end);
+            }
+            // Gone: another one, with the same addresses.
+            self.grant = None;
+            self.confirmed = None;
+        }
+    }
+
+    /// Renews and watches one subscription until it is gone (`None`) or everything is over.
+    fn follow(
+        &mut self,
+        subscription: &SubscriptionId,
+        stop: &StopFlag,
+    ) -> Result<Option<End>, Error> {
+        let backoff = self.backoff();
+        let mut watch = self
+            .client
+            .watch_subscription(subscription, backoff, stop.clone());
+        loop {
+            if self.end.is_abandoned() {
+                return Ok(Some(End::Stopped));
+            }
+            match self.duties(subscription) {
+                Ok(()) => {}
+                Err(admin::Error::UnknownId { .. }) => return Ok(None),
+                Err(admin::Error::NotEntitled { message, .. }) => {
+                    return Ok(Some(End::Withdrawn(message)));
+                }
+                Err(error) if error.is_worth_retrying() => self.away(&error),
+                Err(error) => return Err(error.into()),
+            }
+            match watch.turn() {
+                Turn::Quiet => {}
+                Turn::Over => return Ok(Some(End::Stopped)),
+                Turn::Told(Watched::Snapshot(grant)) => {
+                    if let SubscriptionState::Closed { reason } = grant.access {
+                        return Ok(Some(End::Withdrawn(reason)));
+                    }
+                    self.granted(grant)?;
+                }
+                Turn::Told(Watched::Lost(error)) => self.away(&error),
+                Turn::Told(Watched::Ended(error)) => match error {
+                    admin::Error::UnknownId { .. } => return Ok(None),
+                    admin::Error::NotEntitled { message, .. }
+                    | admin::Error::Unauthenticated { message, .. } => {
+                        return Ok(Some(End::Withdrawn(message)));
+                    }
+                    other => return Err(other.into()),
+                },
+            }
+        }
+    }
+
+    /// What is due between two turns of the watch.
+    fn duties(&mut self, subscription: &SubscriptionId) -> Result<(), admin::Error> {
+        self.put_in_force();
+        while let Some(notice) = self.end.notice() {
+            self.receipts += 1;
+            if self.outbox.len() == RECEIPTS_KEPT {
+                self.outbox.pop_front();
+            }
+            self.outbox
+                .push_back(report::receipt(self.receipts, &notice));
+        }
+        self.confirm(subscription)?;
+        while !self.outbox.is_empty() {
+            let count = self.outbox.len().min(RECEIPTS_PER_REPORT);
+            let oldest = self.outbox.iter().take(count).cloned().collect();
+            self.client.report_receipts(subscription, oldest)?;
+            self.outbox.drain(..count);
+        }
+        let lease_ms = self.grant.as_ref().map_or(0, |grant| grant.lease_ms);
+        if self.renewed_at.elapsed() >= Duration::from_millis(lease_ms / 3) {
+            let status = self.end.snapshot.with(report::status);
+            self.client.renew_subscription(subscription, status)?;
+            self.renewed_at = Instant::now();
+            self.present();
+        }
+        Ok(())
+    }
+
+    /// Says which legs were heard, whenever that changed, and which stayed silent for too long.
+    fn confirm(&mut self, subscription: &SubscriptionId) -> Result<(), admin::Error> {
+        let confirm = Confirm {
+            heard: self.legs(|heard, _| heard),
+            silent: self.legs(|heard, late| late && !heard),
+        };
+        let said = confirm.heard.len() + confirm.silent.len();
+        if said == 0 || self.confirmed.as_ref() == Some(&confirm) {
+            return Ok(());
+        }
+        self.client.confirm(subscription, &confirm)?;
+        self.confirmed = Some(confirm);
+        self.present();
+        Ok(())
+    }
+
+    /// Legs for which `which(heard, late)` holds; late is one that had its time to speak.
+    fn legs(&self, which: impl Fn(bool, bool) -> bool) -> Vec<LegIndex> {
+        let late = self.granted_at.elapsed() >= self.settings.confirm_within;
+        let heard = |leg: LegIndex| {
+            let leg = plan::leg_of(leg);
+            self.end.snapshot.with(|snapshot| snapshot.is_heard(leg))
+        };
+        let of = |leg: &LegIndex| which(heard(*leg), late);
+        LegIndex::BOTH.into_iter().filter(of).collect()
+    }
+
+    /// The first confirmation should not wait for a turn of the watch.
+    fn await_first_datagrams(&mut self, stop: &StopFlag) {
+        while self.granted_at.elapsed() < self.settings.confirm_within {
+            self.put_in_force();
+            if self.legs(|heard, _| heard).len() == LegIndex::BOTH.len()
+                || self.end.is_abandoned()
+                || stop.wait(LOOK_EVERY)
+            {
+                return;
+            }
+        }
+    }
+
+    fn granted(&mut self, grant: Grant) -> Result<(), Error> {
+        if let SubscriptionState::Closed { reason } = &grant.access {
+            return Err(Error::Grant {
+                feed: grant.feed.to_string(),
+                cause: format!("it came closed: {reason}"),
+                remedy: "ask whoever runs stream-admin for access",
+            });
+        }
+        let first = self.subscription().is_none();
+        if first {
+            self.granted_at = Instant::now();
+            self.renewed_at = Instant::now();
+        }
+        if let Some(shelf) = &self.shelf {
+            let saved = shelf.save(self.destinations, &grant);
+            self.monitor
+                .set_trouble(saved.err().map(|error| error.to_string()));
+        }
+        self.resumable = None;
+        self.grant = Some(grant);
+        self.in_force = false;
+        let planned = self.plan();
+        self.present();
+        match planned {
+            Err(error) if first => Err(error),
+            planned => {
+                self.note(planned);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts the grant of an earlier life in force, once; returns whether one is.
+    fn resume(&mut self, why: &admin::Error) -> Result<bool, Error> {
+        let reason = why.to_string();
+        if let Some(grant) = self.resumable.take() {
+            self.grant = Some(grant);
+            self.in_force = false;
+            let planned = self.plan();
+            self.grant = None;
+            planned?;
+        }
+        let resumed = self.ledger.is_started();
+        self.monitor.set(match resumed {
+            true => Administration::Unverified { reason },
+            false => Administration::Connecting { reason },
+        });
+        Ok(resumed)
+    }
+
+    fn put_in_force(&mut self) {
+        if !self.in_force && self.grant.is_some() {
+            let planned = self.plan();
+            self.note(planned);
+        }
+    }
+
+    fn note(&self, planned: Result<(), Error>) {
+        if let Err(error) = planned {
+            self.monitor.set_trouble(Some(error.to_string()));
+        }
+    }
+
+    /// Sends the difference to the newest grant, if the poller has room for it.
+    fn plan(&mut self) -> Result<(), Error> {
+        let Some(grant) = &self.grant else {
+            return Ok(());
+        };
+        if !self.end.has_room() {
+            return Ok(());
+        }
+        let sockets = self.settings.sockets(&grant.constraints);
+        let means = Means {
+            limits: plan::limits(&grant.constraints, &self.settings.tuning),
+            sockets: &sockets,
+            unicast: &mut self.unicast,
+        };
+        let (ledger, plan) = self.ledger.plan(grant, means)?;
+        self.in_force = plan.is_empty() || self.end.command(Command::Plan(Box::new(plan))).is_ok();
+        if self.in_force {
+            self.ledger = ledger;
+        }
+        Ok(())
+    }
+
+    fn subscription(&self) -> Option<SubscriptionId> {
+        self.grant.as_ref().map(|grant| grant.subscription.clone())
+    }
+
+    fn present(&self) {
+        if let Some(grant) = &self.grant {
+            let silent = self.confirmed.iter().flat_map(|said| &said.silent);
+            self.monitor.set(Administration::Granted {
+                subscription: grant.subscription.clone(),
+                generation: Generation(grant.generation.0),
+                revision: grant.revision,
+                silent: silent.map(|&leg| plan::leg_of(leg)).collect(),
+            });
+        }
+    }
+
+    fn away(&self, error: &admin::Error) {
+        let reason = error.to_string();
+        self.monitor.set(Administration::Away { reason });
+    }
+
+    /// Gives the subscription back; stream-admin's lease does it when this does not get through.
+    fn take_leave(&mut self) {
+        if let Some(subscription) = self.subscription() {
+            // Receipts of the last second belong into the history; then nothing more is owed.
+            let _ = self.duties(&subscription);
+            let _ = self.client.unsubscribe(&subscription);
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        let ports = self.destinations.map(|address| u64::from(address.port()));
+        Backoff::with_seed(u64::from(std::process::id()) << 32 | ports[0] << 16 | ports[1])
+    }
+}
+
+/// Binds one socket per leg, on the addresses of an earlier life if they are still free; only then its
+/// grant can be resumed.
+fn bind(
+    settings: &Settings,
+    saved: Option<Saved>,
+) -> Result<([LegSocket; 2], Option<Grant>), Error> {
+    if let Some(Saved {
+        destinations,
+        grant,
+        ..
+    }) = saved
+        && let Ok(sockets) = bind_to(settings, destinations)
+    {
+        return Ok((sockets, Some(grant)));
+    }
+    let local = settings.local_addresses()?;
+    Ok((bind_to(settings, local)?, None))
+}
+
+fn bind_to(settings: &Settings, local: [SocketAddr; 2]) -> Result<[LegSocket; 2], Error> {
+    let sockets = settings.sockets_before_grant();
+    let open = |leg: Leg| {
+        let key = SocketKey(leg.index() as u32);
+        LegSocket::unicast(key, leg, local[leg.index()], &sockets)
+    };
+    Ok([open(Leg::Zero)?, open(Leg::One)?])
+}
+
+/// The running control half; dropping it tells it to end, without waiting.
+#[derive(Debug)]
+pub struct ControlThread {
+    stop: StopFlag,
+    monitor: Monitor,
+    thread: Option<JoinHandle<Result<(), Error>>>,
+}
+
+impl ControlThread {
+    /// A view for other threads.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        self.monitor.clone()
+    }
+
+    /// The flag that ends it, for a signal handler's thread.
+    #[must_use]
+    pub fn stop_flag(&self) -> StopFlag {
+        self.stop.clone()
+    }
+
+    /// Ends the subscription and waits until it is given back: up to stream-admin's next sign of life (one
+    /// second), or a request's time limit when stream-admin hangs.
+    ///
+    /// # Errors
+    /// What ended the control half before, if something did.
+    pub fn stop(mut self) -> Result<(), Error> {
+        self.stop.stop();
+        self.wait()
+    }
+
+    /// Waits until the subscription ends by itself.
+    ///
+    /// # Errors
+    /// What ended it, unless access was withdrawn or it was stopped.
+    pub fn join(mut self) -> Result<(), Error> {
+        self.wait()
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    fn wait(&mut self) -> Result<(), Error> {
+        let Some(thread) = self.thread.take() else {
+            return Ok(());
+        };
+        thread.join().unwrap_or_else(|_| {
+            Err(Error::Thread {
+                name: THREAD,
+                cause: "it panicked; this is a defect of the library".to_owned(),
+            })
+        })
+    }
+}
+
+impl Drop for ControlThread {
+    fn drop(&mut self) {
+        self.stop.stop();
+    }
+}

@@ -1,0 +1,277 @@
+//! What does the poller do for one feed?
+//!
+//! Everything that was decided elsewhere arrives as a [`Command`] and is put in force between two
+//! datagrams; everything that is decided here is the arbiter's. This file knows the order of things.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use twinfeed_net::clock::Reading;
+use twinfeed_protocol::arbiter::{Arbiter, Control};
+use twinfeed_protocol::{CloseReason, Event, Handler, Leg, Receipt, Time};
+use twinfeed_wire::Sid;
+
+use crate::guard::{FeedHandler, FeedIndex, Guard, Kept, Panic, Seen};
+use crate::metrics::{Snapshot, SourceSnapshot};
+use crate::queue::{Command, Notice, Plan, PollerEnd};
+use crate::receive::{LegReceived, LegSocket};
+
+/// How often a snapshot is shown, ns.
+const SHOW_EVERY_NS: u64 = 50_000_000;
+
+/// One feed at the poller.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    index: FeedIndex,
+    end: PollerEnd,
+    /// Absent until the first grant.
+    arbiter: Option<Arbiter>,
+    sids: Vec<Sid>,
+    sockets: Vec<LegSocket>,
+    /// The socket that is read first next time.
+    turn: usize,
+    received: [LegReceived; 2],
+    kept: Kept,
+    seen: Seen,
+    next_show: Time,
+}
+
+impl Feed {
+    pub(crate) fn new(end: PollerEnd) -> Self {
+        Self {
+            index: FeedIndex(0),
+            end,
+            arbiter: None,
+            sids: Vec::new(),
+            sockets: Vec::new(),
+            turn: 0,
+            received: [LegReceived::default(); 2],
+            kept: Kept::default(),
+            seen: Seen::default(),
+            next_show: Time::ZERO,
+        }
+    }
+
+    pub(crate) fn set_index(&mut self, index: FeedIndex) {
+        self.index = index;
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.seen.closed && self.kept.is_empty()
+    }
+
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sockets.iter().map(AsFd::as_fd)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.arbiter.as_ref().and_then(Arbiter::next_deadline)
+    }
+
+    /// One duty cycle.
+    pub(crate) fn poll(
+        &mut self,
+        budget: usize,
+        now: Reading,
+        handler: &mut impl FeedHandler,
+    ) -> Result<usize, Panic> {
+        let at = Time(now.monotonic_ns);
+        let mut work = 0;
+        let mut panic = None;
+        for step in [Step::Kept, Step::Commands, Step::Datagrams, Step::Deadline] {
+            let (done, raised) = self.step(step, budget, now, handler);
+            work += done;
+            panic = raised;
+            if panic.is_some() || self.is_closed() {
+                break;
+            }
+        }
+        if at >= self.next_show || self.is_closed() {
+            self.next_show = Time(at.0.saturating_add(SHOW_EVERY_NS));
+            self.show(now.realtime_ns);
+        }
+        panic.map_or(Ok(work), Err)
+    }
+
+    fn step(
+        &mut self,
+        step: Step,
+        budget: usize,
+        now: Reading,
+        handler: &mut impl FeedHandler,
+    ) -> (usize, Option<Panic>) {
+        let Self {
+            index,
+            end,
+            arbiter,
+            sids,
+            sockets,
+            turn,
+            received,
+            kept,
+            seen,
+            ..
+        } = self;
+        let receipts = |receipt: &Receipt| {
+            end.tell(Notice {
+                receipt: *receipt,
+                unix_ns: now.realtime_ns,
+            });
+        };
+        let was_closed = seen.closed;
+        let mut guard = Guard::new(*index, handler, kept, seen, receipts);
+        let at = Time(now.monotonic_ns);
+        let work = match step {
+            Step::Kept => guard.deliver_kept(),
+            _ if was_closed => 0,
+            Step::Commands => {
+                let mut work = 0;
+                while let Some(command) = end.command() {
+                    work += 1;
+                    match command {
+                        Command::Plan(plan) => {
+                            put_in_force(*plan, arbiter, sids, sockets, at, &mut guard);
+                        }
+                        Command::Close(reason) => {
+                            close(reason, arbiter, at, &mut guard);
+                            sockets.clear();
+                            break;
+                        }
+                    }
+                }
+                work
+            }
+            Step::Datagrams => arbiter.as_mut().map_or(0, |arbiter| {
+                receive(budget, arbiter, sockets, turn, received, at, &mut guard)
+            }),
+            Step::Deadline => arbiter.as_mut().map_or(0, |arbiter| {
+                let due = arbiter
+                    .next_deadline()
+                    .is_some_and(|deadline| deadline <= at);
+                if due {
+                    arbiter.on_deadline(at, &mut guard);
+                }
+                usize::from(due)
+            }),
+        };
+        (work, guard.into_panic())
+    }
+
+    fn show(&mut self, unix_ns: u64) {
+        let Self {
+            end,
+            arbiter,
+            sids,
+            received,
+            seen,
+            ..
+        } = self;
+        let queues = end.counters();
+        end.publisher.publish(|snapshot: &mut Snapshot| {
+            snapshot.at_unix_ns = unix_ns;
+            snapshot.received = *received;
+            snapshot.queues = queues;
+            snapshot.set_seen(seen);
+            snapshot.sources.clear();
+            if let Some(arbiter) = arbiter {
+                snapshot.arbiter.clone_from(arbiter.counters());
+                snapshot
+                    .sources
+                    .extend(sids.iter().map(|&sid| SourceSnapshot {
+                        sid,
+                        legs: Leg::BOTH.map(|leg| arbiter.leg_status(sid, leg)),
+                    }));
+            }
+        });
+    }
+}
+
+/// The order of a duty cycle. Datagrams come before deadlines: who polls late must hear what arrived
+/// meanwhile before anybody is declared silent.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Kept,
+    Commands,
+    Datagrams,
+    Deadline,
+}
+
+/// Reads every socket once, then again until the budget is used or nothing is there.
+fn receive(
+    budget: usize,
+    arbiter: &mut Arbiter,
+    sockets: &mut [LegSocket],
+    turn: &mut usize,
+    received: &mut [LegReceived; 2],
+    at: Time,
+    guard: &mut impl StoppableHandler,
+) -> usize {
+    let count = sockets.len();
+    let mut work = 0;
+    loop {
+        let before = work;
+        for step in 0..count {
+            let socket = &mut sockets[(*turn + step) % count];
+            work += socket.receive(arbiter, at, received, guard);
+            if guard.has_panicked() {
+                return work;
+            }
+        }
+        *turn = (*turn + 1) % count.max(1);
+        if work == before || work >= budget {
+            return work;
+        }
+    }
+}
+
+/// A handler behind which somebody may have panicked.
+trait StoppableHandler: Handler {
+    fn has_panicked(&self) -> bool;
+}
+
+impl<H: FeedHandler, R: FnMut(&Receipt)> StoppableHandler for Guard<'_, H, R> {
+    fn has_panicked(&self) -> bool {
+        self.panicked()
+    }
+}
+
+fn put_in_force(
+    plan: Plan,
+    arbiter: &mut Option<Arbiter>,
+    sids: &mut Vec<Sid>,
+    sockets: &mut Vec<LegSocket>,
+    at: Time,
+    guard: &mut impl Handler,
+) {
+    if let Some(first) = plan.arbiter {
+        *arbiter = Some(first);
+    }
+    let Some(arbiter) = arbiter else {
+        debug_assert!(false, "invariant: the first plan brings the arbiter");
+        return;
+    };
+    for sid in plan.sources {
+        arbiter.add_source(sid);
+        sids.push(sid);
+    }
+    for (sid, leg, stream) in plan.streams {
+        arbiter.set_stream(sid, leg, stream);
+    }
+    sockets.retain(|socket| !plan.shut.contains(&socket.key()));
+    sockets.extend(plan.open);
+    for (key, senders) in plan.senders {
+        if let Some(socket) = sockets.iter_mut().find(|socket| socket.key() == key) {
+            socket.set_senders(senders);
+        }
+    }
+    if let Some((active, generation)) = plan.roles {
+        arbiter.on_control(Control::Roles { active, generation }, at, guard);
+    }
+}
+
+fn close(reason: CloseReason, arbiter: &mut Option<Arbiter>, at: Time, guard: &mut impl Handler) {
+    match arbiter {
+        Some(arbiter) => arbiter.on_control(Control::Close(reason), at, guard),
+        // Refused before anything was granted: there is no machine that could say so.
+        None => guard.event(&Event::Closed { reason }),
+    }
+}

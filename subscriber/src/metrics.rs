@@ -1,0 +1,328 @@
+//! How is a subscriber doing, in numbers?
+//!
+//! The poller counts in plain cells of its own and shows a [`Snapshot`] some twenty times a second; what
+//! stands here reads snapshots and never touches the data path. [`Snapshot::write_metrics`] gives them
+//! in the OpenMetrics text format, with the names that dashboards and alert rules use.
+
+use std::fmt::{self, Write};
+
+use twinfeed_protocol::arbiter::{Counters, LegStatus};
+use twinfeed_protocol::{Leg, LegState};
+use twinfeed_wire::{Malformed, Sid};
+
+use crate::guard::{Seen, TRIGGERS};
+use crate::queue::QueueCounters;
+use crate::receive::LegReceived;
+
+/// Everything one feed has counted, as the poller last showed it. All counts only grow.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// When it was taken, Unix ns; 0 before the first poll.
+    pub at_unix_ns: u64,
+    /// What the arbiter counted.
+    pub arbiter: Counters,
+    /// What the sockets of leg 0 and leg 1 saw.
+    pub received: [LegReceived; 2],
+    /// Source stream by source stream, in the order of granting.
+    pub sources: Vec<SourceSnapshot>,
+    /// Switches by trigger, in the order of [`Snapshot::switches`].
+    switches: [u64; TRIGGERS.len()],
+    /// Callbacks of the application that panicked.
+    pub handler_panics: u64,
+    /// What the queues between the two halves refused.
+    pub queues: QueueCounters,
+    /// Whether [`crate::Event::Closed`] was delivered.
+    pub closed: bool,
+}
+
+/// Both legs of one source stream.
+#[derive(Clone, Debug)]
+pub struct SourceSnapshot {
+    /// Source stream.
+    pub sid: Sid,
+    /// Leg 0 and leg 1.
+    pub legs: [Option<LegStatus>; 2],
+}
+
+impl Snapshot {
+    pub(crate) fn set_seen(&mut self, seen: &Seen) {
+        self.switches = seen.switches;
+        self.handler_panics = seen.handler_panics;
+        self.closed = seen.closed;
+    }
+
+    /// Switches by trigger.
+    pub fn switches(&self) -> impl Iterator<Item = (twinfeed_protocol::Trigger, u64)> {
+        TRIGGERS.into_iter().zip(self.switches)
+    }
+
+    /// Whether a datagram or heartbeat of one of the leg's own streams was heard.
+    #[must_use]
+    pub fn is_heard(&self, leg: Leg) -> bool {
+        let state = |source: &SourceSnapshot| source.legs[leg.index()].map(|status| status.state);
+        self.sources
+            .iter()
+            .filter_map(state)
+            .any(|state| state != LegState::Unheard)
+    }
+
+    /// Datagrams that this host's kernel dropped, both legs.
+    #[must_use]
+    pub fn kernel_drops(&self) -> u64 {
+        self.received.iter().map(|leg| leg.kernel_drops).sum()
+    }
+
+    /// Appends all samples of `feed` to `text`, in the OpenMetrics format without the closing `# EOF`, so
+    /// that several feeds can follow one another.
+    pub fn write_metrics(&self, feed: &str, text: &mut String) {
+        let mut page = Page { feed, text };
+        // Writing to a String cannot fail.
+        let _ = self
+            .write_feed(&mut page)
+            .and_then(|()| self.write_legs(&mut page))
+            .and_then(|()| self.write_sources(&mut page));
+    }
+
+    fn write_feed(&self, page: &mut Page<'_>) -> fmt::Result {
+        let counters = &self.arbiter;
+        let plain = [
+            ("records", "Records delivered.", counters.records),
+            (
+                "duplicates",
+                "Records dropped as delivered before.",
+                counters.duplicates,
+            ),
+            (
+                "unrecovered_messages",
+                "Source messages declared lost.",
+                counters.gap_messages,
+            ),
+            ("resets", "Resets delivered.", counters.resets),
+            (
+                "discontinuities",
+                "Discontinuities delivered.",
+                counters.discontinuities,
+            ),
+            (
+                "divergences",
+                "Divergences delivered.",
+                counters.divergences,
+            ),
+            (
+                "held_records",
+                "Records that waited for a hole.",
+                counters.held,
+            ),
+            (
+                "hold_overflow",
+                "Records that found the hold full.",
+                counters.hold_overflow,
+            ),
+            (
+                "handler_panics",
+                "Callbacks that panicked.",
+                self.handler_panics,
+            ),
+            (
+                "commands_refused",
+                "Decisions that found the queue full.",
+                self.queues.commands_refused,
+            ),
+            (
+                "receipts_dropped",
+                "Receipts that found the queue full.",
+                self.queues.notices_dropped,
+            ),
+        ];
+        for (name, help, value) in plain {
+            page.family(name, help)?;
+            page.sample(name, "", value)?;
+        }
+        page.family("gaps", "Gaps declared.")?;
+        page.sample("gaps", ",scope=\"feed\"", counters.gaps)?;
+        page.family("recovered_holes", "Holes closed in time.")?;
+        page.sample(
+            "recovered_holes",
+            ",source=\"other_leg\"",
+            counters.recovered,
+        )?;
+        page.family("switches", "Switches, each with a receipt.")?;
+        for (trigger, count) in self.switches() {
+            page.sample(
+                "switches",
+                &format!(",trigger=\"{}\"", trigger.word()),
+                count,
+            )?;
+        }
+        page.family("rejected_packets", "Datagrams refused.")?;
+        let refused = Malformed::LABELS.into_iter().zip(counters.rejected);
+        let others = [
+            ("foreign_stream", counters.foreign_stream),
+            ("unknown_sid", counters.unknown_sid),
+            ("stale_incarnation", counters.stale_incarnation),
+            ("replayed", counters.replayed),
+            ("retired_epoch", counters.retired_epoch),
+            ("quarantine_dropped", counters.quarantine_dropped),
+        ];
+        for (reason, count) in refused.chain(others) {
+            page.sample("rejected_packets", &format!(",reason=\"{reason}\""), count)?;
+        }
+        Ok(())
+    }
+
+    fn write_legs(&self, page: &mut Page<'_>) -> fmt::Result {
+        type Read = fn(&LegReceived) -> u64;
+        let families: [(&str, &str, Read); 6] = [
+            ("leg_packets", "Datagrams received.", |leg| leg.datagrams),
+            ("leg_bytes", "Bytes received.", |leg| leg.bytes),
+            (
+                "leg_foreign_senders",
+                "Datagrams of a foreign sender.",
+                |leg| leg.foreign_senders,
+            ),
+            ("leg_too_long", "Datagrams too long for the feed.", |leg| {
+                leg.too_long
+            }),
+            (
+                "kernel_drops",
+                "Datagrams dropped by this host's kernel.",
+                |leg| leg.kernel_drops,
+            ),
+            ("leg_receive_errors", "Receive calls that failed.", |leg| {
+                leg.errors
+            }),
+        ];
+        for (name, help, read) in families {
+            page.family(name, help)?;
+            for leg in Leg::BOTH {
+                let value = read(&self.received[leg.index()]);
+                page.sample(name, &format!(",leg=\"{leg}\""), value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_sources(&self, page: &mut Page<'_>) -> fmt::Result {
+        type Read = fn(&LegStatus) -> u64;
+        let families: [(&str, &str, Read); 4] = [
+            ("leg_offered_records", "Records a leg offered.", |leg| {
+                leg.offered
+            }),
+            (
+                "leg_first_arrivals",
+                "Records a leg brought first.",
+                |leg| leg.wins,
+            ),
+            ("leg_duplicates", "Records a leg brought second.", |leg| {
+                leg.duplicates
+            }),
+            (
+                "leg_missing_packets",
+                "Datagrams missing in a leg's numbering.",
+                |leg| leg.missing_datagrams,
+            ),
+        ];
+        for (name, help, read) in families {
+            page.family(name, help)?;
+            self.each_leg(|labels, status| page.sample(name, labels, read(status)))?;
+        }
+        page.gauge("leg_state", "1 for the state a leg is in.")?;
+        self.each_leg(|labels, status| {
+            let labels = format!("{labels},state=\"{}\"", status.state.word());
+            page.value("leg_state", &labels, "1")
+        })?;
+        page.gauge(
+            "leg_lead_seconds",
+            "By how much a leg is ahead of the other.",
+        )?;
+        self.each_leg(|labels, status| {
+            let lead = status.lead.as_secs_f64().to_string();
+            page.value("leg_lead_seconds", labels, &lead)
+        })?;
+        page.gauge("leg_held_records", "Records of a leg that wait now.")?;
+        self.each_leg(|labels, status| {
+            page.value("leg_held_records", labels, &status.held.to_string())
+        })
+    }
+
+    fn each_leg(&self, mut see: impl FnMut(&str, &LegStatus) -> fmt::Result) -> fmt::Result {
+        for source in &self.sources {
+            for leg in Leg::BOTH {
+                if let Some(status) = &source.legs[leg.index()] {
+                    see(&format!(",sid=\"{}\",leg=\"{leg}\"", source.sid), status)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes families and samples with the prefix and the feed's label.
+struct Page<'a> {
+    feed: &'a str,
+    text: &'a mut String,
+}
+
+impl Page<'_> {
+    fn family(&mut self, name: &str, help: &str) -> fmt::Result {
+        writeln!(self.text, "# TYPE twinfeed_{name} counter")?;
+        writeln!(self.text, "# HELP twinfeed_{name} {help}")
+    }
+
+    fn gauge(&mut self, name: &str, help: &str) -> fmt::Result {
+        writeln!(self.text, "# TYPE twinfeed_{name} gauge")?;
+        writeln!(self.text, "# HELP twinfeed_{name} {help}")
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: u64) -> fmt::Result {
+        let feed = self.feed;
+        writeln!(
+            self.text,
+            "twinfeed_{name}_total{{feed=\"{feed}\"{labels}}} {value}"
+        )
+    }
+
+    fn value(&mut self, name: &str, labels: &str, value: &str) -> fmt::Result {
+        let feed = self.feed;
+        writeln!(
+            self.text,
+            "twinfeed_{name}{{feed=\"{feed}\"{labels}}} {value}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sample_belongs_to_the_family_above_it() {
+        let mut snapshot = Snapshot::default();
+        snapshot.arbiter.records = 17;
+        snapshot.received[1].kernel_drops = 3;
+        let mut text = String::new();
+        snapshot.write_metrics("itch", &mut text);
+        let mut family = "";
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                family = rest.split(' ').next().unwrap();
+            } else if !line.starts_with('#') {
+                assert!(line.starts_with(family), "{line} under {family}");
+            }
+        }
+        assert!(text.contains("twinfeed_records_total{feed=\"itch\"} 17\n"));
+        assert!(text.contains("twinfeed_kernel_drops_total{feed=\"itch\",leg=\"1\"} 3\n"));
+        assert!(text.contains("reason=\"version\"} 0\n"));
+    }
+
+    #[test]
+    fn a_leg_is_heard_when_one_of_its_streams_is() {
+        let mut snapshot = Snapshot::default();
+        assert!(!snapshot.is_heard(Leg::Zero));
+        snapshot.sources.push(SourceSnapshot {
+            sid: Sid(1),
+            legs: [None, None],
+        });
+        assert!(!snapshot.is_heard(Leg::One));
+    }
+}

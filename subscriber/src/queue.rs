@@ -1,0 +1,238 @@
+//! How do the two halves of a subscriber talk?
+//!
+//! ```text
+//!   Control ──Command──►  bounded by COMMANDS  ──► DataPoller      what stream-admin decided
+//!   Control ◄──Notice───  bounded by NOTICES   ◄── DataPoller      receipts of switches
+//!   Control ◄──Snapshot── the newest only      ◄── DataPoller      how it goes
+//! ```
+//!
+//! Neither end waits for the other. When commands are full the application has stopped polling: Control
+//! keeps the newest grant and tries again. When notices are full Control is away: a receipt is dropped
+//! here and counted; the application had it as an event all the same.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crossbeam::queue::ArrayQueue;
+use twinfeed_protocol::arbiter::Arbiter;
+use twinfeed_protocol::{CloseReason, Leg, Receipt};
+use twinfeed_wire::{Generation, Sid, StreamId};
+
+use crate::latest::{Publisher, Reader, latest};
+use crate::metrics::Snapshot;
+use crate::receive::{LegSocket, Senders, SocketKey};
+
+/// Most commands on their way to a poller that does not poll.
+pub const COMMANDS: usize = 8;
+/// Most receipts on their way to a control half that does not listen.
+pub const NOTICES: usize = 1_024;
+
+/// What stream-admin decided, ready to be put in force without another thought.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Put this difference in force.
+    Plan(Box<Plan>),
+    /// Nothing more will come.
+    Close(CloseReason),
+}
+
+/// The difference between what the poller has and what is granted.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// The machine, made once per feed from the first grant.
+    pub(crate) arbiter: Option<Arbiter>,
+    /// Source streams that are new.
+    pub(crate) sources: Vec<Sid>,
+    /// Streams that are new or changed.
+    pub(crate) streams: Vec<(Sid, Leg, StreamId)>,
+    /// Sockets to read from now on.
+    pub(crate) open: Vec<LegSocket>,
+    /// Sockets to close.
+    pub(crate) shut: Vec<SocketKey>,
+    /// Sockets whose senders changed.
+    pub(crate) senders: Vec<(SocketKey, Senders)>,
+    /// Who is active, under which generation.
+    pub(crate) roles: Option<(Leg, Generation)>,
+}
+
+impl Plan {
+    /// Whether nothing would change.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.arbiter.is_none()
+            && self.sources.is_empty()
+            && self.streams.is_empty()
+            && self.open.is_empty()
+            && self.shut.is_empty()
+            && self.senders.is_empty()
+            && self.roles.is_none()
+    }
+}
+
+/// What the poller tells of its own accord.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Notice {
+    /// What a switch left behind.
+    pub(crate) receipt: Receipt,
+    /// When it was told, Unix ns.
+    pub(crate) unix_ns: u64,
+}
+
+/// The poller's end.
+#[derive(Debug)]
+pub(crate) struct PollerEnd {
+    shared: Arc<Queues>,
+    pub(crate) publisher: Publisher<Snapshot>,
+}
+
+/// The control half's end.
+#[derive(Debug)]
+pub(crate) struct ControlEnd {
+    shared: Arc<Queues>,
+    pub(crate) snapshot: Reader<Snapshot>,
+}
+
+#[derive(Debug)]
+struct Queues {
+    commands: ArrayQueue<Command>,
+    notices: ArrayQueue<Notice>,
+    commands_refused: AtomicU64,
+    notices_dropped: AtomicU64,
+    /// The poller was dropped: nobody will take another command.
+    abandoned: AtomicBool,
+}
+
+/// What was refused because a queue was full.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct QueueCounters {
+    /// Times that Control found [`COMMANDS`] waiting and kept its decision for later.
+    pub commands_refused: u64,
+    /// Receipts that found [`NOTICES`] waiting and were not reported to stream-admin.
+    pub notices_dropped: u64,
+}
+
+/// Both ends of one feed.
+pub(crate) fn queues() -> (PollerEnd, ControlEnd) {
+    let (publisher, snapshot) = latest();
+    let shared = Arc::new(Queues {
+        commands: ArrayQueue::new(COMMANDS),
+        notices: ArrayQueue::new(NOTICES),
+        commands_refused: AtomicU64::new(0),
+        notices_dropped: AtomicU64::new(0),
+        abandoned: AtomicBool::new(false),
+    });
+    let poller = PollerEnd {
+        shared: Arc::clone(&shared),
+        publisher,
+    };
+    (poller, ControlEnd { shared, snapshot })
+}
+
+impl PollerEnd {
+    /// The next command, if any.
+    pub(crate) fn command(&self) -> Option<Command> {
+        self.shared.commands.pop()
+    }
+
+    /// Passes a notice on, or counts it.
+    pub(crate) fn tell(&self, notice: Notice) {
+        if self.shared.notices.push(notice).is_err() {
+            self.shared.notices_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What was refused so far.
+    pub(crate) fn counters(&self) -> QueueCounters {
+        self.shared.counters()
+    }
+}
+
+impl Drop for PollerEnd {
+    fn drop(&mut self) {
+        self.shared.abandoned.store(true, Ordering::Release);
+    }
+}
+
+impl ControlEnd {
+    /// Whether a command would be taken now; counts when not.
+    pub(crate) fn has_room(&self) -> bool {
+        let full = self.shared.commands.is_full();
+        if full {
+            self.shared.commands_refused.fetch_add(1, Ordering::Relaxed);
+        }
+        !full
+    }
+
+    /// Passes a command on; gives it back when the queue is full.
+    ///
+    /// # Errors
+    /// The command itself.
+    pub(crate) fn command(&self, command: Command) -> Result<(), Command> {
+        self.shared.commands.push(command).inspect_err(|_| {
+            self.shared.commands_refused.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    /// Tells the poller that nothing more will come; takes the place of a decision that it never fetched.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.shared.commands.force_push(Command::Close(reason));
+    }
+
+    /// Whether the poller was dropped.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.shared.abandoned.load(Ordering::Acquire)
+    }
+
+    /// The next notice, if any.
+    pub(crate) fn notice(&self) -> Option<Notice> {
+        self.shared.notices.pop()
+    }
+}
+
+impl Queues {
+    fn counters(&self) -> QueueCounters {
+        QueueCounters {
+            commands_refused: self.commands_refused.load(Ordering::Relaxed),
+            notices_dropped: self.notices_dropped.load(Ordering::Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_is_a_count_on_both_sides() {
+        let (poller, control) = queues();
+        for _ in 0..COMMANDS {
+            assert!(control.has_room());
+            assert!(
+                control
+                    .command(Command::Close(CloseReason::Revoked))
+                    .is_ok()
+            );
+        }
+        assert!(!control.has_room());
+        assert!(
+            control
+                .command(Command::Close(CloseReason::Revoked))
+                .is_err()
+        );
+        assert_eq!(poller.counters().commands_refused, 2);
+        assert!(poller.command().is_some() && control.has_room());
+    }
+
+    #[test]
+    fn an_end_is_told_even_to_a_poller_that_does_not_poll() {
+        let (poller, control) = queues();
+        for _ in 0..COMMANDS {
+            drop(control.command(Command::Plan(Box::default())));
+        }
+        control.close(CloseReason::Revoked);
+        let last = std::iter::from_fn(|| poller.command()).last();
+        assert!(matches!(last, Some(Command::Close(CloseReason::Revoked))));
+        assert!(!control.is_abandoned());
+        drop(poller);
+        assert!(control.is_abandoned());
+    }
+}

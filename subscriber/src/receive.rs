@@ -1,0 +1,247 @@
+//! Which sockets does a leg arrive on, and what of it may reach the arbiter?
+//!
+//! ```text
+//!   unicast    one socket per leg, bound before stream-admin is asked: nothing sent after the grant
+//!              finds no socket
+//!   multicast  one socket per group of a leg, joined when the grant names it
+//! ```
+//!
+//! Three things are settled here so that the arbiter need not know sockets: datagrams of a foreign sender
+//! and ones that are too long are counted and go no further, and what the kernel dropped is told *before* the
+//! datagram behind it, so that a hole is blamed on this host and not on the wire.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use twinfeed_net::interface::Selector;
+use twinfeed_net::udp::{BufferReport, Receiver, ReceiverConfig, Timestamps};
+use twinfeed_protocol::arbiter::{Arbiter, Control};
+use twinfeed_protocol::{Handler, Leg, Time};
+
+use crate::error::Error;
+
+/// Datagrams taken per receive call, and so the grain of a poll's budget.
+pub const BATCH: usize = 64;
+
+/// Names a socket between the two halves.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct SocketKey(pub(crate) u32);
+
+/// What is common to all sockets of a subscription.
+#[derive(Clone, Debug)]
+pub(crate) struct SocketSettings {
+    /// Interface of multicast groups.
+    pub(crate) interface: Selector,
+    /// Bytes of kernel buffer to ask for, per socket.
+    pub(crate) receive_buffer: usize,
+    /// Longest datagram, bytes.
+    pub(crate) max_datagram: usize,
+    /// Whether a clamped buffer is an error.
+    pub(crate) strict_buffer: bool,
+}
+
+/// Whose datagrams count.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Senders {
+    /// Nobody's: nothing is granted on this socket yet.
+    Nobody,
+    /// Everybody's: stream-admin does not know the address.
+    Anybody,
+    /// These addresses'. Ports are not compared: an adapter that restarts may send from another.
+    Only(Box<[IpAddr]>),
+}
+
+impl Senders {
+    /// The senders behind the addresses that a grant names; an unspecified one admits everybody.
+    pub(crate) fn of(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let mut all: Vec<IpAddr> = addresses.into_iter().collect();
+        all.sort_unstable();
+        all.dedup();
+        match all.as_slice() {
+            [] => Self::Nobody,
+            addresses if addresses.iter().any(IpAddr::is_unspecified) => Self::Anybody,
+            _ => Self::Only(all.into_boxed_slice()),
+        }
+    }
+
+    fn admit(&self, sender: SocketAddr) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Anybody => true,
+            Self::Only(addresses) => addresses.contains(&sender.ip()),
+        }
+    }
+}
+
+/// What the sockets of one leg have seen.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LegReceived {
+    /// Datagrams that reached the arbiter.
+    pub datagrams: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Datagrams of a sender that the grant does not name.
+    pub foreign_senders: u64,
+    /// Datagrams longer than the feed's `max_datagram`.
+    pub too_long: u64,
+    /// Datagrams that the kernel dropped because nobody read them in time.
+    pub kernel_drops: u64,
+    /// Receive calls that failed.
+    pub errors: u64,
+}
+
+/// One socket of one leg.
+#[derive(Debug)]
+pub(crate) struct LegSocket {
+    key: SocketKey,
+    leg: Leg,
+    receiver: Receiver,
+    senders: Senders,
+    /// Longest datagram of the feed, bytes.
+    longest: usize,
+}
+
+impl LegSocket {
+    /// A unicast socket at `local`; port 0 lets the kernel choose.
+    pub(crate) fn unicast(
+        key: SocketKey,
+        leg: Leg,
+        local: SocketAddr,
+        settings: &SocketSettings,
+    ) -> Result<Self, Error> {
+        let config = ReceiverConfig::unicast(local);
+        Self::open(key, leg, config, Senders::Nobody, settings)
+    }
+
+    /// A socket that has joined `group`, from `source` alone if it is named.
+    pub(crate) fn multicast(
+        key: SocketKey,
+        leg: Leg,
+        group: SocketAddr,
+        source: Option<IpAddr>,
+        settings: &SocketSettings,
+    ) -> Result<Self, Error> {
+        let config = ReceiverConfig::multicast(group, settings.interface.clone());
+        let (config, senders) = match source {
+            Some(source) => (config.from_source(source), Senders::of([source])),
+            None => (config, Senders::Anybody),
+        };
+        Self::open(key, leg, config, senders, settings)
+    }
+
+    fn open(
+        key: SocketKey,
+        leg: Leg,
+        config: ReceiverConfig,
+        senders: Senders,
+        settings: &SocketSettings,
+    ) -> Result<Self, Error> {
+        let config = config
+            .receive_buffer(settings.receive_buffer)
+            .batch(BATCH)
+            .slot(settings.max_datagram)
+            .timestamps(Timestamps::Off);
+        let receiver = Receiver::open(&config)?;
+        let buffer = receiver.buffer();
+        if settings.strict_buffer && buffer.is_clamped() {
+            return Err(Error::BufferClamped(buffer));
+        }
+        Ok(Self {
+            key,
+            leg,
+            receiver,
+            senders,
+            longest: settings.max_datagram,
+        })
+    }
+
+    pub(crate) fn key(&self) -> SocketKey {
+        self.key
+    }
+
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.receiver.local_addr()
+    }
+
+    pub(crate) fn buffer(&self) -> BufferReport {
+        self.receiver.buffer()
+    }
+
+    /// What the feed's constraints say, once they are known.
+    pub(crate) fn set_longest(&mut self, longest: usize) {
+        self.longest = longest;
+    }
+
+    pub(crate) fn set_senders(&mut self, senders: Senders) {
+        self.senders = senders;
+    }
+
+    /// Takes one batch and puts it to the arbiter; returns how many datagrams it was.
+    pub(crate) fn receive(
+        &mut self,
+        arbiter: &mut Arbiter,
+        now: Time,
+        received: &mut [LegReceived; 2],
+        handler: &mut impl Handler,
+    ) -> usize {
+        let received = &mut received[self.leg.index()];
+        let Ok(batch) = self.receiver.receive() else {
+            received.errors += 1;
+            return 0;
+        };
+        let mut taken = 0;
+        for datagram in batch {
+            taken += 1;
+            if datagram.kernel_drops > 0 {
+                let datagrams = u64::from(datagram.kernel_drops);
+                received.kernel_drops += datagrams;
+                let leg = self.leg;
+                arbiter.on_control(Control::LocalDrops { leg, datagrams }, now, handler);
+            }
+            if !self.senders.admit(datagram.source) {
+                received.foreign_senders += 1;
+            } else if datagram.truncated || datagram.bytes.len() > self.longest {
+                received.too_long += 1;
+            } else {
+                received.datagrams += 1;
+                received.bytes += datagram.bytes.len() as u64;
+                arbiter.on_datagram(self.leg, now, datagram.bytes, handler);
+            }
+        }
+        taken
+    }
+}
+
+impl AsFd for LegSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.receiver.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_counts_by_its_address_whatever_its_port() {
+        let senders = Senders::of(["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()]);
+        for (sender, admitted) in [
+            ("10.0.0.1:1", true),
+            ("10.0.0.1:2", true),
+            ("10.0.0.2:1", true),
+            ("10.0.0.3:1", false),
+            ("[::1]:1", false),
+        ] {
+            assert_eq!(senders.admit(sender.parse().unwrap()), admitted, "{sender}");
+        }
+    }
+
+    #[test]
+    fn no_address_admits_nobody_and_the_unspecified_one_everybody() {
+        let sender = "10.0.0.3:1".parse().unwrap();
+        assert_eq!(Senders::of([]), Senders::Nobody);
+        assert!(!Senders::Nobody.admit(sender));
+        let anybody = Senders::of(["10.0.0.1".parse().unwrap(), "0.0.0.0".parse().unwrap()]);
+        assert!(anybody.admit(sender));
+    }
+}
