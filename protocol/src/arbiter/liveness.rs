@@ -35,7 +35,8 @@ impl Source {
         side.last_heard = out.now;
         side.silence = core::time::Duration::ZERO;
         side.gaps_when_heard = gap_messages;
-        if matches!(side.state, LegState::Unheard | LegState::Lost) && !side.stepped_down {
+        let farewell = side.stepped_down || header.flags.has(Flags::END_OF_STREAM);
+        if matches!(side.state, LegState::Unheard | LegState::Lost) && !farewell {
             side.generation = header.generation;
             side.live_since = out.now;
             self.set_state(leg, LegState::Live, out);
