@@ -1,9 +1,12 @@
-//! In what wrapping do the messages of a source arrive?
+//! Where do a source's messages come from?
 //!
-//! The pure half of every source: views of packets and readers of files. Sockets, lines and the order
-//! in which copies arrive are the business of others.
+//! The pure half are views of packets and readers of files: [`moldudp64`], [`binaryfile`],
+//! [`pcap`], [`pace`]. The other half drives one source's `Lines`: [`live`] from sockets,
+//! [`replay`] from a file.
 
 pub mod binaryfile;
+pub mod live;
 pub mod moldudp64;
 pub mod pace;
 pub mod pcap;
+pub mod replay;

@@ -1,0 +1,81 @@
+//! What does a grant mean for this adapter's own threads?
+
+use std::net::SocketAddr;
+
+use twinfeed_control::{Assignment, Sid};
+use twinfeed_wire::link::Role;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::config::{Config, ConfigError};
+use crate::mailbox::{DestinationPlan, DestinationRow};
+
+/// Everybody to whom this adapter's unicast streams go.
+#[must_use]
+pub fn destinations(assignment: &Assignment) -> DestinationPlan {
+    let mut rows = Vec::new();
+    for stream in &assignment.streams {
+        let wanted = assignment
+            .destinations
+            .iter()
+            .filter(|to| to.sids.contains(stream.sid));
+        rows.extend(wanted.map(|to| DestinationRow {
+            sid: twinfeed_wire::Sid(stream.sid.0),
+            key: key(to.subscription.as_str(), to.address),
+            address: to.address,
+        }));
+    }
+    DestinationPlan { rows }
+}
+
+/// The stream number of one source.
+#[must_use]
+pub fn stream_of(
+    assignment: &Assignment,
+    sid: twinfeed_wire::Sid,
+) -> Option<twinfeed_wire::StreamId> {
+    let stream = assignment
+        .streams
+        .iter()
+        .find(|stream| stream.sid == Sid(sid.0))?;
+    Some(twinfeed_wire::StreamId(stream.stream_id.0))
+}
+
+/// The granted role, in the wire's words.
+#[must_use]
+pub const fn wire_role(role: twinfeed_control::Role) -> Role {
+    match role {
+        twinfeed_control::Role::Active => Role::Active,
+        twinfeed_control::Role::Backup => Role::Backup,
+    }
+}
+
+/// A role of the wire, in the control plane's words.
+#[must_use]
+pub const fn control_role(role: Role) -> twinfeed_control::Role {
+    match role {
+        Role::Active => twinfeed_control::Role::Active,
+        Role::Backup => twinfeed_control::Role::Backup,
+    }
+}
+
+/// What in a grant contradicts the configuration: worth a warning, since subscribers go by the grant.
+#[must_use]
+pub fn contradictions(assignment: &Assignment, config: &Config) -> Option<ConfigError> {
+    let (granted, ours) = (
+        assignment.constraints.max_datagram,
+        config.publish.max_datagram,
+    );
+    (usize::from(granted) < ours).then(|| {
+        let fault = format!("{ours} bytes, but stream-admin tells subscribers {granted}");
+        ConfigError::new("publish.max_datagram", fault, "make the two equal")
+    })
+}
+
+/// Another subscription, or the same at another address, is another destination.
+fn key(subscription: &str, address: SocketAddr) -> u64 {
+    let mut digest = Xxh3::new();
+    digest.update(subscription.as_bytes());
+    digest.update(b"\0");
+    digest.update(address.to_string().as_bytes());
+    digest.digest()
+}

@@ -1,0 +1,318 @@
+//! Who owns the pair link's sockets?
+//!
+//! One thread, asleep on the listener, the connections and its own mailbox. What a frame or an end
+//! means is decided by [`super::rules`]; here it is only carried out. A notice is handed to the caller
+//! on this thread at once, because a peer's death is worth microseconds.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam::queue::ArrayQueue;
+use twinfeed_net::clock;
+use twinfeed_net::tcp::{Closed, FrameFault, Framing, Link, LinkOptions, Listener, Received};
+use twinfeed_net::wait::{Interest, wait};
+use twinfeed_protocol::Time;
+use twinfeed_wire::Generation;
+use twinfeed_wire::link::{FRAME_HEADER_LENGTH, Frame, Hello, Role, frame_length};
+
+use super::rules::{
+    Connection, Ending, LinkLimits, LinkRules, MOST_CONNECTIONS, Notice, Orders, Refusal,
+};
+
+/// What the link's thread can be told.
+#[derive(Clone, Copy, Debug)]
+pub enum LinkCommand {
+    /// Stream administration granted this.
+    Grant(Generation, Role),
+    /// The peer's end listens here.
+    Peer(SocketAddr),
+    /// Say goodbye and end.
+    Leave,
+}
+
+/// The handle on a running link.
+#[derive(Debug)]
+pub struct LinkThread {
+    commands: Arc<ArrayQueue<LinkCommand>>,
+    wake: UnixDatagram,
+    local: SocketAddr,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// A pair link that listens and is not yet driven.
+#[derive(Debug)]
+pub struct BoundLink {
+    listener: Listener,
+}
+
+impl BoundLink {
+    /// Listens; port 0 lets the kernel choose.
+    ///
+    /// # Errors
+    /// What [`Listener::bind`] says.
+    pub fn bind(listen: SocketAddr) -> Result<Self, twinfeed_net::Error> {
+        Ok(Self {
+            listener: Listener::bind(listen, options())?,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// Starts the thread, named `pair-link`. `tell` is called on it for every notice.
+    ///
+    /// # Errors
+    /// If no thread or socket can be made.
+    pub fn start(
+        self,
+        us: Hello,
+        limits: LinkLimits,
+        peer: Option<SocketAddr>,
+        tell: impl FnMut(Notice) + Send + 'static,
+    ) -> io::Result<LinkThread> {
+        let (wake, woken) = UnixDatagram::pair()?;
+        wake.set_nonblocking(true)?;
+        woken.set_nonblocking(true)?;
+        let commands = Arc::new(ArrayQueue::new(MOST_COMMANDS));
+        let local = self.local_addr();
+        let mut driver = Driver {
+            listener: self.listener,
+            woken,
+            commands: commands.clone(),
+            rules: LinkRules::new(us, limits),
+            carrier: Carrier {
+                links: Vec::with_capacity(MOST_CONNECTIONS),
+                tell,
+            },
+            peer,
+            next_name: 0,
+            next_attempt: Time::ZERO,
+        };
+        let thread = std::thread::Builder::new()
+            .name("pair-link".to_owned())
+            .spawn(move || while driver.cycle() {})?;
+        Ok(LinkThread {
+            commands,
+            wake,
+            local,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl LinkThread {
+    /// Where this end listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Tells the thread; it wakes at once.
+    pub fn tell(&self, command: LinkCommand) {
+        // A newer command makes an older one of its kind worthless: the oldest may go.
+        let _ = self.commands.force_push(command);
+        let _ = self.wake.send(&[1]);
+    }
+
+    /// Says goodbye and waits for the thread.
+    pub fn leave(mut self) {
+        self.tell(LinkCommand::Leave);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported on stderr; there is nothing left to close.
+            drop(thread.join());
+        }
+    }
+}
+
+struct Driver<T> {
+    listener: Listener,
+    woken: UnixDatagram,
+    commands: Arc<ArrayQueue<LinkCommand>>,
+    rules: LinkRules,
+    carrier: Carrier<T>,
+    peer: Option<SocketAddr>,
+    next_name: u64,
+    next_attempt: Time,
+}
+
+/// Carries orders out.
+struct Carrier<T> {
+    links: Vec<(Connection, Link<PairFrames>)>,
+    tell: T,
+}
+
+impl<T: FnMut(Notice)> Driver<T> {
+    /// One round: wait, take commands, accept, receive, deadlines, connect. `false` at the end.
+    fn cycle(&mut self) -> bool {
+        self.sleep();
+        while self.woken.recv(&mut [0; 8]).is_ok() {}
+        while let Some(command) = self.commands.pop() {
+            match command {
+                LinkCommand::Grant(generation, role) => {
+                    self.rules.on_grant(generation, role, &mut self.carrier);
+                }
+                LinkCommand::Peer(peer) => self.peer = Some(peer),
+                LinkCommand::Leave => {
+                    self.rules.on_leave(&mut self.carrier);
+                    return false;
+                }
+            }
+        }
+        // Ends first: of several connections all must be seen before one of them is the last.
+        self.receive();
+        while let Ok(Some(link)) = self.listener.accept(PairFrames) {
+            self.open(link, false);
+        }
+        self.rules.on_deadline(now(), &mut self.carrier);
+        self.connect();
+        true
+    }
+
+    fn sleep(&self) {
+        let now = now();
+        let mut until = self.rules.next_deadline().unwrap_or(Time::NEVER);
+        if self.rules.wants_connection() && self.peer.is_some() {
+            until = until.min(self.next_attempt);
+        }
+        let timeout = until.since(now).min(LONGEST_SLEEP);
+        let own = [
+            Interest::readable(self.woken.as_fd()),
+            Interest::readable(self.listener.as_fd()),
+        ];
+        let links = self
+            .carrier
+            .links
+            .iter()
+            .map(|(_, link)| Interest::readable(fd(link)).or_writable(link.wants_to_write()));
+        // An error here is an interrupted wait: the round that follows looks at everything anyway.
+        let _ = wait(own.into_iter().chain(links), Some(timeout));
+    }
+
+    fn receive(&mut self) {
+        let mut place = 0;
+        while let Some((name, link)) = self.carrier.links.get_mut(place) {
+            let (name, flushed) = (*name, link.flush());
+            let _ = flushed; // an end shows in `receive` below
+            let heard = match link.receive() {
+                Received::Pending => {
+                    place += 1;
+                    continue;
+                }
+                Received::Frame(bytes) => Ok(Frame::parse(bytes)),
+                Received::Closed(closed) => Err(closed),
+            };
+            match heard {
+                Ok(Ok(frame)) => {
+                    self.rules.on_frame(now(), name, frame, &mut self.carrier);
+                }
+                Ok(Err(bad)) => {
+                    (self.carrier.tell)(Notice::Refused(Refusal::Frame(bad)));
+                    self.end(name, Ending::Nonsense);
+                }
+                Err(closed) => self.end(name, ending(closed)),
+            }
+            // The list may have changed: begin anew unless this link is still in its place.
+            match self.carrier.links.get(place) {
+                Some((there, _)) if *there == name => {}
+                _ => place = 0,
+            }
+        }
+    }
+
+    fn end(&mut self, name: Connection, ending: Ending) {
+        self.carrier.links.retain(|(there, _)| *there != name);
+        self.rules.on_end(name, ending, &mut self.carrier);
+    }
+
+    fn open(&mut self, link: Link<PairFrames>, ours: bool) {
+        self.next_name += 1;
+        let name = Connection(self.next_name);
+        self.carrier.links.push((name, link));
+        self.rules.on_open(now(), name, ours, &mut self.carrier);
+    }
+
+    fn connect(&mut self) {
+        let Some(peer) = self.peer else { return };
+        if !self.rules.wants_connection() || now() < self.next_attempt {
+            return;
+        }
+        self.next_attempt = now().after(ATTEMPT_INTERVAL);
+        if let Ok(link) = Link::connect(peer, PairFrames, &options()) {
+            self.open(link, true);
+        }
+    }
+}
+
+impl<T: FnMut(Notice)> Orders for Carrier<T> {
+    fn send(&mut self, on: Connection, frame: Frame) {
+        let mut buffer = [0; 48];
+        let length = frame.emit(&mut buffer);
+        if let Some((_, link)) = self.links.iter_mut().find(|(name, _)| *name == on) {
+            // A link so full that 48 bytes do not fit is silent for the peer; its rules notice.
+            let _ = link.send(&buffer[..length]);
+        }
+    }
+
+    fn close(&mut self, connection: Connection) {
+        self.links.retain(|(name, _)| *name != connection);
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        (self.tell)(notice);
+    }
+}
+
+/// Where one frame of the pair link ends.
+#[derive(Clone, Copy, Debug)]
+struct PairFrames;
+
+impl Framing for PairFrames {
+    const HEADER: usize = FRAME_HEADER_LENGTH;
+
+    fn frame_length(&self, header: &[u8]) -> Result<usize, FrameFault> {
+        let header = header
+            .first_chunk()
+            .ok_or(FrameFault::Unknown("too short"))?;
+        frame_length(header).map_err(|_| {
+            FrameFault::Unknown("it is no pair link of this version; upgrade the older")
+        })
+    }
+}
+
+fn ending(closed: Closed) -> Ending {
+    match closed {
+        Closed::EndOfStream { .. } | Closed::Reset => Ending::ByPeer,
+        Closed::TimedOut | Closed::Failed { .. } => Ending::Network,
+        Closed::Malformed(_) => Ending::Nonsense,
+    }
+}
+
+fn fd<F>(link: &Link<F>) -> BorrowedFd<'_> {
+    link.as_fd()
+}
+
+fn now() -> Time {
+    Time(clock::monotonic_ns())
+}
+
+fn options() -> LinkOptions {
+    LinkOptions {
+        max_frame: 4_096,
+        connect_timeout: Duration::from_secs(1),
+        ..LinkOptions::default()
+    }
+}
+
+/// Most commands that wait.
+const MOST_COMMANDS: usize = 64;
+/// Time between attempts to reach the peer.
+const ATTEMPT_INTERVAL: Duration = Duration::from_millis(250);
+/// Longest sleep without any deadline.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);

@@ -1,0 +1,162 @@
+//! How does a thread that may block tell the data thread something, and wake it?
+//!
+//! A bounded queue and a socket pair. The data thread looks at one flag per cycle; only when it is set
+//! does it look further. The byte in the socket wakes a thread that sleeps on its sockets: it is
+//! written before the flag is set, so a thread that sees the flag can take the byte away.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam::queue::ArrayQueue;
+use twinfeed_wire::{Generation, Sid};
+
+/// What the data thread can be told.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// A role assignment with a higher generation.
+    Generation(Generation),
+    /// Whom to send to from now on.
+    Destinations(Arc<DestinationPlan>),
+    /// The pair link was reset (`true`) or stands again.
+    PeerLost(bool),
+    /// Say that nothing follows, then end.
+    Drain,
+}
+
+/// Everybody to whom unicast streams go.
+#[derive(Debug, Default)]
+pub struct DestinationPlan {
+    /// One row per stream and receiver.
+    pub rows: Vec<DestinationRow>,
+}
+
+/// One receiver of one stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DestinationRow {
+    /// Which stream.
+    pub sid: Sid,
+    /// Which subscription at which address; another key is another receiver.
+    pub key: u64,
+    /// Where it receives.
+    pub address: SocketAddr,
+}
+
+/// The sending half; clone it for every thread that has something to say.
+#[derive(Clone, Debug)]
+pub struct Mailbox {
+    shared: Arc<Shared>,
+}
+
+/// The data thread's half.
+#[derive(Debug)]
+pub struct Inbox {
+    shared: Arc<Shared>,
+    wake: UnixDatagram,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: ArrayQueue<Command>,
+    waiting: AtomicBool,
+    wake: UnixDatagram,
+}
+
+/// Most commands that wait.
+pub const MOST_COMMANDS: usize = 256;
+
+/// A pair of halves.
+///
+/// # Errors
+/// If the kernel gives no socket pair.
+pub fn mailbox() -> io::Result<(Mailbox, Inbox)> {
+    let (sending, receiving) = UnixDatagram::pair()?;
+    sending.set_nonblocking(true)?;
+    receiving.set_nonblocking(true)?;
+    let shared = Arc::new(Shared {
+        queue: ArrayQueue::new(MOST_COMMANDS),
+        waiting: AtomicBool::new(false),
+        wake: sending,
+    });
+    Ok((
+        Mailbox {
+            shared: shared.clone(),
+        },
+        Inbox {
+            shared,
+            wake: receiving,
+        },
+    ))
+}
+
+impl Mailbox {
+    /// Tells the data thread; `false` when it has not looked for [`MOST_COMMANDS`] commands, which
+    /// means that it hangs.
+    #[must_use]
+    pub fn tell(&self, command: Command) -> bool {
+        let queued = self.shared.queue.push(command).is_ok();
+        // A full socket is as good as a byte: there is something to wake for already.
+        let _ = self.shared.wake.send(&[1]);
+        self.shared.waiting.store(true, Ordering::Release);
+        queued
+    }
+}
+
+impl Inbox {
+    /// The next command, if there is one.
+    pub fn next(&mut self) -> Option<Command> {
+        if let Some(command) = self.shared.queue.pop() {
+            return Some(command);
+        }
+        None
+    }
+
+    /// Whether it is worth asking: one load in the usual case. Takes the wake-up away.
+    pub fn is_called(&mut self) -> bool {
+        if !self.shared.waiting.load(Ordering::Relaxed) {
+            return false;
+        }
+        if self.shared.waiting.swap(false, Ordering::Acquire) {
+            let mut bytes = [0; 8];
+            while self.wake.recv(&mut bytes).is_ok() {}
+        }
+        true
+    }
+}
+
+impl AsFd for Inbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_arrive_in_order_and_the_wake_up_is_taken_away() {
+        let (mailbox, mut inbox) = mailbox().unwrap();
+        assert!(!inbox.is_called());
+        assert!(mailbox.tell(Command::PeerLost(true)));
+        assert!(mailbox.tell(Command::Drain));
+        assert!(inbox.is_called());
+        assert!(matches!(inbox.next(), Some(Command::PeerLost(true))));
+        assert!(matches!(inbox.next(), Some(Command::Drain)));
+        assert!(inbox.next().is_none());
+        assert!(!inbox.is_called());
+        assert!(inbox.wake.recv(&mut [0; 8]).is_err(), "no byte is left");
+    }
+
+    #[test]
+    fn a_full_queue_is_said() {
+        let (mailbox, _inbox) = mailbox().unwrap();
+        for _ in 0..MOST_COMMANDS {
+            assert!(mailbox.tell(Command::Drain));
+        }
+        assert!(!mailbox.tell(Command::Drain));
+    }
+}

@@ -1,0 +1,183 @@
+//! What does the data thread have to say that a person should read?
+//!
+//! It never logs. A change of state is a [`Note`] in a bounded queue, written to the log by the control
+//! thread; a fault that may come a million times is a counter, and a note only the first time.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crossbeam::queue::ArrayQueue;
+use twinfeed_protocol::line::Line;
+use twinfeed_wire::{Epoch, Sid};
+
+use crate::decode::DecodeError;
+use crate::source::moldudp64::{Malformed, Session};
+
+/// One thing worth a line in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Note {
+    /// Of which source.
+    pub sid: Sid,
+    /// What happened.
+    pub news: News,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum News {
+    /// An epoch began.
+    Began {
+        /// Which.
+        epoch: Epoch,
+        /// The session behind it, where the source has such.
+        session: Option<Session>,
+        /// First number converted.
+        first: u64,
+        /// Whether that is the source's own first number.
+        complete: bool,
+    },
+    /// The source ended the epoch.
+    Ended {
+        /// Which.
+        epoch: Epoch,
+        /// The number behind its last one.
+        next: u64,
+    },
+    /// Numbers were given up.
+    Abandoned {
+        /// The first one.
+        first: u64,
+        /// The number behind the last one.
+        next: u64,
+    },
+    /// Every line is silent, or one speaks again.
+    Stale(bool),
+    /// The source speaks another dialect: it is refused from here on.
+    Refused(DecodeError),
+    /// The first message that could not be converted.
+    Undecodable(DecodeError),
+    /// The first packet on a line that is none.
+    Malformed(Line, Malformed),
+    /// The first packet on a line from somebody else.
+    ForeignSender(Line, SocketAddr),
+    /// The first packets on a line that the kernel dropped.
+    KernelDrops(Line, u32),
+    /// A file was replayed to its end.
+    ReplayEnded {
+        /// Packets or messages read.
+        packets: u64,
+    },
+    /// A file could not be read on.
+    ReplayFailed,
+    /// A destination was not added: the list is full, or its address is of no use.
+    DestinationRefused(SocketAddr),
+}
+
+/// The way from the data thread to the log; the oldest is lost when nobody reads, and counted.
+#[derive(Clone, Debug)]
+pub struct Notes {
+    queue: Arc<ArrayQueue<Note>>,
+}
+
+impl Notes {
+    /// Room for [`MOST_NOTES`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            queue: Arc::new(ArrayQueue::new(MOST_NOTES)),
+        }
+    }
+
+    /// Leaves a note; allocates nothing.
+    pub fn leave(&self, sid: Sid, news: News) {
+        // Full means that the log is slower than the changes: the newest says how things stand.
+        let _ = self.queue.force_push(Note { sid, news });
+    }
+
+    /// The next note, oldest first.
+    #[must_use]
+    pub fn take(&self) -> Option<Note> {
+        self.queue.pop()
+    }
+}
+
+impl Default for Notes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Most notes that wait.
+pub const MOST_NOTES: usize = 1_024;
+
+impl News {
+    /// Whether an operator should look into it.
+    #[must_use]
+    pub const fn is_trouble(&self) -> bool {
+        !matches!(
+            self,
+            Self::Began { .. } | Self::Ended { .. } | Self::Stale(false) | Self::ReplayEnded { .. }
+        )
+    }
+}
+
+impl fmt::Display for News {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Began {
+                epoch,
+                session,
+                first,
+                complete,
+            } => {
+                write!(f, "epoch {epoch}")?;
+                if let Some(session) = session {
+                    write!(f, " (session {session})")?;
+                }
+                let context = if *complete { "complete" } else { "incomplete" };
+                write!(f, " begins with number {first}, context {context}")
+            }
+            Self::Ended { epoch, next } => write!(f, "epoch {epoch} ended before number {next}"),
+            Self::Abandoned { first, next } => {
+                write!(
+                    f,
+                    "numbers {first} to {} are lost on every line",
+                    next.saturating_sub(1)
+                )
+            }
+            Self::Stale(true) => f.write_str("every line is silent"),
+            Self::Stale(false) => f.write_str("a line speaks again"),
+            Self::Refused(error) => write!(
+                f,
+                "refused: {error}; nothing of this source is converted, set `format` to what it speaks"
+            ),
+            Self::Undecodable(error) => write!(
+                f,
+                "a message was passed on unconverted: {error}; further ones are counted"
+            ),
+            Self::Malformed(line, fault) => {
+                write!(
+                    f,
+                    "line {line:?}: packet rejected: {fault}; further ones are counted"
+                )
+            }
+            Self::ForeignSender(line, sender) => write!(
+                f,
+                "line {line:?}: packet of foreign sender {sender} rejected; further ones are counted"
+            ),
+            Self::KernelDrops(line, count) => write!(
+                f,
+                "line {line:?}: the kernel dropped {count} packets before they were read; raise \
+                 `receive_buffer` and net.core.rmem_max; further ones are counted"
+            ),
+            Self::ReplayEnded { packets } => write!(f, "replay ended after {packets} packets"),
+            Self::ReplayFailed => f.write_str("replay failed"),
+            Self::DestinationRefused(address) => write!(
+                f,
+                "destination {address} was not added; raise `publish.max_destinations`, or check that \
+                 `publish_from` is of the same address family"
+            ),
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! What does an adapter show of itself, and when is it ready?
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use twinfeed_control::operations::{Operations, OperationsConfig, Readiness, Surfaces};
+use twinfeed_control::{LinkState, Role};
+
+use crate::config::Config;
+use crate::error::AdapterError;
+use crate::present::Present;
+use crate::snapshot::{LineSnapshot, SourceSnapshot};
+
+/// Serves `/metrics`, `/livez`, `/readyz` and `/status.json` if an address is configured.
+///
+/// # Errors
+/// The address cannot be bound.
+pub fn start(config: &Config, present: &Present) -> Result<Option<Operations>, AdapterError> {
+    let Some(bind) = config.host.operations else {
+        return Ok(None);
+    };
+    let mut registry = Registry::with_prefix("twinfeed");
+    registry.register_collector(Box::new(Metrics {
+        present: present.clone(),
+        feed: config.feed.to_string(),
+    }));
+    let (ready, status) = (present.clone(), present.clone());
+    let surfaces = Surfaces {
+        metrics: Box::new(move || {
+            let mut text = String::new();
+            // Writing to a String cannot fail, and neither do our own metrics.
+            let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+            text
+        }),
+        readiness: Box::new(move || readiness(&ready)),
+        status: Box::new(move || {
+            let mut document = serde_json::to_value(status.status()).unwrap_or_default();
+            let standing = status.standing();
+            document["unverified"] = standing.unverified.into();
+            document["stream_admin_up"] = standing.admin_up.into();
+            document
+        }),
+    };
+    let setup = OperationsConfig {
+        bind,
+        ..OperationsConfig::default()
+    };
+    Operations::start(&setup, surfaces)
+        .map(Some)
+        .map_err(AdapterError::operations)
+}
+
+fn readiness(present: &Present) -> Readiness {
+    if present.standing().draining {
+        return Readiness::NotReady("draining".to_owned());
+    }
+    let sources = present.sources();
+    if sources.is_empty() {
+        return Readiness::NotReady("not seated yet".to_owned());
+    }
+    let suspect = |source: &&SourceSnapshot| {
+        source.refused || !source.epoch.is_some() || (source.stale && !source.ended)
+    };
+    match sources.iter().find(suspect) {
+        Some(source) => Readiness::NotReady(format!(
+            "source {}: {}",
+            source.sid,
+            if source.refused {
+                "refused"
+            } else {
+                "nothing is heard"
+            }
+        )),
+        None => Readiness::Ready,
+    }
+}
+
+#[derive(Debug)]
+struct Metrics {
+    present: Present,
+    feed: String,
+}
+
+/// A metric of one value per source: name, help, value.
+type OfSource = (&'static str, &'static str, fn(&SourceSnapshot) -> u64);
+/// A metric of one value per line.
+type OfLine = (&'static str, &'static str, fn(&LineSnapshot) -> u64);
+
+const SOURCE_COUNTERS: &[OfSource] = &[
+    ("messages", "Source messages converted.", |of| {
+        of.sequencer.messages
+    }),
+    ("records", "Records sent.", |of| of.sequencer.records),
+    ("datagrams", "Datagrams made, heartbeats included.", |of| {
+        of.sequencer.datagrams
+    }),
+    ("heartbeats", "Heartbeats made.", |of| {
+        of.sequencer.heartbeats
+    }),
+    (
+        "sent_datagrams",
+        "Datagrams the kernel took, over all destinations.",
+        |of| of.sent,
+    ),
+    (
+        "failed_datagrams",
+        "Datagrams that failed, over all destinations.",
+        |of| of.failed,
+    ),
+    ("gaps", "Holes given up on every line.", |of| of.lines.gaps),
+    (
+        "gap_messages",
+        "Source messages lost on every line.",
+        |of| of.lines.abandoned,
+    ),
+    (
+        "line_conflicts",
+        "Copies with other bytes under a delivered number.",
+        |of| of.lines.line_conflicts,
+    ),
+    (
+        "unknown_messages",
+        "Messages of an unknown type, passed on unconverted.",
+        |of| of.faults.unknown_type,
+    ),
+    (
+        "missized_messages",
+        "Messages of a wrong length, passed on unconverted.",
+        |of| of.faults.wrong_size,
+    ),
+    (
+        "unknown_orders",
+        "Messages about an order that the context does not know.",
+        |of| of.faults.unknown_order,
+    ),
+    (
+        "orders_full",
+        "Orders not remembered: max_open_orders reached.",
+        |of| of.faults.orders_full,
+    ),
+];
+
+const SOURCE_GAUGES: &[OfSource] = &[
+    ("next_msn", "Number of the next record.", |of| of.next_msn.0),
+    ("destinations", "Whom the stream is sent to.", |of| {
+        of.destinations as u64
+    }),
+    (
+        "context_complete",
+        "1 while the context reaches back to the epoch's first number.",
+        |of| u64::from(of.complete),
+    ),
+    ("source_stale", "1 while every line is silent.", |of| {
+        u64::from(of.stale)
+    }),
+    ("source_refused", "1 once the source was refused.", |of| {
+        u64::from(of.refused)
+    }),
+];
+
+const LINE_COUNTERS: &[OfLine] = &[
+    ("line_packets", "Packets received.", |of| of.input.packets),
+    (
+        "line_first_arrivals",
+        "Messages that this line had first.",
+        |of| of.status.first_arrivals,
+    ),
+    (
+        "line_duplicates",
+        "Messages that the other line had first.",
+        |of| of.status.duplicates,
+    ),
+    (
+        "line_missed_messages",
+        "Numbers that this line skipped.",
+        |of| of.status.missed,
+    ),
+    (
+        "line_truncated_packets",
+        "Packets longer than the slot.",
+        |of| of.input.truncated,
+    ),
+    (
+        "kernel_drops",
+        "Packets the kernel dropped at the socket.",
+        |of| of.input.kernel_drops,
+    ),
+];
+
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let sources = self.present.sources();
+        let feed = self.feed.as_str();
+        for (name, help, value) in SOURCE_COUNTERS {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for source in &sources {
+                let labels = [("feed", feed.to_owned()), ("sid", source.sid.to_string())];
+                ConstCounter::new(value(source)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        for (name, help, value) in SOURCE_GAUGES {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for source in &sources {
+                let labels = [("feed", feed.to_owned()), ("sid", source.sid.to_string())];
+                let value = i64::try_from(value(source)).unwrap_or(i64::MAX);
+                ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        for (name, help, value) in LINE_COUNTERS {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (labels, line) in lines(feed, &sources) {
+                ConstCounter::new(value(line)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        rejected(&mut encoder, feed, &sources)?;
+        ages(&mut encoder, feed, &sources)?;
+        self.standing(&mut encoder)
+    }
+}
+
+impl Metrics {
+    fn standing(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let standing = self.present.standing();
+        let rows: [(&str, &str, bool); 4] = [
+            (
+                "role_active",
+                "1 while this adapter's granted role is active.",
+                { standing.role == Role::Active },
+            ),
+            (
+                "pair_link_up",
+                "1 while the pair link stands.",
+                standing.link == LinkState::Up,
+            ),
+            (
+                "peer_lost",
+                "1 while the peer's death is announced.",
+                standing.peer_lost,
+            ),
+            (
+                "stream_admin_up",
+                "1 while stream-admin answers.",
+                standing.admin_up,
+            ),
+        ];
+        let labels = [("feed", self.feed.clone())];
+        for (name, help, value) in rows {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(i64::from(value)).encode(family.encode_family(&labels)?)?;
+        }
+        let help = "The generation acted under.";
+        let mut family = encoder.encode_descriptor("generation", help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::from(standing.generation.0)).encode(family.encode_family(&labels)?)?;
+        let build = [("version", env!("CARGO_PKG_VERSION"))];
+        let help = "Which build this is.";
+        let mut family = encoder.encode_descriptor("build_info", help, None, MetricType::Gauge)?;
+        ConstGauge::new(1_i64).encode(family.encode_family(&build)?)
+    }
+}
+
+type LineLabels = [(&'static str, String); 3];
+
+fn lines<'a>(
+    feed: &str,
+    sources: &'a [SourceSnapshot],
+) -> impl Iterator<Item = (LineLabels, &'a LineSnapshot)> {
+    sources.iter().flat_map(move |source| {
+        ["A", "B"]
+            .into_iter()
+            .zip(&source.line)
+            .filter_map(move |(name, line)| {
+                let labels = [
+                    ("feed", feed.to_owned()),
+                    ("sid", source.sid.to_string()),
+                    ("line", name.to_owned()),
+                ];
+                Some((labels, line.as_ref()?))
+            })
+    })
+}
+
+fn rejected(
+    encoder: &mut DescriptorEncoder<'_>,
+    feed: &str,
+    sources: &[SourceSnapshot],
+) -> Result<(), fmt::Error> {
+    let help = "Packets rejected, by reason.";
+    let mut family =
+        encoder.encode_descriptor("rejected_packets", help, None, MetricType::Counter)?;
+    for (labels, line) in lines(feed, sources) {
+        let reasons = [
+            ("malformed", line.input.malformed),
+            ("foreign", line.input.foreign),
+        ];
+        for (reason, count) in reasons {
+            let [a, b, c] = labels.clone();
+            let labels = [a, b, c, ("reason", reason.to_owned())];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn ages(
+    encoder: &mut DescriptorEncoder<'_>,
+    feed: &str,
+    sources: &[SourceSnapshot],
+) -> Result<(), fmt::Error> {
+    let help = "Time since the line last said something.";
+    let name = "line_last_packet_age_seconds";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for source in sources {
+        for (labels, line) in lines(feed, std::slice::from_ref(source)) {
+            if let Some(heard) = line.status.last_heard {
+                let age = source.at.since(heard).as_secs_f64();
+                ConstGauge::new(age).encode(family.encode_family(&labels)?)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,367 @@
+//! In which order does the data thread do its work?
+//!
+//! ```text
+//!  read the clock ─► commands ─► per source: input ─► lines ─► decode ─► sequence ─► send
+//!        ▲                                       └──► deadlines of lines and sequencer
+//!        └───────────────────────── idle ◄── snapshots, now and then
+//! ```
+//!
+//! The only file that knows the order. One reading of the clock serves a whole cycle. Everything that
+//! will ever be needed is allocated in [`Pipeline::new`]; after it a cycle allocates nothing, takes no
+//! lock, writes no log and calls the kernel only to receive, to send and to sleep.
+
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::Duration;
+
+use twinfeed_net::clock::Reading;
+use twinfeed_net::idle::Idler;
+use twinfeed_net::udp::Sender;
+use twinfeed_protocol::Time;
+use twinfeed_protocol::line::{Line, Lines};
+use twinfeed_protocol::sequencer::{Now, Sequencer, SequencerConfig, SequencerState};
+use twinfeed_protocol::time::earlier;
+use twinfeed_wire::link::Role;
+use twinfeed_wire::{Epoch, Incarnation, Sid, StreamId};
+
+use crate::config::{Config, InputConfig, SourceConfig};
+use crate::converter::Converter;
+use crate::decode::itch50;
+use crate::error::AdapterError;
+use crate::mailbox::{Command, Inbox};
+use crate::note::Notes;
+use crate::publish::{Outlet, Through};
+use crate::snapshot::{LineSnapshot, Snapshots, SourceSnapshot};
+use crate::source::live::{InputCounters, Live};
+use crate::source::replay::Replay;
+
+/// What the data thread has to do with the world.
+#[derive(Debug)]
+pub struct Ends {
+    /// The socket that streams are sent from.
+    pub sender: Sender,
+    /// What other threads have to say.
+    pub inbox: Inbox,
+    /// What a person should read.
+    pub notes: Notes,
+    /// What other threads want to know.
+    pub snapshots: Snapshots,
+}
+
+/// One adapter's data path.
+#[derive(Debug)]
+pub struct Pipeline {
+    paths: Vec<Path>,
+    ends: Ends,
+    idler: Idler,
+    next_snapshot: Time,
+    drained: bool,
+}
+
+/// One source's way from its lines to its stream.
+#[derive(Debug)]
+struct Path {
+    sid: Sid,
+    stream: StreamId,
+    input: Input,
+    lines: Lines,
+    converter: Converter,
+    outlet: Outlet,
+}
+
+#[derive(Debug)]
+enum Input {
+    Live(Live),
+    Replay(Replay),
+}
+
+impl Pipeline {
+    /// Opens every source and allocates everything. `streams` says under which number each source's
+    /// stream is sent; warnings come back as texts for the log. Generation and destinations come by
+    /// command.
+    ///
+    /// # Errors
+    /// Names the setting at fault.
+    pub fn new(
+        config: &Config,
+        incarnation: Incarnation,
+        streams: impl Fn(Sid) -> Option<StreamId>,
+        ends: Ends,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, AdapterError> {
+        let mut paths = Vec::with_capacity(config.sources.len());
+        for source in &config.sources {
+            let sid = source.sid;
+            let identity = SequencerConfig {
+                stream: streams(sid).ok_or(AdapterError::NoStream { sid })?,
+                sid,
+                incarnation,
+                max_datagram: config.publish.max_datagram,
+                heartbeat: config.publish.heartbeat,
+            };
+            paths.push(Path::open(config, source, identity, &ends, warnings)?);
+        }
+        let idler = Idler::new(config.host.idle);
+        Ok(Self {
+            paths,
+            ends,
+            idler,
+            next_snapshot: Time::ZERO,
+            drained: false,
+        })
+    }
+
+    /// Works until it is told to drain.
+    ///
+    /// # Errors
+    /// What ends the adapter before its time: a source's file that is damaged.
+    pub fn run(mut self) -> Result<(), AdapterError> {
+        while self.cycle()? {}
+        Ok(())
+    }
+
+    /// One duty cycle; `false` once it was told to drain and has.
+    ///
+    /// # Errors
+    /// As [`Pipeline::run`]. What had been read is sent, and the streams are ended.
+    pub fn cycle(&mut self) -> Result<bool, AdapterError> {
+        let now = read_clock();
+        let mut work = self.obey(now);
+        for place in 0..self.paths.len() {
+            match self.paths[place].turn(now, &mut self.ends.sender, &self.ends.notes) {
+                Ok(packets) => work += packets,
+                Err(error) => {
+                    self.drain(now);
+                    return Err(error);
+                }
+            }
+        }
+        if now.time >= self.next_snapshot || self.drained {
+            self.publish_snapshots(now.time);
+        }
+        if self.drained {
+            return Ok(false);
+        }
+        let deadlines = self.paths.iter().map(Path::next_deadline);
+        let next = deadlines
+            .fold(Some(self.next_snapshot), earlier)
+            .unwrap_or(Time::NEVER);
+        let wake = std::iter::once(self.ends.inbox.as_fd());
+        let sockets = wake.chain(self.paths.iter().flat_map(Path::sockets));
+        self.idler.idle_within(work, next.since(now.time), sockets);
+        Ok(true)
+    }
+
+    /// Where a live source's line listens; for set-ups in which the kernel chose the port.
+    #[must_use]
+    pub fn line_addr(&self, sid: Sid, line: Line) -> Option<std::net::SocketAddr> {
+        match &self.paths.iter().find(|path| path.sid == sid)?.input {
+            Input::Live(live) => live.local_addr(line),
+            Input::Replay(_) => None,
+        }
+    }
+
+    /// Does what other threads have asked for; how much that was.
+    fn obey(&mut self, now: Now) -> usize {
+        let mut done = 0;
+        if !self.ends.inbox.is_called() {
+            return done;
+        }
+        while let Some(command) = self.ends.inbox.next() {
+            done += 1;
+            match command {
+                Command::Drain => self.drain(now),
+                Command::Destinations(plan) => {
+                    for path in &mut self.paths {
+                        path.outlet.apply(&plan, &self.ends.notes);
+                    }
+                }
+                Command::Generation(generation) => {
+                    self.each_stream(|stream, out| stream.set_generation(now, generation, out));
+                }
+                Command::PeerLost(lost) => {
+                    self.each_stream(|stream, out| stream.set_peer_lost(now, lost, out));
+                }
+            }
+        }
+        done
+    }
+
+    fn drain(&mut self, now: Now) {
+        self.drained = true;
+        self.each_stream(|stream, out| stream.end_of_stream(now, out));
+    }
+
+    /// Tells every stream the same, and sends at once what it has to say about it.
+    fn each_stream(&mut self, mut tell: impl FnMut(&mut Sequencer, &mut Through<'_>)) {
+        for path in &mut self.paths {
+            let mut out = path.outlet.through(&mut self.ends.sender);
+            tell(&mut path.converter.sequencer, &mut out);
+            out.send();
+        }
+    }
+
+    fn publish_snapshots(&mut self, now: Time) {
+        self.next_snapshot = now.after(SNAPSHOT_INTERVAL);
+        for path in &self.paths {
+            self.ends.snapshots.publish(path.snapshot(now));
+        }
+    }
+}
+
+impl Path {
+    fn open(
+        config: &Config,
+        source: &SourceConfig,
+        identity: SequencerConfig,
+        ends: &Ends,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, AdapterError> {
+        let (sid, limits) = (source.sid, source.limits);
+        let input = match &source.input {
+            InputConfig::Live(lines) => Input::Live(Live::open(config, sid, lines, warnings)?),
+            InputConfig::File {
+                kind,
+                path,
+                speed,
+                start_delay,
+                lines,
+            } => {
+                let replay = Replay::open(config, sid, *kind, path, limits.origin_first)?;
+                Input::Replay(replay.paced(*speed, *start_delay).on_lines(*lines))
+            }
+        };
+        let group = source.group.map(|[active, backup]| match config.role {
+            Role::Active => active,
+            Role::Backup => backup,
+        });
+        let settings = itch50::Settings {
+            publisher_id: config.publisher_id,
+            max_open_orders: config.max_open_orders,
+        };
+        let sequencer = Sequencer::new(identity)?;
+        let notes = ends.notes.clone();
+        Ok(Self {
+            sid,
+            stream: identity.stream,
+            input,
+            lines: Lines::new(limits)?,
+            converter: Converter::new(sid, config.trading_day, settings, sequencer, notes),
+            outlet: Outlet::new(config, sid, group, &ends.sender)?,
+        })
+    }
+
+    /// This source's part of a cycle: how many packets there were.
+    fn turn(
+        &mut self,
+        now: Now,
+        sender: &mut Sender,
+        notes: &Notes,
+    ) -> Result<usize, AdapterError> {
+        let Self {
+            input,
+            lines,
+            converter,
+            outlet,
+            ..
+        } = self;
+        let mut out = outlet.through(sender);
+        let mut at = converter.at(now, &mut out);
+        let heard = match input {
+            Input::Live(live) => Ok(live.poll(now, lines, notes, &mut at)),
+            Input::Replay(replay) => replay.poll(now, lines, notes, &mut at),
+        };
+        let late = lines
+            .next_deadline()
+            .is_some_and(|deadline| deadline <= now.time);
+        if late {
+            lines.on_deadline(now.time, &mut at);
+        }
+        let stream = &mut converter.sequencer;
+        if late || !matches!(heard, Ok(0)) {
+            stream.flush(now, &mut out);
+        }
+        if stream
+            .next_deadline()
+            .is_some_and(|deadline| deadline <= now.time)
+        {
+            stream.on_deadline(now, &mut out);
+        }
+        out.send();
+        heard
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        let input = match &self.input {
+            Input::Live(_) => None,
+            Input::Replay(replay) => replay.next_deadline(),
+        };
+        let machines = earlier(
+            self.lines.next_deadline(),
+            self.converter.sequencer.next_deadline(),
+        );
+        earlier(input, machines)
+    }
+
+    fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let live = match &self.input {
+            Input::Live(live) => Some(live),
+            Input::Replay(_) => None,
+        };
+        live.into_iter().flat_map(Live::sockets)
+    }
+
+    fn snapshot(&self, now: Time) -> SourceSnapshot {
+        let stream = &self.converter.sequencer;
+        let (sent, failed) = self.outlet.totals();
+        let line = |line| {
+            let input = match &self.input {
+                Input::Live(live) => live.counters(line)?,
+                Input::Replay(replay) if line == Line::A => InputCounters {
+                    packets: replay.counters().packets,
+                    malformed: replay.counters().malformed,
+                    ..InputCounters::default()
+                },
+                Input::Replay(_) => return None,
+            };
+            Some(LineSnapshot {
+                input,
+                status: self.lines.status(line, now),
+            })
+        };
+        SourceSnapshot {
+            sid: self.sid,
+            stream: self.stream,
+            at: now,
+            generation: stream.generation(),
+            next_msn: stream.next_msn(),
+            next_pos: stream.next_pos(),
+            epoch: stream.epoch().unwrap_or(Epoch::NONE),
+            context: stream.context_id().unwrap_or_default(),
+            complete: stream.is_complete(),
+            stale: self.converter.is_stale(),
+            ended: stream.state() == SequencerState::Ended,
+            refused: self.converter.refused().is_some(),
+            sequencer: *stream.counters(),
+            lines: *self.lines.counters(),
+            line: [line(Line::A), line(Line::B)],
+            faults: self.converter.faults(),
+            destinations: self.outlet.destinations(),
+            sent,
+            failed,
+        }
+    }
+}
+
+fn read_clock() -> Now {
+    let Reading {
+        monotonic_ns,
+        realtime_ns,
+    } = Reading::now();
+    Now {
+        time: Time(monotonic_ns),
+        unix_ns: realtime_ns,
+    }
+}
+
+/// Time between two snapshots for other threads.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(20);

@@ -1,0 +1,206 @@
+//! What is this adapter at present: role, generation, peer, link?
+//!
+//! The one place where the control threads' knowledge meets, for the status that goes to stream-admin
+//! and to whoever asks. The data thread never looks here.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use twinfeed_control::{
+    AdapterStatus, ContextId, DataState, Epoch, Generation, LineName, LineState, LineStatus,
+    LinkState, Pos, Role, Sid, StreamStatus,
+};
+use twinfeed_protocol::line::LineState as Heard;
+
+use crate::snapshot::{Board, LineSnapshot, SourceSnapshot};
+
+/// What the control threads know.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The generation it acts under.
+    pub generation: Generation,
+    /// The role it acts in.
+    pub role: Role,
+    /// T, in msn.
+    pub sync_threshold: u64,
+    /// Its end of the pair link.
+    pub link: LinkState,
+    /// Why the link is not up; empty when it is.
+    pub reason: String,
+    /// Whether it announces that its peer is lost.
+    pub peer_lost: bool,
+    /// Whether it is on its way out.
+    pub draining: bool,
+    /// Whether it resumed from its state file and stream-admin has not confirmed it since.
+    pub unverified: bool,
+    /// Whether stream-admin answers.
+    pub admin_up: bool,
+}
+
+/// The standing and the data thread's counters, for whoever asks.
+#[derive(Clone, Debug)]
+pub struct Present {
+    standing: Arc<Mutex<Standing>>,
+    board: Board,
+}
+
+impl Present {
+    /// Begins with this.
+    #[must_use]
+    pub fn new(standing: Standing, board: Board) -> Self {
+        Self {
+            standing: Arc::new(Mutex::new(standing)),
+            board,
+        }
+    }
+
+    /// Changes the standing.
+    pub fn update(&self, change: impl FnOnce(&mut Standing)) {
+        change(&mut self.standing.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// A copy of the standing.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.standing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The latest counters of every source.
+    #[must_use]
+    pub fn sources(&self) -> Vec<SourceSnapshot> {
+        self.board.latest()
+    }
+
+    /// All of it, in the control plane's words.
+    #[must_use]
+    pub fn status(&self) -> AdapterStatus {
+        let (standing, sources) = (self.standing(), self.sources());
+        let lines = sources.iter().flat_map(|source| {
+            let names = [LineName::A, LineName::B].into_iter().zip(source.line);
+            names.filter_map(|(name, line)| Some(line_status(source, name, line?)))
+        });
+        let lines: Vec<LineStatus> = lines.collect();
+        AdapterStatus {
+            generation: standing.generation,
+            role: standing.role,
+            sync_threshold: standing.sync_threshold,
+            link: standing.link,
+            reason: standing.reason,
+            peer_lost: standing.peer_lost,
+            draining: standing.draining,
+            kernel_drops: lines.iter().map(|line| line.kernel_drops).sum(),
+            streams: sources.iter().map(stream_status).collect(),
+            counters: counters(&sources),
+            lines,
+        }
+    }
+}
+
+fn stream_status(source: &SourceSnapshot) -> StreamStatus {
+    let sid = Sid(source.sid.0);
+    let (epoch, sseq, part) = source
+        .next_pos
+        .map_or((0, 0, 0), |pos| (pos.epoch.0, pos.sseq, pos.part));
+    let (data, reason) = data_state(source);
+    StreamStatus {
+        sid,
+        sending: source.next_pos.is_some() && source.destinations > 0,
+        next_msn: source.next_msn.0,
+        next_pos: Pos {
+            sid,
+            epoch: Epoch(epoch),
+            sseq,
+            part,
+        },
+        adm: 0,
+        context_id: ContextId(source.context.0),
+        complete: source.complete,
+        data,
+        reason: reason.to_owned(),
+    }
+}
+
+fn data_state(source: &SourceSnapshot) -> (DataState, &'static str) {
+    match () {
+        () if source.refused => (
+            DataState::Stale,
+            "the source speaks another format: refused",
+        ),
+        () if !source.epoch.is_some() => (DataState::Unknown, "nothing was heard of the source"),
+        () if source.ended => (DataState::Ended, ""),
+        () if source.stale => (DataState::Stale, "every line is silent"),
+        () if !source.complete && source.lines.abandoned > 0 => {
+            (DataState::Incomplete, "a hole on every line was given up")
+        }
+        () if !source.complete => (DataState::Incomplete, "conversion began in mid-session"),
+        () => (DataState::Good, ""),
+    }
+}
+
+fn line_status(source: &SourceSnapshot, name: LineName, line: LineSnapshot) -> LineStatus {
+    let state = match line.status.state {
+        _ if source.ended => LineState::Ended,
+        Heard::Unheard => LineState::Waiting,
+        Heard::Live | Heard::Lagging => LineState::Live,
+        Heard::Silent => LineState::Silent,
+    };
+    let age = line
+        .status
+        .last_heard
+        .map(|heard| source.at.since(heard).as_millis());
+    LineStatus {
+        sid: Sid(source.sid.0),
+        line: name,
+        state,
+        packets: line.input.packets,
+        first_arrivals: line.status.first_arrivals,
+        gaps: line.status.missed,
+        last_packet_age_ms: age.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
+        kernel_drops: line.input.kernel_drops,
+    }
+}
+
+/// Sums over all sources, by metric name.
+fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
+    let sum = |of: fn(&SourceSnapshot) -> u64| sources.iter().map(of).sum();
+    let lines = |source: &SourceSnapshot| source.line.into_iter().flatten();
+    let malformed = sources
+        .iter()
+        .flat_map(lines)
+        .map(|line| line.input.malformed)
+        .sum();
+    let foreign = sources
+        .iter()
+        .flat_map(lines)
+        .map(|line| line.input.foreign)
+        .sum();
+    let rows: [(&str, u64); 12] = [
+        ("messages_total", sum(|source| source.sequencer.messages)),
+        ("records_total", sum(|source| source.sequencer.records)),
+        ("datagrams_total", sum(|source| source.sequencer.datagrams)),
+        ("datagrams_sent_total", sum(|source| source.sent)),
+        ("datagrams_failed_total", sum(|source| source.failed)),
+        ("gaps_total", sum(|source| source.lines.gaps)),
+        ("gap_messages_total", sum(|source| source.lines.abandoned)),
+        (
+            "line_conflicts_total",
+            sum(|source| source.lines.line_conflicts),
+        ),
+        (
+            "unknown_messages_total",
+            sum(|source| source.faults.unknown_type),
+        ),
+        (
+            "unknown_orders_total",
+            sum(|source| source.faults.unknown_order),
+        ),
+        ("rejected_malformed_total", malformed),
+        ("rejected_foreign_total", foreign),
+    ];
+    rows.into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}

@@ -1,0 +1,167 @@
+//! How do one stream's datagrams reach everybody who wants them?
+//!
+//! ```text
+//!  Sequencer ─► Outlet (Transmit) ─► outbox ─┬─► destination
+//!                                            ├─► destination      one sendmmsg per batch
+//!                                            └─► group
+//! ```
+//!
+//! Datagrams gather in an outbox and leave at the end of a batch, or earlier when the box is full. A
+//! destination that fails costs the others nothing; it is counted. Nothing here knows what a datagram
+//! says.
+
+use std::net::SocketAddr;
+
+use twinfeed_net::udp::{
+    DestinationCounters, DestinationKey, Destinations, Outbox, Sender, SenderConfig,
+};
+use twinfeed_protocol::sequencer::Transmit;
+use twinfeed_wire::Sid;
+
+use crate::config::{Config, PublishMode};
+use crate::error::AdapterError;
+use crate::mailbox::DestinationPlan;
+use crate::note::{News, Notes};
+
+/// Opens the socket that all streams of this adapter are sent from.
+///
+/// # Errors
+/// Names the setting at fault.
+pub fn open_sender(config: &Config) -> Result<Sender, AdapterError> {
+    let mut setup = SenderConfig::new(config.host.publish_from).hops(config.publish.multicast_ttl);
+    if let Some(interface) = &config.host.publish_interface {
+        setup = setup.interface(interface.clone());
+    }
+    Sender::open(&setup).map_err(AdapterError::socket("publish_from"))
+}
+
+/// One stream's way out.
+#[derive(Debug)]
+pub struct Outlet {
+    sid: Sid,
+    outbox: Outbox,
+    destinations: Destinations,
+    /// Counters of destinations that are gone.
+    gone: DestinationCounters,
+}
+
+impl Outlet {
+    /// An outlet without destinations, or with the group of this role's stream in multicast mode.
+    ///
+    /// # Errors
+    /// If the limit of destinations is out of bounds, or the group is of another address family than
+    /// `publish_from`.
+    pub fn new(
+        config: &Config,
+        sid: Sid,
+        group: Option<SocketAddr>,
+        sender: &Sender,
+    ) -> Result<Self, AdapterError> {
+        let limit = match config.publish.mode {
+            PublishMode::Unicast => config.publish.max_destinations,
+            PublishMode::Multicast => 1,
+        };
+        let mut destinations = sender
+            .destinations(limit)
+            .map_err(AdapterError::socket("publish"))?;
+        if let Some(group) = group {
+            destinations
+                .insert(DestinationKey(0), group)
+                .map_err(|error| {
+                    let remedy = "give `publish_from` an address of the group's family";
+                    crate::config::ConfigError::new("source.group", error.to_string(), remedy)
+                })?;
+        }
+        let outbox = Outbox::new(
+            OUTBOX_DATAGRAMS,
+            OUTBOX_DATAGRAMS * config.publish.max_datagram,
+        );
+        Ok(Self {
+            sid,
+            outbox,
+            destinations,
+            gone: DestinationCounters::default(),
+        })
+    }
+
+    /// Makes the list of destinations what `plan` says for this stream.
+    pub fn apply(&mut self, plan: &DestinationPlan, notes: &Notes) {
+        let rows = || plan.rows.iter().filter(|row| row.sid == self.sid);
+        loop {
+            let left = self
+                .destinations
+                .iter()
+                .map(|(key, ..)| key)
+                .find(|key| !rows().any(|row| row.key == key.0));
+            let Some(key) = left else { break };
+            if let Some(counters) = self.destinations.remove(key) {
+                self.gone.taken += counters.taken;
+                self.gone.other += counters.failed();
+            }
+        }
+        for row in rows() {
+            let key = DestinationKey(row.key);
+            if self.destinations.counters(key).is_none()
+                && self.destinations.insert(key, row.address).is_err()
+            {
+                notes.leave(self.sid, News::DestinationRefused(row.address));
+            }
+        }
+    }
+
+    /// Where the sequencer writes to.
+    pub fn through<'a>(&'a mut self, sender: &'a mut Sender) -> Through<'a> {
+        Through {
+            outlet: self,
+            sender,
+        }
+    }
+
+    /// How many are sent to.
+    #[must_use]
+    pub fn destinations(&self) -> usize {
+        self.destinations.len()
+    }
+
+    /// Datagrams accepted by the kernel and datagrams that failed, over all destinations.
+    #[must_use]
+    pub fn totals(&self) -> (u64, u64) {
+        let start = (self.gone.taken, self.gone.failed());
+        self.destinations
+            .iter()
+            .fold(start, |(taken, failed), (.., counters)| {
+                (taken + counters.taken, failed + counters.failed())
+            })
+    }
+}
+
+/// An outlet and the socket, for the time of one call.
+#[derive(Debug)]
+pub struct Through<'a> {
+    outlet: &'a mut Outlet,
+    sender: &'a mut Sender,
+}
+
+impl Through<'_> {
+    /// Sends what has gathered.
+    pub fn send(&mut self) {
+        if !self.outlet.outbox.is_empty() {
+            self.sender
+                .send(&self.outlet.outbox, &mut self.outlet.destinations);
+            self.outlet.outbox.clear();
+        }
+    }
+}
+
+impl Transmit for Through<'_> {
+    fn datagram(&mut self, bytes: &[u8]) {
+        if self.outlet.outbox.push(bytes).is_err() {
+            self.send();
+            // An empty outbox holds any datagram of `max_datagram` bytes, and none is longer.
+            let _ = self.outlet.outbox.push(bytes);
+        }
+    }
+}
+
+/// Datagrams that gather before they are sent.
+const OUTBOX_DATAGRAMS: usize = 128;

@@ -1,0 +1,622 @@
+//! Which threads make an adapter, and how do they begin and end together?
+//!
+//! ```text
+//!  signals ─┐                         ┌─► data thread      (mailbox: generation, destinations, drain)
+//!  lease  ──┼─► control (this file) ──┼─► pair link        (grant, peer, leave)
+//!  watch  ──┤     one owner of        └─► state file       (persisted before it is acted on)
+//!  link   ──┘     what was granted
+//!             └──── PeerLost, at once, past this thread ──► data thread
+//! ```
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing::{error, info, warn};
+use twinfeed_control::{
+    Assignment, Client, ConfigDigest, LinkState, OfferedStream, Register, Sid, StopFlag, Transport,
+};
+use twinfeed_net::affinity;
+use twinfeed_wire::link::{Hello, Role};
+use twinfeed_wire::{Generation, Incarnation};
+
+use crate::args::Args;
+use crate::config::{Config, PublishMode};
+use crate::error::AdapterError;
+use crate::grant::{contradictions, control_role, destinations, stream_of, wire_role};
+use crate::link::driver::{BoundLink, LinkCommand, LinkThread};
+use crate::link::rules::{LinkLimits, Notice};
+use crate::logs::LogLevel;
+use crate::mailbox::{Command, DestinationPlan, Mailbox, mailbox};
+use crate::note::Notes;
+use crate::operations;
+use crate::pipeline::{Ends, Pipeline};
+use crate::present::{Present, Standing};
+use crate::publish::open_sender;
+use crate::registration::{FirstAttempt, Learnt, Seat};
+use crate::snapshot::{Board, Snapshots};
+use crate::state::{Held, StateFile};
+
+/// Runs an adapter until a signal, a refusal or an error ends it, and says how in the exit code: 0, 1,
+/// 69 (stream-admin absent), 75 (port in use), 77 (permission), 78 (configuration).
+#[must_use]
+pub fn run(role: Role, args: &Args) -> ExitCode {
+    let ended = Config::read(
+        role,
+        &args.config,
+        args.host_config.as_deref(),
+        &args.overrides(),
+    )
+    .map_err(AdapterError::from)
+    .and_then(|config| {
+        if args.check_config {
+            println!(
+                "{}: ok, digest {:016x}",
+                args.config.display(),
+                config.digest()
+            );
+            return Ok(());
+        }
+        let level = crate::logs::start(&config.host.log, args.log_format)?;
+        let ended = Adapter::start(config, args.clone(), level)?.map_or(Ok(()), Adapter::control);
+        if let Err(error) = &ended {
+            error!(exit_code = error.exit_code(), "{error}");
+        }
+        ended
+    });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{role}-feed-adapter: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// A running adapter, as its control thread sees it.
+struct Adapter {
+    config: Config,
+    args: Args,
+    level: LogLevel,
+    state: StateFile,
+    assignment: Assignment,
+    mailbox: Mailbox,
+    /// The plan before the present one: kept so that its memory is not freed by the data thread.
+    plans: [Arc<DestinationPlan>; 2],
+    link: LinkThread,
+    seat: Seat,
+    stop: StopFlag,
+    present: Present,
+    notes: Notes,
+    inputs: Inputs,
+    _operations: Option<twinfeed_control::operations::Operations>,
+}
+
+/// What the control thread listens to.
+struct Inputs {
+    signals: Receiver<i32>,
+    learnt: Receiver<Learnt>,
+    notices: Receiver<Notice>,
+    ended: Receiver<Result<(), AdapterError>>,
+}
+
+impl Adapter {
+    /// Takes the seat and starts everything; `None` if a signal came first.
+    fn start(config: Config, args: Args, level: LogLevel) -> Result<Option<Self>, AdapterError> {
+        let stop = StopFlag::new();
+        let signals = signals(stop.clone())?;
+        let incarnation = incarnation()?;
+        let state = StateFile::in_directory(&config.host.state_dir)?;
+        let held = held(&state, &config);
+
+        let (notes, snapshots) = (Notes::new(), Snapshots::new(&config));
+        let (mailbox, inbox) = mailbox().map_err(AdapterError::system("make a socket pair"))?;
+        let sender = open_sender(&config)?;
+        let bound = BoundLink::bind(config.host.link).map_err(AdapterError::socket("link"))?;
+        let present = Present::new(standing(&config), Board::new(snapshots.clone()));
+        let operations = operations::start(&config, &present)?;
+
+        let address = operations.as_ref().map(|of| of.address());
+        let request = register(
+            &config,
+            incarnation,
+            &bound,
+            sender.local_addr(),
+            held.as_ref(),
+        );
+        let request = Register {
+            operations_address: address.map(|at| at.to_string()),
+            ..request
+        };
+        let seat = Seat::new(client(&config)?, request);
+        let Some((assignment, verified)) = take_seat(&seat, held, args.no_wait, &stop)? else {
+            return Ok(None);
+        };
+
+        let mut warnings = Vec::new();
+        let ends = Ends {
+            sender,
+            inbox,
+            notes: notes.clone(),
+            snapshots,
+        };
+        let streams = |sid| stream_of(&assignment, sid);
+        let pipeline = Pipeline::new(&config, incarnation, streams, ends, &mut warnings)?;
+        for warning in warnings {
+            warn!("{warning}");
+        }
+        let (notice, notices) = unbounded();
+        let link = start_link(&config, incarnation, &assignment, bound, &mailbox, notice)?;
+        let (learning, learnt) = unbounded();
+        let status = present.clone();
+        let seated = verified.then(|| assignment.clone());
+        seat.clone()
+            .keep(seated, move || status.status(), stop.clone(), learning)
+            .map_err(AdapterError::system("start the lease's thread"))?;
+        present.update(|now| {
+            (now.unverified, now.admin_up) = (!verified, verified);
+        });
+
+        let nobody = Arc::new(DestinationPlan::default());
+        let mut adapter = Self {
+            level,
+            state,
+            assignment,
+            mailbox,
+            plans: [nobody.clone(), nobody],
+            link,
+            seat,
+            stop,
+            present,
+            notes,
+            inputs: Inputs {
+                signals,
+                learnt,
+                notices,
+                ended: bounded(1).1,
+            },
+            _operations: operations,
+            config,
+            args,
+        };
+        adapter.act_on_grant();
+        adapter.inputs.ended = adapter.start_data(pipeline)?;
+        Ok(Some(adapter))
+    }
+
+    /// Listens to everybody until something ends the adapter.
+    fn control(mut self) -> Result<(), AdapterError> {
+        loop {
+            let Inputs {
+                signals,
+                learnt,
+                notices,
+                ended,
+            } = &self.inputs;
+            crossbeam::select! {
+                recv(signals) -> signal => match signal {
+                    Ok(SIGHUP) => self.reload(),
+                    Ok(signal) => return self.leave(signal),
+                    Err(_) => return self.leave(SIGTERM),
+                },
+                recv(learnt) -> news => if let Ok(news) = news { self.learn(news)? },
+                recv(notices) -> notice => if let Ok(notice) = notice { self.hear(notice) },
+                recv(ended) -> ended => return self.after_data(ended.ok()),
+                default(NOTES_INTERVAL) => {}
+            }
+            self.log_notes();
+        }
+    }
+
+    fn start_data(
+        &self,
+        pipeline: Pipeline,
+    ) -> Result<Receiver<Result<(), AdapterError>>, AdapterError> {
+        let (ending, ended) = bounded(1);
+        let (placing, placed) = bounded(1);
+        let core = self.config.host.core;
+        std::thread::Builder::new()
+            .name("data".to_owned())
+            .spawn(move || {
+                let pinned = core.map_or(Ok(()), affinity::pin);
+                let fine = pinned.is_ok();
+                // Whoever started this thread waits for the answer.
+                let _ = placing.send(pinned);
+                if fine {
+                    let _ = ending.send(pipeline.run());
+                }
+            })
+            .map_err(AdapterError::system("start the data thread"))?;
+        if let Ok(pinned) = placed.recv() {
+            pinned?;
+        }
+        Ok(ended)
+    }
+
+    /// What stream-admin said.
+    fn learn(&mut self, news: Learnt) -> Result<(), AdapterError> {
+        match news {
+            Learnt::Assigned(assignment) => return self.assigned(*assignment),
+            Learnt::Renewed(_) => self.present.update(|now| now.admin_up = true),
+            Learnt::Lost(error) => {
+                self.present.update(|now| now.admin_up = false);
+                warn!("{error}; data goes on, the lease is asked for again and again");
+            }
+            Learnt::Found => {
+                self.present.update(|now| now.admin_up = true);
+                info!("stream-admin answers again");
+            }
+            Learnt::Refused(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn assigned(&mut self, assignment: Assignment) -> Result<(), AdapterError> {
+        if let Some(by) = assignment.replaced_by {
+            let _ = self.mailbox.tell(Command::Drain);
+            return Err(AdapterError::Replaced {
+                by: Incarnation(by.0),
+            });
+        }
+        self.present.update(|now| now.unverified = false);
+        let stale = assignment.revision < self.assignment.revision
+            || assignment.generation < self.assignment.generation;
+        if stale || assignment == self.assignment {
+            return Ok(());
+        }
+        self.assignment = assignment;
+        self.act_on_grant();
+        Ok(())
+    }
+
+    /// Persists the present grant, then tells every thread its part of it.
+    fn act_on_grant(&mut self) {
+        let Assignment {
+            generation,
+            role,
+            revision,
+            ..
+        } = self.assignment;
+        let held = Held {
+            feed: self.config.feed.clone(),
+            preferred_role: control_role(self.config.role),
+            assignment: self.assignment.clone(),
+        };
+        if let Err(error) = self.state.save(&held) {
+            error!("{error}; a restart without stream-admin would not find this grant");
+        }
+        if let Some(contradiction) = contradictions(&self.assignment, &self.config) {
+            warn!("{contradiction}");
+        }
+        let plan = match self.config.publish.mode {
+            PublishMode::Unicast => Arc::new(destinations(&self.assignment)),
+            PublishMode::Multicast => self.plans[1].clone(),
+        };
+        info!(%generation, %role, revision, destinations = plan.rows.len(), "granted");
+        let mut told = self
+            .mailbox
+            .tell(Command::Generation(Generation(generation.0)));
+        if self.config.publish.mode == PublishMode::Unicast {
+            told &= self.mailbox.tell(Command::Destinations(plan.clone()));
+        }
+        if !told {
+            error!("the data thread does not take commands; it hangs");
+        }
+        self.plans.rotate_left(1);
+        self.plans[1] = plan;
+        self.link.tell(LinkCommand::Grant(
+            Generation(generation.0),
+            wire_role(role),
+        ));
+        if let Some(peer) = &self.assignment.peer {
+            self.link.tell(LinkCommand::Peer(peer.link_address));
+        }
+        self.present
+            .update(|now| (now.generation, now.role) = (generation, role));
+    }
+
+    /// What the pair link said. The data thread knows of a lost peer already.
+    fn hear(&mut self, notice: Notice) {
+        let (link, reason) = match notice {
+            Notice::Paired(peer) => {
+                let Hello {
+                    incarnation,
+                    generation,
+                    role,
+                    ..
+                } = peer;
+                info!(%incarnation, %generation, %role, "paired");
+                (LinkState::Up, String::new())
+            }
+            Notice::PeerLost => {
+                warn!("the peer's process is gone; announced in every stream");
+                (LinkState::Down, "the peer's process is gone".to_owned())
+            }
+            Notice::PeerLeft => {
+                info!("the peer left on purpose");
+                (LinkState::Down, "the peer left on purpose".to_owned())
+            }
+            Notice::Down(cause) => {
+                warn!("pair link down: {cause}");
+                (LinkState::Down, cause.to_string())
+            }
+            Notice::Refused(refusal) => {
+                let reason = refusal.to_string();
+                if self.present.standing().reason != reason {
+                    error!("pairing refused: {reason}");
+                }
+                // A refusal does not undo a pairing with somebody else.
+                let up = self.present.standing().link == LinkState::Up;
+                if up {
+                    (LinkState::Up, String::new())
+                } else {
+                    (LinkState::Down, reason)
+                }
+            }
+        };
+        let lost = matches!(notice, Notice::PeerLost);
+        let paired = matches!(notice, Notice::Paired(_));
+        self.present.update(|now| {
+            (now.link, now.reason) = (link, reason);
+            now.peer_lost = lost || (now.peer_lost && !paired);
+        });
+    }
+
+    fn log_notes(&self) {
+        while let Some(note) = self.notes.take() {
+            let (sid, news) = (note.sid, note.news);
+            if news.is_trouble() {
+                warn!(%sid, "{news}");
+            } else {
+                info!(%sid, "{news}");
+            }
+        }
+    }
+
+    /// SIGHUP: what can be taken over is, what cannot is named.
+    fn reload(&mut self) {
+        let Args {
+            config,
+            host_config,
+            ..
+        } = &self.args;
+        let read = Config::read(
+            self.config.role,
+            config,
+            host_config.as_deref(),
+            &self.args.overrides(),
+        );
+        match read {
+            Err(error) => error!("reload refused, everything stays as it was: {error}"),
+            Ok(new) => {
+                if new.host.log != self.config.host.log {
+                    match self.level.set(&new.host.log) {
+                        Ok(()) => self.config.host.log = new.host.log.clone(),
+                        Err(error) => error!("{error}"),
+                    }
+                }
+                let same = new.digest() == self.config.digest();
+                info!(
+                    log = %self.config.host.log,
+                    conversion_unchanged = same,
+                    "reloaded: `log` is taken over; everything else takes a restart"
+                );
+            }
+        }
+    }
+
+    /// TERM or INT: streams end, the link says goodbye, the seat is given back.
+    fn leave(self, signal: i32) -> Result<(), AdapterError> {
+        info!(signal, "draining");
+        self.present.update(|now| now.draining = true);
+        let told = self.mailbox.tell(Command::Drain);
+        let ended = self.inputs.ended.recv_timeout(DRAIN_LIMIT);
+        if !told || ended.is_err() {
+            warn!("the data thread did not end within {DRAIN_LIMIT:?}");
+        }
+        self.log_notes();
+        self.link.leave();
+        self.stop.stop();
+        if self.present.standing().admin_up
+            && let Err(error) = self.seat.leave(&self.assignment)
+        {
+            warn!("{error}; the lease ends by itself");
+        }
+        info!("ended");
+        ended.unwrap_or(Ok(()))
+    }
+
+    /// The data thread ended by itself; `None` if it panicked.
+    fn after_data(self, ended: Option<Result<(), AdapterError>>) -> Result<(), AdapterError> {
+        self.log_notes();
+        self.link.leave();
+        self.stop.stop();
+        ended.unwrap_or_else(|| {
+            let panicked = std::io::Error::other("it panicked; the panic is on stderr");
+            Err(AdapterError::system("go on without the data thread")(
+                panicked,
+            ))
+        })
+    }
+}
+
+/// Takes the seat: from stream-admin, or while that is absent from what was remembered. Also says
+/// whether stream-admin has verified it. `None` if a signal came first.
+fn take_seat(
+    seat: &Seat,
+    held: Option<Held>,
+    no_wait: bool,
+    stop: &StopFlag,
+) -> Result<Option<(Assignment, bool)>, AdapterError> {
+    let absent = match seat.attempt()? {
+        FirstAttempt::Seated(assignment) => return Ok(Some((*assignment, true))),
+        FirstAttempt::Absent(error) if no_wait => return Err(error.into()),
+        FirstAttempt::Absent(error) => error,
+    };
+    if let Some(held) = held {
+        let Assignment {
+            generation, role, ..
+        } = held.assignment;
+        warn!(%generation, %role, "{absent}; resuming from the remembered grant, unverified");
+        return Ok(Some((held.assignment, false)));
+    }
+    let told = |error: &twinfeed_control::Error, delay: Duration| {
+        warn!(
+            retry_in_ms = delay.as_millis() as u64,
+            "{error}; nothing is remembered: waiting"
+        );
+    };
+    Ok(seat.wait(stop, told)?.map(|assignment| (assignment, true)))
+}
+
+/// What was remembered, if it can be used.
+fn held(state: &StateFile, config: &Config) -> Option<Held> {
+    match state.load(&config.feed, control_role(config.role)) {
+        Ok(held) => {
+            held.filter(|held| held.covers(config.sources.iter().map(|source| Sid(source.sid.0))))
+        }
+        Err(error) => {
+            warn!("{error}");
+            None
+        }
+    }
+}
+
+fn client(config: &Config) -> Result<Client, AdapterError> {
+    let admin = &config.stream_admin;
+    let mut builder = Client::builder(&admin.url).timeout(REQUEST_TIMEOUT);
+    if let Some(path) = &admin.token_file {
+        builder = builder.token_file(path);
+    }
+    if let Some(path) = &admin.ca_file {
+        builder = builder.ca_file(path);
+    }
+    Ok(builder.build()?)
+}
+
+fn register(
+    config: &Config,
+    incarnation: Incarnation,
+    link: &BoundLink,
+    source: std::net::SocketAddr,
+    held: Option<&Held>,
+) -> Register {
+    let transport = |group: Option<[std::net::SocketAddr; 2]>| match (group, config.role) {
+        (Some([group, _]), Role::Active) | (Some([_, group]), Role::Backup)
+            if config.publish.mode == PublishMode::Multicast =>
+        {
+            Transport::Multicast {
+                group,
+                source: Some(source.ip()),
+                interface: None,
+            }
+        }
+        _ => Transport::Unicast { source },
+    };
+    let streams = config.sources.iter().map(|of| OfferedStream {
+        sid: Sid(of.sid.0),
+        transport: transport(of.group),
+    });
+    Register {
+        feed: config.feed.clone(),
+        preferred_role: control_role(config.role),
+        incarnation: twinfeed_control::Incarnation(incarnation.0),
+        config_digest: ConfigDigest(config.digest()),
+        streams: streams.collect(),
+        link_address: link.local_addr(),
+        operations_address: None,
+        generation_held: held.map(|held| held.assignment.generation),
+        unverified: false,
+    }
+}
+
+fn start_link(
+    config: &Config,
+    incarnation: Incarnation,
+    assignment: &Assignment,
+    bound: BoundLink,
+    mailbox: &Mailbox,
+    notices: Sender<Notice>,
+) -> Result<LinkThread, AdapterError> {
+    let us = Hello {
+        feed_digest: config.feed_digest(),
+        config_digest: config.digest(),
+        incarnation,
+        generation: Generation(assignment.generation.0),
+        preferred_role: config.role,
+        role: wire_role(assignment.role),
+    };
+    let limits = LinkLimits {
+        beat: config.pair.beat,
+        missed_beats: config.pair.missed_beats,
+    };
+    let known = assignment.peer.as_ref().map(|peer| peer.link_address);
+    let mailbox = mailbox.clone();
+    let tell = move |notice| {
+        match notice {
+            // A hanging data thread is seen by whoever sends it the next grant.
+            Notice::PeerLost => drop(mailbox.tell(Command::PeerLost(true))),
+            Notice::Paired(_) => drop(mailbox.tell(Command::PeerLost(false))),
+            Notice::PeerLeft | Notice::Down(_) | Notice::Refused(_) => {}
+        }
+        let _ = notices.send(notice);
+    };
+    bound
+        .start(us, limits, known.or(config.pair.peer), tell)
+        .map_err(AdapterError::system("start the pair link's thread"))
+}
+
+fn standing(config: &Config) -> Standing {
+    Standing {
+        generation: twinfeed_control::Generation(0),
+        role: control_role(config.role),
+        sync_threshold: config.pair.sync_threshold,
+        link: LinkState::Connecting,
+        reason: "nobody was there yet".to_owned(),
+        peer_lost: false,
+        draining: false,
+        unverified: false,
+        admin_up: false,
+    }
+}
+
+/// A thread that waits for signals; the first TERM or INT also ends every wait for stream-admin.
+fn signals(stop: StopFlag) -> Result<Receiver<i32>, AdapterError> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
+        .map_err(AdapterError::system("listen to signals"))?;
+    let (sending, receiving) = unbounded();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever() {
+                if signal != SIGHUP {
+                    stop.stop();
+                }
+                if sending.send(signal).is_err() {
+                    return;
+                }
+            }
+        })
+        .map_err(AdapterError::system("start the signals' thread"))?;
+    Ok(receiving)
+}
+
+/// A number that no process had before, nor will have.
+fn incarnation() -> Result<Incarnation, AdapterError> {
+    use std::io::Read as _;
+    let mut bytes = [0; 8];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(AdapterError::system("read /dev/urandom"))?;
+    Ok(Incarnation(u64::from_le_bytes(bytes) | 1))
+}
+
+/// How late a note may reach the log.
+const NOTES_INTERVAL: Duration = Duration::from_millis(50);
+/// How long the data thread may take to end its streams.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+/// How long one request to stream-admin may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
