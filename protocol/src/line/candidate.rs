@@ -28,6 +28,8 @@ pub(super) struct Candidate {
     pub(super) since: Time,
     /// Since when it is confirmed.
     pub(super) confirmed: Option<Time>,
+    /// When the last line began to say so.
+    pub(super) joined: Time,
     /// How many times in a row each line said so.
     votes: [u32; 2],
     /// The lowest and the number behind the highest that was said.
@@ -40,6 +42,7 @@ impl Candidate {
             kind,
             since: word.now,
             confirmed: None,
+            joined: word.now,
             votes: [0; 2],
             spoken: (word.first, word.next()),
         }
@@ -56,6 +59,9 @@ impl Candidate {
         let (low, high) = self.spoken;
         self.spoken = (low.min(word.first), high.max(word.next()));
         let votes = &mut self.votes[word.line.index()];
+        if *votes == 0 {
+            self.joined = word.now;
+        }
         *votes = votes.saturating_add(1);
         let confirmed = self.votes.iter().all(|&votes| votes > 0)
             || self.votes.iter().any(|&votes| votes >= confirmations);

@@ -260,10 +260,7 @@ impl Lines {
             return;
         }
         match self.judge(word) {
-            Judgement::Retired => {
-                self.account.counters.retired += 1;
-                return;
-            }
+            Judgement::Retired => self.account.counters.retired += 1,
             Judgement::Ordinary => self.accept(word, messages, out),
             Judgement::Odd(kind) => self.quarantine(kind, word, messages),
         }
@@ -333,6 +330,9 @@ impl Lines {
         messages: impl Iterator<Item = &'m [u8]>,
     ) {
         self.account.counters.quarantined += 1;
+        if kind == Kind::Epoch {
+            self.retired.hear(word.epoch);
+        }
         let agrees = |candidate: &Candidate| {
             candidate.kind == kind
                 && self.kept.epoch == word.epoch
@@ -435,9 +435,7 @@ impl Lines {
             Kind::Epoch => {
                 self.account.counters.epochs += 1;
                 self.close_current(out);
-                if self.current.epoch.is_some() {
-                    self.retired.push(self.current.epoch);
-                }
+                self.retired.take_over(self.current.epoch, self.kept.epoch);
                 self.begin_kept(out);
             }
             Kind::Regress => {
@@ -516,9 +514,15 @@ impl Lines {
             return Some(candidate.confirmed.unwrap_or(undisturbed));
         }
         let confirmed = candidate.confirmed?;
+        // A line that never spoke of the epoch at hand may be behind it rather than ahead.
+        let ahead = Line::BOTH
+            .into_iter()
+            .any(|line| candidate.has_voted(line) && self.current.lines[line.index()] != 0);
         let longest = match candidate.kind {
             Kind::Jump => self.limits.lag_hold,
-            Kind::Epoch | Kind::Regress if self.current.is_settled() => return Some(confirmed),
+            Kind::Epoch | Kind::Regress if self.current.is_settled() && ahead => {
+                return Some(confirmed);
+            }
             Kind::Epoch | Kind::Regress => self.limits.silence,
         };
         let left = Line::BOTH
@@ -526,7 +530,7 @@ impl Lines {
             .filter(|&line| candidate.has_voted(line))
             .map(|line| self.current.heard[line.index()]);
         let alive = left.fold(self.current.progress, Time::max);
-        let since = alive.max(confirmed);
+        let since = alive.max(confirmed).max(candidate.joined);
         Some(self.patience(since, longest, |line| candidate.has_voted(line)))
     }
 

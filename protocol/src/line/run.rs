@@ -195,10 +195,13 @@ impl Run {
             self.first = word.first;
         }
         let fits = self.next..self.next.saturating_add(span);
-        for number in self.horizon..word.next().min(fits.end) {
+        let until = word.next().min(fits.end);
+        let spoken = self.lines[word.line.index()];
+        for number in spoken.max(self.next)..until {
             self.hold.miss(number, word.now);
         }
-        self.horizon = self.horizon.max(word.next().min(fits.end));
+        self.lines[word.line.index()] = spoken.max(until);
+        self.horizon = self.horizon.max(until);
         for (number, bytes) in (word.first..word.next()).zip(messages) {
             if fits.contains(&number) && self.hold.is_held(number) {
                 self.repeat(word.line, number, bytes, account);
@@ -208,8 +211,6 @@ impl Run {
                 account.counters.quarantine_dropped += 1;
             }
         }
-        let spoken = &mut self.lines[word.line.index()];
-        *spoken = word.next().min(fits.end).max(*spoken);
         self.heard[word.line.index()] = word.now;
     }
 

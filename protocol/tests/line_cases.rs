@@ -1,0 +1,321 @@
+//! What do two lines make of it? A table by hand.
+//!
+//! A script is a row of inputs: `A 7 3 x y` is a packet of epoch 7 on line A with messages 3 = `x` and
+//! 4 = `y` (`_` is an empty message); `A 7 hb 5` a heartbeat, `A 7 end 5` an end marker, `+20` lets 20 ms pass, `close` is the end of
+//! the file. Limits: window 8, 16 messages and 1,024 bytes held, reorder_hold 2 ms, lag_hold 100 ms,
+//! silence 3 s, 4 confirmations.
+
+#![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
+
+mod line_support;
+
+use line_support::{Notes, limits, run};
+use twinfeed_protocol::{Line, LineCounters, LineLimits, LineState, Lines};
+
+fn told(script: &str) -> (String, LineCounters) {
+    let mut lines = Lines::new(limits()).unwrap();
+    let mut notes = Notes::default();
+    run(&mut lines, &mut notes, script);
+    let told: Vec<String> = notes
+        .told
+        .iter()
+        .map(|(_, told)| told.to_string())
+        .collect();
+    (told.join(", "), *lines.counters())
+}
+
+/// Epoch 7 under way on both lines, 1 and 2 delivered.
+const OPEN: &str = "A 7 1 a b; B 7 1 a b";
+const OPENED: &str = "begin 7 at 1 complete after 0, 1a, 2b";
+
+#[test]
+fn cases() {
+    let table = [
+        (
+            "one line alone begins after an undisturbed moment",
+            "A 7 1 a; +1; A 7 2 b; +1",
+            OPENED,
+        ),
+        (
+            "the other line confirms at once",
+            "A 7 1 a b; B 7 1 a b",
+            OPENED,
+        ),
+        (
+            "a heartbeat announces the first number",
+            "A 7 hb 1; B 7 2 b; A 7 1 a; +2; +2",
+            OPENED,
+        ),
+        (
+            "started late: not complete",
+            "A 7 5 e; B 7 5 e; A 7 6 f",
+            "begin 7 at 5 after 0, 5e, 6f",
+        ),
+        (
+            "the lower of the two lines' first numbers counts",
+            "A 7 6 f; B 7 5 e; A 7 7 g",
+            "begin 7 at 5 after 0, 5e, 6f, 7g",
+        ),
+        (
+            "a hole is filled by the other line",
+            "+; A 7 4 d; +1; B 7 3 c",
+            "=, 3c, 4d",
+        ),
+        (
+            "a hole on both lines is given up after reorder_hold",
+            "+; A 7 4 d; B 7 4 d; +1; +1",
+            "=, lost 3..4, 4d",
+        ),
+        (
+            "and not a moment earlier",
+            "+; A 7 4 d; B 7 4 d; +1; A 7 3 c; +5",
+            "=, 3c, 4d",
+        ),
+        (
+            "a lost tail is told by the heartbeat",
+            "+; A 7 hb 4; B 7 hb 4; +2",
+            "=, lost 3..4",
+        ),
+        (
+            "a line that is behind is waited for, but not for ever",
+            "+; A 7 4 d; +99; B 7 hb 3; +1; A 7 6 f; +2; B 7 3 c d; A 7 8 h; B 7 7 g",
+            "=, lost 3..4, 4d, lost 5..6, 6f, 7g, 8h",
+        ),
+        (
+            "a silent line is not waited for",
+            "+; +2990; A 7 4 d; +12",
+            "=, lost 3..4, 4d",
+        ),
+        (
+            "a late copy of a lost number is dropped",
+            "+; A 7 hb 4; B 7 hb 4; +2; A 7 3 c",
+            "=, lost 3..4",
+        ),
+        (
+            "other bytes under a known number: the first copy stands",
+            "+; A 7 3 c; B 7 3 x",
+            "=, 3c",
+        ),
+        (
+            "a message may be empty, in its turn and held",
+            "+; A 7 4 _ e; A 7 3 _",
+            "=, 3, 4, 5e",
+        ),
+        (
+            "absurd: one packet changes nothing",
+            "+; A 7 900 x; A 7 3 c; B 7 3 c; +5000; A 7 4 d",
+            "=, 3c, stale, fresh, 4d",
+        ),
+        (
+            "a jump is believed when both lines made it",
+            "+; A 7 50 x; B 7 50 x; +1; A 7 51 y; +1",
+            "=, lost 3..50, 50x, 51y",
+        ),
+        (
+            "a jump of one line waits for the other to lag",
+            "+; A 7 50 w; A 7 51 x; A 7 52 y; A 7 53 z; +99; +1",
+            "=, lost 3..50, 50w, 51x, 52y, 53z",
+        ),
+        (
+            "and is no loss when the other line brings what lies between",
+            "+; A 7 12 l; B 7 3 c d e f; B 7 7 g h i j k; +200",
+            "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l",
+        ),
+        (
+            "a heartbeat far ahead is quarantined like data",
+            "+; A 7 hb 900; +50; A 7 3 c; +200; A 7 4 d",
+            "=, 3c, 4d",
+        ),
+        (
+            "the end is told when both lines said it",
+            "+; A 7 end 3; B 7 end 3; +2",
+            "=, ended 7 at 3",
+        ),
+        (
+            "an end that one line says waits for the other",
+            "+; A 7 end 3; +99; +1",
+            "=, ended 7 at 3",
+        ),
+        (
+            "whoever goes on behind an end proves it wrong",
+            "+; A 7 end 3; B 7 3 c; A 7 end 4; B 7 end 4; +2",
+            "=, 3c, ended 7 at 4",
+        ),
+        (
+            "a hole before the end is waited for",
+            "+; A 7 end 4; B 7 3 c; B 7 end 4; +2",
+            "=, 3c, ended 7 at 4",
+        ),
+        (
+            "an end is not stale",
+            "+; A 7 end 3; B 7 end 3; +9000",
+            "=, ended 7 at 3",
+        ),
+        ("silence is", "+; +2999; +1; A 7 3 c", "=, stale, fresh, 3c"),
+        (
+            "another epoch is believed when both lines say it and the old one ended",
+            "+; A 7 end 3; B 7 end 3; A 8 1 x; B 8 1 x",
+            "=, ended 7 at 3, begin 8 at 1 complete after 7, 1x",
+        ),
+        (
+            "without an end marker it waits for stragglers",
+            "+; A 8 1 x; B 8 1 x; +1; A 7 3 c; +1; A 8 2 y; +2",
+            "=, 3c, begin 8 at 1 complete after 7, 1x, 2y",
+        ),
+        (
+            "one line alone confirms by four in a row, but not while the other lives in the old one",
+            "+; A 8 1 w; A 8 2 x; A 8 3 y; A 8 4 z; +1000; B 7 3 c; +2000; B 7 hb 4; A 8 5 v; +999; A 8 6 u; +1",
+            "=, 3c, begin 8 at 1 complete after 7, 1w, 2x, 3y, 4z, 5v, 6u",
+        ),
+        (
+            "an epoch that was left never returns",
+            "+; A 7 end 3; A 8 1 x; B 8 1 x; B 7 3 c; A 7 4 d; B 7 4 d; B 7 5 e; B 7 6 f; B 7 7 g; +9",
+            "=, ended 7 at 3, begin 8 at 1 complete after 7, 1x",
+        ),
+        (
+            "lines in two epochs do not make it swing",
+            "+; A 8 1 x; B 7 3 c; A 8 2 y; B 7 4 d; A 8 3 z; B 7 5 e; B 8 1 x; +2; B 8 2 y; A 8 4 w",
+            "=, 3c, 4d, 5e, begin 8 at 1 complete after 7, 1x, 2y, 3z, 4w",
+        ),
+        (
+            "a sender of an old epoch between the words of a line is not believed",
+            "+; A 6 1 o; A 6 2 p; A 7 3 c; A 6 3 q; A 6 4 r; A 7 4 d; B 7 3 c; +9",
+            "=, 3c, 4d",
+        ),
+        (
+            "a first word that was absurd is left again",
+            "A 7 9000 x; +2; A 7 1 a; A 7 2 b; A 7 3 c; A 7 4 d; +2",
+            "begin 7 at 9000 after 0, 9000x, begin 7 at 1 complete after 0, 1a, 2b, 3c, 4d",
+        ),
+        (
+            "the hold is full of numbers: the oldest hole is given up",
+            "+; A 7 4 d e f g h i j; A 7 11 k l m n o p q r; B 7 hb 3; A 7 19 s t",
+            "=, lost 3..4, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, 14n, 15o, 16p, 17q, 18r, 19s, 20t",
+        ),
+        ("zero is no number", "+; A 7 0 x; B 7 0 x; A 7 3 c", "=, 3c"),
+        (
+            "nor is one that has none behind it",
+            "+; A 7 max-0 x y; B 7 max-0 x y; A 7 3 c",
+            "=, 3c",
+        ),
+        (
+            "the highest numbers work",
+            "A 7 max-3 x y; B 7 max-3 x y; A 7 max-1 z; A 7 end max-0; B 7 end max-0; +2",
+            "begin 7 at 18446744073709551612 after 0, 18446744073709551612x, 18446744073709551613y, \
+             18446744073709551614z, ended 7 at 18446744073709551615",
+        ),
+        (
+            "an end of the file settles everything",
+            "+; A 7 4 d; A 8 1 x; close",
+            "=, lost 3..4, 4d, begin 8 at 1 complete after 7, 1x",
+        ),
+        ("a file of one packet", "A 7 1 a b; close", OPENED),
+    ];
+    for (name, script, expected) in table {
+        let script = script.replacen(
+            "+;",
+            &format!("{OPEN};"),
+            usize::from(script.starts_with("+;")),
+        );
+        let expected = expected.replacen('=', OPENED, usize::from(expected.starts_with('=')));
+        let (seen, counters) = told(&script);
+        assert_eq!(seen, expected, "{name}\n{script}\n{counters:?}");
+    }
+}
+
+#[test]
+fn what_is_counted() {
+    let (_, counters) = told(&format!(
+        "{OPEN}; A 7 4 d; B 7 4 X; +2; A 7 3 c; A 7 1 a; A 7 900 x; A 7 5 e; A 7 0 x; B 7 6 f; A 7 end 7; B 7 end 7; \
+         A 8 1 x; B 8 1 x; A 7 7 g; A 8 2 y; B 8 end 3; A 8 end 3; +2; B 8 3 z"
+    ));
+    let expected = LineCounters {
+        messages: 7,
+        gaps: 1,
+        abandoned: 1,
+        late: 1,
+        line_conflicts: 1,
+        quarantined: 5,
+        epochs: 2,
+        retired: 1,
+        after_end: 1,
+        malformed: 1,
+        ..LineCounters::default()
+    };
+    assert_eq!(counters, expected);
+}
+
+#[test]
+fn a_line_says_how_it_does() {
+    let mut lines = Lines::new(limits()).unwrap();
+    let mut notes = Notes::default();
+    let state =
+        |lines: &Lines, notes: &Notes| Line::BOTH.map(|line| lines.status(line, notes.now).state);
+    assert_eq!(state(&lines, &notes), [LineState::Unheard; 2]);
+    run(&mut lines, &mut notes, "A 7 1 a b; +2; A 7 4 d");
+    assert_eq!(state(&lines, &notes), [LineState::Live, LineState::Unheard]);
+    run(&mut lines, &mut notes, "B 7 1 a; +100");
+    assert_eq!(state(&lines, &notes), [LineState::Live, LineState::Lagging]);
+    run(&mut lines, &mut notes, "B 7 2 b c d e; +1000; B 7 hb 6");
+    assert_eq!(state(&lines, &notes), [LineState::Live, LineState::Live]);
+    run(&mut lines, &mut notes, "+1999");
+    assert_eq!(state(&lines, &notes), [LineState::Silent, LineState::Live]);
+    let [a, b] = Line::BOTH.map(|line| lines.status(line, notes.now));
+    assert_eq!(
+        (a.first_arrivals, a.duplicates, a.missed, a.next),
+        (3, 0, 1, 5)
+    );
+    assert_eq!(
+        (b.first_arrivals, b.duplicates, b.missed, b.next),
+        (1, 3, 0, 6)
+    );
+}
+
+#[test]
+fn bounds_that_cannot_work_are_refused_by_name() {
+    let refused = |limits: LineLimits| Lines::new(limits).unwrap_err().name;
+    let good = LineLimits::default();
+    assert!(Lines::new(good).is_ok());
+    assert_eq!(
+        refused(LineLimits {
+            window: 32_769,
+            ..good
+        }),
+        "window"
+    );
+    assert_eq!(
+        refused(LineLimits {
+            held_messages: 0,
+            ..good
+        }),
+        "held_messages"
+    );
+    assert_eq!(
+        refused(LineLimits {
+            held_bytes: 63,
+            ..good
+        }),
+        "held_bytes"
+    );
+    assert_eq!(
+        refused(LineLimits {
+            confirmations: 0,
+            ..good
+        }),
+        "confirmations"
+    );
+    assert_eq!(
+        refused(LineLimits {
+            origin_first: 0,
+            ..good
+        }),
+        "origin_first"
+    );
+    assert_eq!(
+        refused(LineLimits {
+            silence: good.lag_hold,
+            ..good
+        }),
+        "silence"
+    );
+}

@@ -1,0 +1,325 @@
+//! Under any loss, duplication, reordering and skew on two lines: is every number delivered once or given
+//! up once, in order, with the source's own bytes, and given up only when nobody could bring it any more?
+//!
+//! The twin knows everything: what the source sent and when each line brought it. It shares no code with
+//! the machine; it keeps plain maps and never forgets.
+
+#![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
+
+mod line_support;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use line_support::{Notes, Told, pass};
+use proptest::prelude::*;
+use twinfeed_protocol::{Line, LineLimits, Lines, Time};
+use twinfeed_wire::Epoch;
+
+const MS: u64 = 1_000_000;
+
+/// What one line does to one packet.
+#[derive(Clone, Copy, Debug)]
+struct Fate {
+    lost: bool,
+    twice: bool,
+    delay_us: u64,
+}
+
+/// A packet of the source: how many messages, how long after the one before, what each line does to it.
+#[derive(Clone, Debug)]
+struct Packet {
+    count: u16,
+    after_us: u64,
+    fates: [Fate; 2],
+}
+
+#[derive(Clone, Debug)]
+struct World {
+    skew_us: u64,
+    /// The packets of each epoch; the last packet of each is its end marker.
+    epochs: Vec<Vec<Packet>>,
+}
+
+#[derive(Clone, Debug)]
+struct Arrival {
+    at: u64,
+    line: Line,
+    epoch: u64,
+    first: u64,
+    count: u16,
+    end: bool,
+}
+
+fn fate(loss: u32, jitter_us: u64) -> impl Strategy<Value = Fate> {
+    (0..100_u32, 0..100_u32, 0..=jitter_us).prop_map(move |(lost, twice, delay_us)| Fate {
+        lost: lost < loss,
+        twice: twice < 10,
+        delay_us,
+    })
+}
+
+fn world(longest: usize) -> impl Strategy<Value = World> {
+    let packets = (0..40_u32, 0..=1_500_u64).prop_flat_map(move |(loss, jitter)| {
+        let fates = [fate(loss, jitter), fate(loss, jitter)];
+        let packet = (0..5_u16, 0..800_u64, fates).prop_map(|(count, after_us, fates)| Packet {
+            count,
+            after_us,
+            fates,
+        });
+        prop::collection::vec(packet, 1..longest)
+    });
+    (0..40_000_u64, prop::collection::vec(packets, 1..4))
+        .prop_map(|(skew_us, epochs)| World { skew_us, epochs })
+}
+
+fn bytes(epoch: u64, sseq: u64) -> Vec<u8> {
+    let length = (sseq * 7 + epoch) % 90;
+    (0..length).map(|i| (i + sseq * 3 + epoch) as u8).collect()
+}
+
+/// What reaches the adapter, in the order of time; and how many messages each epoch has.
+fn arrivals(world: &World) -> (Vec<Arrival>, Vec<u64>) {
+    let (mut all, mut lengths, mut sent) = (Vec::new(), Vec::new(), 0);
+    for (epoch, packets) in (1..).zip(&world.epochs) {
+        let mut next = 1;
+        for (index, packet) in packets.iter().enumerate() {
+            sent += packet.after_us * 1_000;
+            let end = index + 1 == packets.len();
+            let count = if end { 0 } else { packet.count };
+            for (line, fate) in Line::BOTH.into_iter().zip(packet.fates) {
+                let skew = if line == Line::B { world.skew_us } else { 0 };
+                let at = sent + (skew + fate.delay_us) * 1_000;
+                let arrival = Arrival {
+                    at,
+                    line,
+                    epoch,
+                    first: next,
+                    count,
+                    end,
+                };
+                let copies = usize::from(!fate.lost) + usize::from(!fate.lost && fate.twice);
+                all.extend(std::iter::repeat_n(arrival, copies));
+            }
+            next += u64::from(count);
+        }
+        lengths.push(next - 1);
+        // A session ends before the next begins.
+        sent += 5 * MS;
+    }
+    all.sort_by_key(|arrival| arrival.at);
+    (all, lengths)
+}
+
+fn play(limits: LineLimits, arrivals: &[Arrival]) -> (Vec<(Time, Told)>, Lines) {
+    let mut lines = Lines::new(limits).unwrap();
+    let mut notes = Notes::default();
+    for arrival in arrivals {
+        // Inputs at the moment of a deadline come first: the machine may not profit from the order.
+        pass(&mut lines, &mut notes, Time(arrival.at.saturating_sub(1)));
+        notes.now = Time(arrival.at);
+        let epoch = Epoch(arrival.epoch);
+        if arrival.end {
+            lines.on_end(arrival.line, notes.now, epoch, arrival.first, &mut notes);
+            continue;
+        }
+        let messages: Vec<Vec<u8>> = (arrival.first..)
+            .take(usize::from(arrival.count))
+            .map(|sseq| bytes(arrival.epoch, sseq))
+            .collect();
+        lines.on_packet(
+            arrival.line,
+            notes.now,
+            epoch,
+            arrival.first,
+            arrival.count,
+            messages.iter().map(Vec::as_slice),
+            arrival.at,
+            &mut notes,
+        );
+    }
+    let end = notes.now.after(Duration::from_secs(10));
+    pass(&mut lines, &mut notes, end);
+    lines.on_close(notes.now, &mut notes);
+    (notes.told, lines)
+}
+
+/// One epoch as it came out.
+#[derive(Debug, Default)]
+struct Account {
+    epoch: u64,
+    first: u64,
+    next: u64,
+    delivered: BTreeMap<u64, Time>,
+    abandoned: BTreeMap<u64, Time>,
+    ended: bool,
+}
+
+/// Contiguous, in order, the source's bytes, each number once, each epoch once and in its order.
+fn accounts(told: &[(Time, Told)], steps_back: bool) -> Vec<Account> {
+    let mut accounts: Vec<Account> = Vec::new();
+    let mut epoch = 0;
+    for (at, told) in told {
+        if let Told::Begin(start) = told {
+            let again = steps_back && start.epoch.0 == epoch;
+            assert!(start.epoch.0 > epoch || again, "{told} after {epoch}");
+            assert!(
+                start.predecessor.0 == epoch || again,
+                "{told} after {epoch}"
+            );
+            assert_eq!(start.complete, start.first == 1);
+            epoch = start.epoch.0;
+            accounts.push(Account {
+                epoch,
+                first: start.first,
+                next: start.first,
+                ..Account::default()
+            });
+            continue;
+        }
+        if let Told::Stale(_) = told {
+            continue;
+        }
+        let account = accounts
+            .last_mut()
+            .expect("an epoch begins before its messages");
+        assert!(!account.ended, "{told} after the end");
+        match told {
+            Told::Message(sseq, body, _) => {
+                assert_eq!(*sseq, account.next, "epoch {epoch}");
+                assert_eq!(*body, bytes(epoch, *sseq));
+                account.delivered.insert(*sseq, *at);
+                account.next += 1;
+            }
+            Told::Abandoned(range) => {
+                assert_eq!(range.start, account.next, "epoch {epoch}");
+                assert!(!range.is_empty());
+                account
+                    .abandoned
+                    .extend(range.clone().map(|number| (number, *at)));
+                account.next = range.end;
+            }
+            Told::Ended(ended, next) => {
+                assert_eq!((ended.0, *next), (epoch, account.next));
+                account.ended = true;
+            }
+            Told::Begin(_) | Told::Stale(_) => unreachable!(),
+        }
+    }
+    accounts
+}
+
+/// Nothing was given up that a live line could still have brought.
+fn given_up_with_reason(limits: &LineLimits, arrivals: &[Arrival], accounts: &[Account]) {
+    let (reorder, lag) = (limits.reorder_hold, limits.lag_hold);
+    for account in accounts {
+        let epoch = account.epoch;
+        for (&number, &at) in &account.abandoned {
+            let brought = arrivals
+                .iter()
+                .filter(|arrival| arrival.epoch == epoch && arrival.at <= at.0);
+            let numbers =
+                |arrival: &Arrival| arrival.first..arrival.first + u64::from(arrival.count);
+            assert!(
+                !brought
+                    .into_iter()
+                    .any(|arrival| numbers(arrival).contains(&number)),
+                "{epoch}.{number} had come when it was given up"
+            );
+            let mut first_pass = None;
+            let mut behind = false;
+            for line in Line::BOTH {
+                let here = |arrival: &&Arrival| arrival.line == line && arrival.at <= at.0;
+                let passed = arrivals.iter().filter(here).find(|arrival| {
+                    arrival.epoch > epoch
+                        || arrival.epoch == epoch
+                            && arrival.first + u64::from(arrival.count) > number
+                });
+                let heard = arrivals.iter().rfind(here);
+                let silent = heard.is_none_or(|last| at >= Time(last.at).after(limits.silence));
+                match passed {
+                    Some(passed) => {
+                        let passed = Time(passed.at);
+                        assert!(
+                            at >= passed.after(reorder),
+                            "{epoch}.{number} too early for {line:?}"
+                        );
+                        first_pass =
+                            Some(first_pass.map_or(passed, |other: Time| other.min(passed)));
+                    }
+                    None => behind |= !silent,
+                }
+            }
+            let passed = first_pass.expect("only what somebody passed can be missing");
+            assert!(
+                !behind || at >= passed.after(lag),
+                "{epoch}.{number}: a line was behind"
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn with_room_enough_only_what_both_lost_is_lost(world in world(80)) {
+        let limits = LineLimits { held_messages: 1_024, held_bytes: 1 << 17, window: 1_024, ..LineLimits::default() };
+        let (arrivals, _) = arrivals(&world);
+        let (told, lines) = play(limits, &arrivals);
+        let accounts = accounts(&told, false);
+        given_up_with_reason(&limits, &arrivals, &accounts);
+        let counters = lines.counters();
+        prop_assert_eq!((counters.line_conflicts, counters.hold_full, counters.malformed), (0, 0, 0));
+        // What is held back at the end is held back by nothing.
+        prop_assert_eq!(lines.held(), 0);
+        if let Some(last) = accounts.last() {
+            let spoken = arrivals.iter().filter(|arrival| arrival.epoch == last.epoch);
+            let furthest = spoken.map(|arrival| arrival.first + u64::from(arrival.count)).max();
+            prop_assert_eq!(Some(last.next), furthest);
+        }
+    }
+
+    /// Bounds reached at every turn: what is lost may be more, what is promised is not less.
+    #[test]
+    fn with_hardly_any_room_the_account_is_still_whole(
+        world in world(120), held_messages in 1..24_usize, held_bytes in 64..1_500_usize, window in 1..24_u64,
+        retired_epochs in 1..3_usize,
+    ) {
+        let window = window.min(held_messages as u64);
+        let limits = LineLimits { held_messages, held_bytes, window, retired_epochs, ..LineLimits::default() };
+        let (arrivals, _) = arrivals(&world);
+        let (told, lines) = play(limits, &arrivals);
+        // With a window this small reordering looks like a step back.
+        let accounts = accounts(&told, true);
+        let delivered: usize = accounts.iter().map(|account| account.delivered.len()).sum();
+        let abandoned: usize = accounts.iter().map(|account| account.abandoned.len()).sum();
+        prop_assert_eq!(lines.counters().messages, delivered as u64);
+        prop_assert_eq!(lines.counters().abandoned, abandoned as u64);
+        prop_assert_eq!(lines.counters().line_conflicts, 0);
+    }
+
+    /// After the faults end: both lines bring the rest of the last epoch, and all of it is delivered.
+    #[test]
+    fn once_the_faults_end_nothing_more_is_lost(mut world in world(60), clean in 5..40_usize) {
+        let quiet = Packet {
+            count: 2,
+            after_us: 1_000,
+            fates: [Fate { lost: false, twice: false, delay_us: 0 }; 2],
+        };
+        let last = world.epochs.last_mut().unwrap();
+        let marker = last.pop().unwrap();
+        last.push(Packet { after_us: 200_000, ..quiet.clone() });
+        last.extend(std::iter::repeat_n(quiet.clone(), clean));
+        last.push(Packet { fates: quiet.fates, ..marker });
+        let (arrivals, lengths) = arrivals(&world);
+        let (told, lines) = play(LineLimits::default(), &arrivals);
+        let accounts = accounts(&told, false);
+        let epoch = lengths.len() as u64;
+        let account = accounts.last().filter(|last| last.epoch == epoch).expect("the last epoch began");
+        prop_assert_eq!(account.next, lengths.last().unwrap() + 1);
+        prop_assert!(account.ended && lines.next_deadline().is_none());
+        let clean_from = account.next - 2 * (clean as u64 + 1);
+        prop_assert!(account.abandoned.range(clean_from..).next().is_none());
+    }
+}
