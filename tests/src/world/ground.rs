@@ -229,6 +229,12 @@ impl Ground {
         self.stats.add(name);
     }
 
+    /// How often it was counted.
+    #[must_use]
+    pub fn times(&self, name: &str) -> u64 {
+        self.stats.count(name)
+    }
+
     /// Counts a fault and writes it down.
     pub fn fault(&mut self, name: &'static str) {
         self.stats.add(name);

@@ -134,7 +134,7 @@ impl Plan {
         let sources = (1..=rng.pick(&[1, 1, 1, 2, 3]))
             .map(|sid| Shape::draw(Sid(sid), &mut Rng::of(seed, &format!("shape {sid}"))))
             .collect();
-        let lines = rng.chance(0).then(|| LineLimits {
+        let lines = rng.chance(40).then(|| LineLimits {
             held_messages: 512,
             held_bytes: 64 << 10,
             window: rng.pick(&[64, 512]),

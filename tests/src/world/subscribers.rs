@@ -178,7 +178,7 @@ impl Subscriber {
 
     /// A control message reached it.
     pub fn control(&mut self, now: Time, control: Control, watch: &mut Watch<'_>) {
-        if let Control::Order { .. } = control {
+        if let Control::Order { .. } | Control::Roles { .. } = control {
             for witness in &mut self.witnesses {
                 witness.ordered = true;
             }
@@ -202,6 +202,7 @@ impl Subscriber {
                 if let Err(what) = witness.judge(now, &told, watch.ledger) {
                     let (subscriber, sid) = (self.number, witness.sid);
                     watch.violations.push(Violation { at: now, subscriber, sid, what });
+                    return; // what follows from a broken promise says nothing new
                 }
             }
         }

@@ -35,9 +35,15 @@ impl Decorator for Corrupt {
             return false;
         }
         let mut bytes = flight.bytes.to_vec();
+        if bytes.is_empty() {
+            return false; // noise without a byte: nothing is left to damage
+        }
         match rng.below(4) {
             0 => bytes.truncate(rng.below(bytes.len() as u64) as usize),
-            1 => bytes[rng.pick(&[0, 1, 2, 3, 112, 127])] ^= 1 << rng.below(8),
+            1 => {
+                let place = rng.pick(&[0, 1, 2, 3, 112, 127]).min(bytes.len() - 1);
+                bytes[place] ^= 1 << rng.below(8);
+            }
             2 => bytes.extend_from_slice(&[0; 8]),
             _ => {
                 for _ in 0..8 {

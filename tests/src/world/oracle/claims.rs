@@ -110,7 +110,11 @@ pub(super) fn switched(witness: &Witness, now: Time, receipt: &Receipt) -> Judge
         Trigger::SourceStale => from.said_stale,
         Trigger::Outranked => from.context != to.context || from.epoch != to.epoch,
         Trigger::Order => witness.ordered,
-        Trigger::Lag => from.progress <= to.progress || from.epoch != to.epoch,
+        // A full hold is a reason to stop waiting for whoever is waited for, wherever that one stands.
+        Trigger::Lag => {
+            let capped = witness.limits.held_records < SMALL_HOLD;
+            capped || from.progress <= to.progress || from.epoch != to.epoch
+        }
     };
     if !happened {
         return Err(format!("switched by {} which did not happen", receipt.trigger.word()));
@@ -123,6 +127,9 @@ pub(super) fn switched(witness: &Witness, now: Time, receipt: &Receipt) -> Judge
     }
     Ok(())
 }
+
+/// A hold of fewer records is often full.
+const SMALL_HOLD: usize = 100;
 
 /// Lost is who was silent, stepped down, or was called gone.
 pub(super) fn leg(witness: &Witness, now: Time, leg: Leg, state: LegState) -> Judgement {
