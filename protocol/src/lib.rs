@@ -22,6 +22,7 @@ pub mod line;
 pub mod receipt;
 pub mod sequencer;
 pub mod time;
+pub mod window;
 
 pub use arbiter::{Arbiter, Control, Counters, LegStatus};
 pub use epoch::EpochStart;
