@@ -27,7 +27,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::oneshot;
 
-pub use listener::BoundedListener;
+pub use listener::{BoundedListener, BoundedStream};
 
 /// Content type of the Prometheus text format that `prometheus-client` encodes.
 pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -1,0 +1,254 @@
+//! In which order do request, disk, answer and watchers follow each other?
+//!
+//! ```text
+//!   request ─► registry ─► store.commit ─► answer
+//!                 │             └─ failed: registry put back, 503, not ready
+//!                 └─ changed feeds ─► watchers draw their documents anew
+//! ```
+//!
+//! One lock covers registry and store, so what is on the disk is a prefix of what was answered.
+//! Everything that takes the lock runs on the blocking pool: a slow disk holds up no connection that
+//! does not need it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, watch};
+use tracing::{error, info};
+use twinfeed_control::{FeedName, Problem, ProblemCode, ServerStatus, Status};
+
+use crate::api::auth::Auth;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, FeedConfig};
+use crate::grant::Entitlements;
+use crate::lease::Now;
+use crate::registry::{FeedCounts, Registry};
+use crate::store::{Store, StoreError};
+
+/// Everything that handlers share.
+pub struct App {
+    core: Mutex<Core>,
+    clock: Clock,
+    /// One per feed; its value is of no meaning, its change is.
+    changes: BTreeMap<FeedName, watch::Sender<()>>,
+    draining: watch::Sender<bool>,
+    /// Permits for watches.
+    pub(crate) watches: Arc<Semaphore>,
+    pub(crate) auth: Auth,
+    pub(crate) config: Config,
+}
+
+struct Core {
+    registry: Registry,
+    store: Box<dyn Store>,
+    store_up: bool,
+}
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is at fault.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store is at fault.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl App {
+    /// Loads what was saved and begins a run.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]: a token file, or the store.
+    pub fn start(config: Config, mut store: Box<dyn Store>) -> Result<Arc<Self>, StartError> {
+        config.check()?;
+        let auth = Auth::new(&config)?;
+        let clock = Clock::start();
+        let configured = config.principals.iter();
+        let configured = configured
+            .map(|one| (one.name.clone(), one.feeds.set()))
+            .collect();
+        let feeds: Vec<_> = config.feeds.iter().map(FeedConfig::settings).collect();
+        let changes = feeds
+            .iter()
+            .map(|feed| (feed.name.clone(), watch::Sender::new(())));
+        let changes = changes.collect();
+        let entitlements = Entitlements::new(configured);
+        let saved = store.load()?;
+        let mut registry =
+            Registry::new(config.settings(), feeds, entitlements, saved, clock.now());
+        store.commit(&registry.take_writes())?;
+        let watches = Arc::new(Semaphore::new(config.limits.watches));
+        let core = Mutex::new(Core {
+            registry,
+            store,
+            store_up: true,
+        });
+        let draining = watch::Sender::new(false);
+        Ok(Arc::new(Self {
+            core,
+            clock,
+            changes,
+            draining,
+            watches,
+            auth,
+            config,
+        }))
+    }
+
+    /// Runs a request that may change durable state of `feed`; its answer is on the disk first.
+    ///
+    /// # Errors
+    ///
+    /// Those of `request`; `unavailable` when the disk did not take it.
+    pub(crate) async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        feed: impl FnOnce(&Registry) -> Option<FeedName> + Send + 'static,
+        request: impl FnOnce(&mut Registry, Now) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.blocking(move |app, core| {
+            let backup = feed(&core.registry).and_then(|name| core.registry.feed_backup(&name));
+            let answer = request(&mut core.registry, app.clock.now());
+            if let Err(error) = core.commit() {
+                error!(%error, "the state could not be written; the request is undone");
+                if let Some(backup) = backup {
+                    core.registry.put_back(backup);
+                }
+                return Err(unavailable());
+            }
+            answer
+        })
+        .await
+    }
+
+    /// Runs a request that changes nothing durable.
+    ///
+    /// # Errors
+    ///
+    /// Those of `request`.
+    pub(crate) async fn volatile<T: Send + 'static>(
+        self: &Arc<Self>,
+        request: impl FnOnce(&mut Registry, Now) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.blocking(move |app, core| request(&mut core.registry, app.clock.now()))
+            .await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self, &mut Core) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let app = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut core = app.core.lock().unwrap_or_else(PoisonError::into_inner);
+            let answer = work(&app, &mut core);
+            app.tell(&mut core);
+            answer
+        });
+        done.await.unwrap_or_else(|_| Err(internal()))
+    }
+
+    /// Lets leases lapse.
+    pub(crate) async fn tick(self: &Arc<Self>) {
+        let ticked = self.blocking(|app, core| {
+            core.registry.tick(app.clock.now());
+            if let Err(error) = core.commit() {
+                // Closing again after a restart does no harm, so nothing is put back.
+                error!(%error, "lapsed subscriptions could not be written");
+            }
+            Ok(())
+        });
+        drop(ticked.await);
+    }
+
+    fn tell(&self, core: &mut Core) {
+        for event in core.registry.take_events() {
+            let (feed, leg) = (event.feed.as_str(), event.leg.index());
+            let (generation, state) = (event.generation.0, event.state.word());
+            info!(
+                feed,
+                leg,
+                generation,
+                state,
+                reason = event.reason,
+                "leg state"
+            );
+        }
+        for name in core.registry.take_changed() {
+            if let Some(feed) = self.changes.get(&name) {
+                feed.send_replace(());
+            }
+        }
+    }
+
+    /// Becomes ready whenever a document of the feed may have changed.
+    pub(crate) fn changes(&self, feed: &FeedName) -> Option<watch::Receiver<()>> {
+        self.changes.get(feed).map(watch::Sender::subscribe)
+    }
+
+    /// Turns true once the server is on its way out.
+    pub(crate) fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+
+    /// Ends watches and readiness.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Everything an operator sees.
+    pub(crate) async fn status(self: &Arc<Self>) -> Result<(Status, Vec<FeedCounts>), Problem> {
+        self.blocking(|app, core| {
+            let now = app.clock.now();
+            let draining = *app.draining.borrow();
+            let reason = match (draining, core.store_up) {
+                (true, _) => "it is draining",
+                (false, false) => "the store refuses writes",
+                (false, true) => "",
+            };
+            let server = ServerStatus {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                uptime_ms: now.0,
+                at_unix_us: Clock::unix_us(),
+                ready: reason.is_empty(),
+                reason: reason.to_owned(),
+                store_up: core.store_up,
+            };
+            let status = Status {
+                server,
+                feeds: core.registry.status(now),
+            };
+            Ok((status, core.registry.counts()))
+        })
+        .await
+    }
+}
+
+impl Core {
+    fn commit(&mut self) -> Result<(), StoreError> {
+        let writes = self.registry.take_writes();
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let done = self.store.commit(&writes);
+        self.store_up = done.is_ok();
+        done
+    }
+}
+
+fn unavailable() -> Problem {
+    Problem {
+        code: ProblemCode::Unavailable,
+        message: "the state could not be written, so nothing was changed".to_owned(),
+        remedy: "try again; if it lasts, look at stream-admin's log and its disk".to_owned(),
+    }
+}
+
+fn internal() -> Problem {
+    Problem {
+        code: ProblemCode::Internal,
+        message: "stream-admin failed at this request".to_owned(),
+        remedy: "report it with the lines of its log".to_owned(),
+    }
+}

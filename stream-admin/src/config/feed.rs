@@ -1,0 +1,252 @@
+//! Which feeds are there, and what do their constraints say?
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use twinfeed_control::{
+    Constraints, DeliveryClass, FeedName, OrderingClass, Sid, SourceConstraint,
+};
+
+use super::{ConfigError, Time, wrong};
+use crate::registry::settings::{FeedSettings, TransportKind};
+
+/// One feed. Its constraints go to both adapters and to every subscriber (RM-5).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedConfig {
+    /// Its name, 1 to 64 of `a-z A-Z 0-9 . _ -`.
+    pub name: FeedName,
+    /// `unicast` or `multicast`. Default unicast.
+    #[serde(default)]
+    pub transport: TransportConfig,
+    /// Its source streams; none: whatever its adapters register, ordered.
+    #[serde(default, rename = "source")]
+    pub sources: Vec<SourceConfig>,
+    /// `exactly-once`, `at-least-once` or `single-leg`. Default exactly-once.
+    #[serde(default = "default_delivery")]
+    pub delivery: DeliveryClass,
+    /// Interval of heartbeats. Default `"10 ms"`; low latency: `"1 ms"`.
+    #[serde(default = "default_heartbeat")]
+    pub heartbeat: Time,
+    /// Silent intervals that make a leg lost. Default 3.
+    #[serde(default = "default_missed")]
+    pub missed_heartbeats: u32,
+    /// T, in msn; both adapters must run with it. Default 64.
+    #[serde(default = "default_sync_threshold")]
+    pub sync_threshold: u64,
+    /// Messages after which an alive leg is abandoned, or `"auto"`. Default auto.
+    #[serde(default)]
+    pub lag_messages: Auto<u64>,
+    /// Time after which an alive leg is abandoned, or `"auto"`. Default auto.
+    #[serde(default)]
+    pub lag: Auto<Time>,
+    /// How long a hole may hold later records back, or `"auto"`. Default auto.
+    #[serde(default)]
+    pub reorder_hold: Auto<Time>,
+    /// How many bytes a hole may hold back. Default 4194304.
+    #[serde(default = "default_hold_bytes")]
+    pub reorder_hold_bytes: u64,
+    /// Longest UDP payload, in bytes, 1200 to 65504, a multiple of 8. Default 1472.
+    #[serde(default = "default_max_datagram")]
+    pub max_datagram: u16,
+}
+
+/// One source stream.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// Its number.
+    pub sid: Sid,
+    /// `ordered` or `unordered`. Default ordered.
+    #[serde(default = "default_ordering")]
+    pub ordering: OrderingClass,
+}
+
+/// How the streams of a feed travel.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransportConfig {
+    /// To each subscriber's address.
+    #[default]
+    Unicast,
+    /// To a group.
+    Multicast,
+}
+
+/// A value, or the word `"auto"`: from what is measured.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Auto<T> {
+    /// From what is measured.
+    #[default]
+    Measured,
+    /// As stated.
+    Stated(T),
+}
+
+impl<T> Auto<T> {
+    /// The value, unless it is measured.
+    #[must_use]
+    pub fn stated(self) -> Option<T> {
+        match self {
+            Self::Measured => None,
+            Self::Stated(value) => Some(value),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Auto<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = toml::Value::deserialize(from)?;
+        if value.as_str() == Some("auto") {
+            return Ok(Self::Measured);
+        }
+        T::deserialize(value)
+            .map(Self::Stated)
+            .map_err(de::Error::custom)
+    }
+}
+
+impl<T: Serialize> Serialize for Auto<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Measured => to.serialize_str("auto"),
+            Self::Stated(value) => value.serialize(to),
+        }
+    }
+}
+
+impl FeedConfig {
+    /// For the registry.
+    #[must_use]
+    pub fn settings(&self) -> FeedSettings {
+        let source = |source: &SourceConfig| SourceConstraint {
+            sid: source.sid,
+            ordering: source.ordering,
+        };
+        FeedSettings {
+            name: self.name.clone(),
+            transport: match self.transport {
+                TransportConfig::Unicast => TransportKind::Unicast,
+                TransportConfig::Multicast => TransportKind::Multicast,
+            },
+            sids: self.sources.iter().map(|source| source.sid).collect(),
+            constraints: Constraints {
+                sources: self.sources.iter().map(source).collect(),
+                delivery: self.delivery,
+                heartbeat_us: self.heartbeat.as_us(),
+                missed_heartbeats: self.missed_heartbeats,
+                sync_threshold: self.sync_threshold,
+                lag_messages: self.lag_messages.stated(),
+                lag_us: self.lag.stated().map(Time::as_us),
+                reorder_hold_us: self.reorder_hold.stated().map(Time::as_us),
+                reorder_hold_bytes: self.reorder_hold_bytes,
+                max_datagram: self.max_datagram,
+            },
+        }
+    }
+}
+
+pub(super) fn check(feeds: &[FeedConfig]) -> Result<(), ConfigError> {
+    let mut names = BTreeSet::new();
+    for feed in feeds {
+        let place = |key: &str| format!("feed {} {key}", feed.name);
+        if !names.insert(&feed.name) {
+            return Err(wrong(
+                &place("name"),
+                "there are two of this name",
+                "rename one",
+            ));
+        }
+        let mut sids = BTreeSet::new();
+        if let Some(twice) = feed.sources.iter().find(|source| !sids.insert(source.sid)) {
+            let cause = format!("sid {} stands there twice", twice.sid);
+            return Err(wrong(&place("source"), cause, "name each once"));
+        }
+        if feed.heartbeat.as_us() == 0 || feed.missed_heartbeats == 0 {
+            let cause = "0 would make every leg lost at once";
+            return Err(wrong(
+                &place("heartbeat, missed_heartbeats"),
+                cause,
+                "raise it",
+            ));
+        }
+        let size = feed.max_datagram;
+        if !(1_200..=65_504).contains(&size) || !size.is_multiple_of(8) {
+            let cause = format!("{size} is not a multiple of 8 within 1200..=65504");
+            return Err(wrong(
+                &place("max_datagram"),
+                cause,
+                "1472 suits Ethernet and IPv4",
+            ));
+        }
+    }
+    Ok(())
+}
+
+const fn default_delivery() -> DeliveryClass {
+    DeliveryClass::ExactlyOnce
+}
+
+const fn default_ordering() -> OrderingClass {
+    OrderingClass::Ordered
+}
+
+const fn default_heartbeat() -> Time {
+    Time::ms(10)
+}
+
+const fn default_missed() -> u32 {
+    3
+}
+
+const fn default_sync_threshold() -> u64 {
+    64
+}
+
+const fn default_hold_bytes() -> u64 {
+    4 << 20
+}
+
+const fn default_max_datagram() -> u16 {
+    1_472
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(text: &str) -> Result<FeedConfig, String> {
+        let text = format!("name = \"itch\"\n{text}");
+        toml::from_str(&text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn constraints_carry_their_units_and_auto_is_none() {
+        let stated = feed("lag = \"5 ms\"\nlag_messages = 100\nheartbeat = \"1 ms\"").unwrap();
+        let constraints = stated.settings().constraints;
+        assert_eq!(constraints.lag_us, Some(5_000));
+        assert_eq!(constraints.lag_messages, Some(100));
+        assert_eq!(constraints.heartbeat_us, 1_000);
+        let auto = feed("lag = \"auto\"").unwrap().settings().constraints;
+        assert_eq!(
+            (auto.lag_us, auto.lag_messages, auto.reorder_hold_us),
+            (None, None, None)
+        );
+        assert!(feed("lag = 5").is_err());
+        assert!(feed("lag = \"5\"").is_err());
+    }
+
+    #[test]
+    fn a_datagram_size_is_judged_at_both_edges() {
+        for (size, sound) in [
+            (1_192, false),
+            (1_200, true),
+            (1_204, false),
+            (65_504, true),
+            (65_512, false),
+        ] {
+            let config = feed(&format!("max_datagram = {size}")).unwrap();
+            assert_eq!(check(&[config]).is_ok(), sound, "{size}");
+        }
+    }
+}

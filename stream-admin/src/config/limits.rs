@@ -1,0 +1,76 @@
+//! How much does one stream-admin bear? Every limit has its name here, and in the refusal it causes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, Time, wrong};
+
+/// Bounds, each with its default.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at a time, watches included; the next one waits. Default 1024.
+    pub connections: usize,
+    /// How long a connection may move no byte. Default `"30 s"`.
+    pub connection_idle: Time,
+    /// How long a TLS handshake may take. Default `"5 s"`.
+    pub handshake: Time,
+    /// Watches at a time; the next one is refused. Default 768.
+    pub watches: usize,
+    /// Longest request body, in bytes. Default 262144.
+    pub request_bytes: usize,
+    /// Open subscriptions. Default 4096.
+    pub subscriptions: usize,
+    /// Open subscriptions of one principal. Default 256.
+    pub subscriptions_per_principal: usize,
+    /// Closed subscriptions kept per feed, to tell why. Default 64.
+    pub closed_subscriptions_per_feed: usize,
+    /// Receipts kept per feed. Default 128.
+    pub receipts_per_feed: usize,
+    /// Streams of one adapter, sids of one subscription. Default 1024.
+    pub streams: usize,
+    /// Wrong tokens per minute from one address; beyond it they are refused unheard, and not logged. A
+    /// right token always passes. Default 60.
+    pub auth_failures_per_minute: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            connection_idle: Time::ms(30_000),
+            handshake: Time::ms(5_000),
+            watches: 768,
+            request_bytes: 256 << 10,
+            subscriptions: 4096,
+            subscriptions_per_principal: 256,
+            closed_subscriptions_per_feed: 64,
+            receipts_per_feed: 128,
+            streams: 1024,
+            auth_failures_per_minute: 60,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        for (key, value) in [
+            ("limits.connections", self.connections),
+            ("limits.watches", self.watches),
+            ("limits.request_bytes", self.request_bytes),
+            ("limits.streams", self.streams),
+        ] {
+            if value == 0 {
+                return Err(wrong(key, "0 would refuse everything", "raise it"));
+            }
+        }
+        if self.watches >= self.connections {
+            let cause = format!("{} watches could take every connection", self.watches);
+            return Err(wrong(
+                "limits.watches",
+                cause,
+                "stay below limits.connections",
+            ));
+        }
+        Ok(())
+    }
+}

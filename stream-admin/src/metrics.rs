@@ -1,0 +1,196 @@
+//! Which numbers does a scraper get?
+//!
+//! Drawn from the same document as the status page, at each scrape; names and units as everywhere in
+//! Twinfeed. What adapters and subscribers count themselves they export themselves.
+
+use std::fmt::Write as _;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode as encode_text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use twinfeed_control::{FeedStatus, LegState, Role, Status, SubscriptionState};
+
+use crate::api::auth::{Auth, Failure};
+use crate::registry::FeedCounts;
+
+type FloatGauge = Gauge<f64, std::sync::atomic::AtomicU64>;
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByFeed {
+    feed: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByLeg {
+    feed: String,
+    leg: u64,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByLegState {
+    feed: String,
+    leg: u64,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByTrigger {
+    feed: String,
+    trigger: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByReason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Build {
+    version: String,
+}
+
+#[derive(Default)]
+struct Families {
+    generation: Family<ByFeed, Gauge>,
+    protected: Family<ByFeed, Gauge>,
+    takeovers: Family<ByFeed, Counter>,
+    subscriptions: Family<ByFeed, Gauge>,
+    switches: Family<ByTrigger, Counter>,
+    role: Family<ByLeg, Gauge>,
+    leg_state: Family<ByLegState, Gauge>,
+    lease: Family<ByLeg, FloatGauge>,
+    auth_failures: Family<ByReason, Counter>,
+    store_up: Gauge,
+    build_info: Family<Build, Gauge>,
+}
+
+/// The whole of `/metrics`, in the OpenMetrics text format.
+pub(crate) fn encode(status: &Status, counts: &[FeedCounts], auth: &Auth) -> String {
+    let families = Families::default();
+    families.store_up.set(i64::from(status.server.store_up));
+    let build = Build {
+        version: status.server.version.clone(),
+    };
+    families.build_info.get_or_create(&build).set(1);
+    for (failure, reason) in Failure::ALL {
+        families
+            .auth_failures
+            .get_or_create(&ByReason { reason })
+            .inc_by(auth.count(failure));
+    }
+    for feed in &status.feeds {
+        families.set_feed(feed);
+    }
+    for count in counts {
+        families.set_counts(count);
+    }
+    let mut text = String::new();
+    if encode_text(&mut text, &families.registry()).is_err() {
+        // Writing into a String cannot fail; a scraper that sees this comment sees a defect.
+        let _ = writeln!(text, "# encoding failed");
+    }
+    text
+}
+
+impl Families {
+    fn set_feed(&self, status: &FeedStatus) {
+        let feed = status.feed.to_string();
+        let by_feed = ByFeed { feed: feed.clone() };
+        self.generation
+            .get_or_create(&by_feed)
+            .set(i64::from(status.pair.generation.0));
+        self.protected
+            .get_or_create(&by_feed)
+            .set(i64::from(status.pair.protected));
+        let open = status.subscriptions.iter();
+        let open = open
+            .filter(|one| one.access == SubscriptionState::Open)
+            .count();
+        self.subscriptions
+            .get_or_create(&by_feed)
+            .set(i64::try_from(open).unwrap_or(i64::MAX));
+        for leg in &status.legs {
+            let by_leg = ByLeg {
+                feed: feed.clone(),
+                leg: leg.leg.index() as u64,
+            };
+            let role = match leg.role {
+                Some(Role::Active) => 1,
+                Some(Role::Backup) | None => 0,
+            };
+            self.role.get_or_create(&by_leg).set(role);
+            if let Some(left) = leg.lease_remaining_ms {
+                self.lease
+                    .get_or_create(&by_leg)
+                    .set(std::time::Duration::from_millis(left).as_secs_f64());
+            }
+            for state in LegState::ALL {
+                let labels = ByLegState {
+                    feed: feed.clone(),
+                    leg: by_leg.leg,
+                    state: state.word(),
+                };
+                self.leg_state
+                    .get_or_create(&labels)
+                    .set(i64::from(*state == leg.state));
+            }
+        }
+    }
+
+    fn set_counts(&self, count: &FeedCounts) {
+        let feed = count.feed.to_string();
+        self.takeovers
+            .get_or_create(&ByFeed { feed: feed.clone() })
+            .inc_by(count.takeovers);
+        for (trigger, switches) in &count.switches {
+            let labels = ByTrigger {
+                feed: feed.clone(),
+                trigger: trigger.word(),
+            };
+            self.switches.get_or_create(&labels).inc_by(*switches);
+        }
+    }
+
+    fn registry(self) -> Registry {
+        let mut registry = Registry::with_prefix("twinfeed");
+        registry.register(
+            "generation",
+            "The pair's granted generation",
+            self.generation,
+        );
+        registry.register(
+            "protected",
+            "1 while the death of one adapter is invisible",
+            self.protected,
+        );
+        registry.register(
+            "takeovers",
+            "New generations since the start",
+            self.takeovers,
+        );
+        registry.register("subscriptions", "Open subscriptions", self.subscriptions);
+        registry.register(
+            "switches",
+            "Switches reported by subscribers",
+            self.switches,
+        );
+        registry.register("role", "1 for the active leg, 0 for the backup", self.role);
+        registry.register(
+            "leg_state",
+            "1 for the state that the leg is in",
+            self.leg_state,
+        );
+        registry.register(
+            "lease_remaining_seconds",
+            "What is left of an adapter's lease",
+            self.lease,
+        );
+        registry.register("auth_failures", "Callers turned away", self.auth_failures);
+        registry.register("store_up", "1 while the store takes writes", self.store_up);
+        registry.register("build_info", "Always 1", self.build_info);
+        registry
+    }
+}

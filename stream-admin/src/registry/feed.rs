@@ -1,0 +1,230 @@
+//! What is known of one feed: its pair, its seats' last words, its subscribers, its history.
+//!
+//! The documents drawn from it are in `view`; what may change it, and who must be told, is in the
+//! parent module.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use twinfeed_control::{
+    AdapterId, AdapterStatus, DataState, LegIndex, LegState, Register, Role, Sid, StreamAssignment,
+    StreamId, SubscriptionId, Trigger,
+};
+
+use super::pair::Pair;
+use super::record::{FeedRecord, ReceiptRecord};
+use super::settings::FeedSettings;
+use super::subscription::Subscription;
+use crate::lease::Now;
+
+#[derive(Clone, Debug)]
+pub(super) struct Feed {
+    pub(super) settings: FeedSettings,
+    pub(super) pair: Pair,
+    pub(super) seats: [Option<Occupant>; 2],
+    pub(super) streams: BTreeMap<(LegIndex, Sid), StreamId>,
+    pub(super) subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    /// Closed ones, oldest first.
+    pub(super) closed: VecDeque<SubscriptionId>,
+    /// Oldest first.
+    pub(super) receipts: VecDeque<ReceiptRecord>,
+    pub(super) revision: u64,
+    /// What watchers were last told of the legs; a difference is a new revision.
+    pub(super) shown: [(LegState, String); 2],
+    /// Since this server started.
+    pub(super) takeovers: u64,
+    /// Since this server started.
+    pub(super) switches: BTreeMap<Trigger, u64>,
+}
+
+/// Whoever sits in a seat, in its own words.
+#[derive(Clone, Debug)]
+pub(super) struct Occupant {
+    pub(super) registration: Register,
+    /// Resumed by itself, and has not yet acted under a generation granted here.
+    pub(super) unverified: bool,
+    /// The last report, and when; none since this server started, or since it registered.
+    pub(super) report: Option<(Now, AdapterStatus)>,
+}
+
+/// What stream-admin says of a leg.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct LegWord {
+    pub(super) state: LegState,
+    pub(super) data: DataState,
+    pub(super) reason: String,
+}
+
+impl Feed {
+    pub(super) fn new(settings: FeedSettings) -> Self {
+        Self {
+            settings,
+            pair: Pair::default(),
+            seats: [None, None],
+            streams: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            closed: VecDeque::new(),
+            receipts: VecDeque::new(),
+            revision: 0,
+            shown: LegIndex::BOTH.map(|_| (LegState::Pending, String::new())),
+            takeovers: 0,
+            switches: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over what was saved; whoever held a seat has one lease to say that it still does.
+    pub(super) fn restore(&mut self, record: FeedRecord, now: Now, lease_ms: u64) {
+        self.pair = record.pair;
+        self.pair.presume_alive(now, lease_ms);
+        self.seats = record.registrations.map(|saved| saved.map(Occupant::of));
+        self.streams = record
+            .streams
+            .into_iter()
+            .map(|(leg, sid, id)| ((leg, sid), id))
+            .collect();
+    }
+
+    pub(super) fn record(&self) -> FeedRecord {
+        FeedRecord {
+            feed: self.settings.name.clone(),
+            pair: self.pair.clone(),
+            registrations: self
+                .seats
+                .clone()
+                .map(|seat| seat.map(|who| who.registration)),
+            streams: self
+                .streams
+                .iter()
+                .map(|(&(leg, sid), &id)| (leg, sid, id))
+                .collect(),
+        }
+    }
+
+    pub(super) fn adapter_id(&self, leg: LegIndex) -> AdapterId {
+        let name = format!("{}.{}", self.settings.name, preferred_role(leg));
+        name.parse()
+            .expect("a feed name, a dot and a role are within the limit of an id")
+    }
+
+    pub(super) fn seat(&self, leg: LegIndex) -> Option<&Occupant> {
+        self.seats[leg.index()].as_ref()
+    }
+
+    pub(super) fn stream_ids(&self, leg: LegIndex) -> Vec<StreamAssignment> {
+        let offered = self
+            .seat(leg)
+            .map_or(&[][..], |who| &who.registration.streams);
+        let assigned = offered.iter().filter_map(|stream| {
+            let stream_id = *self.streams.get(&(leg, stream.sid))?;
+            Some(StreamAssignment {
+                sid: stream.sid,
+                stream_id,
+            })
+        });
+        assigned.collect()
+    }
+
+    pub(super) fn open_subscriptions(&self) -> impl Iterator<Item = &Subscription> {
+        self.subscriptions
+            .values()
+            .filter(|subscription| subscription.is_open())
+    }
+
+    /// State word, data state and reason of a leg.
+    pub(super) fn leg_word(&self, leg: LegIndex, now: Now) -> LegWord {
+        let word = |state, reason: &str| LegWord {
+            state,
+            data: DataState::Unknown,
+            reason: reason.to_owned(),
+        };
+        let Some(occupant) = self.seat(leg) else {
+            return word(LegState::Pending, "no adapter has registered");
+        };
+        let lease = self.pair.lease(leg);
+        if !self.pair.is_joined(leg) {
+            return word(LegState::Lapsed, "it has not registered in this generation");
+        }
+        match (
+            lease.is_valid(now),
+            lease.remaining_ms(now),
+            &occupant.report,
+        ) {
+            (false, None, _) => word(LegState::Closed, "its adapter left"),
+            (false, Some(_), _) => word(LegState::Lapsed, "its adapter's lease was not renewed"),
+            (true, _, None) => word(LegState::Joining, "its adapter has not reported yet"),
+            (true, _, Some((_, report))) => reported(report),
+        }
+    }
+}
+
+impl Occupant {
+    pub(super) const fn of(registration: Register) -> Self {
+        let unverified = registration.unverified;
+        Self {
+            registration,
+            unverified,
+            report: None,
+        }
+    }
+
+    pub(super) fn last_report(&self) -> Option<&AdapterStatus> {
+        self.report.as_ref().map(|(_, report)| report)
+    }
+}
+
+/// The role after which the binary of a leg is named.
+pub(super) const fn preferred_role(leg: LegIndex) -> Role {
+    match leg.index() {
+        0 => Role::Active,
+        _ => Role::Backup,
+    }
+}
+
+/// The leg whose binary is named after a role.
+pub(super) const fn leg_of(preferred: Role) -> LegIndex {
+    match preferred {
+        Role::Active => LegIndex::ACTIVE,
+        Role::Backup => LegIndex::BACKUP,
+    }
+}
+
+fn reported(report: &AdapterStatus) -> LegWord {
+    let silent = report.streams.iter().find(|stream| !stream.sending);
+    let worst = report
+        .streams
+        .iter()
+        .max_by_key(|stream| severity(stream.data));
+    let data = worst.map_or(DataState::Unknown, |stream| stream.data);
+    let (state, mut reason) = match silent {
+        _ if report.streams.is_empty() => (LegState::Silent, "it sends no stream".to_owned()),
+        Some(stream) => {
+            let (sid, reason) = (stream.sid, &stream.reason);
+            (
+                LegState::Silent,
+                format!("sid {sid} is not sent {reason}")
+                    .trim_end()
+                    .to_owned(),
+            )
+        }
+        None if report.draining => (LegState::Live, "it is leaving".to_owned()),
+        None => (LegState::Live, report.reason.clone()),
+    };
+    if let Some(stream) = worst.filter(|stream| reason.is_empty() && !stream.reason.is_empty()) {
+        reason = format!("sid {}: {}", stream.sid, stream.reason);
+    }
+    LegWord {
+        state,
+        data,
+        reason,
+    }
+}
+
+/// Later is worse: what one sees of a leg is its worst stream.
+const fn severity(data: DataState) -> u8 {
+    match data {
+        DataState::Good => 0,
+        DataState::Ended => 1,
+        DataState::Unknown => 2,
+        DataState::Incomplete => 3,
+        DataState::Stale => 4,
+    }
+}

@@ -1,0 +1,271 @@
+//! The table of `pair`, row by row, and the property that no order of events breaks.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const A: LegIndex = LegIndex::ACTIVE;
+const B: LegIndex = LegIndex::BACKUP;
+const LEASE: u64 = 100;
+
+fn claim(
+    pair: &mut Pair,
+    leg: LegIndex,
+    incarnation: u64,
+    at: u64,
+) -> Result<Outcome, ClaimRefused> {
+    held(pair, leg, incarnation, 0, at)
+}
+
+fn held(
+    pair: &mut Pair,
+    leg: LegIndex,
+    incarnation: u64,
+    held: u32,
+    at: u64,
+) -> Result<Outcome, ClaimRefused> {
+    let incarnation = Incarnation(incarnation);
+    pair.claim(
+        Claim {
+            leg,
+            incarnation,
+            held: Generation(held),
+        },
+        Now(at),
+        LEASE,
+    )
+}
+
+fn stands(pair: &Pair, generation: u32, active: LegIndex) {
+    assert_eq!(pair.generation(), Generation(generation));
+    assert_eq!(pair.role(active), Some(Role::Active));
+    assert_eq!(pair.role(active.other()), Some(Role::Backup));
+}
+
+fn both_registered() -> Pair {
+    let mut pair = Pair::default();
+    assert_eq!(claim(&mut pair, A, 1, 0), Ok(Outcome::Raised));
+    assert_eq!(claim(&mut pair, B, 2, 0), Ok(Outcome::Joined));
+    stands(&pair, 1, A);
+    pair
+}
+
+#[test]
+fn first_registrations_share_generation_1_in_either_order() {
+    let mut pair = Pair::default();
+    assert_eq!(claim(&mut pair, B, 2, 0), Ok(Outcome::Raised));
+    stands(&pair, 1, A);
+    assert_eq!(claim(&mut pair, A, 1, 500), Ok(Outcome::Joined));
+    stands(&pair, 1, A);
+    both_registered();
+}
+
+#[test]
+fn registering_again_within_the_lease_changes_nothing() {
+    let mut pair = both_registered();
+    assert_eq!(claim(&mut pair, A, 1, LEASE - 1), Ok(Outcome::Kept));
+    stands(&pair, 1, A);
+}
+
+#[test]
+fn registering_again_after_the_lease_makes_the_living_peer_active() {
+    let mut pair = both_registered();
+    assert!(pair.renew(B, Incarnation(2), Now(50), LEASE));
+    assert_eq!(claim(&mut pair, A, 1, LEASE), Ok(Outcome::Raised));
+    stands(&pair, 2, B);
+}
+
+#[test]
+fn a_restarted_active_comes_back_as_backup() {
+    let mut pair = both_registered();
+    assert_eq!(claim(&mut pair, A, 3, 1), Ok(Outcome::Raised));
+    stands(&pair, 2, B);
+    assert_eq!(
+        claim(&mut pair, A, 1, 2),
+        Err(ClaimRefused::Replaced(Incarnation(1)))
+    );
+    assert!(!pair.renew(A, Incarnation(1), Now(2), LEASE));
+}
+
+#[test]
+fn a_restarted_backup_does_not_unseat_the_active() {
+    let mut pair = both_registered();
+    assert_eq!(claim(&mut pair, B, 4, 1), Ok(Outcome::Raised));
+    stands(&pair, 2, A);
+}
+
+#[test]
+fn the_preferred_active_does_not_pre_empt() {
+    let mut pair = both_registered();
+    assert_eq!(claim(&mut pair, A, 3, 1), Ok(Outcome::Raised));
+    for at in 2..5 {
+        assert_eq!(claim(&mut pair, A, 3, at), Ok(Outcome::Kept));
+        stands(&pair, 2, B);
+    }
+}
+
+#[test]
+fn when_nobody_is_alive_preferred_roles_apply_and_the_second_one_joins() {
+    let mut pair = both_registered();
+    assert_eq!(claim(&mut pair, A, 3, 1), Ok(Outcome::Raised));
+    stands(&pair, 2, B);
+    assert_eq!(claim(&mut pair, B, 5, 1_000), Ok(Outcome::Raised));
+    stands(&pair, 3, A);
+    assert!(
+        !pair.renew(A, Incarnation(3), Now(1_001), LEASE),
+        "its seat is vacant: register"
+    );
+    assert_eq!(claim(&mut pair, A, 6, 1_001), Ok(Outcome::Joined));
+    stands(&pair, 3, A);
+}
+
+#[test]
+fn a_lapse_alone_moves_no_role_and_a_late_renewal_is_no_registration() {
+    let mut pair = both_registered();
+    assert!(!pair.is_alive(A, Now(LEASE)));
+    stands(&pair, 1, A);
+    assert!(pair.renew(A, Incarnation(1), Now(LEASE), LEASE));
+    stands(&pair, 1, A);
+}
+
+#[test]
+fn a_graceful_leave_ends_the_lease_at_once() {
+    let mut pair = both_registered();
+    assert!(pair.leave(A, Incarnation(1)));
+    assert!(!pair.is_alive(A, Now(1)));
+    assert!(!pair.leave(A, Incarnation(9)));
+    assert_eq!(claim(&mut pair, A, 3, 1), Ok(Outcome::Raised));
+    stands(&pair, 2, B);
+}
+
+#[test]
+fn a_generation_held_from_before_a_lost_store_is_exceeded() {
+    let mut pair = Pair::default();
+    assert_eq!(held(&mut pair, A, 1, 7, 0), Ok(Outcome::Raised));
+    stands(&pair, 8, A);
+    assert_eq!(held(&mut pair, B, 2, 7, 0), Ok(Outcome::Joined));
+    stands(&pair, 8, A);
+    assert_eq!(held(&mut pair, B, 2, 9, 1), Ok(Outcome::Raised));
+    stands(&pair, 10, A);
+}
+
+#[test]
+fn an_absurd_generation_cannot_use_the_numbers_up() {
+    let mut pair = both_registered();
+    assert!(matches!(
+        held(&mut pair, A, 3, u32::MAX, 1),
+        Err(ClaimRefused::Absurd { .. })
+    ));
+    stands(&pair, 1, A);
+    assert_eq!(
+        held(&mut pair, A, 3, 1 + HELD_JUMP_LIMIT, 1),
+        Ok(Outcome::Raised)
+    );
+    assert!(held(&mut pair, A, 4, 4 + 2 * HELD_JUMP_LIMIT, 1).is_err());
+}
+
+#[test]
+fn after_a_restart_the_holders_have_one_lease_to_say_so() {
+    let mut pair = both_registered();
+    let saved = serde_json::to_string(&pair).unwrap();
+    pair = serde_json::from_str(&saved).unwrap();
+    assert!(!pair.is_alive(A, Now(0)));
+    pair.presume_alive(Now(0), LEASE);
+    assert_eq!(claim(&mut pair, B, 7, 1), Ok(Outcome::Raised));
+    stands(&pair, 2, A);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Claim {
+        leg: bool,
+        incarnation: u64,
+        held: u32,
+    },
+    Renew {
+        leg: bool,
+        incarnation: u64,
+    },
+    Leave {
+        leg: bool,
+        incarnation: u64,
+    },
+    Wait(u64),
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = || (any::<bool>(), 1..8_u64);
+    prop_oneof![
+        4 => (who(), prop_oneof![4 => Just(0), 1 => 0..20_u32])
+            .prop_map(|((leg, incarnation), held)| Step::Claim { leg, incarnation, held }),
+        3 => who().prop_map(|(leg, incarnation)| Step::Renew { leg, incarnation }),
+        1 => who().prop_map(|(leg, incarnation)| Step::Leave { leg, incarnation }),
+        2 => (1..LEASE).prop_map(Step::Wait),
+        1 => Just(Step::Restart),
+    ]
+}
+
+proptest! {
+    /// Whatever happens in whatever order: generations never go back, one generation has one active
+    /// incarnation, and a replaced incarnation holds nothing again.
+    #[test]
+    fn authority_is_never_shared_and_never_returns(steps in prop::collection::vec(step(), 1..200)) {
+        let (mut pair, mut now) = (Pair::default(), 0);
+        let mut actives: BTreeMap<Generation, (LegIndex, Incarnation)> = BTreeMap::new();
+        let mut seen: [Vec<Incarnation>; 2] = [Vec::new(), Vec::new()];
+        for step in steps {
+            let before = pair.generation();
+            let leg = |second: bool| if second { B } else { A };
+            match step {
+                Step::Claim { leg: second, incarnation, held } => {
+                    let (leg, incarnation) = (leg(second), Incarnation(incarnation));
+                    let claim = Claim { leg, incarnation, held: Generation(held) };
+                    let order = &mut seen[leg.index()];
+                    match pair.claim(claim, Now(now), LEASE) {
+                        Ok(_) => {
+                            prop_assert!(pair.generation().0 >= held);
+                            // The naive twin: the list of all who ever sat there, in order.
+                            prop_assert!(
+                                !order.contains(&incarnation) || order.last() == Some(&incarnation)
+                            );
+                            if order.last() != Some(&incarnation) {
+                                order.push(incarnation);
+                            }
+                        }
+                        Err(_) => prop_assert!(
+                            order.contains(&incarnation) && order.last() != Some(&incarnation)
+                        ),
+                    }
+                }
+                Step::Renew { leg: second, incarnation } => {
+                    let (leg, incarnation) = (leg(second), Incarnation(incarnation));
+                    if pair.renew(leg, incarnation, Now(now), LEASE) {
+                        prop_assert_eq!(seen[leg.index()].last(), Some(&incarnation));
+                    }
+                }
+                Step::Leave { leg: second, incarnation } => {
+                    if pair.leave(leg(second), Incarnation(incarnation)) {
+                        prop_assert!(!pair.is_alive(leg(second), Now(now)));
+                    }
+                }
+                Step::Wait(duration) => now += duration,
+                Step::Restart => {
+                    pair = serde_json::from_str(&serde_json::to_string(&pair).unwrap()).unwrap();
+                    now = 0;
+                    pair.presume_alive(Now(now), LEASE);
+                }
+            }
+            prop_assert!(pair.generation() >= before);
+            let active = if pair.role(A) == Some(Role::Active) { A } else { B };
+            if pair.is_joined(active) {
+                let holder = (active, pair.incarnation(active).unwrap());
+                let first = *actives.entry(pair.generation()).or_insert(holder);
+                prop_assert_eq!(first, holder);
+            }
+            prop_assert!(pair.generation().0 == 0 || pair.role(A) != pair.role(B));
+        }
+    }
+}

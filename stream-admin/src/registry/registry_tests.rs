@@ -1,0 +1,432 @@
+//! The registry as a whole, request by request, and the property that what was revoked stays revoked.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use twinfeed_control::{
+    ConfigDigest, Confirm, Constraints, DeliveryClass, EntitlementChange, LegState, OfferedStream,
+    Policy, Receipt, ReceiptEnd, Role, Selection, Sid, Subscribe, SubscriptionId,
+    SubscriptionState, Transport,
+};
+
+use super::settings::{RegistryLimits, TransportKind};
+use super::*;
+use crate::grant::FeedSet;
+
+const DESK: Caller<'_> = Caller {
+    principal: "desk",
+    operator: false,
+    address: None,
+};
+const OTHER: Caller<'_> = Caller {
+    principal: "other",
+    operator: false,
+    address: None,
+};
+const ADAPTER: Caller<'_> = Caller {
+    principal: "adapter",
+    operator: false,
+    address: None,
+};
+
+fn settings() -> Settings {
+    Settings {
+        adapter_lease_ms: 100,
+        subscription_lease_ms: 1_000,
+        subscription_grace_ms: 5_000,
+        limits: RegistryLimits {
+            subscriptions: 4,
+            subscriptions_per_principal: 3,
+            closed_subscriptions_per_feed: 2,
+            receipts_per_feed: 2,
+            streams: 4,
+        },
+    }
+}
+
+fn feed_settings() -> FeedSettings {
+    FeedSettings {
+        name: "itch".parse().unwrap(),
+        transport: TransportKind::Unicast,
+        sids: BTreeSet::from([Sid(1), Sid(2)]),
+        constraints: Constraints {
+            sources: Vec::new(),
+            delivery: DeliveryClass::ExactlyOnce,
+            heartbeat_us: 10_000,
+            missed_heartbeats: 3,
+            sync_threshold: 64,
+            lag_messages: None,
+            lag_us: None,
+            reorder_hold_us: None,
+            reorder_hold_bytes: 1 << 20,
+            max_datagram: 1_472,
+        },
+    }
+}
+
+fn started(saved: Vec<Record>) -> Registry {
+    let entitled = ["desk", "other", "adapter"].map(|name| (name.to_owned(), FeedSet::All));
+    let entitlements = Entitlements::new(BTreeMap::from(entitled));
+    Registry::new(
+        settings(),
+        vec![feed_settings()],
+        entitlements,
+        saved,
+        Now(0),
+    )
+}
+
+fn offer(preferred_role: Role, incarnation: u64) -> Register {
+    let stream = |sid| OfferedStream {
+        sid: Sid(sid),
+        transport: Transport::Unicast {
+            source: "127.0.0.1:9000".parse().unwrap(),
+        },
+    };
+    Register {
+        feed: "itch".parse().unwrap(),
+        preferred_role,
+        incarnation: Incarnation(incarnation),
+        config_digest: ConfigDigest(1),
+        streams: vec![stream(1), stream(2)],
+        link_address: "127.0.0.1:9100".parse().unwrap(),
+        operations_address: None,
+        generation_held: None,
+        unverified: false,
+    }
+}
+
+fn wish(port: u16) -> Subscribe {
+    let address = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    Subscribe {
+        feed: "itch".parse().unwrap(),
+        sids: Selection::All,
+        application: "test".to_owned(),
+        destinations: Some([address(port), address(port + 1)]),
+        policy: Policy::FirstArrival,
+    }
+}
+
+fn change(principal: &str) -> EntitlementChange {
+    EntitlementChange {
+        principal: principal.to_owned(),
+        feed: "itch".parse().unwrap(),
+        reason: "contract ended".to_owned(),
+    }
+}
+
+fn receipt(number: u64) -> Receipt {
+    let end = |leg| ReceiptEnd {
+        leg,
+        stream_id: None,
+        generation: Generation(1),
+        pos: Vec::new(),
+    };
+    Receipt {
+        number,
+        from: end(LegIndex::ACTIVE),
+        to: end(LegIndex::BACKUP),
+        trigger: Trigger::TransportReset,
+        duplicates_dropped: 1,
+        held: 0,
+        filled: 0,
+        gaps_left: 0,
+        stall_ns: 5,
+        at_unix_us: 7,
+        note: String::new(),
+    }
+}
+
+/// What a store would give back: the last write of each value.
+fn saved(registry: &mut Registry, so_far: &mut BTreeMap<String, Record>) {
+    for write in registry.take_writes() {
+        match write {
+            Write::Put(record) => {
+                let key = match &record {
+                    Record::Server(_) => "server".to_owned(),
+                    Record::Feed(feed) => format!("feed {}", feed.feed),
+                    Record::Subscription(one) => format!("subscription {}", one.subscription),
+                    Record::Override(word) => format!("override {} {}", word.feed, word.principal),
+                    Record::Receipt(one) => format!("receipt {:016x}", one.place),
+                };
+                so_far.insert(key, record);
+            }
+            Write::DropSubscription(id) => drop(so_far.remove(&format!("subscription {id}"))),
+            Write::DropReceipt(_, place) => drop(so_far.remove(&format!("receipt {place:016x}"))),
+        }
+    }
+}
+
+#[test]
+fn both_legs_are_granted_before_any_adapter_exists_and_announced_when_they_do() {
+    let mut registry = started(Vec::new());
+    let grant = registry.subscribe(&DESK, wish(7000), Now(0)).unwrap();
+    assert_eq!(grant.legs.len(), 2);
+    assert!(
+        grant
+            .legs
+            .iter()
+            .all(|leg| leg.state == LegState::Pending && leg.streams.is_empty())
+    );
+    let (assignment, _) = registry
+        .register(&ADAPTER, offer(Role::Backup, 2), Now(1))
+        .unwrap();
+    assert_eq!(assignment.destinations[0].address.port(), 7001);
+    let later = registry
+        .grant_of(&DESK, &grant.subscription, Now(1))
+        .unwrap();
+    assert!(later.revision > grant.revision);
+    assert_eq!(later.legs[0].state, LegState::Pending);
+    assert_eq!(later.legs[1].state, LegState::Joining);
+    assert_eq!(later.legs[1].streams.len(), 2);
+}
+
+#[test]
+fn stream_ids_are_never_shared_and_survive_both_ends() {
+    let mut registry = started(Vec::new());
+    let mut disk = BTreeMap::new();
+    let ids = |assignment: &Assignment| {
+        assignment
+            .streams
+            .iter()
+            .map(|stream| stream.stream_id.0)
+            .collect::<Vec<_>>()
+    };
+    let (one, _) = registry
+        .register(&ADAPTER, offer(Role::Active, 1), Now(0))
+        .unwrap();
+    let (two, _) = registry
+        .register(&ADAPTER, offer(Role::Backup, 2), Now(0))
+        .unwrap();
+    assert_eq!((ids(&one), ids(&two)), (vec![1, 2], vec![3, 4]));
+    saved(&mut registry, &mut disk);
+    let mut registry = started(disk.into_values().collect());
+    let (again, _) = registry
+        .register(&ADAPTER, offer(Role::Active, 9), Now(1))
+        .unwrap();
+    assert_eq!(ids(&again), [1, 2]);
+    assert_eq!(again.generation, Generation(2));
+    assert_eq!(
+        again.role,
+        Role::Backup,
+        "the other one is presumed alive for one lease"
+    );
+}
+
+#[test]
+fn a_restart_keeps_subscriptions_and_raises_revisions() {
+    let mut registry = started(Vec::new());
+    let mut disk = BTreeMap::new();
+    let grant = registry.subscribe(&DESK, wish(7000), Now(0)).unwrap();
+    saved(&mut registry, &mut disk);
+    let mut registry = started(disk.into_values().collect());
+    let again = registry
+        .grant_of(&DESK, &grant.subscription, Now(0))
+        .unwrap();
+    assert_eq!(again.access, SubscriptionState::Open);
+    assert!(again.revision > grant.revision);
+    let next = registry.subscribe(&DESK, wish(7100), Now(0)).unwrap();
+    assert_ne!(next.subscription, grant.subscription);
+}
+
+#[test]
+fn another_principals_subscription_does_not_exist() {
+    let mut registry = started(Vec::new());
+    let grant = registry.subscribe(&DESK, wish(7000), Now(0)).unwrap();
+    let id = &grant.subscription;
+    let theirs = registry.grant_of(&OTHER, id, Now(0)).unwrap_err();
+    let nobodys = registry
+        .grant_of(&OTHER, &"s99999999".parse().unwrap(), Now(0))
+        .unwrap_err();
+    assert_eq!(theirs.code, nobodys.code);
+    assert_eq!(
+        theirs.message.replace(id.as_str(), "x"),
+        nobodys.message.replace("s99999999", "x")
+    );
+    assert!(registry.unsubscribe(&OTHER, id).is_err());
+}
+
+#[test]
+fn the_same_addresses_again_replace_ones_own_and_conflict_with_anothers() {
+    let mut registry = started(Vec::new());
+    let old = registry
+        .subscribe(&DESK, wish(7000), Now(0))
+        .unwrap()
+        .subscription;
+    let refused = registry.subscribe(&OTHER, wish(7001), Now(0)).unwrap_err();
+    assert_eq!(refused.code, ProblemCode::Conflict);
+    registry.subscribe(&DESK, wish(7000), Now(0)).unwrap();
+    let closed = registry.grant_of(&DESK, &old, Now(0)).unwrap();
+    assert!(matches!(closed.access, SubscriptionState::Closed { .. }));
+    let (assignment, _) = registry
+        .register(&ADAPTER, offer(Role::Active, 1), Now(0))
+        .unwrap();
+    assert_eq!(
+        assignment.destinations.len(),
+        1,
+        "nobody is sent everything twice"
+    );
+}
+
+#[test]
+fn limits_are_refused_by_name_at_the_limit_and_not_before() {
+    let mut registry = started(Vec::new());
+    for port in [7000, 7010, 7020] {
+        registry.subscribe(&DESK, wish(port), Now(0)).unwrap();
+    }
+    let refused = registry.subscribe(&DESK, wish(7030), Now(0)).unwrap_err();
+    assert!(
+        refused
+            .message
+            .contains("limits.subscriptions_per_principal"),
+        "{}",
+        refused.message
+    );
+    registry.subscribe(&OTHER, wish(7030), Now(0)).unwrap();
+    let refused = registry.subscribe(&OTHER, wish(7040), Now(0)).unwrap_err();
+    assert!(
+        refused.message.contains("limits.subscriptions "),
+        "{}",
+        refused.message
+    );
+}
+
+#[test]
+fn a_lapsed_subscription_receives_through_its_grace_and_then_ends() {
+    let mut registry = started(Vec::new());
+    let grant = registry.subscribe(&DESK, wish(7000), Now(0)).unwrap();
+    let id = &grant.subscription;
+    registry.tick(Now(5_999));
+    assert_eq!(
+        registry.grant_of(&DESK, id, Now(5_999)).unwrap().access,
+        SubscriptionState::Open
+    );
+    registry.tick(Now(6_000));
+    let ended = registry.grant_of(&DESK, id, Now(6_000)).unwrap();
+    assert!(matches!(ended.access, SubscriptionState::Closed { .. }) && ended.legs.is_empty());
+    let confirm = Confirm {
+        heard: Vec::new(),
+        silent: Vec::new(),
+    };
+    let refused = registry
+        .confirm(&DESK, id, confirm, Now(6_000))
+        .unwrap_err();
+    assert_eq!(refused.code, ProblemCode::UnknownId, "subscribe again");
+}
+
+#[test]
+fn a_revocation_ends_both_legs_and_no_failover_or_grant_brings_them_back() {
+    let mut registry = started(Vec::new());
+    let grant = registry.subscribe(&DESK, wish(7000), Now(0)).unwrap();
+    let _ = registry
+        .register(&ADAPTER, offer(Role::Active, 1), Now(0))
+        .unwrap();
+    let answer = registry.entitle(change("desk"), false).unwrap();
+    assert_eq!((answer.changed, answer.closed_subscriptions), (true, 1));
+    assert!(!registry.entitle(change("desk"), false).unwrap().changed);
+    let (assignment, _) = registry
+        .register(&ADAPTER, offer(Role::Backup, 2), Now(1))
+        .unwrap();
+    assert!(assignment.destinations.is_empty());
+    let closed = registry
+        .grant_of(&DESK, &grant.subscription, Now(1))
+        .unwrap();
+    let SubscriptionState::Closed { reason } = closed.access else {
+        panic!("open")
+    };
+    assert!(reason.contains("contract ended"), "{reason}");
+    let refused = registry.subscribe(&DESK, wish(7000), Now(1)).unwrap_err();
+    assert_eq!(refused.code, ProblemCode::NotEntitled);
+    registry.entitle(change("desk"), true).unwrap();
+    let still = registry
+        .grant_of(&DESK, &grant.subscription, Now(1))
+        .unwrap();
+    assert!(matches!(still.access, SubscriptionState::Closed { .. }));
+    registry.subscribe(&DESK, wish(7000), Now(1)).unwrap();
+}
+
+#[test]
+fn a_repeated_receipt_is_dropped_and_the_history_is_bounded() {
+    let mut registry = started(Vec::new());
+    let mut disk = BTreeMap::new();
+    let id = registry
+        .subscribe(&DESK, wish(7000), Now(0))
+        .unwrap()
+        .subscription;
+    let send = |registry: &mut Registry, numbers: &[u64]| {
+        let receipts = numbers.iter().map(|number| receipt(*number)).collect();
+        registry.receipts(&DESK, &id, receipts).unwrap().accepted
+    };
+    assert_eq!(send(&mut registry, &[1, 2]), 2);
+    assert_eq!(send(&mut registry, &[2, 3]), 1);
+    saved(&mut registry, &mut disk);
+    let mut registry = started(disk.into_values().collect());
+    assert_eq!(send(&mut registry, &[3]), 0);
+    let numbers = |registry: &Registry| {
+        let receipts = registry.status(Now(0)).remove(0).receipts;
+        receipts
+            .iter()
+            .map(|received| received.receipt.number)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(&registry), [3, 2], "newest first, two at most");
+}
+
+#[test]
+fn a_change_that_could_not_be_written_never_happened() {
+    let mut registry = started(Vec::new());
+    let backup = registry.feed_backup(&"itch".parse().unwrap()).unwrap();
+    let _ = registry
+        .register(&ADAPTER, offer(Role::Active, 1), Now(0))
+        .unwrap();
+    registry.entitle(change("desk"), false).unwrap();
+    registry.put_back(backup);
+    let status = registry.status(Now(0)).remove(0);
+    assert_eq!(status.pair.generation, Generation(0));
+    registry.subscribe(&DESK, wish(7000), Now(0)).unwrap();
+}
+
+proptest! {
+    /// Subscriptions that were once closed never have a leg or a destination again.
+    #[test]
+    fn what_was_closed_never_returns(
+        steps in prop::collection::vec((0..7_u8, 0..4_u16, 1..3_000_u64), 1..60)
+    ) {
+        let (mut registry, mut disk, mut now) = (started(Vec::new()), BTreeMap::new(), 0);
+        let mut closed: BTreeSet<SubscriptionId> = BTreeSet::new();
+        let mut incarnation = 0;
+        for (step, which, wait) in steps {
+            let caller = if which % 2 == 0 { DESK } else { OTHER };
+            match step {
+                0 | 1 => drop(registry.subscribe(&caller, wish(7000 + 10 * which), Now(now))),
+                2 => drop(registry.entitle(change(caller.principal), false)),
+                3 => drop(registry.entitle(change(caller.principal), true)),
+                4 => now += wait,
+                5 => {
+                    saved(&mut registry, &mut disk);
+                    registry = started(disk.values().cloned().collect());
+                    now = 0;
+                }
+                _ => {
+                    incarnation += 1;
+                    let role = if which < 2 { Role::Active } else { Role::Backup };
+                    let registered =
+                        registry.register(&ADAPTER, offer(role, incarnation), Now(now));
+                    let (assignment, _) = registered.unwrap();
+                    for destination in &assignment.destinations {
+                        prop_assert!(!closed.contains(&destination.subscription));
+                    }
+                }
+            }
+            registry.tick(Now(now));
+            let status = registry.status(Now(now)).remove(0);
+            for view in &status.subscriptions {
+                let open = view.access == SubscriptionState::Open;
+                prop_assert!(!(open && closed.contains(&view.subscription)));
+                if !open {
+                    closed.insert(view.subscription.clone());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What does a durable value look like on the disk?
+//!
+//! | key | value (JSON) |
+//! |---|---|
+//! | `format` | `1` |
+//! | `server` | [`ServerRecord`] |
+//! | `feed/<feed>` | [`FeedRecord`] |
+//! | `subscription/<id>` | [`SubscriptionRecord`] |
+//! | `override/<feed>/<principal>` | [`Override`] |
+//! | `receipt/<feed>/<place, 16 hex digits>` | [`ReceiptRecord`] |
+//!
+//! JSON, because a person may have to read it in a bad hour; nothing here is fast or large.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::grant::Override;
+use crate::registry::record::{
+    FeedRecord, ReceiptRecord, Record, ServerRecord, SubscriptionRecord, Write,
+};
+
+/// The version of the table above.
+pub(super) const FORMAT: &str = "1";
+pub(super) const FORMAT_KEY: &str = "format";
+
+/// One change in the store's own terms: a key, and its value or none.
+pub(super) struct Encoded {
+    pub(super) key: String,
+    pub(super) value: Option<Vec<u8>>,
+}
+
+pub(super) fn encode(write: &Write) -> Result<Encoded, serde_json::Error> {
+    let (key, value) = match write {
+        Write::Put(Record::Server(record)) => ("server".to_owned(), Some(json(record)?)),
+        Write::Put(Record::Feed(record)) => (format!("feed/{}", record.feed), Some(json(record)?)),
+        Write::Put(Record::Subscription(record)) => (
+            format!("subscription/{}", record.subscription),
+            Some(json(record)?),
+        ),
+        Write::Put(Record::Override(word)) => (
+            format!("override/{}/{}", word.feed, word.principal),
+            Some(json(word)?),
+        ),
+        Write::Put(Record::Receipt(record)) => (
+            format!("receipt/{}/{:016x}", record.feed, record.place),
+            Some(json(record)?),
+        ),
+        Write::DropSubscription(id) => (format!("subscription/{id}"), None),
+        Write::DropReceipt(feed, place) => (format!("receipt/{feed}/{place:016x}"), None),
+    };
+    Ok(Encoded { key, value })
+}
+
+/// `None` for a key that carries no record.
+pub(super) fn decode(key: &str, value: &[u8]) -> Result<Option<Record>, String> {
+    let record = match key.split('/').next().unwrap_or_default() {
+        FORMAT_KEY if value == FORMAT.as_bytes() => return Ok(None),
+        FORMAT_KEY => return Err(format!("format {}", String::from_utf8_lossy(value))),
+        "server" => Record::Server(parse::<ServerRecord>(value)?),
+        "feed" => Record::Feed(Box::new(parse::<FeedRecord>(value)?)),
+        "subscription" => Record::Subscription(Box::new(parse::<SubscriptionRecord>(value)?)),
+        "override" => Record::Override(parse::<Override>(value)?),
+        "receipt" => Record::Receipt(Box::new(parse::<ReceiptRecord>(value)?)),
+        _ => return Err("no such kind of value".to_owned()),
+    };
+    Ok(Some(record))
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(value)
+}
+
+fn parse<T: DeserializeOwned>(value: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(value).map_err(|error| error.to_string())
+}
