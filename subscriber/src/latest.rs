@@ -6,7 +6,7 @@
 //!      └──────────────── spare ◄─────────────┘      three boxes go round for ever
 //! ```
 //!
-//! Publishing is a fill and two swaps of a pointer: no lock, no allocation, no system call, whatever the
+//! Publishing is a fill and a few swaps of a pointer: no lock, no allocation, no system call, whatever the
 //! readers do. Readers see whole values, the newest or one before it, never a mixture.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,13 +64,22 @@ pub(crate) fn latest<T: Default>() -> (Publisher<T>, Reader<T>) {
 impl<T> Publisher<T> {
     /// Lets `fill` overwrite an old value and shows it to readers.
     pub(crate) fn publish(&mut self, fill: impl FnOnce(&mut T)) {
-        // Three boxes: one shown, and of the other two at most one lies in `ready`.
-        let Some(mut value) = self.own.take().or_else(|| self.shared.spare.take()) else {
-            debug_assert!(false, "invariant: one box is here or spare");
-            return;
-        };
+        let mut value = self.free();
         fill(&mut value);
         self.own = self.shared.ready.swap(Some(value));
+    }
+
+    /// A box that no reader holds. Of the three one is shown and one may be on its way from a reader, so
+    /// one is here, spare, or ready and unread. A second round is taken only if a reader moved boxes
+    /// between two of the looks, and readers move one at a time.
+    fn free(&mut self) -> Box<T> {
+        loop {
+            let own = self.own.take();
+            let spare = own.or_else(|| self.shared.spare.take());
+            if let Some(value) = spare.or_else(|| self.shared.ready.take()) {
+                return value;
+            }
+        }
     }
 }
 
@@ -120,7 +129,7 @@ mod tests {
                     last = seen[0];
                 }
             });
-            for value in 1..=20_000 {
+            for value in 1..=20_000_u64 {
                 publisher.publish(|cells| *cells = [value; 8]);
             }
         });

@@ -10,12 +10,13 @@ use twinfeed_protocol::arbiter::{Counters, LegStatus};
 use twinfeed_protocol::{Leg, LegState};
 use twinfeed_wire::{Malformed, Sid};
 
+use crate::control::MAX_SOURCES;
 use crate::guard::{Seen, TRIGGERS};
 use crate::queue::QueueCounters;
 use crate::receive::LegReceived;
 
 /// Everything one feed has counted, as the poller last showed it. All counts only grow.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// When it was taken, Unix ns; 0 before the first poll.
     pub at_unix_ns: u64,
@@ -42,6 +43,22 @@ pub struct SourceSnapshot {
     pub sid: Sid,
     /// Leg 0 and leg 1.
     pub legs: [Option<LegStatus>; 2],
+}
+
+impl Default for Snapshot {
+    /// Nothing yet, with room for all source streams there can be: the poller fills it without allocating.
+    fn default() -> Self {
+        Self {
+            at_unix_ns: 0,
+            arbiter: Counters::default(),
+            received: [LegReceived::default(); 2],
+            sources: Vec::with_capacity(MAX_SOURCES),
+            switches: [0; TRIGGERS.len()],
+            handler_panics: 0,
+            queues: QueueCounters::default(),
+            closed: false,
+        }
+    }
 }
 
 impl Snapshot {

@@ -1,0 +1,144 @@
+//! One leg made by hand: every datagram is written as the test says.
+
+use std::net::{SocketAddr, UdpSocket};
+
+use twinfeed_subscriber::wire::{
+    Adm, Beat, BodyKind, ContextId, Dsn, Epoch, Flags, Generation, Header, Incarnation, Msn,
+    Record, RecordFlags, Sid, StreamId, Writer, write_heartbeat,
+};
+
+/// An adapter's output of source stream 1, from a socket of its own.
+#[derive(Debug)]
+pub struct LegDouble {
+    socket: UdpSocket,
+    to: SocketAddr,
+    header: Header,
+    dsn: u64,
+    msn: u64,
+    /// Written, but lost on the wire when set.
+    pub cut: bool,
+}
+
+impl LegDouble {
+    /// Leg `index`, whose stream is `10 + index`, sending to `to`.
+    pub fn new(index: u32, to: SocketAddr) -> Self {
+        Self::from_address("127.0.0.1:0", index, to)
+    }
+
+    pub fn from_address(from: &str, index: u32, to: SocketAddr) -> Self {
+        Self {
+            socket: UdpSocket::bind(from).unwrap(),
+            to,
+            header: Header {
+                stream: StreamId(10 + index),
+                generation: Generation(1),
+                incarnation: Incarnation(100 + u64::from(index)),
+                sid: Sid(1),
+                epoch: Epoch(77),
+                context: ContextId(99),
+                first: 1,
+                received_at: 1_000_000,
+                ..header()
+            },
+            dsn: 0,
+            msn: 1,
+            cut: false,
+        }
+    }
+
+    /// One datagram with one opaque record per number; each directly follows the number below it.
+    pub fn send(&mut self, numbers: impl IntoIterator<Item = u64>) {
+        let mut numbers = numbers.into_iter().peekable();
+        let Some(&first) = numbers.peek() else { return };
+        let mut buffer = [0; 1_472];
+        let header = Header {
+            base_sseq: first,
+            first_msn: Msn(self.msn),
+            ..self.header
+        };
+        let mut writer = Writer::begin(&mut buffer, header);
+        for sseq in numbers {
+            let body = sseq.to_le_bytes();
+            let record = Record {
+                kind: BodyKind::Opaque,
+                flags: RecordFlags::LAST,
+                part: 0,
+                sseq,
+                prev: sseq - 1,
+                adm: Adm(0),
+                body: &body,
+            };
+            writer.push(&record).unwrap();
+            self.msn += 1;
+        }
+        self.dsn += 1;
+        let length = writer.finish(Dsn(self.dsn), Flags::default(), 1_000_001);
+        self.transmit(&buffer[..length]);
+    }
+
+    /// A heartbeat: everything below `next` was sent.
+    pub fn beat(&mut self, next: u64) {
+        self.beat_with(next, Flags::default(), 10_000);
+    }
+
+    /// The same with flags and a stated interval, µs.
+    pub fn beat_with(&mut self, next: u64, flags: Flags, interval_us: u32) {
+        self.dsn += 1;
+        let header = Header {
+            flags,
+            dsn: Dsn(self.dsn),
+            first_msn: Msn(self.msn),
+            base_sseq: next,
+            sent_at: 1_000_001,
+            received_at: 0,
+            ..self.header
+        };
+        let beat = Beat {
+            next_sseq: next,
+            prev: next - 1,
+            interval_us,
+            ..Beat::default()
+        };
+        let mut buffer = [0; 1_472];
+        let length = write_heartbeat(&mut buffer, &header, &beat, &[]);
+        self.transmit(&buffer[..length]);
+    }
+
+    /// The four heartbeats with which an epoch begins at number 1, at an interval so long that silence is
+    /// nobody's loss.
+    pub fn begin(&mut self) {
+        for _ in 0..4 {
+            self.beat_with(1, Flags::default(), 60_000_000);
+        }
+    }
+
+    /// Bytes as they are.
+    pub fn transmit(&mut self, bytes: &[u8]) {
+        if !self.cut {
+            assert_eq!(self.socket.send_to(bytes, self.to).unwrap(), bytes.len());
+        }
+    }
+}
+
+fn header() -> Header {
+    Header {
+        flags: Flags::default(),
+        count: 0,
+        stream: StreamId(0),
+        generation: Generation(0),
+        incarnation: Incarnation(0),
+        dsn: Dsn(0),
+        first_msn: Msn(0),
+        sid: Sid(0),
+        abandoned: 0,
+        epoch: Epoch(0),
+        context: ContextId(0),
+        first: 0,
+        predecessor: Epoch::NONE,
+        base_sseq: 0,
+        base_adm: Adm(0),
+        sent_at: 0,
+        received_at: 0,
+        seal: [0; 16],
+    }
+}
