@@ -107,7 +107,7 @@ fn stream_status(source: &SourceSnapshot) -> StreamStatus {
     let (data, reason) = data_state(source);
     StreamStatus {
         sid,
-        sending: source.next_pos.is_some() && source.destinations > 0,
+        sending: source.next_pos.is_some(),
         next_msn: source.next_msn.0,
         next_pos: Pos {
             sid,

@@ -267,8 +267,12 @@ impl Adapter {
         if stale || assignment == self.assignment {
             return Ok(());
         }
-        self.assignment = assignment;
-        self.act_on_grant();
+        let before = std::mem::replace(&mut self.assignment, assignment);
+        // The revision also rises for reports of others, which change nothing here.
+        let same = Assignment { revision: self.assignment.revision, ..before } == self.assignment;
+        if !same {
+            self.act_on_grant();
+        }
         Ok(())
     }
 

@@ -289,7 +289,7 @@ fn build(
         sources,
         publish,
         pair: PairConfig {
-            sync_threshold: file.pair.sync_threshold.unwrap_or(1_000),
+            sync_threshold: file.pair.sync_threshold.unwrap_or(64),
             beat: file
                 .pair
                 .beat
