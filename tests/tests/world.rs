@@ -17,23 +17,65 @@ const SEEDS: u64 = 2_000;
 /// What must have happened in some seed, or the seeds prove nothing.
 const MUST_HAPPEN: [&str; 55] = [
     // the network
-    "loss", "burst_loss", "nth_loss", "duplication", "reordering", "skew", "corruption", "foreign",
-    "absurd", "partition",
+    "loss",
+    "burst_loss",
+    "nth_loss",
+    "duplication",
+    "reordering",
+    "skew",
+    "corruption",
+    "foreign",
+    "absurd",
+    "partition",
     // the lines
-    "line_loss", "line_duplicate", "line_reorder",
+    "line_loss",
+    "line_duplicate",
+    "line_reorder",
     // processes, applications, operators
-    "kill", "restart", "stop", "resume", "step_down", "cut", "input_cut", "deaf", "abandoned_range",
-    "adapter_overrun", "pair_link_reset", "pause", "local_drops", "order",
+    "kill",
+    "restart",
+    "stop",
+    "resume",
+    "step_down",
+    "cut",
+    "input_cut",
+    "deaf",
+    "abandoned_range",
+    "adapter_overrun",
+    "pair_link_reset",
+    "pause",
+    "local_drops",
+    "order",
     // what applications were told
-    "event.discontinuity.join", "event.discontinuity.context", "event.reset.tail_complete",
-    "event.reset.tail_unknown", "event.gap.lost_on_every_leg", "event.gap.receiver_overrun",
-    "event.gap.lag", "event.gap.hold_full", "event.gap.abandoned", "event.recovered", "event.stale",
-    "event.live", "event.ended", "event.leg.live", "event.leg.stalled", "event.leg.lost",
-    "event.switched.transport_reset", "event.switched.heartbeat_silence",
-    "event.switched.step_down", "event.switched.lag", "event.switched.order",
+    "event.discontinuity.join",
+    "event.discontinuity.context",
+    "event.reset.tail_complete",
+    "event.reset.tail_unknown",
+    "event.gap.lost_on_every_leg",
+    "event.gap.receiver_overrun",
+    "event.gap.lag",
+    "event.gap.hold_full",
+    "event.gap.abandoned",
+    "event.recovered",
+    "event.stale",
+    "event.live",
+    "event.ended",
+    "event.leg.live",
+    "event.leg.stalled",
+    "event.leg.lost",
+    "event.switched.transport_reset",
+    "event.switched.heartbeat_silence",
+    "event.switched.step_down",
+    "event.switched.lag",
+    "event.switched.order",
     // what arbiters counted
-    "count.records", "count.duplicates", "count.quarantined", "count.rejected",
-    "count.foreign_stream", "count.replayed", "count.retired_epoch",
+    "count.records",
+    "count.duplicates",
+    "count.quarantined",
+    "count.rejected",
+    "count.foreign_stream",
+    "count.replayed",
+    "count.retired_epoch",
 ];
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -49,12 +91,22 @@ fn keeps(plan: Plan) -> Outcome {
 }
 
 fn gaps(outcome: &Outcome) -> u64 {
-    outcome.stats.iter().filter(|(name, _)| name.starts_with("event.gap")).map(|(_, n)| n).sum()
+    outcome
+        .stats
+        .iter()
+        .filter(|(name, _)| name.starts_with("event.gap"))
+        .map(|(_, n)| n)
+        .sum()
 }
 
 fn switches(outcome: &Outcome) -> u64 {
     let switched = |name: &str| name.starts_with("event.switched");
-    outcome.stats.iter().filter(|(name, _)| switched(name)).map(|(_, n)| n).sum()
+    outcome
+        .stats
+        .iter()
+        .filter(|(name, _)| switched(name))
+        .map(|(_, n)| n)
+        .sum()
 }
 
 fn discontinuities(outcome: &Outcome) -> u64 {
@@ -64,17 +116,30 @@ fn discontinuities(outcome: &Outcome) -> u64 {
 #[test]
 fn without_faults_everything_comes_once_and_nothing_is_said() {
     let outcome = keeps(Plan::plain(1, 300));
-    assert_eq!((gaps(&outcome), switches(&outcome), discontinuities(&outcome)), (0, 0, 0));
+    assert_eq!(
+        (
+            gaps(&outcome),
+            switches(&outcome),
+            discontinuities(&outcome)
+        ),
+        (0, 0, 0)
+    );
     assert!(outcome.stats.count("count.duplicates") > 300);
 }
 
 #[test]
 fn a_kill_in_mid_burst_loses_nothing() {
     for seed in 1..=40 {
-        let plan = Plan::plain(seed, 300).with(Duration::from_micros(5_000 + 397 * seed), Kill::for_good(Leg::Zero));
+        let plan = Plan::plain(seed, 300).with(
+            Duration::from_micros(5_000 + 397 * seed),
+            Kill::for_good(Leg::Zero),
+        );
         let outcome = keeps(plan);
         assert_eq!(gaps(&outcome), 0, "seed {seed}");
-        assert!(outcome.stats.count("event.switched.transport_reset") > 0, "seed {seed}");
+        assert!(
+            outcome.stats.count("event.switched.transport_reset") > 0,
+            "seed {seed}"
+        );
     }
 }
 
@@ -86,8 +151,15 @@ fn a_restarted_adapter_is_not_merged_before_the_next_life() {
             .with(MS(20), Kill::for_a_while(Leg::One, MS(10)));
         let outcome = keeps(plan);
         // The other leg is complete: nobody hears of the restarted one's context.
-        assert_eq!((gaps(&outcome), discontinuities(&outcome)), (0, 0), "seed {seed}");
-        assert!(outcome.stats.count("event.reset.tail_complete") > 0, "seed {seed}");
+        assert_eq!(
+            (gaps(&outcome), discontinuities(&outcome)),
+            (0, 0),
+            "seed {seed}"
+        );
+        assert!(
+            outcome.stats.count("event.reset.tail_complete") > 0,
+            "seed {seed}"
+        );
     }
 }
 
@@ -98,7 +170,11 @@ fn killing_the_complete_leg_yields_a_discontinuity() {
             .with(MS(20), Kill::for_a_while(Leg::One, MS(10)))
             .with(MS(60), Kill::for_good(Leg::Zero));
         let outcome = keeps(plan);
-        assert_eq!(discontinuities(&outcome), 2, "seed {seed}: one per subscriber");
+        assert_eq!(
+            discontinuities(&outcome),
+            2,
+            "seed {seed}: one per subscriber"
+        );
     }
 }
 
@@ -124,7 +200,10 @@ fn a_lost_tail_is_declared() {
             plan.with(Duration::from_micros(400), Cut::of(leg, MS(4)))
         });
         let outcome = keeps(plan);
-        assert!(outcome.stats.count("event.gap.lost_on_every_leg") <= 4, "seed {seed}");
+        assert!(
+            outcome.stats.count("event.gap.lost_on_every_leg") <= 4,
+            "seed {seed}"
+        );
     }
 }
 
@@ -165,8 +244,14 @@ fn a_stopped_adapter_is_left_and_its_backlog_repeats_nothing() {
 #[test]
 fn the_same_seed_is_the_same_world() {
     for seed in 1..=20 {
-        let (one, other) = (world::run(Plan::draw(seed), 50), world::run(Plan::draw(seed), 50));
-        assert_eq!((one.stats, one.lasted, one.trace), (other.stats, other.lasted, other.trace));
+        let (one, other) = (
+            world::run(Plan::draw(seed), 50),
+            world::run(Plan::draw(seed), 50),
+        );
+        assert_eq!(
+            (one.stats, one.lasted, one.trace),
+            (other.stats, other.lasted, other.trace)
+        );
     }
 }
 

@@ -39,14 +39,24 @@ fn main() -> ExitCode {
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options { seeds: 10_000, from: 1, seed: None, lines: 200, verbose: false };
+    let mut options = Options {
+        seeds: 10_000,
+        from: 1,
+        seed: None,
+        lines: 200,
+        verbose: false,
+    };
     while let Some(name) = arguments.next() {
         if name == "--verbose" {
             options.verbose = true;
             continue;
         }
-        let value = arguments.next().ok_or(format!("`{name}` is no option, or lacks its value"))?;
-        let number: u64 = value.parse().map_err(|_| format!("`{name} {value}`: not a number"))?;
+        let value = arguments
+            .next()
+            .ok_or(format!("`{name}` is no option, or lacks its value"))?;
+        let number: u64 = value
+            .parse()
+            .map_err(|_| format!("`{name} {value}`: not a number"))?;
         match name.as_str() {
             "--seeds" => options.seeds = number,
             "--from" => options.from = number,
@@ -84,12 +94,20 @@ fn sweep(options: &Options) -> ExitCode {
             failed.push(seed);
         }
         if number.is_multiple_of(100) {
-            eprint!("\r{number} of {} seeds, {} failed", options.seeds, failed.len());
+            eprint!(
+                "\r{number} of {} seeds, {} failed",
+                options.seeds,
+                failed.len()
+            );
             // A progress line that cannot be written harms nobody.
             let _ = std::io::stderr().flush();
         }
     }
-    eprintln!("\r{} seeds, {} failed, {lasted:.0} s of virtual time", options.seeds, failed.len());
+    eprintln!(
+        "\r{} seeds, {} failed, {lasted:.0} s of virtual time",
+        options.seeds,
+        failed.len()
+    );
     println!("{census}");
     if let Some(seed) = failed.first() {
         println!("replay: {}", world::replay_command(*seed));
@@ -104,5 +122,8 @@ fn show(outcome: &Outcome) {
     for violation in &outcome.violations {
         println!("VIOLATION {violation}");
     }
-    println!("seed {}, {:?} of virtual time", outcome.seed, outcome.lasted);
+    println!(
+        "seed {}, {:?} of virtual time",
+        outcome.seed, outcome.lasted
+    );
 }

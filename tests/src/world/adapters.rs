@@ -171,7 +171,9 @@ impl Adapter {
         }
         for desk in &mut self.desks {
             let mut wire = Wire::new(self.leg, desk.sid, out);
-            desk.publisher.sequencer.set_generation(now, generation, &mut wire);
+            desk.publisher
+                .sequencer
+                .set_generation(now, generation, &mut wire);
         }
     }
 
@@ -246,7 +248,9 @@ impl Adapter {
     pub fn on_deadline(&mut self, now: Now, out: &mut dyn Output) {
         for desk in &mut self.desks {
             if is_due(desk.ear.next_deadline(), now.time) {
-                desk.drain(now, out, |ear, publishing| ear.on_deadline(now.time, publishing));
+                desk.drain(now, out, |ear, publishing| {
+                    ear.on_deadline(now.time, publishing);
+                });
             }
             if is_due(desk.publisher.sequencer.next_deadline(), now.time) {
                 let mut wire = Wire::new(self.leg, desk.sid, out);
@@ -311,8 +315,19 @@ impl Desk {
     ) {
         let (leg, sid) = (self.leg, self.sid);
         let publisher = &mut self.publisher;
-        act(&mut self.ear, &mut Publishing { leg, sid, now, publisher, out });
-        self.publisher.sequencer.flush(now, &mut Wire::new(leg, sid, out));
+        act(
+            &mut self.ear,
+            &mut Publishing {
+                leg,
+                sid,
+                now,
+                publisher,
+                out,
+            },
+        );
+        self.publisher
+            .sequencer
+            .flush(now, &mut Wire::new(leg, sid, out));
     }
 }
 
@@ -339,7 +354,9 @@ impl Source for Publishing<'_> {
         self.publisher.epoch = start.epoch;
         self.publisher.memory = mix(start.epoch.0, start.first);
         let mut wire = Wire::new(self.leg, self.sid, self.out);
-        self.publisher.sequencer.begin_epoch(self.now, start, &mut wire);
+        self.publisher
+            .sequencer
+            .begin_epoch(self.now, start, &mut wire);
     }
 
     fn message(&mut self, sseq: u64, bytes: &[u8], received_at: u64) {
@@ -353,8 +370,12 @@ impl Source for Publishing<'_> {
             bodies: &bodies,
         });
         let mut wire = Wire::new(self.leg, self.sid, self.out);
-        let bodies = bodies.iter().map(|(kind, bytes)| Body { kind: *kind, bytes });
-        self.publisher.sequencer.message(self.now, sseq, received_at, bodies, &mut wire);
+        let bodies = bodies
+            .iter()
+            .map(|(kind, bytes)| Body { kind: *kind, bytes });
+        self.publisher
+            .sequencer
+            .message(self.now, sseq, received_at, bodies, &mut wire);
     }
 
     fn abandoned(&mut self, range: Range<u64>) {
@@ -366,13 +387,17 @@ impl Source for Publishing<'_> {
 
     fn ended(&mut self, _: Epoch, next_sseq: u64) {
         let mut wire = Wire::new(self.leg, self.sid, self.out);
-        self.publisher.sequencer.end_epoch(self.now, next_sseq, &mut wire);
+        self.publisher
+            .sequencer
+            .end_epoch(self.now, next_sseq, &mut wire);
     }
 
     fn stale(&mut self, stale: bool) {
         self.out.fired("source_stale");
         let mut wire = Wire::new(self.leg, self.sid, self.out);
-        self.publisher.sequencer.set_source_stale(self.now, stale, &mut wire);
+        self.publisher
+            .sequencer
+            .set_source_stale(self.now, stale, &mut wire);
     }
 }
 
@@ -396,11 +421,7 @@ impl Transmit for Wire<'_> {
 }
 
 /// What the message becomes under this memory: a pure function of its arguments.
-fn convert(
-    bytes: &[u8; MESSAGE_LENGTH],
-    sseq: u64,
-    memory: u64,
-) -> Vec<(BodyKind, Vec<u8>)> {
+fn convert(bytes: &[u8; MESSAGE_LENGTH], sseq: u64, memory: u64) -> Vec<(BodyKind, Vec<u8>)> {
     let salt = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes are eight bytes"));
     let mut rng = Rng::new(mix(salt, mix(memory, sseq)));
     let mut body = |kind, length: usize| {

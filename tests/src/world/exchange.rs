@@ -299,11 +299,15 @@ impl Source {
     }
 
     fn life(&self) -> &Life {
-        self.lives.last().expect("a source has begun its first life")
+        self.lives
+            .last()
+            .expect("a source has begun its first life")
     }
 
     fn life_mut(&mut self) -> &mut Life {
-        self.lives.last_mut().expect("a source has begun its first life")
+        self.lives
+            .last_mut()
+            .expect("a source has begun its first life")
     }
 }
 

@@ -150,7 +150,11 @@ impl Ground {
 
     fn put(&mut self, at: Time, what: Happening) {
         self.turns += 1;
-        self.agenda.push(Reverse(Due { at, turn: self.turns, what }));
+        self.agenda.push(Reverse(Due {
+            at,
+            turn: self.turns,
+            what,
+        }));
     }
 
     /// When the next thing on the agenda is due.
@@ -181,7 +185,10 @@ impl Ground {
     /// The time on both clocks.
     #[must_use]
     pub fn now_twice(&self) -> Now {
-        Now { time: self.now, unix_ns: UNIX_ORIGIN_NS + self.now.0 }
+        Now {
+            time: self.now,
+            unix_ns: UNIX_ORIGIN_NS + self.now.0,
+        }
     }
 
     /// The truth.
@@ -276,7 +283,14 @@ impl Output for Ground {
             );
         }
         for (at, subscriber, flight) in arrivals {
-            self.put(at, Happening::Datagram { subscriber, leg, flight });
+            self.put(
+                at,
+                Happening::Datagram {
+                    subscriber,
+                    leg,
+                    flight,
+                },
+            );
         }
     }
 

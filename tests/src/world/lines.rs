@@ -6,9 +6,9 @@
 
 use core::time::Duration;
 
+use twinfeed_protocol::EpochStart;
 use twinfeed_protocol::line::{Line, LineLimits, Lines, Source};
 use twinfeed_protocol::time::Time;
-use twinfeed_protocol::EpochStart;
 use twinfeed_wire::Epoch;
 
 use super::exchange::{Content, Packet};
@@ -20,7 +20,7 @@ pub enum Ear {
     /// To one reliable line.
     One(Reliable),
     /// To lines A and B.
-    Two(Lines),
+    Two(Box<Lines>),
 }
 
 impl Ear {
@@ -32,15 +32,31 @@ impl Ear {
     pub fn new(limits: Option<LineLimits>, origin: u64) -> Self {
         match limits {
             Some(limits) => {
-                let limits = LineLimits { origin_first: origin, ..limits };
-                Self::Two(Lines::new(limits).expect("a world's limits are workable"))
+                let limits = LineLimits {
+                    origin_first: origin,
+                    ..limits
+                };
+                let lines = Lines::new(limits).expect("a world's limits are workable");
+                Self::Two(Box::new(lines))
             }
-            None => Self::One(Reliable { origin, epoch: Epoch::NONE, next: 0, ended: false }),
+            None => Self::One(Reliable {
+                origin,
+                epoch: Epoch::NONE,
+                next: 0,
+                ended: false,
+            }),
         }
     }
 
     /// Hears one packet.
-    pub fn hear(&mut self, line: Line, now: Time, packet: &Packet, unix: u64, out: &mut impl Source) {
+    pub fn hear(
+        &mut self,
+        line: Line,
+        now: Time,
+        packet: &Packet,
+        unix: u64,
+        out: &mut impl Source,
+    ) {
         match self {
             Self::One(reliable) => reliable.hear(packet, unix, out),
             Self::Two(lines) => match &packet.content {
@@ -151,7 +167,10 @@ impl LinePath {
     /// The same path without faults.
     #[must_use]
     pub fn calm(self) -> Self {
-        Self { delay_us: self.delay_us, ..Self::default() }
+        Self {
+            delay_us: self.delay_us,
+            ..Self::default()
+        }
     }
 
     /// How long each copy of a packet takes that arrives at all; at most two.
@@ -163,7 +182,11 @@ impl LinePath {
         let lost = rng.chance(self.loss_percent);
         let twice = rng.chance(self.twice_percent);
         let late = rng.chance(self.late_percent);
-        for (name, happened) in [("line_loss", lost), ("line_duplicate", twice), ("line_reorder", late)] {
+        for (name, happened) in [
+            ("line_loss", lost),
+            ("line_duplicate", twice),
+            ("line_reorder", late),
+        ] {
             if happened {
                 fired(name);
             }

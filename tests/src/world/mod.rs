@@ -98,8 +98,11 @@ impl World {
     #[must_use]
     pub fn new(plan: Plan, trace: usize) -> Self {
         let seed = plan.seed;
-        let sources: Vec<(Sid, u64)> =
-            plan.sources.iter().map(|shape| (shape.sid, shape.first)).collect();
+        let sources: Vec<(Sid, u64)> = plan
+            .sources
+            .iter()
+            .map(|shape| (shape.sid, shape.first))
+            .collect();
         let sids: Vec<Sid> = sources.iter().map(|&(sid, _)| sid).collect();
         let mut ground = Ground::new(seed, trace);
         let mut subscribers = Vec::new();
@@ -118,17 +121,29 @@ impl World {
             ground.schedule(plan.starts[leg.index()], Happening::Start { leg });
         }
         for index in 0..sources.len() {
-            ground.schedule(Duration::from_micros(500), Happening::Speak { source: index });
+            ground.schedule(
+                Duration::from_micros(500),
+                Happening::Speak { source: index },
+            );
         }
         let mut faults: Vec<Option<Box<dyn Fault>>> = Vec::new();
         for (at, fault) in plan.faults {
-            ground.schedule(at, Happening::Fault { number: faults.len() });
+            ground.schedule(
+                at,
+                Happening::Fault {
+                    number: faults.len(),
+                },
+            );
             faults.push(Some(fault));
         }
         Self {
             ground,
             adapters: Leg::BOTH.map(|leg| Adapter::new(leg, plan.conduct, sources.clone())),
-            sources: plan.sources.into_iter().map(|shape| Source::new(shape, seed)).collect(),
+            sources: plan
+                .sources
+                .into_iter()
+                .map(|shape| Source::new(shape, seed))
+                .collect(),
             paths: plan.paths,
             path_rng: Rng::of(seed, "line paths"),
             subscribers,
@@ -147,8 +162,12 @@ impl World {
     #[must_use]
     pub fn run(mut self) -> Outcome {
         while self.violations.is_empty() {
-            let deadline = self.next_deadline().map(|deadline| deadline.max(self.not_before));
-            let Some(next) = earlier(self.ground.next(), deadline) else { break };
+            let deadline = self
+                .next_deadline()
+                .map(|deadline| deadline.max(self.not_before));
+            let Some(next) = earlier(self.ground.next(), deadline) else {
+                break;
+            };
             if self.end.is_some_and(|end| next > end) {
                 break;
             }
@@ -174,10 +193,18 @@ impl World {
         }
         if self.violations.is_empty() && self.ground.times(STUCK_DEADLINE) > 0 {
             let times = self.ground.times(STUCK_DEADLINE);
-            self.complain(format!("woken {times} times without letting go of its deadline"));
+            self.complain(format!(
+                "woken {times} times without letting go of its deadline"
+            ));
         }
         let (seed, lasted, stats, trace) = self.ground.finish();
-        Outcome { seed, violations: self.violations, stats, trace, lasted }
+        Outcome {
+            seed,
+            violations: self.violations,
+            stats,
+            trace,
+            lasted,
+        }
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -187,7 +214,11 @@ impl World {
                 let now = self.now();
                 self.adapters[leg.index()].hear(now, line, &packet, &mut self.ground);
             }
-            Happening::Datagram { subscriber, leg, flight } => {
+            Happening::Datagram {
+                subscriber,
+                leg,
+                flight,
+            } => {
                 self.arrive(subscriber, leg, flight);
             }
             Happening::Join { subscriber } => self.subscribers[subscriber].join(),
@@ -205,21 +236,27 @@ impl World {
         for leg in Leg::BOTH {
             self.carry(leg, &packet);
         }
-        self.ground.schedule(rest, Happening::Speak { source: index });
+        self.ground
+            .schedule(rest, Happening::Speak { source: index });
         self.look_for_calm();
     }
 
     /// Sends a packet over the lines into one adapter.
     fn carry(&mut self, leg: Leg, packet: &Shared) {
         let two = self.adapters[leg.index()].hears_two_lines();
-        for (index, line) in [Line::A, Line::B].into_iter().enumerate().take(1 + usize::from(two)) {
+        for (index, line) in [Line::A, Line::B]
+            .into_iter()
+            .enumerate()
+            .take(1 + usize::from(two))
+        {
             let path = self.paths[leg.index()][index];
             let path = if two && !self.calm { path } else { path.calm() };
             let ground = &mut self.ground;
             let copies = path.copies(&mut self.path_rng, |name| ground.count(name));
             for delay in copies.into_iter().flatten() {
                 let packet = Shared::clone(packet);
-                self.ground.schedule(delay, Happening::Packet { leg, line, packet });
+                self.ground
+                    .schedule(delay, Happening::Packet { leg, line, packet });
             }
         }
     }
@@ -227,7 +264,11 @@ impl World {
     fn arrive(&mut self, subscriber: usize, leg: Leg, flight: Flight) {
         let now = self.ground.now();
         if self.subscribers[subscriber].state() == subscribers::State::Polling {
-            self.ground.say(|| format!("  subscriber {subscriber} hears"), leg, &flight.bytes);
+            self.ground.say(
+                || format!("  subscriber {subscriber} hears"),
+                leg,
+                &flight.bytes,
+            );
         }
         let mut watch = self.ground.watch(&mut self.violations);
         self.subscribers[subscriber].arrive(now, leg, flight, &mut watch);
@@ -237,7 +278,9 @@ impl World {
         if self.calm {
             return;
         }
-        let Some(mut fault) = self.faults[number].take() else { return };
+        let Some(mut fault) = self.faults[number].take() else {
+            return;
+        };
         self.ground.fault(fault.name());
         if let Some(again) = fault.strike(self) {
             self.ground.schedule(again, Happening::Fault { number });
@@ -278,7 +321,11 @@ impl World {
             .iter()
             .flat_map(|source| source.lives().iter().map(|life| life.speaks.len() as u64))
             .sum();
-        let all: u64 = self.sources.iter().flat_map(|source| &source.shape().lives).sum();
+        let all: u64 = self
+            .sources
+            .iter()
+            .flat_map(|source| &source.shape().lives)
+            .sum();
         let spent = self.sources.iter().all(Source::is_spent);
         if !self.calm && said * 100 >= all * self.calm_percent && self.linger_over(spent) {
             self.make_calm();
@@ -312,7 +359,12 @@ impl World {
 
     fn complain(&mut self, what: String) {
         let at = self.ground.now();
-        self.violations.push(Violation { at, subscriber: usize::MAX, sid: Sid(0), what });
+        self.violations.push(Violation {
+            at,
+            subscriber: usize::MAX,
+            sid: Sid(0),
+            what,
+        });
     }
 
     fn now(&self) -> Now {
@@ -326,7 +378,10 @@ impl World {
     pub fn kill(&mut self, leg: Leg) {
         self.adapters[leg.index()].kill();
         self.ground.note_death(leg);
-        let news = Happening::PeerNews { leg: leg.other(), lost: true };
+        let news = Happening::PeerNews {
+            leg: leg.other(),
+            lost: true,
+        };
         self.ground.schedule(PAIR_LINK_DELAY, news);
     }
 

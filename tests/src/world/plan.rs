@@ -81,8 +81,16 @@ impl Application {
             lag_messages: rng.pick(&[20, 10_000]),
             lag_time: rng.pick(&[3, 20].map(Duration::from_millis)),
             reorder_hold: rng.pick(&[200, 2_000].map(Duration::from_micros)),
-            held_records: if tiny { rng.between(1, 24) as usize } else { 4_096 },
-            held_bytes: if tiny { 1_472 * rng.between(1, 4) as usize } else { 1 << 20 },
+            held_records: if tiny {
+                rng.between(1, 24) as usize
+            } else {
+                4_096
+            },
+            held_bytes: if tiny {
+                1_472 * rng.between(1, 4) as usize
+            } else {
+                1 << 20
+            },
             window: rng.pick(&[16, 200, 1_000_000]),
             quarantined_datagrams: rng.pick(&[4, 64]),
             hold_down: Duration::from_millis(50),
@@ -95,7 +103,11 @@ impl Application {
         }
         Self {
             limits,
-            joins: if late { rng.micros(5_000, 120_000) } else { Duration::ZERO },
+            joins: if late {
+                rng.micros(5_000, 120_000)
+            } else {
+                Duration::ZERO
+            },
             socket_room: rng.pick(&[2, 20, 1_000]),
             ways,
             plant: Plant::Nothing,
@@ -118,7 +130,10 @@ impl Plan {
                 socket_packets: 10_000,
             },
             starts: [Duration::ZERO; 2],
-            paths: [[LinePath { delay_us: 50, ..LinePath::default() }; 2]; 2],
+            paths: [[LinePath {
+                delay_us: 50,
+                ..LinePath::default()
+            }; 2]; 2],
             subscribers: [Policy::FirstArrival, Policy::PreferActive]
                 .map(Application::plain)
                 .into(),
@@ -153,7 +168,11 @@ impl Plan {
                 socket_packets: rng.pick(&[3, 10_000]),
                 ..Self::plain(seed, 1).conduct
             },
-            starts: if rng.chance(50) { starts } else { [starts[1], starts[0]] },
+            starts: if rng.chance(50) {
+                starts
+            } else {
+                [starts[1], starts[0]]
+            },
             paths: [0, 1].map(|_| [0, 1].map(|_| LinePath::draw(&mut path))),
             subscribers: applications(seed, &mut rng),
             faults: strikes(seed, &mut rng),
@@ -171,7 +190,11 @@ impl Plan {
 
     /// The same plan with one more network fault between the adapter of `leg` and every subscriber.
     #[must_use]
-    pub fn with_way<D: Decorator + 'static>(mut self, leg: Leg, mut fault: impl FnMut() -> D) -> Self {
+    pub fn with_way<D: Decorator + 'static>(
+        mut self,
+        leg: Leg,
+        mut fault: impl FnMut() -> D,
+    ) -> Self {
         for application in &mut self.subscribers {
             application.ways[leg.index()].push(Box::new(fault()));
         }

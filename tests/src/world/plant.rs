@@ -5,7 +5,7 @@
 
 use twinfeed_protocol::Event;
 
-use super::oracle::Told;
+use super::oracle::{Copied, Told};
 
 /// A promise to break, once.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -45,14 +45,18 @@ impl Saboteur {
     /// Ready to do what `plant` says.
     #[must_use]
     pub fn new(plant: Plant) -> Self {
-        Self { plant, records: 0, kept: None }
+        Self {
+            plant,
+            records: 0,
+            kept: None,
+        }
     }
 
     /// Passes on what the arbiter told, or something else.
     pub fn pass(&mut self, told: Told, on: &mut Vec<Told>) {
         match (&told, self.plant) {
             (_, Plant::Nothing) => {}
-            (Told::Record(_), _) => return self.record(told, on),
+            (Told::Record(record), _) => return self.record(*record, on),
             (Told::Event(Event::Gap { .. }), Plant::SwallowGaps)
             | (Told::Event(Event::Discontinuity { .. }), Plant::SwallowDiscontinuities)
             | (Told::Event(Event::Reset { .. }), Plant::SwallowResets)
@@ -62,8 +66,7 @@ impl Saboteur {
         on.push(told);
     }
 
-    fn record(&mut self, told: Told, on: &mut Vec<Told>) {
-        let Told::Record(mut record) = told else { return };
+    fn record(&mut self, mut record: Copied, on: &mut Vec<Told>) {
         let place = record.place();
         self.records += 1;
         let now = self.records;

@@ -1,7 +1,7 @@
 //! What was exercised, and in how many seeds?
 
-use std::collections::BTreeMap;
 use core::fmt;
+use std::collections::BTreeMap;
 
 /// Names of faults and events with how often they occurred.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -59,7 +59,11 @@ impl Census {
     /// Those of `names` that never happened.
     #[must_use]
     pub fn missing(&self, names: &[&'static str]) -> Vec<&'static str> {
-        names.iter().copied().filter(|name| self.seeds_with(name) == 0).collect()
+        names
+            .iter()
+            .copied()
+            .filter(|name| self.seeds_with(name) == 0)
+            .collect()
     }
 }
 

@@ -146,18 +146,25 @@ impl Subscriber {
             State::Paused => return self.dropped[leg.index()] += 1,
             State::Polling => {}
         }
-        if flight.genuine {
-            self.note_heard(now, leg, &flight.bytes);
-        }
-        self.arbiter.on_datagram(leg, now, &flight.bytes, &mut Tap(&mut self.told));
+        self.note_heard(now, leg, flight.genuine, &flight.bytes);
+        self.arbiter
+            .on_datagram(leg, now, &flight.bytes, &mut Tap(&mut self.told));
         self.judge(now, watch);
     }
 
-    fn note_heard(&mut self, now: Time, leg: Leg, bytes: &[u8]) {
-        if let Ok(header) = twinfeed_wire::Header::parse(bytes) {
-            for witness in self.witnesses.iter_mut().filter(|witness| witness.sid == header.sid) {
-                witness.heard.note(leg.index(), now, bytes);
-            }
+    fn note_heard(&mut self, now: Time, leg: Leg, genuine: bool, bytes: &[u8]) {
+        let Ok(header) = twinfeed_wire::Header::parse(bytes) else {
+            return;
+        };
+        if header.stream != stream_id(leg, header.sid) {
+            return;
+        }
+        for witness in self
+            .witnesses
+            .iter_mut()
+            .filter(|witness| witness.sid == header.sid)
+        {
+            witness.heard.note(leg.index(), now, genuine, bytes);
         }
     }
 
@@ -183,11 +190,20 @@ impl Subscriber {
                 witness.ordered = true;
             }
         }
-        self.arbiter.on_control(control, now, &mut Tap(&mut self.told));
+        self.arbiter
+            .on_control(control, now, &mut Tap(&mut self.told));
         self.judge(now, watch);
     }
 
     fn judge(&mut self, now: Time, watch: &mut Watch<'_>) {
+        let counters = self.arbiter.counters();
+        let small = self.limits.quarantined_datagrams < SMALL_QUARANTINE;
+        let dropped = counters.hold_overflow + counters.quarantine_dropped * u64::from(small);
+        if dropped > 0 {
+            for witness in &mut self.witnesses {
+                witness.overflowed = true;
+            }
+        }
         let mut seen = Vec::new();
         for told in self.told.drain(..) {
             self.saboteur.pass(told, &mut seen);
@@ -198,10 +214,19 @@ impl Subscriber {
                 watch.stats.add(words::word(event));
             }
             let sid = sid_of(&told);
-            for witness in self.witnesses.iter_mut().filter(|witness| Some(witness.sid) == sid) {
+            for witness in self
+                .witnesses
+                .iter_mut()
+                .filter(|witness| Some(witness.sid) == sid)
+            {
                 if let Err(what) = witness.judge(now, &told, watch.ledger) {
                     let (subscriber, sid) = (self.number, witness.sid);
-                    watch.violations.push(Violation { at: now, subscriber, sid, what });
+                    watch.violations.push(Violation {
+                        at: now,
+                        subscriber,
+                        sid,
+                        what,
+                    });
                     return; // what follows from a broken promise says nothing new
                 }
             }
@@ -212,11 +237,19 @@ impl Subscriber {
     fn check_bounds(&self, now: Time, watch: &mut Watch<'_>) {
         for witness in &self.witnesses {
             for leg in Leg::BOTH {
-                let held = self.arbiter.leg_status(witness.sid, leg).map_or(0, |status| status.held);
+                let held = self
+                    .arbiter
+                    .leg_status(witness.sid, leg)
+                    .map_or(0, |status| status.held);
                 if held > self.limits.held_records {
                     let (subscriber, sid) = (self.number, witness.sid);
                     let what = format!("leg {leg} holds {held} records");
-                    watch.violations.push(Violation { at: now, subscriber, sid, what });
+                    watch.violations.push(Violation {
+                        at: now,
+                        subscriber,
+                        sid,
+                        what,
+                    });
                 }
             }
         }
@@ -228,7 +261,12 @@ impl Subscriber {
             return;
         }
         let mut complain = |sid, what: String| {
-            watch.violations.push(Violation { at: now, subscriber: self.number, sid, what });
+            watch.violations.push(Violation {
+                at: now,
+                subscriber: self.number,
+                sid,
+                what,
+            });
         };
         for witness in &self.witnesses {
             if let Err(what) = settled(witness, watch.ledger) {
@@ -237,45 +275,95 @@ impl Subscriber {
         }
         let counters = self.arbiter.counters();
         let records: u64 = self.witnesses.iter().map(|witness| witness.records).sum();
-        let again: u64 = self.witnesses.iter().map(|witness| witness.heard.again).sum();
-        let accounted: u64 = self.witnesses.iter().map(|witness| witness.receipt_duplicates).sum();
+        let again: u64 = self
+            .witnesses
+            .iter()
+            .map(|witness| witness.heard.again)
+            .sum();
+        let accounted: u64 = self
+            .witnesses
+            .iter()
+            .map(|witness| witness.receipt_duplicates)
+            .sum();
         let sid = Sid(0);
         if counters.records != records {
-            complain(sid, format!("{} records counted, {records} told", counters.records));
+            complain(
+                sid,
+                format!("{} records counted, {records} told", counters.records),
+            );
         }
         if again > 50 && counters.duplicates == 0 && counters.replayed == 0 {
-            complain(sid, format!("{again} records came again, no duplicate was counted"));
+            complain(
+                sid,
+                format!("{again} records came again, no duplicate was counted"),
+            );
         }
         if accounted > counters.duplicates {
-            complain(sid, format!("receipts claim {accounted} of {} duplicates", counters.duplicates));
+            complain(
+                sid,
+                format!(
+                    "receipts claim {accounted} of {} duplicates",
+                    counters.duplicates
+                ),
+            );
         }
         watch.stats.add_many("count.records", counters.records);
-        watch.stats.add_many("count.duplicates", counters.duplicates);
-        watch.stats.add_many("count.quarantined", counters.quarantined);
-        watch.stats.add_many("count.rejected", counters.rejected_total());
-        watch.stats.add_many("count.foreign_stream", counters.foreign_stream);
-        watch.stats.add_many("count.hold_overflow", counters.hold_overflow);
+        watch
+            .stats
+            .add_many("count.duplicates", counters.duplicates);
+        watch
+            .stats
+            .add_many("count.quarantined", counters.quarantined);
+        watch
+            .stats
+            .add_many("count.rejected", counters.rejected_total());
+        watch
+            .stats
+            .add_many("count.foreign_stream", counters.foreign_stream);
+        watch
+            .stats
+            .add_many("count.hold_overflow", counters.hold_overflow);
         watch.stats.add_many("count.replayed", counters.replayed);
-        watch.stats.add_many("count.retired_epoch", counters.retired_epoch);
+        watch
+            .stats
+            .add_many("count.retired_epoch", counters.retired_epoch);
     }
 }
+
+/// A quarantine of fewer datagrams is often full.
+const SMALL_QUARANTINE: usize = 16;
 
 /// Whether the application has heard the whole story of the source.
 fn settled(witness: &Witness, ledger: &Ledger) -> Result<(), String> {
     let lives = ledger.lives(witness.sid);
-    let Some(last) = lives.last() else { return Ok(()) };
-    if witness.heard.records.values().all(std::collections::BTreeSet::is_empty) {
+    let Some(last) = lives.last() else {
+        return Ok(());
+    };
+    if witness
+        .heard
+        .records
+        .values()
+        .all(std::collections::BTreeSet::is_empty)
+    {
         return Ok(()); // it came when all was said
     }
     if witness.epoch != last.epoch {
-        return Err(format!("in the end still in epoch {}, not {}", witness.epoch, last.epoch));
+        return Err(format!(
+            "in the end still in epoch {}, not {}",
+            witness.epoch, last.epoch
+        ));
     }
     let owed = ledger.owed(witness.sid, witness.epoch, witness.cursor);
     if owed.sseq < last.next() {
-        return Err(format!("in the end {owed} is neither delivered nor declared"));
+        return Err(format!(
+            "in the end {owed} is neither delivered nor declared"
+        ));
     }
     if witness.ended != last.ended {
-        return Err(format!("in the end ended is {}, not {}", witness.ended, last.ended));
+        return Err(format!(
+            "in the end ended is {}, not {}",
+            witness.ended, last.ended
+        ));
     }
     if witness.stale {
         return Err("in the end still stale".into());

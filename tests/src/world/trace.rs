@@ -21,7 +21,10 @@ impl Trace {
     /// Keeps the last `limit` lines; none when 0.
     #[must_use]
     pub fn last(limit: usize) -> Self {
-        Self { limit, lines: VecDeque::new() }
+        Self {
+            limit,
+            lines: VecDeque::new(),
+        }
     }
 
     /// Whether anybody reads.
@@ -88,7 +91,10 @@ fn describe(bytes: &[u8]) -> String {
         Some(heartbeat) => {
             let beat = heartbeat.beat;
             let end = if beat.ended { " ended" } else { "" };
-            format!("{head} beat next {} prev {}{end}", beat.next_sseq, beat.prev)
+            format!(
+                "{head} beat next {} prev {}{end}",
+                beat.next_sseq, beat.prev
+            )
         }
         None => {
             let places: Vec<String> = datagram

@@ -50,7 +50,11 @@ impl PairLink {
 
 impl Fault for PairLink {
     fn name(&self) -> &'static str {
-        if self.down { "pair_link_back" } else { "pair_link_reset" }
+        if self.down {
+            "pair_link_back"
+        } else {
+            "pair_link_reset"
+        }
     }
 
     fn strike(&mut self, world: &mut World) -> Option<Duration> {

@@ -22,7 +22,11 @@ impl Pause {
 
 impl Fault for Pause {
     fn name(&self) -> &'static str {
-        if self.paused.is_some() { "unpause" } else { "pause" }
+        if self.paused.is_some() {
+            "unpause"
+        } else {
+            "pause"
+        }
     }
 
     fn strike(&mut self, world: &mut World) -> Option<Duration> {

@@ -19,13 +19,21 @@ impl Kill {
     /// The adapter is back after `span`, remembering nothing.
     #[must_use]
     pub fn for_a_while(leg: Leg, span: Duration) -> Self {
-        Self { leg, back_in: Some(span), dead: false }
+        Self {
+            leg,
+            back_in: Some(span),
+            dead: false,
+        }
     }
 
     /// The adapter is not back before the world is calm.
     #[must_use]
     pub fn for_good(leg: Leg) -> Self {
-        Self { leg, back_in: None, dead: false }
+        Self {
+            leg,
+            back_in: None,
+            dead: false,
+        }
     }
 }
 
@@ -57,7 +65,11 @@ impl Stop {
     /// The adapter goes on after `span` as if nothing had happened.
     #[must_use]
     pub fn for_a_while(leg: Leg, span: Duration) -> Self {
-        Self { leg, span, stopped: false }
+        Self {
+            leg,
+            span,
+            stopped: false,
+        }
     }
 }
 
@@ -89,7 +101,11 @@ impl StepDown {
     /// The adapter is replaced after `span`.
     #[must_use]
     pub fn for_a_while(leg: Leg, span: Duration) -> Self {
-        Self { leg, span, gone: false }
+        Self {
+            leg,
+            span,
+            gone: false,
+        }
     }
 }
 

@@ -88,7 +88,7 @@ impl Decorator for Foreign {
             let bytes: Rc<[u8]> = if rng.chance(50) {
                 (0..rng.below(300)).map(|_| rng.bits() as u8).collect()
             } else {
-                rewritten(&flight.bytes, |header| header.stream.0 ^= 0x4000_0000)
+                rewritten(&flight.bytes, |header| header.stream.0 |= 0x4000_0000)
             };
             on.push(Flight {
                 bytes,

@@ -136,7 +136,10 @@ pub fn draw(harsh: u64, rng: &mut Rng) -> Vec<Box<dyn Decorator>> {
     for _ in 0..harsh {
         decorators.push(match rng.below(10) {
             0 | 1 => Box::new(loss::Independent::of_percent(rng.pick(&[1, 5, 20]))),
-            2 => Box::new(loss::Burst::once_in(rng.between(30, 200), rng.between(2, 15))),
+            2 => Box::new(loss::Burst::once_in(
+                rng.between(30, 200),
+                rng.between(2, 15),
+            )),
             3 => Box::new(loss::EveryNth::new(rng.between(2, 9))),
             4 => Box::new(shift::Duplicate::of_percent(rng.pick(&[1, 10, 50]))),
             5 | 6 => Box::new(shift::Reorder::of_percent(

@@ -23,22 +23,35 @@ pub(super) fn gap(
 ) -> Judgement {
     let life = ledger.life(witness.sid, witness.epoch);
     if life.is_none_or(|life| until > Place::start(life.next())) {
-        return Err(format!("Gap {from} to {until} reaches beyond what the source said"));
+        return Err(format!(
+            "Gap {from} to {until} reaches beyond what the source said"
+        ));
     }
     if ledger.owed(witness.sid, witness.epoch, from) >= until {
-        return Err(format!("Gap {from} to {until} holds nothing that could be missing"));
+        return Err(format!(
+            "Gap {from} to {until} holds nothing that could be missing"
+        ));
     }
     if cause == GapCause::HoldFull || cause == GapCause::Lag {
         return Ok(());
     }
     let key = (witness.epoch, witness.context);
-    if let Some(places) = witness.heard.records.get(&key)
+    if !witness.overflowed
+        && let Some(places) = witness.heard.records.get(&key)
         && let Some(place) = places.range(from..until).next()
     {
-        return Err(format!("Gap {from} to {until} ({}): {place} has arrived", cause.word()));
+        return Err(format!(
+            "Gap {from} to {until} ({}): {place} has arrived",
+            cause.word()
+        ));
     }
-    match Leg::BOTH.into_iter().find(|&leg| may_still_bring(witness, now, leg, until)) {
-        Some(leg) => Err(format!("Gap {from} to {until}: leg {leg} is alive and not there yet")),
+    match Leg::BOTH
+        .into_iter()
+        .find(|&leg| may_still_bring(witness, now, leg, until))
+    {
+        Some(leg) => Err(format!(
+            "Gap {from} to {until}: leg {leg} is alive and not there yet"
+        )),
         None => Ok(()),
     }
 }
@@ -46,12 +59,29 @@ pub(super) fn gap(
 /// Whether `leg` was heard a moment ago, in the application's context, before `until`.
 fn may_still_bring(witness: &Witness, now: Time, leg: Leg, until: Place) -> bool {
     let heard = &witness.heard.legs[leg.index()];
-    let alive = heard.last.is_some_and(|last| now.since(last) < witness.limits.heartbeat);
+    let alive = heard
+        .last
+        .is_some_and(|last| now.since(last) < witness.limits.heartbeat);
     alive
         && !heard.stepped_down
         && heard.state == LegState::Live
         && (heard.epoch, heard.context) == (witness.epoch, witness.context)
         && heard.progress < until.sseq
+}
+
+/// The numbering steps back only when every leg that speaks stands far below (RM-14a).
+pub(super) fn regress(witness: &Witness, at: Place) -> Judgement {
+    let far = |number: u64| number.saturating_add(witness.limits.window) < witness.cursor.sseq;
+    let there = witness.heard.legs.iter().any(|leg| leg.progress == at.sseq);
+    let speaking = witness
+        .heard
+        .legs
+        .iter()
+        .filter(|leg| leg.state == LegState::Live);
+    if there && far(at.sseq) && speaking.into_iter().all(|leg| far(leg.progress)) {
+        return Ok(());
+    }
+    Err(format!("Regress to {at} from {}", witness.cursor))
 }
 
 /// A context that was announced must be one that an adapter has, with the completeness it has.
@@ -63,7 +93,9 @@ pub(super) fn context(
 ) -> Judgement {
     match ledger.context(witness.sid, witness.epoch, context) {
         Some(known) if known.complete == complete => Ok(()),
-        Some(_) => Err(format!("context {context} is announced with the wrong completeness")),
+        Some(_) => Err(format!(
+            "context {context} is announced with the wrong completeness"
+        )),
         None => Err(format!("context {context} is nobody's")),
     }
 }
@@ -85,14 +117,19 @@ pub(super) fn outranks(
     }
     let keeps = |leg: &Leg| {
         let heard = &witness.heard.legs[leg.index()];
-        heard.last.is_some_and(|last| now.since(last) < witness.limits.heartbeat)
+        heard
+            .last
+            .is_some_and(|last| now.since(last) < witness.limits.heartbeat)
             && (heard.epoch, heard.context) == (witness.epoch, witness.context)
             && heard.state == LegState::Live
             && !heard.stepped_down
             && heard.progress > witness.cursor.sseq
     };
     match Leg::BOTH.iter().find(|leg| keeps(leg)) {
-        Some(leg) => Err(format!("left context {} although leg {leg} goes on with it", witness.context)),
+        Some(leg) => Err(format!(
+            "left context {} although leg {leg} goes on with it",
+            witness.context
+        )),
         None => Ok(()),
     }
 }
@@ -105,22 +142,30 @@ pub(super) fn switched(witness: &Witness, now: Time, receipt: &Receipt) -> Judge
     let patience = witness.limits.heartbeat * witness.limits.missed_heartbeats;
     let happened = match receipt.trigger {
         Trigger::TransportReset => to.said_peer_lost && silence >= witness.limits.heartbeat,
-        Trigger::HeartbeatSilence => silence >= patience,
+        Trigger::HeartbeatSilence => silence >= patience || witness.left.contains(&from.epoch),
         Trigger::StepDown => from.stepped_down,
         Trigger::SourceStale => from.said_stale,
         Trigger::Outranked => from.context != to.context || from.epoch != to.epoch,
         Trigger::Order => witness.ordered,
-        // A full hold is a reason to stop waiting for whoever is waited for, wherever that one stands.
+        // A full hold is a reason to stop waiting for whoever is waited for, wherever that one stands;
+        // and in a narrow window what arrived may wait to be believed.
         Trigger::Lag => {
-            let capped = witness.limits.held_records < SMALL_HOLD;
+            let limits = &witness.limits;
+            let capped = limits.held_records < SMALL_HOLD || limits.window < NARROW_WINDOW;
             capped || from.progress <= to.progress || from.epoch != to.epoch
         }
     };
     if !happened {
-        return Err(format!("switched by {} which did not happen", receipt.trigger.word()));
+        let word = receipt.trigger.word();
+        return Err(format!(
+            "switched by {word} which did not happen ({silence:?} of silence)"
+        ));
     }
     if receipt.filled > receipt.held {
-        return Err(format!("receipt filled {} of {} held", receipt.filled, receipt.held));
+        return Err(format!(
+            "receipt filled {} of {} held",
+            receipt.filled, receipt.held
+        ));
     }
     if receipt.at > now {
         return Err("receipt is dated in the future".into());
@@ -130,6 +175,8 @@ pub(super) fn switched(witness: &Witness, now: Time, receipt: &Receipt) -> Judge
 
 /// A hold of fewer records is often full.
 const SMALL_HOLD: usize = 100;
+/// A burst may cross a window of fewer numbers.
+const NARROW_WINDOW: u64 = 1_000;
 
 /// Lost is who was silent, stepped down, or was called gone.
 pub(super) fn leg(witness: &Witness, now: Time, leg: Leg, state: LegState) -> Judgement {
@@ -137,10 +184,15 @@ pub(super) fn leg(witness: &Witness, now: Time, leg: Leg, state: LegState) -> Ju
     let other = &witness.heard.legs[leg.other().index()];
     let silence = heard.last.map_or(Duration::MAX, |last| now.since(last));
     let patience = witness.limits.heartbeat * witness.limits.missed_heartbeats;
-    let silent = silence >= patience || (other.said_peer_lost && silence >= witness.limits.heartbeat);
+    let silent =
+        silence >= patience || (other.said_peer_lost && silence >= witness.limits.heartbeat);
     match state {
         LegState::Lost if silent || heard.stepped_down => Ok(()),
-        LegState::Lost => Err(format!("leg {leg} is called lost after {silence:?} of silence")),
+        // Who speaks of nothing but what was left says nothing.
+        LegState::Lost if witness.left.contains(&heard.epoch) => Ok(()),
+        LegState::Lost => Err(format!(
+            "leg {leg} is called lost after {silence:?} of silence"
+        )),
         LegState::Live if heard.last.is_none() => Err(format!("leg {leg} is live but unheard")),
         LegState::Live | LegState::Stalled | LegState::Unheard => Ok(()),
     }
@@ -152,8 +204,10 @@ pub(super) fn stale(witness: &Witness, now: Time) -> Judgement {
         return Err("Stale after Ended".into());
     }
     let speaking = witness.heard.legs.iter().find(|leg| {
-        leg.last.is_some_and(|last| now.since(last) < witness.limits.heartbeat)
+        leg.last
+            .is_some_and(|last| now.since(last) < witness.limits.heartbeat)
             && !leg.stepped_down
+            && !witness.left.contains(&leg.epoch)
     });
     match speaking {
         Some(leg) if !leg.said_stale => Err("Stale while a leg speaks".into()),

@@ -1,6 +1,7 @@
 //! What reached one subscriber of one source stream, on which leg, and when?
 //!
-//! Only datagrams as an adapter sent them count; forged ones are noise that must change nothing.
+//! Only records as an adapter sent them count; those of a forged datagram must change nothing. But a
+//! datagram on the right stream is a sign of life and says what its flags say, absurd numbers or not.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,7 @@ pub struct LegHeard {
     pub said_stale: bool,
     incarnations: Vec<Incarnation>,
     highest_dsn: u64,
+    dsns: BTreeSet<u64>,
 }
 
 impl Default for LegHeard {
@@ -51,6 +53,7 @@ impl Default for LegHeard {
             said_stale: false,
             incarnations: Vec::new(),
             highest_dsn: 0,
+            dsns: BTreeSet::new(),
         }
     }
 }
@@ -62,17 +65,31 @@ pub struct Heard {
     pub legs: [LegHeard; 2],
     /// Every record that arrived, per context, with the leg and time of its first arrival.
     pub records: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
-    /// Records that arrived again.
+    /// The same, and those in copies that had reason to be refused.
+    pub glimpsed: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
+    /// Records that arrived again, in another datagram.
     pub again: u64,
     /// Epochs spoken of.
     pub epochs: BTreeSet<Epoch>,
 }
 
 impl Heard {
-    /// A genuine datagram is about to reach the arbiter.
-    pub fn note(&mut self, leg: usize, now: Time, bytes: &[u8]) {
-        let Ok(datagram) = Datagram::parse(bytes) else { return };
+    /// A datagram of the leg's own stream is about to reach the arbiter.
+    pub fn note(&mut self, leg: usize, now: Time, genuine: bool, bytes: &[u8]) {
+        let Ok(datagram) = Datagram::parse(bytes) else {
+            return;
+        };
         let header = datagram.header();
+        if genuine {
+            let glimpsed = self
+                .glimpsed
+                .entry((header.epoch, header.context))
+                .or_default();
+            glimpsed.extend(datagram.records().map(|record| Place {
+                sseq: record.sseq,
+                part: record.part,
+            }));
+        }
         let heard = &mut self.legs[leg];
         if heard.incarnations.contains(&header.incarnation) {
             if heard.incarnations.last() != Some(&header.incarnation) {
@@ -81,8 +98,12 @@ impl Heard {
         } else {
             heard.incarnations.push(header.incarnation);
             heard.highest_dsn = 0;
+            heard.dsns.clear();
             heard.stepped_down = false;
             heard.progress = 0;
+        }
+        if !heard.dsns.insert(header.dsn.0) {
+            return; // a copy is no sign of life, and brings nothing new
         }
         if let Some(last) = heard.last {
             heard.longest_silence = heard.longest_silence.max(now.since(last));
@@ -91,6 +112,9 @@ impl Heard {
         heard.stepped_down |= header.flags.has(Flags::END_OF_STREAM);
         heard.said_peer_lost |= header.flags.has(Flags::PEER_LOST);
         heard.said_stale |= header.flags.has(Flags::SOURCE_STALE);
+        if !genuine {
+            return;
+        }
         if header.dsn.0 > heard.highest_dsn {
             heard.highest_dsn = header.dsn.0;
             if heard.epoch != header.epoch {
@@ -101,10 +125,16 @@ impl Heard {
             heard.complete = header.is_complete();
         }
         self.epochs.insert(header.epoch);
-        let records = self.records.entry((header.epoch, header.context)).or_default();
+        let records = self
+            .records
+            .entry((header.epoch, header.context))
+            .or_default();
         let mut progress = datagram.heartbeat().map_or(0, |beat| beat.beat.next_sseq);
         for record in datagram.records() {
-            let place = Place { sseq: record.sseq, part: record.part };
+            let place = Place {
+                sseq: record.sseq,
+                part: record.part,
+            };
             self.again += u64::from(!records.insert(place));
             progress = progress.max(record.sseq + u64::from(record.is_last()));
         }
@@ -113,9 +143,11 @@ impl Heard {
         }
     }
 
-    /// Whether the record at `place` arrived under this context.
+    /// Whether the record at `place` arrived under this context in any genuine datagram.
     #[must_use]
     pub fn has(&self, epoch: Epoch, context: ContextId, place: Place) -> bool {
-        self.records.get(&(epoch, context)).is_some_and(|places| places.contains(&place))
+        self.glimpsed
+            .get(&(epoch, context))
+            .is_some_and(|places| places.contains(&place))
     }
 }

@@ -69,11 +69,19 @@ impl Ledger {
 
     /// What an adapter converted.
     pub fn note_converted(&mut self, converted: Converted<'_>) {
-        let bench = self.benches.entry((converted.leg.index(), converted.sid)).or_default();
+        let bench = self
+            .benches
+            .entry((converted.leg.index(), converted.sid))
+            .or_default();
         let count = converted.bodies.len();
         for (index, (kind, bytes)) in converted.bodies.iter().enumerate() {
-            let place = Place { sseq: converted.sseq, part: index as u16 };
-            bench.waiting.push_back((place, *kind, digest(0, bytes), index + 1 == count));
+            let place = Place {
+                sseq: converted.sseq,
+                part: index as u16,
+            };
+            bench
+                .waiting
+                .push_back((place, *kind, digest(0, bytes), index + 1 == count));
         }
     }
 
@@ -87,7 +95,8 @@ impl Ledger {
         let datagram = match Datagram::parse(bytes) {
             Ok(datagram) => datagram,
             Err(malformed) => {
-                self.faults.push(format!("adapter {leg} sent what is malformed: {malformed}"));
+                self.faults
+                    .push(format!("adapter {leg} sent what is malformed: {malformed}"));
                 return;
             }
         };
@@ -102,7 +111,8 @@ impl Ledger {
                 records: BTreeMap::new(),
             });
         if context.first != header.first || context.complete != header.is_complete() {
-            self.faults.push(format!("one context id, two contexts: {header:?}"));
+            self.faults
+                .push(format!("one context id, two contexts: {header:?}"));
         }
         for record in datagram.records() {
             self.note_record(leg, header, &record);
@@ -110,7 +120,10 @@ impl Ledger {
     }
 
     fn note_record(&mut self, leg: Leg, header: &Header, record: &Record<'_>) {
-        let place = Place { sseq: record.sseq, part: record.part };
+        let place = Place {
+            sseq: record.sseq,
+            part: record.part,
+        };
         let sent = Sent {
             kind: record.kind,
             flags: record.flags,
@@ -120,18 +133,26 @@ impl Ledger {
         if let Some(context) = self.contexts.get_mut(&key) {
             let old = context.records.insert(place, sent);
             if old.is_some_and(|old| old != sent) {
-                self.faults.push(format!("sid {} {place}: one context, two contents", header.sid));
+                self.faults.push(format!(
+                    "sid {} {place}: one context, two contents",
+                    header.sid
+                ));
             }
         }
         if !self.vouches_rightly(header, record) {
-            self.faults.push(format!("sid {} {place}: wrong prev {}", header.sid, record.prev));
+            self.faults.push(format!(
+                "sid {} {place}: wrong prev {}",
+                header.sid, record.prev
+            ));
         }
         self.put_together(leg, header.sid, record);
     }
 
     /// Whether no number between `prev` and the record carries records.
     fn vouches_rightly(&self, header: &Header, record: &Record<'_>) -> bool {
-        let Some(life) = self.life(header.sid, header.epoch) else { return false };
+        let Some(life) = self.life(header.sid, header.epoch) else {
+            return false;
+        };
         let between = record.prev + 1..record.sseq;
         record.prev < record.sseq
             && record.prev + 1 >= header.first
@@ -190,7 +211,9 @@ impl Ledger {
     /// are passed over.
     #[must_use]
     pub fn owed(&self, sid: Sid, epoch: Epoch, place: Place) -> Place {
-        let Some(life) = self.life(sid, epoch) else { return place };
+        let Some(life) = self.life(sid, epoch) else {
+            return place;
+        };
         let mut owed = place;
         while owed.part == 0 && life.is_covered(owed.sseq) {
             owed = Place::start(owed.sseq + 1);

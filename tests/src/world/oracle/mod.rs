@@ -69,7 +69,10 @@ impl Copied {
     /// Its place.
     #[must_use]
     pub fn place(&self) -> Place {
-        Place { sseq: self.pos.sseq, part: self.pos.part }
+        Place {
+            sseq: self.pos.sseq,
+            part: self.pos.part,
+        }
     }
 }
 
@@ -88,14 +91,22 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} subscriber {} sid {}: {}", self.at, self.subscriber, self.sid, self.what)
+        write!(
+            f,
+            "{} subscriber {} sid {}: {}",
+            self.at, self.subscriber, self.sid, self.what
+        )
     }
 }
 
 /// FNV-1a over words, continued from `before` (0 to begin): tells bodies apart, nothing more.
 #[must_use]
 pub fn digest(before: u64, bytes: &[u8]) -> u64 {
-    let seed = if before == 0 { 0xcbf2_9ce4_8422_2325 } else { before };
+    let seed = if before == 0 {
+        0xcbf2_9ce4_8422_2325
+    } else {
+        before
+    };
     bytes.iter().fold(seed, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -42,6 +42,8 @@ pub struct Witness {
     pub ordered: bool,
     /// This host dropped datagrams of this subscriber's.
     pub overrun: bool,
+    /// A bound of the arbiter's was reached and something that had arrived was dropped for it.
+    pub overflowed: bool,
 }
 
 /// Why something is wrong.
@@ -66,6 +68,7 @@ impl Witness {
             receipt_duplicates: 0,
             ordered: false,
             overrun: false,
+            overflowed: false,
         }
     }
 
@@ -83,18 +86,30 @@ impl Witness {
     fn record(&mut self, record: &Copied, ledger: &Ledger) -> Judgement {
         let place = record.place();
         if record.pos.epoch != self.epoch {
-            return Err(format!("record {place} of epoch {} without Reset", record.pos.epoch));
+            return Err(format!(
+                "record {place} of epoch {} without Reset",
+                record.pos.epoch
+            ));
         }
         self.reaches(place, ledger, "record")?;
         let context = ledger.context(self.sid, self.epoch, self.context);
         let Some(sent) = context.and_then(|context| context.records.get(&place)) else {
-            return Err(format!("record {place} was never sent in context {}", self.context));
+            return Err(format!(
+                "record {place} was never sent in context {}",
+                self.context
+            ));
         };
         if (sent.content, sent.kind, sent.flags) != (record.content, record.kind, record.flags) {
-            return Err(format!("record {place} is not what context {} sent", self.context));
+            return Err(format!(
+                "record {place} is not what context {} sent",
+                self.context
+            ));
         }
         if !self.heard.has(self.epoch, self.context, place) {
-            return Err(format!("record {place} never arrived in context {}", self.context));
+            return Err(format!(
+                "record {place} never arrived in context {}",
+                self.context
+            ));
         }
         if record.adm != Adm(0) {
             return Err(format!("record {place} claims administrative messages"));
@@ -105,7 +120,10 @@ impl Witness {
         self.cursor = if record.flags.has(twinfeed_wire::RecordFlags::LAST) {
             Place::start(place.sseq + 1)
         } else {
-            Place { sseq: place.sseq, part: place.part + 1 }
+            Place {
+                sseq: place.sseq,
+                part: place.part + 1,
+            }
         };
         self.records += 1;
         Ok(())
@@ -118,19 +136,32 @@ impl Witness {
             core::cmp::Ordering::Equal => Ok(()),
             core::cmp::Ordering::Less if place >= self.cursor => Ok(()),
             core::cmp::Ordering::Less => {
-                let inside = self.gaps.iter().any(|&(from, until)| from <= place && place < until);
-                let why = if inside { "was declared missing" } else { "was passed before" };
+                let inside = self
+                    .gaps
+                    .iter()
+                    .any(|&(from, until)| from <= place && place < until);
+                let why = if inside {
+                    "was declared missing"
+                } else {
+                    "was passed before"
+                };
                 Err(format!("{what} {place}: {why} (at {})", self.cursor))
             }
-            core::cmp::Ordering::Greater => {
-                Err(format!("{what} {place}, but {owed} is missing without a word"))
-            }
+            core::cmp::Ordering::Greater => Err(format!(
+                "{what} {place}, but {owed} is missing without a word"
+            )),
         }
     }
 
     fn event(&mut self, now: Time, event: &Event, ledger: &Ledger) -> Judgement {
         match *event {
-            Event::Gap { epoch, from, until, cause, .. } => {
+            Event::Gap {
+                epoch,
+                from,
+                until,
+                cause,
+                ..
+            } => {
                 if epoch != self.epoch {
                     return Err(format!("Gap of epoch {epoch} while in {}", self.epoch));
                 }
@@ -143,16 +174,32 @@ impl Witness {
                 self.cursor = until;
                 Ok(())
             }
-            Event::Recovered { epoch, from, until, .. } => self.recovered(epoch, from, until),
+            Event::Recovered {
+                epoch, from, until, ..
+            } => self.recovered(epoch, from, until),
             Event::Switched(receipt) => {
                 self.receipt_duplicates += receipt.duplicates_dropped;
                 claims::switched(self, now, &receipt)
             }
-            Event::Discontinuity { epoch, at, context, complete, cause, .. } => {
+            Event::Discontinuity {
+                epoch,
+                at,
+                context,
+                complete,
+                cause,
+                ..
+            } => {
                 self.discontinuity(now, epoch, at, context, cause, ledger)?;
                 claims::context(self, context, complete, ledger)
             }
-            Event::Reset { epoch, at, context, complete, cause, .. } => {
+            Event::Reset {
+                epoch,
+                at,
+                context,
+                complete,
+                cause,
+                ..
+            } => {
                 self.reset(epoch, at, context, cause, ledger)?;
                 claims::context(self, context, complete, ledger)
             }
@@ -174,11 +221,15 @@ impl Witness {
                 self.stale = false;
                 Ok(())
             }
-            Event::Ended { epoch, next_sseq, .. } => self.end(epoch, next_sseq, ledger),
+            Event::Ended {
+                epoch, next_sseq, ..
+            } => self.end(epoch, next_sseq, ledger),
             Event::Divergence { range, .. } => Err(format!("Divergence in range {range}")),
             Event::AdministrativeGap { .. } => Err("a gap of messages nobody made".into()),
             Event::Closed { .. } => Ok(()),
-            _ => Err(format!("{event:?} is an event that this oracle does not know")),
+            _ => Err(format!(
+                "{event:?} is an event that this oracle does not know"
+            )),
         }
     }
 
@@ -187,7 +238,10 @@ impl Witness {
             return Err(format!("Recovered {from} to {until} of epoch {epoch}"));
         }
         match self.gaps.iter().find(|gap| gap.0 < until && from < gap.1) {
-            Some(gap) => Err(format!("Recovered {from} to {until}, but {} is lost", gap.0)),
+            Some(gap) => Err(format!(
+                "Recovered {from} to {until}, but {} is lost",
+                gap.0
+            )),
             None => Ok(()),
         }
     }
@@ -211,7 +265,10 @@ impl Witness {
             }
             DiscontinuityCause::Context { from } => {
                 if from != self.context || context == from || epoch != self.epoch {
-                    return Err(format!("Discontinuity from {from} while in {}", self.context));
+                    return Err(format!(
+                        "Discontinuity from {from} while in {}",
+                        self.context
+                    ));
                 }
                 self.reaches(at, ledger, "Discontinuity at")?;
                 claims::outranks(self, now, context, ledger)?;
@@ -231,20 +288,33 @@ impl Witness {
         ledger: &Ledger,
     ) -> Judgement {
         let ResetCause::Epoch { from, tail } = cause else {
-            return Err("Regress of a source that never stepped back".into());
+            claims::regress(self, at)?;
+            self.gaps.clear();
+            self.context = context;
+            self.cursor = at;
+            return Ok(());
         };
         if from != self.epoch || epoch == from {
             return Err(format!("Reset from {from} while in {}", self.epoch));
         }
-        let place_of = |epoch| ledger.lives(self.sid).iter().position(|life| life.epoch == epoch);
+        let place_of = |epoch| {
+            ledger
+                .lives(self.sid)
+                .iter()
+                .position(|life| life.epoch == epoch)
+        };
         match (place_of(from), place_of(epoch)) {
             (Some(old), Some(new)) if old < new => {}
             _ => return Err(format!("Reset from {from} back to {epoch}")),
         }
         let owed = ledger.owed(self.sid, from, self.cursor);
-        let end = ledger.life(self.sid, from).map_or(0, crate::world::exchange::Life::next);
+        let end = ledger
+            .life(self.sid, from)
+            .map_or(0, crate::world::exchange::Life::next);
         if tail == Tail::Complete && owed.sseq < end {
-            return Err(format!("Reset claims a complete tail, but {owed} is missing"));
+            return Err(format!(
+                "Reset claims a complete tail, but {owed} is missing"
+            ));
         }
         self.left.push(from);
         self.epoch = epoch;
@@ -252,7 +322,11 @@ impl Witness {
         self.gaps.clear();
         self.ended = false;
         // The epoch begins for this application where its context begins.
-        self.cursor = Place::start(ledger.context(self.sid, epoch, context).map_or(0, |c| c.first));
+        self.cursor = Place::start(
+            ledger
+                .context(self.sid, epoch, context)
+                .map_or(0, |c| c.first),
+        );
         self.reaches(at, ledger, "Reset at")
     }
 

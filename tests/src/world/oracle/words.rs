@@ -1,8 +1,6 @@
 //! Under which name is an event counted?
 
-use twinfeed_protocol::{
-    DiscontinuityCause, Event, GapCause, LegState, ResetCause, Tail, Trigger,
-};
+use twinfeed_protocol::{DiscontinuityCause, Event, GapCause, LegState, ResetCause, Tail, Trigger};
 
 /// A name per event and cause.
 #[must_use]
@@ -18,8 +16,14 @@ pub fn word(event: &Event) -> &'static str {
             DiscontinuityCause::Administrative => "event.discontinuity.administrative",
         },
         Event::Reset { cause, .. } => match cause {
-            ResetCause::Epoch { tail: Tail::Complete, .. } => "event.reset.tail_complete",
-            ResetCause::Epoch { tail: Tail::Unknown, .. } => "event.reset.tail_unknown",
+            ResetCause::Epoch {
+                tail: Tail::Complete,
+                ..
+            } => "event.reset.tail_complete",
+            ResetCause::Epoch {
+                tail: Tail::Unknown,
+                ..
+            } => "event.reset.tail_unknown",
             ResetCause::Regress => "event.reset.regress",
         },
         Event::Divergence { .. } => "event.divergence",
