@@ -192,6 +192,7 @@ fn a_refusal_is_an_error_with_its_reason_and_closes_the_poller() {
         (ProblemCode::Unauthenticated, 77),
         (ProblemCode::NotEntitled, 77),
         (ProblemCode::UnknownFeed, 78),
+        (ProblemCode::BadRequest, 1),
     ] {
         let broker = Broker::start(broker::grant());
         broker.change(|state| state.refuse = Some(code));

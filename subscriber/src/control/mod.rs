@@ -142,16 +142,9 @@ impl Control {
     /// # Errors
     /// [`Error::Administration`] with the reason of a refusal, [`Error::Grant`], [`Error::Network`].
     pub fn subscribe(&mut self, stop: &StopFlag) -> Result<bool, Error> {
-        let request = Subscribe {
-            feed: self.settings.feed.clone(),
-            sids: self.settings.selection.clone(),
-            application: self.settings.application.clone(),
-            destinations: Some(self.destinations),
-            policy: self.settings.policy(),
-        };
         let mut backoff = self.backoff();
         while !stop.is_stopped() && !self.end.is_abandoned() {
-            match self.client.subscribe(&request) {
+            match self.ask() {
                 Ok(grant) => return self.granted(grant).map(|()| true),
                 Err(error) if error.is_worth_retrying() => {
                     let resumed = self.resume(&error)?;
@@ -166,6 +159,32 @@ impl Control {
             }
         }
         Ok(false)
+    }
+
+    /// One request for both legs. A multicast feed takes no addresses, which stream-admin says by refusing
+    /// the first attempt; the second goes without.
+    fn ask(&self) -> Result<Grant, admin::Error> {
+        let mut request = Subscribe {
+            feed: self.settings.feed.clone(),
+            sids: self.settings.selection.clone(),
+            application: self.settings.application.clone(),
+            destinations: Some(self.destinations),
+            policy: self.settings.policy(),
+        };
+        match self.client.subscribe(&request) {
+            Err(first @ admin::Error::Refused { status: 400, .. }) => {
+                request.destinations = None;
+                let second = self.client.subscribe(&request);
+                second.map_err(|second| {
+                    if second.is_worth_retrying() {
+                        second
+                    } else {
+                        first
+                    }
+                })
+            }
+            other => other,
+        }
     }
 
     /// Does the control half's work on this thread until `stop` is raised, the poller is dropped, or

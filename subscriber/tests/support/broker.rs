@@ -33,6 +33,13 @@ pub struct State {
     stopped: bool,
 }
 
+impl State {
+    fn is_multicast(&self) -> bool {
+        let mut streams = self.grant.legs.iter().flat_map(|leg| &leg.streams);
+        streams.any(|stream| matches!(stream.transport, Transport::Multicast { .. }))
+    }
+}
+
 /// The server; dropping it kills it as SIGKILL would.
 #[derive(Debug)]
 pub struct Broker {
@@ -143,6 +150,9 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
                 return answer(&mut stream, code.http_status(), &problem(code));
             }
             let request: Subscribe = parse(&body);
+            if request.destinations.is_some() && state.is_multicast() {
+                return answer(&mut stream, 400, &problem(ProblemCode::BadRequest));
+            }
             state.destinations = request.destinations;
             state.subscriptions += 1;
             state.grant.subscription = format!("s{}", state.subscriptions).parse().unwrap();

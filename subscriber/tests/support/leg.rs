@@ -38,7 +38,7 @@ impl LegDouble {
                 context: ContextId(99),
                 first: 1,
                 received_at: 1_000_000,
-                ..header()
+                ..Header::default()
             },
             dsn: 0,
             msn: 1,
@@ -117,28 +117,5 @@ impl LegDouble {
         if !self.cut {
             assert_eq!(self.socket.send_to(bytes, self.to).unwrap(), bytes.len());
         }
-    }
-}
-
-fn header() -> Header {
-    Header {
-        flags: Flags::default(),
-        count: 0,
-        stream: StreamId(0),
-        generation: Generation(0),
-        incarnation: Incarnation(0),
-        dsn: Dsn(0),
-        first_msn: Msn(0),
-        sid: Sid(0),
-        abandoned: 0,
-        epoch: Epoch(0),
-        context: ContextId(0),
-        first: 0,
-        predecessor: Epoch::NONE,
-        base_sseq: 0,
-        base_adm: Adm(0),
-        sent_at: 0,
-        received_at: 0,
-        seal: [0; 16],
     }
 }

@@ -54,7 +54,7 @@ pub fn builder(broker: &Broker) -> Builder {
 pub fn open(broker: &Broker, builder: Builder, diary: &mut Diary) -> (DataPoller, ControlThread) {
     let (mut poller, control) = builder.open().unwrap();
     let control = control.spawn().unwrap();
-    broker.wait_until(|state| state.destinations.is_some());
+    broker.wait_until(|state| state.subscriptions > 0);
     poll_until(&mut poller, diary, |poller, _| poller.sockets().count() > 0);
     (poller, control)
 }
