@@ -6,9 +6,11 @@
 //! | 1 | the server failed |
 //! | 2 | usage (by the parser) |
 //! | 69 | the address or the state file is taken or cannot be used |
+//! | 77 | the address may not be bound by this user |
 //! | 78 | configuration |
 
 use std::future::IntoFuture;
+use std::io::{ErrorKind, IsTerminal};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -57,9 +59,10 @@ pub enum RunError {
 impl RunError {
     /// See the table above.
     #[must_use]
-    pub const fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) => 78,
+            Self::Bind { cause, .. } if matches!(cause.kind(), ErrorKind::PermissionDenied) => 77,
             Self::Store(_) | Self::Bind { .. } => 69,
             Self::Machine { .. } => 1,
         }
@@ -253,6 +256,7 @@ fn start_log(format: LogFormat) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     // An error means that the program that called us logs already; its choice stands.
     drop(match format {

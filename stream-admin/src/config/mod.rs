@@ -272,6 +272,18 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_shows_the_defaults() {
+        let sample = Config::parse(include_str!("../../../deploy/stream-admin.toml")).unwrap();
+        sample.check().unwrap();
+        let bare = Config::parse("").unwrap();
+        assert_eq!(format!("{:?}", sample.limits), format!("{:?}", bare.limits));
+        assert_eq!(format!("{:?}", sample.leases), format!("{:?}", bare.leases));
+        let feed = |config: Config| config.feeds[0].settings().constraints;
+        let plain = Config::parse("[[feed]]\nname = \"itch\"\n[[feed.source]]\nsid = 1").unwrap();
+        assert_eq!(feed(sample), feed(plain));
+    }
+
+    #[test]
     fn plaintext_beyond_loopback_needs_a_decision() {
         let mut config = Config::parse("listen = \"0.0.0.0:7400\"").unwrap();
         let error = config.check().unwrap_err().to_string();

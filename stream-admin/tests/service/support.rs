@@ -1,4 +1,8 @@
 //! A server in this process, and callers of every kind.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a server that does not start fails the test that wanted it"
+)]
 
 use std::net::SocketAddr;
 use std::time::Duration;
