@@ -14,6 +14,7 @@
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::header::is_intact;
 use crate::heartbeat::Heartbeat;
 use crate::{Adm, HEADER_LENGTH, Header, Malformed, Msn, Pos};
 
@@ -140,6 +141,9 @@ impl<'a> Datagram<'a> {
         let header = Header::parse(bytes)?;
         if !bytes.len().is_multiple_of(8) {
             return Err(Malformed::NotMultipleOfEight(bytes.len()));
+        }
+        if !is_intact(bytes) {
+            return Err(Malformed::Check);
         }
         let body = &bytes[HEADER_LENGTH..];
         let highest_sseq = if header.is_heartbeat() {

@@ -7,6 +7,7 @@ use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
 
 use crate::datagram::{RawRecord, padded};
+use crate::header::seal;
 use crate::heartbeat::{Raw as RawBeat, RawDigest};
 use crate::{
     Beat, Dsn, Flags, HEADER_LENGTH, HEARTBEAT_LENGTH, Header, MOST_DIGESTS, RECORD_HEADER_LENGTH,
@@ -127,6 +128,7 @@ impl<'b> Writer<'b> {
             ..self.header
         };
         self.buffer[..HEADER_LENGTH].copy_from_slice(&header.to_bytes());
+        seal(&mut self.buffer[..self.length]);
         self.length
     }
 }
@@ -168,6 +170,7 @@ pub fn write_heartbeat(
         buffer[length..length + size_of::<RawDigest>()].copy_from_slice(raw.as_bytes());
         length += size_of::<RawDigest>();
     }
+    seal(&mut buffer[..length]);
     length
 }
 

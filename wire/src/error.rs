@@ -36,13 +36,15 @@ pub enum Malformed {
     TrailingBytes(usize),
     /// A heartbeat that claims records, or whose digests do not fit.
     Heartbeat,
+    /// The check does not match: a byte was changed on the way.
+    Check,
     /// The epoch digest is 0, which names no epoch.
     NoEpoch,
 }
 
 impl Malformed {
     /// All label values, in the order of [`Malformed::index`].
-    pub const LABELS: [&'static str; 12] = [
+    pub const LABELS: [&'static str; 13] = [
         "length",
         "alignment",
         "magic",
@@ -55,6 +57,7 @@ impl Malformed {
         "trailing_bytes",
         "heartbeat",
         "no_epoch",
+        "check",
     ];
 
     /// A small dense number for per-reason counters; a label for metrics is `LABELS[index]`.
@@ -73,6 +76,7 @@ impl Malformed {
             Self::TrailingBytes(_) => 9,
             Self::Heartbeat => 10,
             Self::NoEpoch => 11,
+            Self::Check => 12,
         }
     }
 }
@@ -123,6 +127,7 @@ impl fmt::Display for Malformed {
             Self::Heartbeat => {
                 f.write_str("heartbeat with records or with digests that do not fit")
             }
+            Self::Check => f.write_str("the check does not match: a byte was changed on the way"),
             Self::NoEpoch => f.write_str("epoch 0 names no epoch"),
         }
     }

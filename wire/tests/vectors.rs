@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use twinfeed_wire::link::{Frame, Hello, Role};
 use twinfeed_wire::*;
+use xxhash_rust::xxh3::xxh3_64;
 
 fn vectors() -> BTreeMap<String, Vec<u8>> {
     let text = include_str!("../../docs/wire-format.md");
@@ -59,7 +60,6 @@ fn header() -> Header {
         base_adm: Adm(2),
         sent_at: 1_577_716_200_000_000_500,
         received_at: 1_577_716_200_000_000_000,
-        seal: [0; 16],
     }
 }
 
@@ -159,17 +159,26 @@ fn refusals_name_the_culprit() {
         bytes[place] = value;
         Datagram::parse(&bytes).unwrap_err()
     };
+    // A sender that is wrong rather than a byte that was changed on the way.
+    let wrong = |place: usize, value: u8| {
+        let mut bytes = good.clone();
+        bytes[place] = value;
+        let check = xxh3_64(&bytes[120..]) ^ xxh3_64(&bytes[..112]).rotate_left(32);
+        bytes[112..120].copy_from_slice(&check.to_le_bytes());
+        Datagram::parse(&bytes).unwrap_err()
+    };
+    let odd = &good[..good.len() - 1];
     assert_eq!(
         Datagram::parse(&good[..120]).unwrap_err(),
         Malformed::Length(120)
     );
     assert_eq!(
         Datagram::parse(&good[..good.len() - 8]).unwrap_err(),
-        Malformed::RecordOverrun(1)
+        Malformed::Check
     );
     assert_eq!(
-        Datagram::parse(&good[..good.len() - 1]).unwrap_err(),
-        Malformed::NotMultipleOfEight(good.len() - 1)
+        Datagram::parse(odd).unwrap_err(),
+        Malformed::NotMultipleOfEight(odd.len())
     );
     assert_eq!(
         damaged(0, b'X'),
@@ -178,10 +187,17 @@ fn refusals_name_the_culprit() {
     assert_eq!(damaged(2, 9), Malformed::Version { theirs: 9, ours: 1 });
     assert_eq!(damaged(3, 15), Malformed::HeaderLength(15));
     assert_eq!(damaged(4, 0x40), Malformed::Sealed);
-    assert_eq!(damaged(6, 1), Malformed::TrailingBytes(24));
-    assert_eq!(damaged(6, 3), Malformed::RecordOverrun(2));
-    assert_eq!(damaged(112, 1), Malformed::Reserved);
-    assert_eq!(damaged(128 + 16 + 7, 1), Malformed::Reserved);
+    assert_eq!(damaged(120, 1), Malformed::Reserved);
+    for place in (5..120).chain(128..good.len()) {
+        assert_eq!(
+            damaged(place, good[place] ^ 0x10),
+            Malformed::Check,
+            "byte {place}"
+        );
+    }
+    assert_eq!(wrong(6, 1), Malformed::TrailingBytes(24));
+    assert_eq!(wrong(6, 3), Malformed::RecordOverrun(2));
+    assert_eq!(wrong(128 + 16 + 7, 1), Malformed::Reserved);
     assert!(
         damaged(2, 9)
             .to_string()
