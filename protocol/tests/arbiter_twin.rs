@@ -2,7 +2,7 @@
 //!
 //! While the clock stands still no hole is given up, so what may be delivered is plain: walk the union of
 //! what arrived, from the join, as far as it is contiguous. Under prefer-active with both legs healthy it is
-//! the same walk over what the preferred leg brought.
+//! the same walk over what the preferred leg brought, and the other leg fills what it has gone past.
 #![allow(
     clippy::unwrap_used,
     reason = "a datagram of the kit that does not fit fails the test"
@@ -93,7 +93,18 @@ struct Twin {
 }
 
 impl Twin {
+    /// What may be delivered once `records` arrived.
     fn arrive(&mut self, records: &[R]) -> Vec<(u64, u16)> {
+        self.fill(records, &BTreeMap::new(), (0, 0))
+    }
+
+    /// The same, when holes below `passed` may be filled from `spare`.
+    fn fill(
+        &mut self,
+        records: &[R],
+        spare: &BTreeMap<(u64, u16), R>,
+        passed: (u64, u16),
+    ) -> Vec<(u64, u16)> {
         for &record in records {
             if self.next.is_none() && record.1 == 0 {
                 self.next = Some((record.0, 0));
@@ -103,24 +114,28 @@ impl Twin {
             }
         }
         let mut delivered = Vec::new();
-        let Some(mut next) = self.next else {
-            return delivered;
-        };
-        while let Some((&place, &(sseq, part, last, prev))) = self.known.range(next..).next() {
-            let follows = place == next || (next.1 == 0 && part == 0 && prev < next.0);
-            if !follows {
+        while let Some(next) = self.next {
+            let own = follower(&self.known, next);
+            let other = || follower(spare, next).filter(|_| passed > next);
+            let Some((sseq, part, last, _)) = own.or_else(other) else {
                 break;
-            }
-            delivered.push(place);
-            next = if last {
+            };
+            delivered.push((sseq, part));
+            self.next = Some(if last {
                 (sseq + 1, 0)
             } else {
                 (sseq, part + 1)
-            };
+            });
         }
-        self.next = Some(next);
         delivered
     }
+}
+
+/// The record that directly follows `next`, if it is known.
+fn follower(known: &BTreeMap<(u64, u16), R>, next: (u64, u16)) -> Option<R> {
+    let (&place, &record) = known.range(next..).next()?;
+    let follows = place == next || (next.1 == 0 && record.1 == 0 && record.3 < next.0);
+    follows.then_some(record)
 }
 
 fn delivered(kit: &mut Kit) -> Vec<(u64, u16)> {
@@ -174,7 +189,7 @@ proptest! {
     }
 
     #[test]
-    fn prefer_active_delivers_the_contiguous_part_of_the_preferred_leg(
+    fn prefer_active_delivers_the_preferred_leg_and_fills_its_holes_from_the_other(
         source in source(), a in mangled(), b in mangled(),
         turns in prop::collection::vec(any::<bool>(), 40),
     ) {
@@ -182,15 +197,27 @@ proptest! {
         let mut kit = Kit::new(limits);
         let (mut zero, mut one) = (Sender::new(Leg::Zero), Sender::new(Leg::One));
         let mut twin = Twin { known: BTreeMap::new(), next: None };
+        let mut passed = (0, 0);
         // The preferred leg speaks first, or the other one would be all there is.
         kit.records(&mut zero, &source[..1]);
         prop_assert_eq!(delivered(&mut kit), twin.arrive(&source[..1]));
+        let mut spare = BTreeMap::new();
         let mut turns = turns;
         turns.extend([true, false]);
         for (leg, datagram) in interleave(datagrams(&source, &a), datagrams(&source, &b), &turns) {
-            let sender = if leg == Leg::Zero { &mut zero } else { &mut one };
-            kit.records(sender, &datagram);
-            let expected = if leg == Leg::Zero { twin.arrive(&datagram) } else { Vec::new() };
+            let expected = if leg == Leg::Zero {
+                kit.records(&mut zero, &datagram);
+                for &(sseq, part, last, _) in &datagram {
+                    passed = passed.max(if last { (sseq + 1, 0) } else { (sseq, part + 1) });
+                }
+                twin.fill(&datagram, &spare, passed)
+            } else {
+                kit.records(&mut one, &datagram);
+                for &record in &datagram {
+                    spare.insert((record.0, record.1), record);
+                }
+                twin.fill(&[], &spare, passed)
+            };
             prop_assert_eq!(delivered(&mut kit), expected);
         }
     }

@@ -122,6 +122,11 @@ fn cases() {
             "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l",
         ),
         (
+            "a stray word of a line that then dies does not block the other's next epoch",
+            "+; A 7 end 3; B 7 end 3; +2; A 7 3; A 9 5 o; B 8 hb 1; B 8 hb 1; B 8 hb 1; B 8 1 w; B 8 2 x; B 8 3 y; B 8 4 z",
+            "=, ended 7 at 3, begin 8 at 1 complete after 7, 1w, 2x, 3y, 4z",
+        ),
+        (
             "a heartbeat far ahead is quarantined like data",
             "+; A 7 hb 900; +50; A 7 3 c; +200; A 7 4 d",
             "=, 3c, 4d",

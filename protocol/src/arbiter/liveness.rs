@@ -140,9 +140,8 @@ impl Source {
         }
         self.preferred = other;
         let held = self.legs[other.index()].hold.len() as u64;
-        let before = out.counters.records;
-        self.deliver_held(out);
-        let filled = out.counters.records - before;
+        let filled = self.release(other, out);
+        let duplicates = self.legs[0].duplicates + self.legs[1].duplicates;
         let gone = &self.legs[leg.index()];
         let receipt = Receipt {
             sid: self.sid,
@@ -150,13 +149,14 @@ impl Source {
             from: gone.side(self.sid),
             to: self.legs[other.index()].side(self.sid),
             trigger,
-            duplicates_dropped: out.counters.duplicates,
+            duplicates_dropped: duplicates - self.duplicates_told,
             held: held + hint.map_or(0, |hint| hint.held),
             filled: filled + hint.map_or(0, |hint| hint.filled),
             gaps_left: out.counters.gap_messages - gone.gaps_when_heard,
             stall: gone.silence,
             at: out.now,
         };
+        self.duplicates_told = duplicates;
         out.counters.switches += 1;
         out.handler.event(&Event::Switched(receipt));
     }

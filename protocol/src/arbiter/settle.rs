@@ -179,9 +179,17 @@ impl Source {
             let (index, entry) = self.first_in(leg, &cursor, cursor.context)?;
             let due = self.forced
                 || self.is_relied_on(leg, out.limits)
+                || self.preferred_passed(&cursor)
                 || out.now.since(entry.held_at) >= out.limits.lag_time;
             (due && cursor.standing(entry) == Standing::Next).then_some((leg, index))
         })
+    }
+
+    /// Whether the preferred leg has gone past the cursor, so that only the other one can fill it.
+    fn preferred_passed(&self, cursor: &Cursor) -> bool {
+        self.legs[self.preferred.index()]
+            .view(cursor.epoch)
+            .is_some_and(|view| view.context == cursor.context && view.next > cursor.next)
     }
 
     fn drop_delivered<H: Handler + ?Sized>(
@@ -372,6 +380,7 @@ impl Source {
             && !self.ended
         {
             self.ended = true;
+            self.tell_announced(cursor.next, out);
             out.handler.event(&Event::Ended {
                 sid: self.sid,
                 epoch: cursor.epoch,
@@ -383,14 +392,16 @@ impl Source {
             self.deserted_since = None;
             return false;
         };
-        if self.hole.is_some() || self.orphans_held(&cursor) {
+        let held = |leg| self.first_in(leg, &cursor, cursor.context).is_some();
+        if self.hole.is_some() || Leg::BOTH.into_iter().any(held) || self.orphans_held(&cursor) {
             return false;
         }
         let link = self.link(target, cursor.epoch);
         let end = told_end.or(link.flatten());
-        let done = end.is_some_and(|end| cursor.next.part == 0 && cursor.next.sseq > end.prev);
-        if !done {
-            if self.somebody_stays(&cursor) && !self.forced {
+        let over = end.is_some_and(|end| cursor.next.part == 0 && cursor.next.sseq > end.prev);
+        // Without a link there may be an epoch in between, and whoever stays may yet go there.
+        if !over || link.is_none() {
+            if self.somebody_stays(&cursor, link.is_none()) && !self.forced {
                 self.deserted_since = None;
                 return false;
             }
@@ -398,7 +409,7 @@ impl Source {
             if !self.waited(since, out) {
                 return false;
             }
-            if let Some(end) = end {
+            if let Some(end) = end.filter(|_| !over) {
                 self.declare(Place::start(end.prev + 1), GapCause::LostOnEveryLeg, out);
                 return true;
             }
@@ -451,12 +462,13 @@ impl Source {
             .max_by_key(|end| end.map(|end| end.next))
     }
 
-    fn somebody_stays(&self, cursor: &Cursor) -> bool {
+    /// Whether a live leg is still in the cursor's epoch; one that has ended it counts only `if_ended`.
+    fn somebody_stays(&self, cursor: &Cursor, if_ended: bool) -> bool {
         self.legs.iter().any(|side| {
             side.state == LegState::Live
-                && side
-                    .latest()
-                    .is_some_and(|view| view.epoch == cursor.epoch && view.ended.is_none())
+                && side.latest().is_some_and(|view| {
+                    view.epoch == cursor.epoch && (if_ended || view.ended.is_none())
+                })
         })
     }
 
@@ -492,6 +504,11 @@ impl Source {
             ResetCause::Epoch { .. } => Place::start(view.first),
             ResetCause::Regress => view.next,
         };
+        let before = if view.predecessor.is_some() {
+            view.predecessor
+        } else {
+            left.epoch
+        };
         self.cursor = Some(Cursor {
             epoch,
             predecessor: if epoch == left.epoch {
@@ -507,6 +524,9 @@ impl Source {
         });
         if epoch != left.epoch {
             self.retire(left.epoch);
+            if before != left.epoch {
+                self.retire(before);
+            }
             for side in &mut self.legs {
                 out.counters.retired_epoch += side.leave_all_but(epoch);
             }

@@ -119,6 +119,8 @@ pub(super) struct Source {
     pub(super) last_delivery: Time,
     /// When everything that was due was last decided.
     pub(super) settled_at: Time,
+    /// Duplicates dropped when the last receipt was given.
+    pub(super) duplicates_told: u64,
     pub(super) stale: bool,
     pub(super) ended: bool,
     /// What is held must go: its bound was reached.
@@ -149,6 +151,7 @@ impl Source {
             last_local_drop: None,
             last_delivery: Time::ZERO,
             settled_at: Time::ZERO,
+            duplicates_told: 0,
             stale: false,
             ended: false,
             forced: false,
@@ -594,6 +597,13 @@ impl Source {
         }
     }
 
+    /// Delivers what a leg holds and may now be delivered; returns how many of its records that were.
+    pub(super) fn release<H: Handler + ?Sized>(&mut self, leg: Leg, out: &mut Out<'_, H>) -> u64 {
+        let before = self.legs[leg.index()].wins;
+        self.deliver_held(out);
+        self.legs[leg.index()].wins - before
+    }
+
     /// A hint from `survivor` about its peer: stop preferring it, still listen to it.
     pub(super) fn on_peer_lost<H: Handler + ?Sized>(
         &mut self,
@@ -607,9 +617,7 @@ impl Source {
         }
         let held = self.legs[survivor.index()].hold.len() as u64;
         self.legs[gone.index()].hint = Some(Hint { held, filled: 0 });
-        let before = out.counters.records;
-        self.deliver_held(out);
-        let filled = out.counters.records - before;
+        let filled = self.release(survivor, out);
         self.legs[gone.index()].hint = Some(Hint { held, filled });
     }
 }
