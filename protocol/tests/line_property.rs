@@ -148,7 +148,6 @@ fn play(limits: LineLimits, arrivals: &[Arrival]) -> (Vec<(Time, Told)>, Lines) 
 #[derive(Debug, Default)]
 struct Account {
     epoch: u64,
-    first: u64,
     next: u64,
     delivered: BTreeMap<u64, Time>,
     abandoned: BTreeMap<u64, Time>,
@@ -171,7 +170,6 @@ fn accounts(told: &[(Time, Told)], steps_back: bool) -> Vec<Account> {
             epoch = start.epoch.0;
             accounts.push(Account {
                 epoch,
-                first: start.first,
                 next: start.first,
                 ..Account::default()
             });

@@ -55,7 +55,7 @@ fn a_half_delivered_message_is_continued_never_repeated() {
     let mut offer = |sseq, part, last| {
         lost.clear();
         let offer = unordered.offer(Place { sseq, part }, last, |range| {
-            lost.push((range.start, range.end))
+            lost.push((range.start, range.end));
         });
         (offer, lost.clone())
     };

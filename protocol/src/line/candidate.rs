@@ -32,6 +32,8 @@ pub(super) struct Candidate {
     pub(super) joined: Time,
     /// How many times in a row each line said so.
     votes: [u32; 2],
+    /// How many words contradicted it since it was last said.
+    against: u32,
     /// The lowest and the number behind the highest that was said.
     spoken: (u64, u64),
 }
@@ -44,6 +46,7 @@ impl Candidate {
             confirmed: None,
             joined: word.now,
             votes: [0; 2],
+            against: 0,
             spoken: (word.first, word.next()),
         }
     }
@@ -58,6 +61,7 @@ impl Candidate {
     pub(super) fn vote(&mut self, word: &Word, confirmations: u32) {
         let (low, high) = self.spoken;
         self.spoken = (low.min(word.first), high.max(word.next()));
+        self.against = 0;
         let votes = &mut self.votes[word.line.index()];
         if *votes == 0 {
             self.joined = word.now;
@@ -77,6 +81,15 @@ impl Candidate {
             self.confirmed = None;
         }
         self.votes.iter().any(|&votes| votes > 0)
+    }
+
+    /// The line said something that is out of the ordinary in another way. `false`: nobody vouches any more,
+    /// or nobody has for as long as it takes to confirm something else, so that a stray word of a line that
+    /// then dies does not block a true one.
+    pub(super) fn contradict(&mut self, line: Line, confirmations: u32) -> bool {
+        self.against = self.against.saturating_add(1);
+        let vouched = self.retract(line, confirmations);
+        vouched && (self.confirmed.is_some() || self.against < confirmations)
     }
 
     /// Whether the line says so.

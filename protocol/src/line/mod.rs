@@ -12,7 +12,8 @@
 //!
 //! **What it promises:** what comes out of one epoch are messages and abandoned ranges that follow each
 //! other without a hole, in order, each number once. Nothing is abandoned that came within `reorder_hold`
-//! of the last live line that passed it, unless a bound was reached (`hold_full`).
+//! of the last live line that passed it, unless a bound was reached (`hold_full`) or the lines contradicted
+//! each other while something waited to be confirmed (`quarantine_dropped`); both are counted.
 //!
 //! **How long is a hole open?** Until every line that is live has passed it, and `reorder_hold` longer;
 //! but no longer than `lag_hold` for a line that is behind. The same rule says when an end marker, a jump
@@ -21,9 +22,6 @@
 //! **How to drive it:** one input, then everything that it decided has been handed to your [`Source`];
 //! call [`Lines::on_deadline`] when [`Lines::next_deadline`] has come. Nothing is allocated after
 //! [`Lines::new`].
-
-use core::ops::Range;
-use core::time::Duration;
 
 use twinfeed_wire::Epoch;
 
@@ -35,50 +33,19 @@ mod candidate;
 mod hold;
 mod limits;
 mod memory;
+mod patience;
 mod retired;
 mod run;
+mod source;
 mod status;
 
 use candidate::{Candidate, Kind};
 pub use limits::LineLimits;
 use retired::Retired;
 use run::{Run, Word};
+pub use source::{Line, Source};
 use status::Account;
 pub use status::{LineCounters, LineState, LineStatus};
-
-/// One of the origin's redundant transports into an adapter.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Line {
-    /// The first one.
-    A,
-    /// The second one.
-    B,
-}
-
-impl Line {
-    /// Both lines.
-    pub const BOTH: [Self; 2] = [Self::A, Self::B];
-
-    /// 0 or 1.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-}
-
-/// What comes out of the lines, in order.
-pub trait Source {
-    /// An epoch begins; also when the source stepped back within one (then `start.epoch` is the same).
-    fn begin(&mut self, start: EpochStart);
-    /// The next message.
-    fn message(&mut self, sseq: u64, bytes: &[u8], received_at: u64);
-    /// These numbers are given up: nothing of them is delivered later.
-    fn abandoned(&mut self, range: Range<u64>);
-    /// The source ended the epoch, and everything below `next_sseq` was delivered or given up.
-    fn ended(&mut self, epoch: Epoch, next_sseq: u64);
-    /// Every line is silent (`true`) or one speaks again (`false`).
-    fn stale(&mut self, stale: bool);
-}
 
 /// Where the source stands.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -224,7 +191,13 @@ impl Lines {
     /// How many messages wait behind a hole or in quarantine.
     #[must_use]
     pub const fn held(&self) -> usize {
-        self.current.held() + self.kept.held()
+        // What is no candidate any more lies there until the next one needs the room.
+        let kept = if self.candidate.is_some() {
+            self.kept.held()
+        } else {
+            0
+        };
+        self.current.held() + kept
     }
 
     /// What was counted since the start.
@@ -338,12 +311,13 @@ impl Lines {
                 && self.kept.epoch == word.epoch
                 && candidate.is_near(word, self.limits.window)
         };
-        if !self.candidate.as_ref().is_none_or(agrees) {
-            self.retract(word.line);
-            if self.candidate.is_some() {
+        let disagrees = !self.candidate.as_ref().is_none_or(agrees);
+        if disagrees && let Some(candidate) = &mut self.candidate {
+            if candidate.contradict(word.line, self.limits.confirmations) {
                 self.account.counters.quarantine_dropped += word.count;
                 return;
             }
+            self.candidate = None;
         }
         if self.candidate.is_none() {
             let predecessor = match kind {
@@ -485,76 +459,6 @@ impl Lines {
             LinesState::Open | LinesState::Stale => true,
             LinesState::Unborn | LinesState::Ended => false,
         }
-    }
-
-    /// When the oldest hole is given up.
-    fn hole_until(&self) -> Option<Time> {
-        if !self.is_speaking() {
-            return None;
-        }
-        let (number, since) = self.current.hole()?;
-        let passed = |line: Line| self.current.lines[line.index()] > number;
-        Some(self.patience(since, self.limits.lag_hold, passed))
-    }
-
-    /// When an end marker is believed.
-    fn end_until(&self) -> Option<Time> {
-        let (_, since) = self.current.end?;
-        let waits = self.is_speaking() && self.current.is_settled();
-        let said = |line: Line| self.current.end_said[line.index()];
-        waits.then(|| self.patience(since, self.limits.lag_hold, said))
-    }
-
-    /// When what waits to be confirmed is believed.
-    fn take_over_at(&self) -> Option<Time> {
-        let candidate = self.candidate.as_ref()?;
-        if self.state == LinesState::Unborn {
-            // Nothing stands against it: an undisturbed moment is enough.
-            let undisturbed = candidate.since.after(self.limits.reorder_hold);
-            return Some(candidate.confirmed.unwrap_or(undisturbed));
-        }
-        let confirmed = candidate.confirmed?;
-        // A line that never spoke of the epoch at hand may be behind it rather than ahead.
-        let ahead = Line::BOTH
-            .into_iter()
-            .any(|line| candidate.has_voted(line) && self.current.lines[line.index()] != 0);
-        let longest = match candidate.kind {
-            Kind::Jump => self.limits.lag_hold,
-            Kind::Epoch | Kind::Regress if self.current.is_settled() && ahead => {
-                return Some(confirmed);
-            }
-            Kind::Epoch | Kind::Regress => self.limits.silence,
-        };
-        let left = Line::BOTH
-            .into_iter()
-            .filter(|&line| candidate.has_voted(line))
-            .map(|line| self.current.heard[line.index()]);
-        let alive = left.fold(self.current.progress, Time::max);
-        let since = alive.max(confirmed).max(candidate.joined);
-        Some(self.patience(since, longest, |line| candidate.has_voted(line)))
-    }
-
-    /// When the source counts as stale.
-    fn stale_at(&self) -> Option<Time> {
-        let [a, b] = self.current.heard;
-        (self.state == LinesState::Open).then(|| a.max(b).after(self.limits.silence))
-    }
-
-    /// Until when to wait for something that is in question since `since`: `reorder_hold` once every live
-    /// line has passed it, at most `longest` for those that have not.
-    fn patience(&self, since: Time, longest: Duration, passed: impl Fn(Line) -> bool) -> Time {
-        let mut silent_at = Time::ZERO;
-        for line in Line::BOTH {
-            let speaker = &self.account.speakers[line.index()];
-            if let Some(heard) = speaker.last_heard
-                && !speaker.lagging
-                && !passed(line)
-            {
-                silent_at = silent_at.max(heard.after(self.limits.silence));
-            }
-        }
-        let in_order = since.after(self.limits.reorder_hold);
-        in_order.max(silent_at.min(since.after(longest)))
     }
 }
 

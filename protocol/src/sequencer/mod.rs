@@ -21,11 +21,9 @@
 //! message has at most [`MOST_PARTS`] records. Nothing is allocated after [`Sequencer::new`].
 
 use core::ops::Range;
-use core::time::Duration;
 
 use twinfeed_wire::{
-    Adm, Beat, BodyKind, ContextId, Dsn, Epoch, Flags, Generation, Header, Incarnation,
-    LONGEST_DATAGRAM, Msn, Pos, Record, SMALLEST_MAX_DATAGRAM, Sid, StreamId,
+    Adm, Beat, BodyKind, ContextId, Dsn, Epoch, Flags, Generation, Header, Msn, Pos, Record,
 };
 
 use crate::digest;
@@ -33,11 +31,13 @@ use crate::epoch::EpochStart;
 use crate::limits::BadLimit;
 use crate::time::Time;
 
+mod config;
 mod datagram;
 mod parts;
 mod run;
 mod schedule;
 
+pub use config::{SequencerConfig, SequencerCounters};
 use datagram::Outgoing;
 pub use parts::{LONGEST_PART, MOST_PARTS};
 use run::Run;
@@ -48,22 +48,6 @@ use schedule::Schedule;
 pub const ANNOUNCEMENTS: u32 = 4;
 /// The highest source number that a message can have: the one behind it must exist.
 pub const LAST_SSEQ: u64 = u64::MAX - 1;
-
-/// What one stream is configured with.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SequencerConfig {
-    /// The stream, assigned by stream-admin.
-    pub stream: StreamId,
-    /// The source stream it carries.
-    pub sid: Sid,
-    /// Life of this process.
-    pub incarnation: Incarnation,
-    /// Longest datagram, bytes; between 1,200 and 65,504, rounded down to a multiple of 8.
-    pub max_datagram: usize,
-    /// A heartbeat follows after so long a silence, and every three times so long on a busy stream;
-    /// between 10 µs and one hour.
-    pub heartbeat: Duration,
-}
 
 /// Both clocks' readings in one duty cycle.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -87,30 +71,6 @@ pub struct Body<'a> {
     pub kind: BodyKind,
     /// The bytes. An opaque body longer than [`LONGEST_PART`] is cut; no other may be longer.
     pub bytes: &'a [u8],
-}
-
-/// What was counted since the start.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct SequencerCounters {
-    /// Datagrams sent, heartbeats included.
-    pub datagrams: u64,
-    /// Heartbeats sent.
-    pub heartbeats: u64,
-    /// Bytes of datagrams sent.
-    pub bytes: u64,
-    /// Source messages sequenced, covered ones included.
-    pub messages: u64,
-    /// Source messages without a record.
-    pub covered: u64,
-    /// Records sent or under way.
-    pub records: u64,
-    /// Source numbers given up.
-    pub abandoned: u64,
-    /// Source messages that cannot be expressed (a body or a count of records beyond the bounds): given
-    /// up, never silent.
-    pub inexpressible: u64,
-    /// Inputs that the state at hand does not allow (an old number, a message outside an epoch): ignored.
-    pub refused: u64,
 }
 
 /// Where a stream stands; see the picture above.
@@ -148,7 +108,7 @@ impl Sequencer {
     /// # Errors
     /// [`BadLimit`] names the first limit that cannot be worked with.
     pub fn new(config: SequencerConfig) -> Result<Self, BadLimit> {
-        check(&config)?;
+        config.check()?;
         Ok(Self {
             config,
             state: SequencerState::Unborn,
@@ -510,24 +470,5 @@ impl Sequencer {
             .with_if(self.schedule.peer_lost(), Flags::PEER_LOST)
             .with_if(self.source_stale, Flags::SOURCE_STALE)
             .with_if(!self.run.is_complete(), Flags::INCOMPLETE)
-    }
-}
-
-fn check(config: &SequencerConfig) -> Result<(), BadLimit> {
-    let rules = [
-        (
-            "max_datagram",
-            "be between 1,200 and 65,504",
-            (SMALLEST_MAX_DATAGRAM..=LONGEST_DATAGRAM).contains(&config.max_datagram),
-        ),
-        (
-            "heartbeat",
-            "be between 10 µs and one hour",
-            (Duration::from_micros(10)..=Duration::from_secs(3_600)).contains(&config.heartbeat),
-        ),
-    ];
-    match rules.iter().find(|(_, _, holds)| !holds) {
-        Some(&(name, must, _)) => Err(BadLimit { name, must }),
-        None => Ok(()),
     }
 }

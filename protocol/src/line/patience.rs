@@ -1,0 +1,88 @@
+//! How long is something in question waited for?
+//!
+//! One rule for a hole, an end marker, a jump and another epoch: `reorder_hold` once every live line has
+//! passed it, and longer, but not for ever, for a live line that has not. Everything here only looks.
+
+use core::time::Duration;
+
+use crate::time::Time;
+
+use super::candidate::Kind;
+use super::{Line, Lines, LinesState};
+
+impl Lines {
+    /// When the oldest hole is given up.
+    pub(super) fn hole_until(&self) -> Option<Time> {
+        if !self.is_speaking() {
+            return None;
+        }
+        let (number, since) = self.current.hole()?;
+        let passed = |line: Line| self.current.lines[line.index()] > number;
+        Some(self.patience(since, self.limits.lag_hold, passed))
+    }
+
+    /// When an end marker is believed.
+    pub(super) fn end_until(&self) -> Option<Time> {
+        let (_, since) = self.current.end?;
+        let waits = self.is_speaking() && self.current.is_settled();
+        let said = |line: Line| self.current.end_said[line.index()];
+        waits.then(|| self.patience(since, self.limits.lag_hold, said))
+    }
+
+    /// When what waits to be confirmed is believed.
+    pub(super) fn take_over_at(&self) -> Option<Time> {
+        let candidate = self.candidate.as_ref()?;
+        if self.state == LinesState::Unborn {
+            // Nothing stands against it: an undisturbed moment is enough.
+            let undisturbed = candidate.since.after(self.limits.reorder_hold);
+            return Some(candidate.confirmed.unwrap_or(undisturbed));
+        }
+        let confirmed = candidate.confirmed?;
+        // A line that never spoke of the epoch at hand may be behind it rather than ahead.
+        let ahead = Line::BOTH
+            .into_iter()
+            .any(|line| candidate.has_voted(line) && self.current.lines[line.index()] != 0);
+        let longest = match candidate.kind {
+            Kind::Jump => self.limits.lag_hold,
+            Kind::Epoch | Kind::Regress if self.current.is_settled() && ahead => {
+                return Some(confirmed);
+            }
+            Kind::Epoch | Kind::Regress => self.limits.silence,
+        };
+        let left = Line::BOTH
+            .into_iter()
+            .filter(|&line| candidate.has_voted(line))
+            .map(|line| self.current.heard[line.index()]);
+        let alive = left.fold(self.current.progress, Time::max);
+        let since = alive.max(confirmed).max(candidate.joined);
+        Some(self.patience(since, longest, |line| candidate.has_voted(line)))
+    }
+
+    /// When the source counts as stale.
+    pub(super) fn stale_at(&self) -> Option<Time> {
+        let [a, b] = self.current.heard;
+        (self.state == LinesState::Open).then(|| a.max(b).after(self.limits.silence))
+    }
+
+    /// Until when to wait for something that is in question since `since`: `reorder_hold` once every live
+    /// line has passed it, at most `longest` for those that have not.
+    pub(super) fn patience(
+        &self,
+        since: Time,
+        longest: Duration,
+        passed: impl Fn(Line) -> bool,
+    ) -> Time {
+        let mut silent_at = Time::ZERO;
+        for line in Line::BOTH {
+            let speaker = &self.account.speakers[line.index()];
+            if let Some(heard) = speaker.last_heard
+                && !speaker.lagging
+                && !passed(line)
+            {
+                silent_at = silent_at.max(heard.after(self.limits.silence));
+            }
+        }
+        let in_order = since.after(self.limits.reorder_hold);
+        in_order.max(silent_at.min(since.after(longest)))
+    }
+}
