@@ -43,7 +43,8 @@ pub struct RangeDigest {
 pub struct Beat {
     /// Nothing below this source number is still to come from this sender.
     pub next_sseq: u64,
-    /// Source number of the last record sent in this context; `first − 1` when there was none.
+    /// Source number of the last record sent in this context, or the last number it gave up; `first − 1`
+    /// when there was neither.
     pub prev: u64,
     /// Next source number of the predecessor epoch when it ended; 0 when not known.
     pub predecessor_next: u64,
