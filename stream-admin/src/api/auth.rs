@@ -273,3 +273,54 @@ fn names_loopback(parts: &Parts) -> bool {
             .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn auth() -> Auth {
+        let config = Config::parse(
+            "[[principal]]\nname = \"desk\"\nkind = \"subscriber\"\ntoken_sha256 = \
+             \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"",
+        );
+        Auth::new(&config.unwrap()).unwrap()
+    }
+
+    fn peer(address: &str, encrypted: bool) -> Peer {
+        Peer {
+            address: address.parse().unwrap(),
+            encrypted,
+        }
+    }
+
+    #[test]
+    fn a_token_in_plaintext_from_beyond_loopback_is_refused_even_if_right() {
+        let auth = auth();
+        let known = |peer| auth.identify(peer, Some("Bearer test")).is_ok();
+        assert!(known(peer("127.0.0.1:9", false)));
+        assert!(known(peer("[::1]:9", false)));
+        assert!(known(peer("[::ffff:127.0.0.1]:9", false)));
+        assert!(known(peer("192.0.2.1:9", true)));
+        assert!(!known(peer("192.0.2.1:9", false)));
+        assert_eq!(auth.count(Failure::Plaintext), 1);
+    }
+
+    #[test]
+    fn only_a_bearer_of_the_very_token_is_known() {
+        let auth = auth();
+        let here = peer("127.0.0.1:9", false);
+        for wrong in [
+            None,
+            Some("test"),
+            Some("Bearer tesT"),
+            Some("Bearer "),
+            Some("Basic test"),
+        ] {
+            assert!(auth.identify(here, wrong).is_err(), "{wrong:?}");
+        }
+        assert_eq!(
+            (auth.count(Failure::Missing), auth.count(Failure::Wrong)),
+            (1, 4)
+        );
+    }
+}

@@ -9,11 +9,14 @@
 //!
 //! When a write fails, the driver puts the [`Registry::feed_backup`] taken before the call back.
 
+mod access;
 pub mod check;
 mod feed;
 pub mod pair;
 mod protection;
+mod receipts;
 pub mod record;
+mod refusals;
 mod sessions;
 pub mod settings;
 mod subscription;
@@ -23,14 +26,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twinfeed_control::{
     AdapterId, Assignment, FeedName, FeedStatus, Generation, Incarnation, LegIndex, LegState,
-    Problem, ProblemCode, Register, Renew, Renewed, StreamId, Trigger,
+    Problem, Register, Renew, Renewed, StreamId, Trigger,
 };
 
 use crate::grant::Entitlements;
 use crate::lease::{Lease, Now};
 use feed::{Feed, Occupant, leg_of, preferred_role};
-use pair::{Claim, ClaimRefused, Outcome};
+use pair::{Claim, Outcome};
 use record::{Record, ServerRecord, Write};
+use refusals::{claim_refused, not_seated, unknown_feed, unknown_seat};
 use settings::{FeedSettings, Settings};
 use subscription::Subscription;
 
@@ -463,51 +467,6 @@ impl Registry {
         }
         feed.shown = words;
         self.touch(name);
-    }
-}
-
-fn unknown_feed(name: &FeedName) -> Problem {
-    Problem {
-        code: ProblemCode::UnknownFeed,
-        message: format!("feed {name} is not configured at this stream-admin"),
-        remedy: "correct the feed's name, or add the feed to stream-admin's configuration".into(),
-    }
-}
-
-fn unknown_seat(id: &AdapterId) -> Problem {
-    Problem {
-        code: ProblemCode::UnknownId,
-        message: format!("adapter {id} is not known"),
-        remedy: "register first, and use the id of the answer".into(),
-    }
-}
-
-fn not_seated(feed: &Feed, leg: LegIndex, incarnation: Incarnation) -> Problem {
-    let id = feed.adapter_id(leg);
-    if feed.pair.is_retired(leg, incarnation) {
-        return Problem {
-            code: ProblemCode::Conflict,
-            message: format!("incarnation {incarnation} of {id} was replaced and never returns"),
-            remedy: "stop this process; two of the same name may be running".into(),
-        };
-    }
-    Problem {
-        code: ProblemCode::UnknownId,
-        message: format!("incarnation {incarnation} does not sit in {id} in this generation"),
-        remedy: "register again".into(),
-    }
-}
-
-fn claim_refused(request: &Register, refused: &ClaimRefused) -> Problem {
-    let (feed, role) = (&request.feed, request.preferred_role);
-    let remedy = match refused {
-        ClaimRefused::Replaced(_) => "stop this process; two of the same name may be running",
-        ClaimRefused::Absurd { .. } => "delete the adapter's saved grant and start it again",
-    };
-    Problem {
-        code: ProblemCode::Conflict,
-        message: format!("{feed}.{role}: {refused}"),
-        remedy: remedy.to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use twinfeed_control::{
     ConfigDigest, Confirm, Constraints, DeliveryClass, EntitlementChange, LegState, OfferedStream,
-    Policy, Receipt, ReceiptEnd, Role, Selection, Sid, Subscribe, SubscriptionId,
+    Policy, ProblemCode, Receipt, ReceiptEnd, Role, Selection, Sid, Subscribe, SubscriptionId,
     SubscriptionState, Transport,
 };
 

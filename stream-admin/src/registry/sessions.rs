@@ -1,20 +1,17 @@
-//! Subscriptions, receipts and entitlements: the half of the registry that subscribers and operators
-//! meet.
+//! Who subscribes to what, and until when?
 
 use std::net::IpAddr;
 
 use twinfeed_control::{
-    AdapterId, Affected, AffectedSubscription, Confirm, EntitlementAnswer, EntitlementChange,
-    FeedName, Grant, LegIndex, Problem, ProblemCode, Receipt, ReceiptAccepted, ReceivedReceipt,
-    RenewSubscription, Subscribe, SubscriptionId, SubscriptionRenewed,
+    Confirm, FeedName, Grant, LegIndex, Problem, ProblemCode, RenewSubscription, Subscribe,
+    SubscriptionId, SubscriptionRenewed,
 };
 
 use super::Registry;
 use super::check;
 use super::feed::Feed;
-use super::record::{Closure, ReceiptRecord, Record, SubscriptionRecord, Write};
+use super::record::{Closure, Record, SubscriptionRecord, Write};
 use super::subscription::Subscription;
-use crate::grant::Override;
 use crate::lease::{Lease, Now};
 
 /// On whose behalf a method acts; authenticated already.
@@ -163,85 +160,6 @@ impl Registry {
         })
     }
 
-    /// Takes receipts; a number that is not above the last one is a repetition and is dropped.
-    ///
-    /// # Errors
-    ///
-    /// `unknown-id`, `bad-request` when there are too many at once.
-    pub fn receipts(
-        &mut self,
-        caller: &Caller<'_>,
-        id: &SubscriptionId,
-        receipts: Vec<Receipt>,
-    ) -> Result<ReceiptAccepted, Problem> {
-        if receipts.len() > check::RECEIPTS_PER_REQUEST {
-            let limit = check::RECEIPTS_PER_REQUEST;
-            return Err(check::bad(
-                format!("more than {limit} receipts"),
-                "send the oldest first",
-            ));
-        }
-        let streams = self.settings.limits.streams;
-        for receipt in &receipts {
-            check::text("receipts.note", &receipt.note)?;
-            if receipt.from.pos.len().max(receipt.to.pos.len()) > streams {
-                let message = format!("a receipt has more than {streams} positions");
-                return Err(check::bad(message, "send one per source stream"));
-            }
-        }
-        let (name, subscription) = self.owned_mut(caller, id)?;
-        let application = subscription.record.request.application.clone();
-        let mut last = subscription.record.last_receipt;
-        let mut fresh = Vec::new();
-        for receipt in receipts {
-            if receipt.number > last {
-                last = receipt.number;
-                let (subscription, application) = (id.clone(), application.clone());
-                fresh.push(ReceivedReceipt {
-                    subscription,
-                    application,
-                    receipt,
-                });
-            }
-        }
-        let accepted = fresh.len() as u64;
-        if accepted > 0 {
-            subscription.record.last_receipt = last;
-            let record = Box::new(subscription.record.clone());
-            self.writes.push(Write::Put(Record::Subscription(record)));
-            self.keep_receipts(&name, fresh)?;
-            self.touch(&name);
-        }
-        Ok(ReceiptAccepted { accepted })
-    }
-
-    fn keep_receipts(
-        &mut self,
-        name: &FeedName,
-        fresh: Vec<ReceivedReceipt>,
-    ) -> Result<(), Problem> {
-        let limit = self.settings.limits.receipts_per_feed;
-        let mut writes = Vec::new();
-        let feed = self.feed_mut(name)?;
-        for received in fresh {
-            *feed.switches.entry(received.receipt.trigger).or_default() += 1;
-            let place = feed.receipts.back().map_or(1, |last| last.place + 1);
-            let record = ReceiptRecord {
-                feed: name.clone(),
-                place,
-                received,
-            };
-            writes.push(Write::Put(Record::Receipt(Box::new(record.clone()))));
-            feed.receipts.push_back(record);
-        }
-        while feed.receipts.len() > limit.max(1) {
-            let oldest = feed.receipts.pop_front().map(|record| record.place);
-            writes.extend(oldest.map(|place| Write::DropReceipt(name.clone(), place)));
-        }
-        self.writes.extend(writes);
-        Ok(())
-    }
-
     /// Ends a subscription at its owner's wish.
     ///
     /// # Errors
@@ -253,101 +171,6 @@ impl Registry {
         self.close(&name, id, Closure::Unsubscribed);
         self.touch(&name);
         Ok(())
-    }
-
-    /// Takes a principal's access to a feed away, with all its subscriptions to it (RM-7), or gives it.
-    /// A grant resurrects nothing.
-    ///
-    /// # Errors
-    ///
-    /// `unknown-feed`; `bad-request` for a principal that the configuration does not know.
-    pub fn entitle(
-        &mut self,
-        change: EntitlementChange,
-        entitled: bool,
-    ) -> Result<EntitlementAnswer, Problem> {
-        let EntitlementChange {
-            principal,
-            feed: name,
-            reason,
-        } = change;
-        check::text("reason", &reason)?;
-        self.feed(&name)?;
-        if !self.entitlements.knows(&principal) {
-            let message = format!("principal {principal:?} is not configured");
-            return Err(check::bad(message, "name one of stream-admin's principals"));
-        }
-        let word = Override {
-            feed: name.clone(),
-            principal,
-            entitled,
-            reason,
-        };
-        let mut ended = Vec::new();
-        if !entitled {
-            let feed = self.feed(&name)?;
-            let theirs = feed.open_subscriptions().map(|open| &open.record);
-            let theirs = theirs.filter(|record| record.principal == word.principal);
-            ended = theirs.map(|record| record.subscription.clone()).collect();
-        }
-        for id in &ended {
-            self.close(&name, id, Closure::Revoked(word.reason.clone()));
-        }
-        self.writes.push(Write::Put(Record::Override(word.clone())));
-        let changed = self.entitlements.set(word) || !ended.is_empty();
-        if changed {
-            self.touch(&name);
-        }
-        let revision = self.feed(&name)?.revision;
-        Ok(EntitlementAnswer {
-            changed,
-            closed_subscriptions: ended.len() as u64,
-            revision,
-        })
-    }
-
-    /// Who receives an adapter's leg (RM-6).
-    ///
-    /// # Errors
-    ///
-    /// `unknown-id`.
-    pub fn affected_by_adapter(
-        &self,
-        caller: &Caller<'_>,
-        id: &AdapterId,
-    ) -> Result<Affected, Problem> {
-        let (name, leg) = self.seat_named(caller, id)?;
-        Ok(affected(self.feed(&name)?, &[leg], |_| true))
-    }
-
-    /// Who receives by an entitlement (RM-6).
-    ///
-    /// # Errors
-    ///
-    /// `unknown-feed`.
-    pub fn affected_by_entitlement(
-        &self,
-        principal: &str,
-        feed: &FeedName,
-    ) -> Result<Affected, Problem> {
-        Ok(affected(self.feed(feed)?, &LegIndex::BOTH, |record| {
-            record.principal == principal
-        }))
-    }
-
-    /// Whether the caller may see a feed.
-    pub(super) fn entitled(&self, caller: &Caller<'_>, feed: &FeedName) -> Result<(), Problem> {
-        self.feed(feed)?;
-        if caller.operator {
-            return Ok(());
-        }
-        self.entitlements
-            .check(caller.principal, feed)
-            .map_err(|reason| Problem {
-                code: ProblemCode::NotEntitled,
-                message: format!("{} may not use feed {feed}: {reason}", caller.principal),
-                remedy: "ask an operator to grant it".to_owned(),
-            })
     }
 
     /// Closes the subscriptions whose lease and grace are over.
@@ -374,7 +197,7 @@ impl Registry {
         }
     }
 
-    fn close(&mut self, name: &FeedName, id: &SubscriptionId, closure: Closure) {
+    pub(super) fn close(&mut self, name: &FeedName, id: &SubscriptionId, closure: Closure) {
         let limit = self.settings.limits.closed_subscriptions_per_feed;
         let Some(feed) = self.feeds.get_mut(name) else {
             return;
@@ -431,7 +254,7 @@ impl Registry {
             .ok_or_else(|| unknown(id))
     }
 
-    fn owned_mut(
+    pub(super) fn owned_mut(
         &mut self,
         caller: &Caller<'_>,
         id: &SubscriptionId,
@@ -502,26 +325,6 @@ fn replaced_by(
         replaced.push(record.subscription.clone());
     }
     Ok(replaced)
-}
-
-fn affected(
-    feed: &Feed,
-    legs: &[LegIndex],
-    keep: impl Fn(&SubscriptionRecord) -> bool,
-) -> Affected {
-    let records = feed.open_subscriptions().map(|open| &open.record);
-    let subscriptions = records
-        .filter(|record| keep(record))
-        .map(|record| AffectedSubscription {
-            subscription: record.subscription.clone(),
-            principal: record.principal.clone(),
-            application: record.request.application.clone(),
-            feed: feed.settings.name.clone(),
-            legs: legs.to_vec(),
-        });
-    Affected {
-        subscriptions: subscriptions.collect(),
-    }
 }
 
 fn subscription_id(number: u64) -> SubscriptionId {
