@@ -102,9 +102,13 @@ impl Subscriber {
     }
 
     /// Subscribes.
-    pub fn join(&mut self) {
+    pub fn join(&mut self, ledger: &Ledger) {
         if self.state == State::Absent {
             self.state = State::Polling;
+        }
+        for witness in &mut self.witnesses {
+            let last = ledger.lives(witness.sid).last();
+            witness.said_before = last.map(|life| (life.epoch, life.next()));
         }
     }
 
@@ -292,7 +296,7 @@ impl Subscriber {
                 format!("{} records counted, {records} told", counters.records),
             );
         }
-        if again > 50 && counters.duplicates == 0 && counters.replayed == 0 {
+        if again > 50 && counters.duplicates + counters.replayed + counters.retired_epoch == 0 {
             complain(
                 sid,
                 format!("{again} records came again, no duplicate was counted"),
@@ -339,12 +343,7 @@ fn settled(witness: &Witness, ledger: &Ledger) -> Result<(), String> {
     let Some(last) = lives.last() else {
         return Ok(());
     };
-    if witness
-        .heard
-        .records
-        .values()
-        .all(std::collections::BTreeSet::is_empty)
-    {
+    if !witness.epoch.is_some() && witness.said_before == Some((last.epoch, last.next())) {
         return Ok(()); // it came when all was said
     }
     if witness.epoch != last.epoch {

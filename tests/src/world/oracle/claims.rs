@@ -135,14 +135,22 @@ pub(super) fn outranks(
 }
 
 /// A receipt must name a trigger that happened.
-pub(super) fn switched(witness: &Witness, now: Time, receipt: &Receipt) -> Judgement {
+pub(super) fn switched(
+    witness: &Witness,
+    now: Time,
+    receipt: &Receipt,
+    ledger: &Ledger,
+) -> Judgement {
     let from = &witness.heard.legs[receipt.from_leg.index()];
     let to = &witness.heard.legs[receipt.from_leg.other().index()];
     let silence = from.last.map_or(Duration::MAX, |last| now.since(last));
     let patience = witness.limits.heartbeat * witness.limits.missed_heartbeats;
+    let mute = witness.has_passed(from.epoch, ledger);
     let happened = match receipt.trigger {
-        Trigger::TransportReset => to.said_peer_lost && silence >= witness.limits.heartbeat,
-        Trigger::HeartbeatSilence => silence >= patience || witness.left.contains(&from.epoch),
+        Trigger::TransportReset => {
+            to.said_peer_lost && (mute || silence >= witness.limits.heartbeat)
+        }
+        Trigger::HeartbeatSilence => mute || silence >= patience,
         Trigger::StepDown => from.stepped_down,
         Trigger::SourceStale => from.said_stale,
         Trigger::Outranked => from.context != to.context || from.epoch != to.epoch,
@@ -179,7 +187,13 @@ const SMALL_HOLD: usize = 100;
 const NARROW_WINDOW: u64 = 1_000;
 
 /// Lost is who was silent, stepped down, or was called gone.
-pub(super) fn leg(witness: &Witness, now: Time, leg: Leg, state: LegState) -> Judgement {
+pub(super) fn leg(
+    witness: &Witness,
+    now: Time,
+    leg: Leg,
+    state: LegState,
+    ledger: &Ledger,
+) -> Judgement {
     let heard = &witness.heard.legs[leg.index()];
     let other = &witness.heard.legs[leg.other().index()];
     let silence = heard.last.map_or(Duration::MAX, |last| now.since(last));
@@ -189,7 +203,7 @@ pub(super) fn leg(witness: &Witness, now: Time, leg: Leg, state: LegState) -> Ju
     match state {
         LegState::Lost if silent || heard.stepped_down => Ok(()),
         // Who speaks of nothing but what was left says nothing.
-        LegState::Lost if witness.left.contains(&heard.epoch) => Ok(()),
+        LegState::Lost if witness.has_passed(heard.epoch, ledger) => Ok(()),
         LegState::Lost => Err(format!(
             "leg {leg} is called lost after {silence:?} of silence"
         )),
@@ -199,7 +213,7 @@ pub(super) fn leg(witness: &Witness, now: Time, leg: Leg, state: LegState) -> Ju
 }
 
 /// Stale is told when every leg is lost, and never after the end.
-pub(super) fn stale(witness: &Witness, now: Time) -> Judgement {
+pub(super) fn stale(witness: &Witness, now: Time, ledger: &Ledger) -> Judgement {
     if witness.ended {
         return Err("Stale after Ended".into());
     }
@@ -207,7 +221,7 @@ pub(super) fn stale(witness: &Witness, now: Time) -> Judgement {
         leg.last
             .is_some_and(|last| now.since(last) < witness.limits.heartbeat)
             && !leg.stepped_down
-            && !witness.left.contains(&leg.epoch)
+            && !witness.has_passed(leg.epoch, ledger)
     });
     match speaking {
         Some(leg) if !leg.said_stale => Err("Stale while a leg speaks".into()),

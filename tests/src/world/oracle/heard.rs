@@ -3,7 +3,6 @@
 //! Only records as an adapter sent them count; those of a forged datagram must change nothing. But a
 //! datagram on the right stream is a sign of life and says what its flags say, absurd numbers or not.
 
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use twinfeed_protocol::time::Time;
@@ -15,8 +14,6 @@ use twinfeed_wire::{ContextId, Datagram, Epoch, Flags, Incarnation};
 pub struct LegHeard {
     /// When it was last heard.
     pub last: Option<Time>,
-    /// When it was heard before a silence longer than patience, if it ever was that silent.
-    pub longest_silence: Duration,
     /// The epoch it last spoke of.
     pub epoch: Epoch,
     /// The context it last spoke in.
@@ -42,7 +39,6 @@ impl Default for LegHeard {
     fn default() -> Self {
         Self {
             last: None,
-            longest_silence: Duration::ZERO,
             epoch: Epoch::NONE,
             context: ContextId(0),
             complete: false,
@@ -105,8 +101,8 @@ impl Heard {
         if !heard.dsns.insert(header.dsn.0) {
             return; // a copy is no sign of life, and brings nothing new
         }
-        if let Some(last) = heard.last {
-            heard.longest_silence = heard.longest_silence.max(now.since(last));
+        if header.dsn.0 < heard.highest_dsn && header.epoch != heard.epoch {
+            return; // a straggler of a life that its sender has left
         }
         heard.last = Some(now);
         heard.stepped_down |= header.flags.has(Flags::END_OF_STREAM);

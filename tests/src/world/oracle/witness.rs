@@ -28,8 +28,6 @@ pub struct Witness {
     pub cursor: Place,
     /// Numbers declared missing in this epoch.
     pub gaps: Vec<(Place, Place)>,
-    /// The epochs it left.
-    pub left: Vec<Epoch>,
     /// Whether it was told that the epoch ended.
     pub ended: bool,
     /// Whether it was told that nobody speaks.
@@ -42,6 +40,8 @@ pub struct Witness {
     pub ordered: bool,
     /// This host dropped datagrams of this subscriber's.
     pub overrun: bool,
+    /// The epoch and next number when it joined: all that was said before is not owed.
+    pub said_before: Option<(Epoch, u64)>,
     /// A bound of the arbiter's was reached and something that had arrived was dropped for it.
     pub overflowed: bool,
 }
@@ -61,15 +61,28 @@ impl Witness {
             context: ContextId(0),
             cursor: Place::start(0),
             gaps: Vec::new(),
-            left: Vec::new(),
             ended: false,
             stale: false,
             records: 0,
             receipt_duplicates: 0,
             ordered: false,
             overrun: false,
+            said_before: None,
             overflowed: false,
         }
+    }
+
+    /// Whether `epoch` is an earlier life than the one the application is in: who still speaks of it says
+    /// nothing that anybody waits for.
+    #[must_use]
+    pub fn has_passed(&self, epoch: Epoch, ledger: &Ledger) -> bool {
+        let turn = |epoch| {
+            ledger
+                .lives(self.sid)
+                .iter()
+                .position(|life| life.epoch == epoch)
+        };
+        turn(epoch).is_some() && turn(epoch) < turn(self.epoch)
     }
 
     /// Judges what the application was told next.
@@ -179,7 +192,7 @@ impl Witness {
             } => self.recovered(epoch, from, until),
             Event::Switched(receipt) => {
                 self.receipt_duplicates += receipt.duplicates_dropped;
-                claims::switched(self, now, &receipt)
+                claims::switched(self, now, &receipt, ledger)
             }
             Event::Discontinuity {
                 epoch,
@@ -209,12 +222,12 @@ impl Witness {
                     return Err(format!("leg {leg} is {} once more", state.word()));
                 }
                 *known = state;
-                claims::leg(self, now, leg, state)
+                claims::leg(self, now, leg, state, ledger)
             }
             Event::Stale { .. } if self.stale => Err("Stale while Stale".into()),
             Event::Stale { .. } => {
                 self.stale = true;
-                claims::stale(self, now)
+                claims::stale(self, now, ledger)
             }
             Event::Live { .. } if !self.stale => Err("Live without Stale".into()),
             Event::Live { .. } => {
@@ -290,6 +303,8 @@ impl Witness {
         let ResetCause::Epoch { from, tail } = cause else {
             claims::regress(self, at)?;
             self.gaps.clear();
+            // What came before the step back came for another count.
+            self.heard.records.remove(&(epoch, context));
             self.context = context;
             self.cursor = at;
             return Ok(());
@@ -316,7 +331,6 @@ impl Witness {
                 "Reset claims a complete tail, but {owed} is missing"
             ));
         }
-        self.left.push(from);
         self.epoch = epoch;
         self.context = context;
         self.gaps.clear();
