@@ -1,11 +1,11 @@
 //! Datagrams that no adapter sent so: damaged, foreign, absurd.
 //!
-//! Damage that the framing cannot see would have been caught by the checksum of UDP, so a damaged
-//! datagram that still parses counts as lost.
+//! A damaged datagram is refused for its check, or for what stands before it in the way; one that still
+//! parses would be a finding, and reaches the subscriber as damaged as it is.
 
 use std::rc::Rc;
 
-use twinfeed_wire::{Datagram, Header};
+use twinfeed_wire::{Beat, Datagram, Header, Record, Writer, write_heartbeat};
 
 use super::{Decorator, Flight};
 use crate::world::rng::Rng;
@@ -52,13 +52,11 @@ impl Decorator for Corrupt {
                 }
             }
         }
-        if Datagram::parse(&bytes).is_err() {
-            on.push(Flight {
-                bytes: bytes.into(),
-                genuine: false,
-                ..flight
-            });
-        }
+        on.push(Flight {
+            bytes: bytes.into(),
+            genuine: false,
+            ..flight
+        });
         true
     }
 }
@@ -88,7 +86,7 @@ impl Decorator for Foreign {
             let bytes: Rc<[u8]> = if rng.chance(50) {
                 (0..rng.below(300)).map(|_| rng.bits() as u8).collect()
             } else {
-                rewritten(&flight.bytes, |header| header.stream.0 |= 0x4000_0000)
+                forged(&flight.bytes, 0, |header| header.stream.0 |= 0x4000_0000)
             };
             on.push(Flight {
                 bytes,
@@ -122,16 +120,15 @@ impl Decorator for Absurd {
     }
 
     fn pass(&mut self, flight: Flight, rng: &mut Rng, on: &mut Vec<Flight>) -> bool {
-        let heartbeat = Datagram::parse(&flight.bytes).is_ok_and(|d| d.heartbeat().is_some());
-        if !rng.one_in(self.once_in) || heartbeat {
+        if !rng.one_in(self.once_in) || !flight.genuine {
             on.push(flight);
             return false;
         }
         let far = 1 << rng.between(32, 60);
         let bytes = if rng.chance(70) {
-            rewritten(&flight.bytes, |header| header.base_sseq += far)
+            forged(&flight.bytes, far, |_| {})
         } else {
-            rewritten(&flight.bytes, |header| header.epoch.0 ^= far)
+            forged(&flight.bytes, 0, |header| header.epoch.0 ^= far)
         };
         on.push(Flight {
             bytes,
@@ -142,13 +139,39 @@ impl Decorator for Absurd {
     }
 }
 
-/// `bytes` with another header.
-fn rewritten(bytes: &[u8], change: impl FnOnce(&mut Header)) -> Rc<[u8]> {
-    let mut copy = bytes.to_vec();
-    if let Ok(mut header) = Header::parse(bytes) {
-        change(&mut header);
-        let head = header.to_bytes();
-        copy[..head.len()].copy_from_slice(&head);
-    }
-    copy.into()
+/// The datagram once more, with another header and every source number `far` higher, and with a right
+/// check: what a faulty sender would say, not what a faulty wire makes of it.
+fn forged(bytes: &[u8], far: u64, change: impl FnOnce(&mut Header)) -> Rc<[u8]> {
+    let Ok(datagram) = Datagram::parse(bytes) else {
+        return bytes.into();
+    };
+    let mut header = *datagram.header();
+    change(&mut header);
+    header.base_sseq += far;
+    let mut buffer = vec![0; bytes.len()];
+    let length = if let Some(heartbeat) = datagram.heartbeat() {
+        let beat = Beat {
+            next_sseq: heartbeat.beat.next_sseq + far,
+            prev: heartbeat.beat.prev + far,
+            ..heartbeat.beat
+        };
+        let digests: Vec<_> = heartbeat.digests().collect();
+        write_heartbeat(&mut buffer, &header, &beat, &digests)
+    } else {
+        let (dsn, flags, sent_at) = (header.dsn, header.flags, header.sent_at);
+        let mut writer = Writer::begin(&mut buffer, header);
+        for record in datagram.records() {
+            let moved = Record {
+                sseq: record.sseq + far,
+                prev: record.prev + far,
+                ..record
+            };
+            writer
+                .push(&moved)
+                .expect("the same records fit the same length");
+        }
+        writer.finish(dsn, flags, sent_at)
+    };
+    buffer.truncate(length);
+    buffer.into()
 }
