@@ -1,0 +1,48 @@
+//! `twinfeed probe`: a subscriber that measures; see `docs/probe.md`.
+
+use std::path::PathBuf;
+
+use twinfeed_control::FeedName;
+use twinfeed_harness::probe::{Settings, serve};
+
+use crate::failure::Failure;
+use crate::policy::PolicyWord;
+
+/// Subscribe, measure, and answer questions on standard input, one JSON object per line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where stream-admin is.
+    #[arg(long, value_name = "URL", env = "TWINFEED_STREAM_ADMIN")]
+    stream_admin: String,
+    /// File with the token.
+    #[arg(long, value_name = "FILE", env = "TWINFEED_TOKEN_FILE")]
+    token_file: PathBuf,
+    /// The feed.
+    #[arg(long)]
+    feed: FeedName,
+    /// Whose records are delivered.
+    #[arg(long, value_enum, default_value_t)]
+    policy: PolicyWord,
+    /// Deliveries that are remembered one by one, 16 bytes each.
+    #[arg(long, default_value_t = 1 << 20)]
+    log: usize,
+    /// Receive buffer per leg, bytes.
+    #[arg(long, value_name = "BYTES")]
+    receive_buffer: Option<usize>,
+    /// Where the last grant is kept.
+    #[arg(long, value_name = "DIRECTORY")]
+    state_dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let settings = Settings {
+        stream_admin: args.stream_admin.clone(),
+        token_file: args.token_file.clone(),
+        feed: args.feed.clone(),
+        policy: args.policy.into(),
+        log: args.log,
+        receive_buffer: args.receive_buffer,
+        state_dir: args.state_dir.clone(),
+    };
+    Ok(serve(&settings)?)
+}

@@ -1,0 +1,71 @@
+//! How is progress shown?
+//!
+//! On standard error, if that is a terminal and nobody asked for quiet; nothing otherwise, so that logs
+//! and pipes stay clean.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A line that moves, or nothing.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    lines: bool,
+}
+
+impl Progress {
+    /// Something of unknown length.
+    pub(crate) fn spinner(quiet: bool) -> Self {
+        let bar = match Self::shows(quiet) {
+            true => ProgressBar::new_spinner(),
+            false => ProgressBar::hidden(),
+        };
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar, lines: !quiet }
+    }
+
+    /// Something of known length, in bytes.
+    pub(crate) fn bytes(total: u64, quiet: bool) -> Self {
+        let bar = match Self::shows(quiet) {
+            true => ProgressBar::new(total),
+            false => ProgressBar::hidden(),
+        };
+        let template = "{bar:40} {bytes}/{total_bytes} {eta} {msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self { bar, lines: !quiet }
+    }
+
+    fn shows(quiet: bool) -> bool {
+        !quiet && std::io::stderr().is_terminal()
+    }
+
+    /// What is going on now.
+    pub(crate) fn say(&self, text: &str) {
+        self.bar.set_message(text.to_owned());
+    }
+
+    /// How far it has come.
+    pub(crate) fn at(&self, position: u64) {
+        self.bar.set_position(position);
+    }
+
+    /// A line that stays, above the one that moves; on standard error also without a terminal.
+    pub(crate) fn line(&self, text: &str) {
+        if self.bar.is_hidden() {
+            if self.lines {
+                eprintln!("{text}");
+            }
+        } else {
+            self.bar.println(text);
+        }
+    }
+
+    /// The moving line goes away.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,240 @@
+//! What does a newcomer see in half a minute?
+//!
+//! ```text
+//!  all processes up ─► traffic ─► the active dies in mid-burst ─► restarted as backup
+//!    ─► protected again with the next session ─► the other one dies ─► restarted ─► protected ─► verdict
+//! ```
+//!
+//! What is shown is real: separate processes, real signals, and a judge that compares every record with
+//! what the exchange sent.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use twinfeed_control::StopFlag;
+use twinfeed_net::clock;
+
+use crate::error::Error;
+use crate::judge::judge;
+use crate::files::Files;
+use crate::probe::wire::Status;
+use crate::process::Program;
+use crate::rig::{READY_LIMIT, Rig, Seat};
+use crate::run::Run;
+use crate::summary::{Kill, Summary};
+
+/// Window after a kill in which silence is measured.
+pub const WINDOW: Duration = Duration::from_millis(250);
+/// How far into a session an adapter dies.
+const KILL_AFTER: Duration = Duration::from_millis(800);
+/// How often the audience is told how things stand.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// Hears how it goes.
+pub trait Narrator {
+    /// Something worth a line happened.
+    fn say(&mut self, line: &str);
+    /// How things stand; replaces what was told before.
+    fn live(&mut self, line: &str);
+}
+
+/// Runs the demonstration.
+///
+/// With `keep`, every process runs on after the summary until `stop` is raised.
+///
+/// # Errors
+/// When processes cannot be started or reached; a broken promise is in the summary.
+pub fn demo(
+    program: &Program,
+    run: &Run,
+    keep: bool,
+    stop: &StopFlag,
+    narrator: &mut dyn Narrator,
+) -> Result<Summary, Error> {
+    narrator.live("starting stream-admin, exchange, two adapters, subscriber");
+    let mut rig = Rig::start(program, run, stop)?;
+    narrator.say(&format!("all processes run, the pair is protected; status page: {}", rig.page()));
+    rig.open()?;
+    let mut kills = Vec::new();
+    for _ in 0..2 {
+        let session = rig.exchange().standing()?.opened;
+        kills.push(kill(&mut rig, narrator)?);
+        mend(&mut rig, session, narrator)?;
+    }
+    let calm = clock::monotonic_ns() + nanos(KILL_AFTER);
+    watch(&mut rig, narrator, |_| Ok(clock::monotonic_ns() >= calm))?;
+    narrator.live("comparing every record with what was sent");
+    let (_, seen, sent) = rig.end()?;
+    let verdict = judge(&sent, &Files::conversion(run)?, &seen)?;
+    let mut summary = Summary::new(verdict, &seen, kills);
+    summary.policy = run.policy.to_string();
+    summary.rate = run.rate;
+    if keep {
+        narrator.say(&format!("everything stays up: {} (Ctrl-C ends it)", rig.page()));
+        while !stop.wait(TELL_EVERY) {}
+    }
+    rig.leave()?;
+    Ok(summary)
+}
+
+/// Kills the active adapter in mid-burst and looks at what the subscriber felt.
+fn kill(rig: &mut Rig, narrator: &mut dyn Narrator) -> Result<Kill, Error> {
+    let seat = rig.active_seat()?;
+    let at_ns = next_burst(rig)?;
+    watch(rig, narrator, |_| Ok(clock::monotonic_ns() + nanos(TELL_EVERY) >= at_ns))?;
+    let rest = Duration::from_nanos(at_ns.saturating_sub(clock::monotonic_ns()));
+    std::thread::sleep(rest);
+    let pid = rig.adapter(seat)?.id();
+    let killed_ns = rig.signal(seat, Signal::KILL)?;
+    narrator.say(&format!("killed {} (process {pid}) in mid-burst", seat.binary()));
+    let over_ns = killed_ns + nanos(WINDOW);
+    watch(rig, narrator, |_| Ok(clock::monotonic_ns() > over_ns))?;
+    let window = rig.probe().window(killed_ns, nanos(WINDOW))?;
+    let kill = Kill::new(seat.binary(), seat.index(), killed_ns, &window);
+    narrator.say(&format!(
+        "  the subscriber went on with leg {}: next record after {}, longest silence {}",
+        seat.other().index(),
+        kill.failover_gap_ns.map_or("never".to_owned(), micros),
+        micros(kill.stall_ns)
+    ));
+    for receipt in rig.probe().summary()?.receipts.iter().filter(|of| of.at_ns >= killed_ns) {
+        narrator.say(&format!(
+            "  receipt: leg {} left at number {}, trigger {}, {} held, {} filled, {} lost",
+            receipt.from_leg,
+            receipt.from_sseq,
+            receipt.trigger,
+            receipt.held,
+            receipt.filled,
+            receipt.gaps_left
+        ));
+    }
+    Ok(kill)
+}
+
+/// Restarts the dead adapter and waits for a session in which the pair is protected again.
+fn mend(rig: &mut Rig, session: u64, narrator: &mut dyn Narrator) -> Result<(), Error> {
+    let dead = Seat::BOTH.into_iter().find(|seat| {
+        rig.adapter(*seat).is_ok_and(|process| process.ended().is_some())
+    });
+    if let Some(seat) = dead {
+        rig.restart(seat)?;
+        narrator.say(&format!(
+            "restarted {}: it knows nothing of the orders before, so it waits for the next session",
+            seat.binary()
+        ));
+    }
+    let limit = rig.run().session + rig.run().pause + READY_LIMIT;
+    let until_ns = clock::monotonic_ns() + nanos(limit);
+    let mut reason = String::new();
+    watch(rig, narrator, |rig| {
+        let feed = rig.feed()?;
+        reason.clone_from(&feed.pair.reason);
+        let next = rig.exchange().standing()?.opened > session;
+        Ok((feed.pair.protected && next) || clock::monotonic_ns() > until_ns)
+    })?;
+    let feed = rig.feed()?;
+    if !feed.pair.protected {
+        return Err(Error::TimedOut {
+            what: "the pair is protected again".to_owned(),
+            waited: limit,
+            state: format!("stream-admin says: {reason}"),
+        });
+    }
+    let active = rig.active_seat()?;
+    narrator.say(&format!(
+        "protected again: {} is active, {} is backup, generation {}",
+        active.binary(),
+        active.other().binary(),
+        feed.pair.generation
+    ));
+    Ok(())
+}
+
+/// The middle of a burst that is far enough ahead, of a session that lasts long enough.
+fn next_burst(rig: &mut Rig) -> Result<u64, Error> {
+    let opened_ns = rig.exchange().standing()?.opened_at_ns;
+    let since = clock::monotonic_ns().saturating_sub(opened_ns);
+    let earliest = KILL_AFTER.max(Duration::from_nanos(since) + Duration::from_millis(50));
+    Ok(opened_ns + nanos(rig.run().mid_burst(earliest)))
+}
+
+/// Tells how things stand until `done`.
+fn watch(
+    rig: &mut Rig,
+    narrator: &mut dyn Narrator,
+    mut done: impl FnMut(&mut Rig) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let mut tell_ns = 0;
+    loop {
+        if rig.stop_flag().is_stopped() {
+            return Err(Error::Interrupted);
+        }
+        if done(rig)? {
+            return Ok(());
+        }
+        let now_ns = clock::monotonic_ns();
+        if now_ns >= tell_ns {
+            tell_ns = now_ns + nanos(TELL_EVERY);
+            let sessions = rig.exchange().standing()?.opened;
+            let status = rig.probe().status()?;
+            narrator.live(&live(sessions, &status));
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn live(sessions: u64, status: &Status) -> String {
+    format!(
+        "session {sessions} · {} messages · legs {} / {} · {} duplicates dropped · {} lost · {} switches",
+        grouped(status.messages),
+        status.legs[0],
+        status.legs[1],
+        grouped(status.duplicates_dropped),
+        status.declared_lost,
+        status.switches
+    )
+}
+
+/// A number with a comma between thousands.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let head = digits.len() % 3;
+    let mut text = digits[..head].to_owned();
+    for (index, digit) in digits[head..].chars().enumerate() {
+        if index % 3 == 0 && !text.is_empty() {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A time for people.
+#[must_use]
+pub fn micros(ns: u64) -> String {
+    match ns {
+        0..10_000_000 => format!("{} µs", grouped(ns / 1_000)),
+        _ => format!("{} ms", grouped(ns / 1_000_000)),
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    twinfeed_protocol::time::nanos(span)
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+        assert_eq!(micros(1_234_999), "1,234 µs");
+        assert_eq!(micros(12_000_000), "12 ms");
+    }
+}

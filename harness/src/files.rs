@@ -1,0 +1,276 @@
+//! Which files do the processes of a run read, and which addresses stand in them?
+//!
+//! ```text
+//!  <run directory>/
+//!    feed.toml  stream-admin.toml  exchange.toml
+//!    tokens/{adapter,subscriber,operator}
+//!    state/{active,backup,probe}  stream-admin.redb
+//!    truth.jsonl  sent/<session>.itch                 what the exchange writes down
+//!    <process>.log
+//! ```
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use twinfeed_control::{Policy, Role};
+use twinfeed_feed_adapter::decode::{TradingDay, itch50};
+
+use crate::error::Error;
+use crate::ports;
+use crate::run::{Content, Run};
+use crate::truth::Conversion;
+
+/// Name of the one feed.
+pub const FEED: &str = "demo";
+/// Most open orders per source; the same for the adapters and for the judge.
+const OPEN_ORDERS: usize = 1 << 20;
+/// DBN publisher of every record.
+const PUBLISHER: u16 = itch50::Settings::XNAS_ITCH;
+
+/// The addresses of one adapter.
+#[derive(Clone, Copy, Debug)]
+pub struct AdapterAddresses {
+    /// Where lines A and B arrive.
+    pub lines: [SocketAddr; 2],
+    /// Its end of the pair link.
+    pub link: SocketAddr,
+    /// Where its streams come from.
+    pub publish_from: SocketAddr,
+    /// Its metrics.
+    pub operations: SocketAddr,
+}
+
+/// A run's directory, its files written.
+#[derive(Clone, Debug)]
+pub struct Files {
+    directory: PathBuf,
+    /// Where stream-admin listens.
+    pub stream_admin: SocketAddr,
+    /// The adapters' addresses, active first.
+    pub adapters: [AdapterAddresses; 2],
+}
+
+impl Files {
+    /// Chooses addresses and writes every file into `directory`, which exists.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or no port is left.
+    pub fn write(directory: &Path, run: &Run) -> Result<Self, Error> {
+        let files = Self {
+            directory: directory.to_owned(),
+            stream_admin: ports::loopback()?,
+            adapters: [addresses()?, addresses()?],
+        };
+        for folder in ["tokens", "state"] {
+            let path = directory.join(folder);
+            fs::create_dir_all(&path).map_err(Error::file("make", &path))?;
+        }
+        // Known to everybody who can read this directory; the run listens on loopback only.
+        for who in ["adapter", "subscriber", "operator"] {
+            files.put(&format!("tokens/{who}"), &format!("{who}-of-this-run\n"))?;
+        }
+        files.put("stream-admin.toml", &files.stream_admin_toml())?;
+        files.put("feed.toml", &files.feed_toml(run))?;
+        files.put("exchange.toml", &files.exchange_toml(run)?)?;
+        Ok(files)
+    }
+
+    /// The file or folder `name` in the run's directory.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// The run's directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Base URL of stream-admin.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.stream_admin)
+    }
+
+    /// What the adapters were told about converting.
+    ///
+    /// # Errors
+    /// When the run's trading day is none.
+    pub fn conversion(run: &Run) -> Result<Conversion, Error> {
+        let day: TradingDay = run.trading_day.parse().map_err(|error| Error::Run {
+            key: "trading_day",
+            fault: format!("{error}; write it as 2019-12-30"),
+        })?;
+        let settings =
+            itch50::Settings { publisher_id: PUBLISHER, max_open_orders: OPEN_ORDERS };
+        Ok(Conversion { day, settings })
+    }
+
+    fn put(&self, name: &str, text: &str) -> Result<(), Error> {
+        let path = self.path(name);
+        fs::write(&path, text).map_err(Error::file("write", &path))
+    }
+
+    fn stream_admin_toml(&self) -> String {
+        let listen = self.stream_admin;
+        let mut text = format!(
+            "listen = \"{listen}\"\nstate = \"stream-admin.redb\"\n\
+             [[feed]]\nname = \"{FEED}\"\nsync_threshold = 1000\n[[feed.source]]\nsid = 1\n"
+        );
+        for who in ["adapter", "subscriber", "operator"] {
+            // Writing to a String cannot fail.
+            let _ = write!(
+                text,
+                "[[principal]]\nname = \"{who}\"\nkind = \"{who}\"\nfeeds = \"all\"\n\
+                 token_file = \"tokens/{who}\"\n"
+            );
+        }
+        text
+    }
+
+    fn feed_toml(&self, run: &Run) -> String {
+        let [active, backup] = self.adapters;
+        let first = match run.content {
+            // A slice of a day: its first number is not the day's, so the context is incomplete.
+            Content::Flow { .. } | Content::Binaryfile { .. } => 1,
+        };
+        let mut text = format!(
+            "feed = \"{FEED}\"\nformat = \"itch50\"\ntrading_day = \"{day}\"\n\
+             publisher_id = {PUBLISHER}\nmax_open_orders = {OPEN_ORDERS}\n\
+             [[source]]\nsid = 1\ntype = \"moldudp64\"\nfirst_sseq = {first}\n\
+             line.A = {{ address = \"{a}\" }}\nline.B = {{ address = \"{b}\" }}\n\
+             [pair]\nsync_threshold = 1000\n\
+             [stream_admin]\nurl = \"{url}\"\ntoken_file = \"tokens/adapter\"\n",
+            day = run.trading_day,
+            a = active.lines[0],
+            b = active.lines[1],
+            url = self.url(),
+        );
+        for (role, at, core) in
+            [(Role::Active, active, run.cores[0]), (Role::Backup, backup, run.cores[1])]
+        {
+            let _ = write!(
+                text,
+                "[{role}]\nlink = \"{}\"\npublish_from = \"{}\"\noperations = \"{}\"\n\
+                 state_dir = \"state/{role}\"\n",
+                at.link, at.publish_from, at.operations
+            );
+            if let Some(idle) = &run.idle {
+                let _ = writeln!(text, "idle = \"{idle}\"");
+            }
+            if let Some(core) = core {
+                let _ = writeln!(text, "core = {core}");
+            }
+            for (line, address) in ["A", "B"].into_iter().zip(at.lines) {
+                let _ = write!(
+                    text,
+                    "[[{role}.line]]\nsid = 1\nline = \"{line}\"\naddress = \"{address}\"\n"
+                );
+            }
+        }
+        text
+    }
+
+    fn exchange_toml(&self, run: &Run) -> Result<String, Error> {
+        let lines = |line: usize| self.adapters.map(|adapter| adapter.lines[line].to_string());
+        let ms = |key, span: std::time::Duration| match span.as_millis() {
+            0 => Err(Error::Run { key, fault: "it is shorter than a millisecond".to_owned() }),
+            ms => Ok(ms),
+        };
+        let mut text = format!(
+            "seed = {seed}\nwait = true\ntruth = \"truth.jsonl\"\nsent_dir = \"sent\"\n\
+             [line_a]\ndestinations = {a:?}\n[line_b]\ndestinations = {b:?}\n\
+             [mold]\nheartbeat_ms = 100\n\
+             [pace]\nper_second = {rate}\n",
+            seed = run.seed,
+            rate = run.rate,
+            a = lines(0),
+            b = lines(1),
+        );
+        if let Some(burst) = run.burst {
+            let _ = write!(
+                text,
+                "burst_factor = {}\nburst_period_ms = {}\nburst_length_ms = {}\n",
+                burst.factor,
+                ms("burst.period", burst.period)?,
+                ms("burst.length", burst.length)?,
+            );
+        }
+        let _ = write!(
+            text,
+            "[sessions]\nlength_ms = {}\npause_ms = {}\nend_interval_ms = 20\n",
+            ms("session", run.session)?,
+            ms("pause", run.pause)?
+        );
+        if let Some(count) = run.sessions {
+            let _ = writeln!(text, "count = {count}");
+        }
+        let _ = match &run.content {
+            Content::Flow { instruments } => {
+                write!(text, "[content]\nkind = \"flow\"\ninstruments = {instruments}\n")
+            }
+            Content::Binaryfile { path, first } => write!(
+                text,
+                "first_sequence = {first}\n[content]\nkind = \"binaryfile\"\npath = {path:?}\n",
+            ),
+        };
+        Ok(text)
+    }
+
+    /// Arguments of `twinfeed probe`.
+    #[must_use]
+    pub fn probe_arguments(&self, run: &Run) -> Vec<String> {
+        let policy = match run.policy {
+            Policy::FirstArrival => "first-arrival",
+            Policy::PreferActive => "prefer-active",
+        };
+        let mut arguments: Vec<String> = ["probe", "--stream-admin", &self.url(), "--feed", FEED]
+            .map(str::to_owned)
+            .to_vec();
+        arguments.extend(["--token-file", "tokens/subscriber", "--policy", policy].map(str::to_owned));
+        arguments.extend(["--state-dir", "state/probe", "--log"].map(str::to_owned));
+        arguments.push(run.log.to_string());
+        if let Some(bytes) = run.receive_buffer {
+            arguments.extend(["--receive-buffer".to_owned(), bytes.to_string()]);
+        }
+        arguments
+    }
+}
+
+fn addresses() -> Result<AdapterAddresses, Error> {
+    Ok(AdapterAddresses {
+        lines: [ports::loopback()?, ports::loopback()?],
+        link: ports::loopback()?,
+        publish_from: ports::loopback()?,
+        operations: ports::loopback()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use twinfeed_exchange::ExchangeConfig;
+    use twinfeed_feed_adapter::config::{Config, Overrides};
+
+    use super::*;
+
+    #[test]
+    fn every_file_is_what_its_reader_expects() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = Run::default();
+        let files = Files::write(directory.path(), &run).unwrap();
+        let read = |role| {
+            Config::read(role, &files.path("feed.toml"), None, &Overrides::default()).unwrap()
+        };
+        use twinfeed_feed_adapter::Role;
+        let (active, backup) = (read(Role::Active), read(Role::Backup));
+        assert_eq!(active.digest(), backup.digest());
+        assert_eq!(active.host.link, files.adapters[0].link);
+        assert_eq!(backup.host.link, files.adapters[1].link);
+        let line = |config: &Config| format!("{:?}", config.sources[0].input);
+        assert_ne!(line(&active), line(&backup), "each host finds the lines at its own address");
+        let _ = std::any::type_name::<ExchangeConfig>();
+    }
+}

@@ -1,0 +1,211 @@
+//! Were the records in order, once each, and what did they say?
+//!
+//! Written without a look at the arbiter, so that it can disagree with it: per (sid, epoch) a last place
+//! and the source numbers that were jumped over, nothing else.
+
+use std::ops::Range;
+
+use twinfeed_control::Epoch;
+use twinfeed_subscriber::{Delivered, RecordFlags};
+
+use super::wire::{Epochs, MOST_ABSENT};
+use crate::truth::Digest;
+
+/// Everything delivered so far, epoch by epoch.
+#[derive(Debug, Default)]
+pub(super) struct Check {
+    epochs: Vec<Tally>,
+}
+
+/// One epoch of one source stream.
+#[derive(Debug)]
+struct Tally {
+    sid: u32,
+    epoch: u64,
+    /// Whether a later epoch of the sid has begun.
+    over: bool,
+    first: u64,
+    /// The last record in order.
+    sseq: u64,
+    part: u16,
+    complete: bool,
+    records: u64,
+    messages: u64,
+    duplicates: u64,
+    order_violations: u64,
+    absent: Vec<Range<u64>>,
+    absent_dropped: u64,
+    digest: Digest,
+    ended_before: Option<u64>,
+}
+
+impl Check {
+    /// One delivery.
+    pub(super) fn record(&mut self, record: &Delivered<'_>) {
+        let (sid, epoch) = (record.pos.sid.0, record.pos.epoch.0);
+        let last = record.flags.has(RecordFlags::LAST);
+        let found = self.epochs.iter().rposition(|it| (it.sid, it.epoch) == (sid, epoch));
+        let index = found.unwrap_or_else(|| {
+            for earlier in self.epochs.iter_mut().filter(|it| it.sid == sid) {
+                earlier.over = true;
+            }
+            self.epochs.push(Tally::new(sid, epoch, record.pos.sseq));
+            self.epochs.len() - 1
+        });
+        let tally = &mut self.epochs[index];
+        tally.record(record.pos.sseq, record.pos.part, last, record);
+    }
+
+    /// The end of an epoch was delivered.
+    pub(super) fn ended(&mut self, sid: u32, epoch: u64, next: u64) {
+        let mut of_sid = self.epochs.iter_mut().rev();
+        if let Some(tally) = of_sid.find(|it| (it.sid, it.epoch) == (sid, epoch)) {
+            tally.ended_before = Some(next);
+        }
+    }
+
+    /// Source messages delivered to the end.
+    pub(super) fn messages(&self) -> u64 {
+        self.epochs.iter().map(|tally| tally.messages).sum()
+    }
+
+    /// Epochs whose end was delivered.
+    pub(super) fn ended_epochs(&self) -> Vec<Epoch> {
+        let ended = self.epochs.iter().filter(|tally| tally.ended_before.is_some());
+        ended.map(|tally| Epoch(tally.epoch)).collect()
+    }
+
+    /// For the judge.
+    pub(super) fn report(&self) -> Vec<Epochs> {
+        self.epochs.iter().map(Tally::report).collect()
+    }
+}
+
+impl Tally {
+    fn new(sid: u32, epoch: u64, first: u64) -> Self {
+        Self {
+            sid,
+            epoch,
+            over: false,
+            first,
+            sseq: first,
+            part: 0,
+            complete: false,
+            records: 0,
+            messages: 0,
+            duplicates: 0,
+            order_violations: 0,
+            absent: Vec::new(),
+            absent_dropped: 0,
+            digest: Digest::default(),
+            ended_before: None,
+        }
+    }
+
+    fn record(&mut self, sseq: u64, part: u16, last: bool, record: &Delivered<'_>) {
+        let new = self.records == 0;
+        let repeated = !new && (sseq, part) <= (self.sseq, self.part);
+        let follows = match new || self.complete {
+            true => part == 0 && (new || sseq > self.sseq),
+            false => sseq == self.sseq && part == self.part + 1,
+        };
+        if repeated {
+            let absent = self.absent.iter().any(|range| range.contains(&sseq));
+            *(if absent { &mut self.order_violations } else { &mut self.duplicates }) += 1;
+            return;
+        }
+        if !follows || self.over {
+            self.order_violations += 1;
+        }
+        if !new && sseq > self.sseq + 1 {
+            self.jump(self.sseq + 1..sseq);
+        }
+        (self.sseq, self.part, self.complete) = (sseq, part, last);
+        self.records += 1;
+        self.messages += u64::from(last);
+        self.digest.add(sseq, part, record.kind, record.body);
+    }
+
+    fn jump(&mut self, over: Range<u64>) {
+        if self.absent.len() < MOST_ABSENT {
+            self.absent.push(over);
+        } else {
+            self.absent_dropped += 1;
+        }
+    }
+
+    fn report(&self) -> Epochs {
+        Epochs {
+            sid: self.sid,
+            epoch: Epoch(self.epoch),
+            first: self.first,
+            next: self.sseq + 1,
+            records: self.records,
+            messages: self.messages,
+            duplicates: self.duplicates,
+            order_violations: self.order_violations,
+            absent: self.absent.iter().map(|range| [range.start, range.end]).collect(),
+            absent_dropped: self.absent_dropped,
+            digest: Epoch(self.digest.value()),
+            ended_before: self.ended_before,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use twinfeed_subscriber::{Adm, BodyKind, Leg, Pos, Sid};
+
+    use super::*;
+
+    fn check(deliveries: &[(u64, u64, u16, bool)]) -> Vec<Epochs> {
+        let mut check = Check::default();
+        for &(epoch, sseq, part, last) in deliveries {
+            check.record(&Delivered {
+                pos: Pos { sid: Sid(1), epoch: twinfeed_subscriber::Epoch(epoch), sseq, part },
+                kind: BodyKind::Dbn,
+                flags: if last { RecordFlags::LAST } else { RecordFlags(0) },
+                adm: Adm(0),
+                leg: Leg::Zero,
+                body: &[1, 2, 3],
+                received_at: 0,
+                sent_at: 0,
+            });
+        }
+        check.report()
+    }
+
+    #[test]
+    fn contiguous_records_are_in_order_whatever_their_parts() {
+        let report = check(&[(7, 5, 0, true), (7, 6, 0, false), (7, 6, 1, true), (7, 7, 0, true)]);
+        let epoch = &report[0];
+        assert_eq!((epoch.first, epoch.next, epoch.records, epoch.messages), (5, 8, 4, 3));
+        assert_eq!((epoch.duplicates, epoch.order_violations, epoch.absent.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn every_way_of_being_wrong_is_counted_as_what_it_is() {
+        for (deliveries, duplicates, violations, absent) in [
+            (vec![(7, 5, 0, true), (7, 5, 0, true)], 1, 0, vec![]),
+            (vec![(7, 5, 0, true), (7, 8, 0, true)], 0, 0, vec![[6, 8]]),
+            (vec![(7, 5, 0, true), (7, 8, 0, true), (7, 6, 0, true)], 0, 1, vec![[6, 8]]),
+            (vec![(7, 5, 1, true)], 0, 1, vec![]),
+            (vec![(7, 5, 0, false), (7, 5, 2, true)], 0, 1, vec![]),
+            (vec![(7, 5, 0, false), (7, 6, 0, true)], 0, 1, vec![]),
+            (vec![(7, 5, 0, true), (8, 1, 0, true), (7, 6, 0, true)], 0, 1, vec![]),
+        ] {
+            let report = check(&deliveries);
+            let epoch = &report[0];
+            let seen = (epoch.duplicates, epoch.order_violations, epoch.absent.clone());
+            assert_eq!(seen, (duplicates, violations, absent), "{deliveries:?}");
+        }
+    }
+
+    #[test]
+    fn a_digest_knows_content_place_and_order() {
+        let one = check(&[(7, 5, 0, true), (7, 6, 0, true)]);
+        let shifted = check(&[(7, 6, 0, true), (7, 7, 0, true)]);
+        assert_ne!(one[0].digest, shifted[0].digest);
+        assert_eq!(one, check(&[(7, 5, 0, true), (7, 6, 0, true)]));
+    }
+}

@@ -1,0 +1,340 @@
+//! The probe's own process: subscribe, poll, check, answer.
+
+use std::io::{self, BufRead as _, Write as _};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, unbounded};
+use hdrhistogram::Histogram;
+use twinfeed_control::{Epoch, FeedName, StopFlag};
+use twinfeed_net::clock::{self, Reading};
+use twinfeed_subscriber::{
+    Administration, Builder, DataPoller, Delivered, Error, Event, Handler, Leg, Monitor, Policy,
+};
+
+use super::check::Check;
+use super::log::{Entry, Log};
+use super::wire::{
+    Answer, Gap, Happened, Latency, MOST_EVENTS, Question, Receipt, Status, Summary,
+};
+
+/// Datagrams per poll.
+const BUDGET: usize = 64;
+/// Longest latency told apart from longer ones.
+const LONGEST_NS: u64 = 60_000_000_000;
+
+/// What a probe is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// URL of stream-admin.
+    pub stream_admin: String,
+    /// File with the token.
+    pub token_file: PathBuf,
+    /// Feed.
+    pub feed: FeedName,
+    /// Policy.
+    pub policy: Policy,
+    /// Deliveries that the log remembers; 16 bytes each.
+    pub log: usize,
+    /// Receive buffer asked for per leg, bytes.
+    pub receive_buffer: Option<usize>,
+    /// Where the grant is kept.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Subscribes and answers until told to stop, until standard input ends, or until the feed is closed and
+/// standard input ends.
+///
+/// # Errors
+/// Why the subscription cannot be set up, or was refused.
+pub fn serve(settings: &Settings) -> Result<(), Error> {
+    let mut builder = Builder::new(settings.stream_admin.as_str(), settings.feed.clone())
+        .token_file(&settings.token_file)
+        .application("probe")
+        .policy(settings.policy);
+    if let Some(directory) = &settings.state_dir {
+        builder = builder.state_dir(directory);
+    }
+    if let Some(bytes) = settings.receive_buffer {
+        builder = builder.receive_buffer(bytes);
+    }
+    let (mut poller, mut control) = builder.open()?;
+    let destinations = control.destinations();
+    control.subscribe(&StopFlag::new())?;
+    let control = control.spawn()?;
+    let monitor = control.monitor();
+    let (ask, questions) = unbounded();
+    let reader = thread::Builder::new().name("questions".to_owned());
+    let reader = reader.spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if ask.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    drop(reader.map_err(|error| Error::Thread { name: "questions", cause: error.to_string() })?);
+    let mut eye = Eye::new(settings.log);
+    attend(&mut poller, &monitor, &questions, &mut eye, destinations.map(|at| at.port()));
+    drop(poller);
+    control.stop()
+}
+
+/// The duty cycle.
+fn attend(
+    poller: &mut DataPoller,
+    monitor: &Monitor,
+    questions: &Receiver<String>,
+    eye: &mut Eye,
+    ports: [u16; 2],
+) {
+    use crossbeam::channel::TryRecvError;
+    loop {
+        eye.read_clock();
+        let work = poller.poll(BUDGET, eye);
+        match questions.try_recv() {
+            Ok(line) => {
+                let answer = match serde_json::from_str(&line) {
+                    Ok(Question::Stop) => break,
+                    Ok(question) => answer(question, poller, monitor, eye, ports),
+                    Err(error) => Answer::Refused { reason: error.to_string() },
+                };
+                if say(&answer).is_err() {
+                    break;
+                }
+                if let Ok(Question::Pause { ms }) = serde_json::from_str(&line) {
+                    thread::sleep(Duration::from_millis(ms));
+                }
+            }
+            Err(TryRecvError::Disconnected) => break,
+            Err(TryRecvError::Empty) => {}
+        }
+        match poller.is_closed() {
+            true => thread::sleep(Duration::from_millis(1)),
+            false => poller.idle(work),
+        }
+    }
+}
+
+fn answer(
+    question: Question,
+    poller: &DataPoller,
+    monitor: &Monitor,
+    eye: &Eye,
+    ports: [u16; 2],
+) -> Answer {
+    match question {
+        Question::Status => Answer::Status(status(poller, monitor, eye)),
+        Question::Window { from_ns, length_ns } => {
+            Answer::Window(eye.log.window(from_ns, length_ns, clock::monotonic_ns()))
+        }
+        Question::Summary => Answer::Summary(Box::new(eye.summary(monitor))),
+        Question::Cut { leg, cut } => match entrance(poller, ports.get(leg).copied(), cut) {
+            Ok(at_ns) => Answer::Done { at_ns },
+            Err(error) => Answer::Refused { reason: error.to_string() },
+        },
+        Question::Pause { .. } | Question::Stop => Answer::Done { at_ns: clock::monotonic_ns() },
+    }
+}
+
+fn say(answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&line)?;
+    stdout.flush()
+}
+
+/// Closes or opens the entrance of a leg's socket with a packet filter of the kernel's: to this process
+/// it is as if the cable were cut behind the adapter.
+fn entrance(poller: &DataPoller, port: Option<u16>, cut: bool) -> io::Result<u64> {
+    let at_ns = clock::monotonic_ns();
+    for socket in poller.sockets() {
+        let socket = socket2::SockRef::from(&socket);
+        let local = socket.local_addr()?.as_socket().map(|address| address.port());
+        if port.is_some() && local == port {
+            // BPF_RET | BPF_K with 0: keep no byte of any packet.
+            let nothing = socket2::SockFilter::new(0x06, 0, 0, 0);
+            match cut {
+                true => socket.attach_filter(&[nothing])?,
+                false => socket.detach_filter()?,
+            }
+            return Ok(at_ns);
+        }
+    }
+    Err(io::Error::other("no socket of this leg is open"))
+}
+
+fn status(poller: &DataPoller, monitor: &Monitor, eye: &Eye) -> Status {
+    let snapshot = monitor.snapshot();
+    let leg = |leg: Leg| {
+        let first = snapshot.sources.first();
+        let status = first.and_then(|source| source.legs[leg.index()].as_ref());
+        status.map_or("unheard", |status| status.state.word()).to_owned()
+    };
+    let administration = match monitor.administration() {
+        Administration::Connecting { reason } => format!("connecting: {reason}"),
+        Administration::Unverified { reason } => format!("unverified: {reason}"),
+        Administration::Granted { generation, .. } => format!("granted: generation {generation}"),
+        Administration::Away { reason } => format!("away: {reason}"),
+        Administration::Closed { reason } => format!("closed: {reason}"),
+    };
+    Status {
+        records: eye.legs.iter().sum(),
+        messages: eye.check.messages(),
+        duplicates_dropped: snapshot.arbiter.duplicates,
+        switches: eye.receipts.len() as u64,
+        declared_lost: eye.gaps.iter().map(|gap| gap.until.saturating_sub(gap.from)).sum(),
+        heard: Leg::BOTH.map(|leg| snapshot.is_heard(leg)),
+        legs: Leg::BOTH.map(leg),
+        epoch: (eye.last.0 != 0).then_some(Epoch(eye.last.0)),
+        sseq: eye.last.1,
+        ended: eye.check.ended_epochs(),
+        administration,
+        closed: poller.is_closed(),
+    }
+}
+
+/// What sees the records.
+struct Eye {
+    check: Check,
+    log: Log,
+    legs: [u64; 2],
+    /// Epoch and source number of the last record.
+    last: (u64, u64),
+    latency: Histogram<u64>,
+    transport: Histogram<u64>,
+    receipts: Vec<Receipt>,
+    gaps: Vec<Gap>,
+    events: Vec<Happened>,
+    events_dropped: u64,
+    /// Realtime minus monotonic time, read once per poll.
+    offset_ns: u64,
+}
+
+impl Eye {
+    fn new(log: usize) -> Self {
+        let histogram = || {
+            // Bounds and figures are constants that fit each other.
+            Histogram::new_with_bounds(1, LONGEST_NS, 3).unwrap_or_else(|_| {
+                unreachable!("1 to 60 s with three figures is a possible histogram")
+            })
+        };
+        Self {
+            check: Check::default(),
+            log: Log::new(log),
+            legs: [0; 2],
+            last: (0, 0),
+            latency: histogram(),
+            transport: histogram(),
+            receipts: Vec::new(),
+            gaps: Vec::new(),
+            events: Vec::new(),
+            events_dropped: 0,
+            offset_ns: 0,
+        }
+    }
+
+    fn read_clock(&mut self) {
+        let Reading { monotonic_ns, realtime_ns } = Reading::now();
+        self.offset_ns = realtime_ns.saturating_sub(monotonic_ns);
+    }
+
+    fn note(&mut self, at_ns: u64, what: &str, detail: String) {
+        if self.events.len() == MOST_EVENTS {
+            self.events_dropped += 1;
+        } else {
+            self.events.push(Happened { at_ns, what: what.to_owned(), detail });
+        }
+    }
+
+    fn summary(&self, monitor: &Monitor) -> Summary {
+        let snapshot = monitor.snapshot();
+        Summary {
+            epochs: self.check.report(),
+            duplicates_dropped: snapshot.arbiter.duplicates,
+            legs: self.legs,
+            kernel_drops: Leg::BOTH.map(|leg| snapshot.received[leg.index()].kernel_drops),
+            receipts: self.receipts.clone(),
+            gaps: self.gaps.clone(),
+            events: self.events.clone(),
+            events_dropped: self.events_dropped,
+            latency: latency(&self.latency),
+            transport: latency(&self.transport),
+        }
+    }
+}
+
+fn latency(histogram: &Histogram<u64>) -> Latency {
+    Latency {
+        count: histogram.len(),
+        p50: histogram.value_at_quantile(0.5),
+        p90: histogram.value_at_quantile(0.9),
+        p99: histogram.value_at_quantile(0.99),
+        p999: histogram.value_at_quantile(0.999),
+        max: histogram.max(),
+        counts: histogram
+            .iter_recorded()
+            .map(|step| [step.value_iterated_to(), step.count_at_value()])
+            .collect(),
+    }
+}
+
+impl Handler for Eye {
+    fn record(&mut self, record: &Delivered<'_>) {
+        let at_ns = clock::monotonic_ns();
+        self.log.push(Entry { at_ns, leg: record.leg.index() as u8 });
+        self.legs[record.leg.index()] += 1;
+        self.last = (record.pos.epoch.0, record.pos.sseq);
+        let unix_ns = at_ns.saturating_add(self.offset_ns);
+        if record.received_at != 0 {
+            self.latency.saturating_record(unix_ns.saturating_sub(record.received_at));
+        }
+        self.transport.saturating_record(unix_ns.saturating_sub(record.sent_at));
+        self.check.record(record);
+    }
+
+    fn event(&mut self, event: &Event) {
+        let at_ns = clock::monotonic_ns();
+        let what = match event {
+            Event::Gap { sid, epoch, from, until, cause } => {
+                let (from, until) = (from.sseq, until.sseq);
+                let (sid, epoch) = (sid.0, Epoch(epoch.0));
+                let cause = cause.word().to_owned();
+                self.gaps.push(Gap { at_ns, sid, epoch, from, until, cause });
+                return;
+            }
+            Event::Switched(receipt) => {
+                self.receipts.push(Receipt {
+                    at_ns: receipt.at.0,
+                    sid: receipt.sid.0,
+                    from_leg: receipt.from_leg.index() as u8,
+                    trigger: receipt.trigger.word().to_owned(),
+                    from_sseq: receipt.from.pos.sseq,
+                    to_sseq: receipt.to.pos.sseq,
+                    duplicates_dropped: receipt.duplicates_dropped,
+                    held: receipt.held,
+                    filled: receipt.filled,
+                    gaps_left: receipt.gaps_left,
+                    stall_ns: twinfeed_protocol::time::nanos(receipt.stall),
+                });
+                return;
+            }
+            Event::Ended { sid, epoch, next_sseq } => {
+                self.check.ended(sid.0, epoch.0, *next_sseq);
+                "ended"
+            }
+            Event::AdministrativeGap { .. } => "administrative_gap",
+            Event::Recovered { .. } => "recovered",
+            Event::Discontinuity { .. } => "discontinuity",
+            Event::Reset { .. } => "reset",
+            Event::Divergence { .. } => "divergence",
+            Event::Leg { .. } => "leg",
+            Event::Stale { .. } => "stale",
+            Event::Live { .. } => "live",
+            Event::Closed { .. } => "closed",
+            _ => "other",
+        };
+        self.note(at_ns, what, format!("{event:?}"));
+    }
+}

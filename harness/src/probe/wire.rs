@@ -1,0 +1,243 @@
+//! What is asked of a probe, and what does it answer?
+//!
+//! Times are nanoseconds of the host's monotonic clock unless they say otherwise. Epochs are 16
+//! hexadecimal digits, as everywhere in JSON.
+
+use serde::{Deserialize, Serialize};
+use twinfeed_control::Epoch;
+
+/// One line of a probe's standard input.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "ask", rename_all = "lowercase")]
+pub enum Question {
+    /// How it stands: [`Answer::Status`].
+    Status,
+    /// What was delivered in a span of time: [`Answer::Window`].
+    Window {
+        /// Its beginning.
+        from_ns: u64,
+        /// Its length, nanoseconds.
+        length_ns: u64,
+    },
+    /// Everything so far: [`Answer::Summary`].
+    Summary,
+    /// Let nothing of a leg through the entrance of its socket, or let it through again:
+    /// [`Answer::Done`] with the time immediately before.
+    Cut {
+        /// 0 or 1.
+        leg: usize,
+        /// Cut, or mend.
+        cut: bool,
+    },
+    /// Do not poll for so long, as an application that is too slow: [`Answer::Done`] comes before.
+    Pause {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// End in order.
+    Stop,
+}
+
+/// One line of a probe's standard output.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "answer", rename_all = "lowercase")]
+pub enum Answer {
+    /// To [`Question::Status`].
+    Status(Status),
+    /// To [`Question::Window`].
+    Window(Window),
+    /// To [`Question::Summary`].
+    Summary(Box<Summary>),
+    /// Done, at this time.
+    Done {
+        /// Immediately before it was done.
+        at_ns: u64,
+    },
+    /// It cannot be done.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How a probe stands.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Status {
+    /// Records delivered.
+    pub records: u64,
+    /// Source messages of which the last record was delivered.
+    pub messages: u64,
+    /// Records dropped by the library because they had been delivered.
+    pub duplicates_dropped: u64,
+    /// Switches so far.
+    pub switches: u64,
+    /// Source messages declared lost so far.
+    pub declared_lost: u64,
+    /// Whether each leg was ever heard, by the library's word.
+    pub heard: [bool; 2],
+    /// Each leg's state, by the library's word.
+    pub legs: [String; 2],
+    /// The epoch of the last record, if there was one.
+    pub epoch: Option<Epoch>,
+    /// Its source number.
+    pub sseq: u64,
+    /// Epochs of which the end was delivered.
+    pub ended: Vec<Epoch>,
+    /// How it stands with stream-admin.
+    pub administration: String,
+    /// Whether nothing more will come.
+    pub closed: bool,
+}
+
+/// What was delivered in a span of time.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Window {
+    /// Records delivered in it.
+    pub records: u64,
+    /// Of those, from leg 0 and leg 1.
+    pub legs: [u64; 2],
+    /// The longest time without a record that ended in the span or was not over at its end, nanoseconds.
+    /// It may have begun before.
+    pub longest_silence_ns: u64,
+    /// For leg 0 and leg 1: from the beginning of the span to the first record taken from the other leg
+    /// after the last one taken from this leg in the span. With the beginning at the death of a leg,
+    /// that is its failover gap. `null` if the other leg delivered nothing after it.
+    pub after_last_of_ns: [Option<u64>; 2],
+    /// Whether the log no longer reaches back to the beginning of the span: nothing above can be relied on.
+    pub forgotten: bool,
+}
+
+/// Everything that a probe saw.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Summary {
+    /// Epoch by epoch, in order of their first records.
+    pub epochs: Vec<Epochs>,
+    /// Records that were dropped by the library because they had been delivered.
+    pub duplicates_dropped: u64,
+    /// Records delivered from leg 0 and leg 1.
+    pub legs: [u64; 2],
+    /// Datagrams that the kernel dropped at the sockets of leg 0 and leg 1.
+    pub kernel_drops: [u64; 2],
+    /// Switches, each with its receipt.
+    pub receipts: Vec<Receipt>,
+    /// Gaps declared.
+    pub gaps: Vec<Gap>,
+    /// Everything else that happened, oldest first; at most [`MOST_EVENTS`].
+    pub events: Vec<Happened>,
+    /// Events beyond that number.
+    pub events_dropped: u64,
+    /// From the adapter's receive time of the source packet to the delivery, both by the host's clock.
+    pub latency: Latency,
+    /// From the adapter's send time to the delivery.
+    pub transport: Latency,
+}
+
+/// Most [`Summary::events`].
+pub const MOST_EVENTS: usize = 4_096;
+/// Most [`Epochs::absent`].
+pub const MOST_ABSENT: usize = 4_096;
+
+/// What was delivered of one epoch of one source stream.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Epochs {
+    /// Source stream.
+    pub sid: u32,
+    /// Which.
+    pub epoch: Epoch,
+    /// Source number of the first record.
+    pub first: u64,
+    /// Source number behind the last record.
+    pub next: u64,
+    /// Records delivered in order.
+    pub records: u64,
+    /// Source messages whose last part was among them.
+    pub messages: u64,
+    /// Records that had been delivered before.
+    pub duplicates: u64,
+    /// Records behind a later one, parts out of turn, and records of an epoch that was over.
+    pub order_violations: u64,
+    /// Source numbers that no record had, `[from, until)`, between `first` and `next`: filtered or lost,
+    /// which is the judge's to say. At most [`MOST_ABSENT`].
+    pub absent: Vec<[u64; 2]>,
+    /// Ranges beyond that number.
+    pub absent_dropped: u64,
+    /// XXH3-64 of every record in order, as [`crate::truth::Digest`] defines it.
+    pub digest: Epoch,
+    /// The number behind the last one, if the end of the epoch was delivered.
+    pub ended_before: Option<u64>,
+}
+
+/// One switch.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Receipt {
+    /// When the library decided it.
+    pub at_ns: u64,
+    /// Source stream.
+    pub sid: u32,
+    /// The leg no longer relied on.
+    pub from_leg: u8,
+    /// What decided it.
+    pub trigger: String,
+    /// Source number next on the leg left, and on the leg relied on.
+    pub from_sseq: u64,
+    /// See `from_sseq`.
+    pub to_sseq: u64,
+    /// Records dropped as delivered before, since the switch before.
+    pub duplicates_dropped: u64,
+    /// Records of the survivor that were held.
+    pub held: u64,
+    /// Of those, delivered at once.
+    pub filled: u64,
+    /// Source numbers declared missing.
+    pub gaps_left: u64,
+    /// Longest silence around the switch, nanoseconds.
+    pub stall_ns: u64,
+}
+
+/// One declared gap.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Gap {
+    /// When it was delivered.
+    pub at_ns: u64,
+    /// Source stream.
+    pub sid: u32,
+    /// Epoch.
+    pub epoch: Epoch,
+    /// First source number missing.
+    pub from: u64,
+    /// First source number behind it.
+    pub until: u64,
+    /// Why.
+    pub cause: String,
+}
+
+/// One event, for people and for tests.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Happened {
+    /// When it was delivered.
+    pub at_ns: u64,
+    /// `discontinuity`, `reset`, `divergence`, `leg`, `stale`, `live`, `ended`, `recovered`,
+    /// `administrative_gap` or `closed`.
+    pub what: String,
+    /// The rest of it.
+    pub detail: String,
+}
+
+/// A distribution of times, nanoseconds.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Latency {
+    /// How many.
+    pub count: u64,
+    /// Half of them took no longer.
+    pub p50: u64,
+    /// 90 % of them.
+    pub p90: u64,
+    /// 99 % of them.
+    pub p99: u64,
+    /// 99.9 % of them.
+    pub p999: u64,
+    /// None took longer.
+    pub max: u64,
+    /// The whole distribution, `[value, count]`, three significant figures.
+    pub counts: Vec<[u64; 2]>,
+}

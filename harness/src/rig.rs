@@ -1,0 +1,448 @@
+//! How do all processes of a run come up, get hurt and go down together?
+//!
+//! ```text
+//!  exchange ══ lines A, B ══► active-feed-adapter ══ leg 0 ══► probe
+//!                        ╚══► backup-feed-adapter ══ leg 1 ══╝
+//!                                   stream-admin
+//! ```
+//!
+//! Every process is real and started from one binary; all of them talk over loopback. Nothing here waits
+//! for a fixed time: readiness is asked of whoever knows, with a limit.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use twinfeed_control::{Client, FeedStatus, Role, Secret, StopFlag};
+use twinfeed_exchange::Command;
+
+use crate::error::Error;
+use crate::exchange::{Exchange, Standing};
+use crate::files::{FEED, Files};
+use crate::judge::{Verdict, judge};
+use crate::probe::Probe;
+use crate::probe::wire::Summary;
+use crate::process::{Output, Process, Program, Seen, until};
+use crate::run::Run;
+use crate::truth::{Sent, sessions};
+
+/// How long processes may take to come up, or to become protected beyond the session that is on.
+pub const READY_LIMIT: Duration = Duration::from_secs(20);
+/// How long an orderly end may take.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
+/// One of the two adapters, by the role that its binary prefers.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Seat {
+    /// `active-feed-adapter`, leg 0.
+    Active,
+    /// `backup-feed-adapter`, leg 1.
+    Backup,
+}
+
+impl Seat {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Active, Self::Backup];
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Active => Self::Backup,
+            Self::Backup => Self::Active,
+        }
+    }
+
+    /// Its leg, and its destination at the exchange.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Name of its binary.
+    #[must_use]
+    pub const fn binary(self) -> &'static str {
+        match self {
+            Self::Active => "active-feed-adapter",
+            Self::Backup => "backup-feed-adapter",
+        }
+    }
+}
+
+/// Where a run keeps its files.
+#[derive(Debug)]
+enum Place {
+    Temporary(tempfile::TempDir),
+    Given(PathBuf),
+}
+
+impl Place {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(directory) => directory.path(),
+            Self::Given(path) => path,
+        }
+    }
+}
+
+/// A run that is on. Dropping it kills every process and removes a temporary directory.
+#[derive(Debug)]
+pub struct Rig {
+    probe: Probe,
+    exchange: Exchange,
+    adapters: [Option<Process>; 2],
+    stream_admin: Option<Process>,
+    client: Client,
+    program: Program,
+    files: Files,
+    run: Run,
+    stop: StopFlag,
+    place: Place,
+}
+
+/// What an orderly end leaves behind.
+#[derive(Debug)]
+pub struct Finished {
+    /// What the probe saw.
+    pub seen: Summary,
+    /// What the exchange sent.
+    pub sent: Vec<Sent>,
+    /// What came out.
+    pub verdict: Verdict,
+}
+
+impl Rig {
+    /// Starts everything in a temporary directory, and returns when both legs are heard and the pair is
+    /// protected; the exchange announces its first session and waits for [`Rig::open`].
+    ///
+    /// # Errors
+    /// When anything does not come up within [`READY_LIMIT`], with the last words of what failed.
+    pub fn start(program: &Program, run: &Run, stop: &StopFlag) -> Result<Self, Error> {
+        let place = tempfile::Builder::new().prefix("twinfeed-").tempdir();
+        let place = place.map_err(Error::file("make", std::env::temp_dir()))?;
+        Self::start_at(program, run, stop, Place::Temporary(place))
+    }
+
+    /// The same in a directory that stays.
+    ///
+    /// # Errors
+    /// As [`Rig::start`].
+    pub fn start_in(
+        program: &Program,
+        run: &Run,
+        stop: &StopFlag,
+        directory: &Path,
+    ) -> Result<Self, Error> {
+        std::fs::create_dir_all(directory).map_err(Error::file("make", directory))?;
+        let directory = directory.canonicalize().map_err(Error::file("find", directory))?;
+        Self::start_at(program, run, stop, Place::Given(directory))
+    }
+
+    fn start_at(
+        program: &Program,
+        run: &Run,
+        stop: &StopFlag,
+        place: Place,
+    ) -> Result<Self, Error> {
+        let files = Files::write(place.path(), run)?;
+        let client = Client::builder(files.url())
+            .token(Secret::new("operator-of-this-run")?)
+            .timeout(Duration::from_secs(2))
+            .build()?;
+        let mut stream_admin = start_stream_admin(program, &files)?;
+        until_ready(&client, &mut stream_admin, stop)?;
+        let exchange = ["exchange", "--config", "exchange.toml", "--json"];
+        let exchange =
+            Process::start(program, "exchange", exchange, files.directory(), Output::Piped)?;
+        let exchange = Exchange::new(exchange)?;
+        let adapter = |seat| start_adapter(program, &files, seat).map(Some);
+        let adapters = [adapter(Seat::Active)?, adapter(Seat::Backup)?];
+        let probe = files.probe_arguments(run);
+        let probe = Process::start(program, "probe", probe, files.directory(), Output::Piped)?;
+        let mut rig = Self {
+            probe: Probe::new(probe)?,
+            exchange,
+            adapters,
+            stream_admin: Some(stream_admin),
+            client,
+            program: program.clone(),
+            files,
+            run: run.clone(),
+            stop: stop.clone(),
+            place,
+        };
+        rig.until_heard(READY_LIMIT)?;
+        rig.until_protected(READY_LIMIT)?;
+        Ok(rig)
+    }
+
+    /// Opens the first session.
+    ///
+    /// # Errors
+    /// When the exchange is gone.
+    pub fn open(&mut self) -> Result<u64, Error> {
+        self.exchange.tell(Command::Start)?;
+        self.exchange.until_opened(1, READY_LIMIT, &self.stop)
+    }
+
+    /// The exchange.
+    pub fn exchange(&mut self) -> &mut Exchange {
+        &mut self.exchange
+    }
+
+    /// The probe.
+    pub fn probe(&mut self) -> &mut Probe {
+        &mut self.probe
+    }
+
+    /// An adapter that runs.
+    ///
+    /// # Errors
+    /// When nobody sits there.
+    pub fn adapter(&mut self, seat: Seat) -> Result<&mut Process, Error> {
+        let empty = || Error::process("find", seat.binary())(std::io::ErrorKind::NotFound.into());
+        self.adapters[seat.index()].as_mut().ok_or_else(empty)
+    }
+
+    /// Signals an adapter; returns the monotonic time immediately before, ns. The process stays as it is
+    /// then: stopped, ending or dead.
+    ///
+    /// # Errors
+    /// When nobody sits there.
+    pub fn signal(&mut self, seat: Seat, signal: Signal) -> Result<u64, Error> {
+        self.adapter(seat)?.signal(signal)
+    }
+
+    /// Kills what may be left of an adapter and starts a new one in its seat.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn restart(&mut self, seat: Seat) -> Result<(), Error> {
+        self.adapters[seat.index()] = None;
+        self.adapters[seat.index()] = Some(start_adapter(&self.program, &self.files, seat)?);
+        Ok(())
+    }
+
+    /// Kills stream-admin.
+    pub fn kill_stream_admin(&mut self) {
+        self.stream_admin = None;
+    }
+
+    /// Starts stream-admin again with its state, and returns when it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn restart_stream_admin(&mut self) -> Result<(), Error> {
+        self.stream_admin = None;
+        let mut process = start_stream_admin(&self.program, &self.files)?;
+        until_ready(&self.client, &mut process, &self.stop)?;
+        self.stream_admin = Some(process);
+        Ok(())
+    }
+
+    /// The feed as stream-admin sees it.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub fn feed(&self) -> Result<FeedStatus, Error> {
+        let status = self.client.status()?;
+        let feed = status.feeds.into_iter().find(|feed| feed.feed.as_str() == FEED);
+        feed.ok_or_else(|| Error::NoAnswer {
+            process: "stream-admin".to_owned(),
+            line: "status.json".to_owned(),
+            fault: format!("the feed {FEED} is not in it"),
+        })
+    }
+
+    /// Which seat plays which role, by stream-admin's word.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or nobody is active.
+    pub fn active_seat(&self) -> Result<Seat, Error> {
+        let feed = self.feed()?;
+        let active = feed.legs.iter().position(|leg| leg.role == Some(Role::Active));
+        match active {
+            Some(0) => Ok(Seat::Active),
+            Some(_) => Ok(Seat::Backup),
+            None => Err(Error::NoAnswer {
+                process: "stream-admin".to_owned(),
+                line: "status.json".to_owned(),
+                fault: "no leg is active".to_owned(),
+            }),
+        }
+    }
+
+    /// Waits until the probe hears both legs.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], or the end of a process that should run.
+    pub fn until_heard(&mut self, limit: Duration) -> Result<(), Error> {
+        let stop = self.stop.clone();
+        until("the subscriber hears both legs", limit, &stop, || {
+            self.expect_all_running()?;
+            let status = self.probe.status()?;
+            Ok(match status.heard == [true; 2] && status.legs.iter().all(|leg| leg == "live") {
+                true => Seen::Met(()),
+                false => Seen::NotYet(format!(
+                    "legs {:?}, heard {:?}, {}",
+                    status.legs, status.heard, status.administration
+                )),
+            })
+        })
+    }
+
+    /// Waits until stream-admin calls the pair protected: both legs live with equal epoch and context.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] with stream-admin's reason.
+    pub fn until_protected(&mut self, limit: Duration) -> Result<FeedStatus, Error> {
+        let stop = self.stop.clone();
+        until("the pair is protected", limit, &stop, || {
+            self.expect_all_running()?;
+            let feed = self.feed()?;
+            Ok(match feed.pair.protected {
+                true => Seen::Met(feed),
+                false => Seen::NotYet(format!("stream-admin says: {}", feed.pair.reason)),
+            })
+        })
+    }
+
+    /// Ends the run in order: the exchange closes its session, the probe gets all of it, every process is
+    /// told to go; then judges.
+    ///
+    /// # Errors
+    /// When a process does not end in order, or the exchange's record cannot be read. That the probe did
+    /// not get everything is no error but a verdict.
+    pub fn finish(mut self) -> Result<Finished, Error> {
+        let (_, seen, sent) = self.end()?;
+        let conversion = Files::conversion(&self.run)?;
+        let verdict = judge(&sent, &conversion, &seen)?;
+        self.leave()?;
+        Ok(Finished { seen, sent, verdict })
+    }
+
+    /// The first half of [`Rig::finish`]: nothing more is sent, all processes still run.
+    ///
+    /// # Errors
+    /// As [`Rig::finish`].
+    pub fn end(&mut self) -> Result<(Standing, Summary, Vec<Sent>), Error> {
+        if !self.exchange.standing()?.done {
+            self.exchange.tell(Command::Stop)?;
+        }
+        let standing = self.exchange.until_done(END_LIMIT, &self.stop)?;
+        let conversion = Files::conversion(&self.run)?;
+        let (truth, sent) = (self.files.path("truth.jsonl"), self.files.path("sent"));
+        let sent = sessions(&truth, &sent, &conversion.day)?;
+        if let Some(last) = sent.last().map(|session| session.epoch) {
+            let stop = self.stop.clone();
+            let ended = until("the last session's end was delivered", DELIVERY_LIMIT, &stop, || {
+                let status = self.probe.status()?;
+                Ok(match status.ended.contains(&last) {
+                    true => Seen::Met(()),
+                    false => Seen::NotYet(format!("{status:?}")),
+                })
+            });
+            match ended {
+                // Whatever is missing then is lost, and the judge says so.
+                Ok(()) | Err(Error::TimedOut { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let seen = self.probe.summary()?;
+        Ok((standing, seen, sent))
+    }
+
+    /// Everybody leaves in order.
+    ///
+    /// # Errors
+    /// When a process has to be killed, or ends with another exit code than 0.
+    pub fn leave(mut self) -> Result<(), Error> {
+        let mut ended = vec![("probe", self.probe.stop()?)];
+        for (seat, process) in Seat::BOTH.into_iter().zip(&mut self.adapters) {
+            if let Some(process) = process
+                && process.ended().is_none()
+            {
+                ended.push((seat.binary(), terminate(process)?));
+            }
+        }
+        if let Some(process) = &mut self.stream_admin {
+            ended.push(("stream-admin", terminate(process)?));
+        }
+        drop(self.place);
+        match ended.iter().find(|(_, status)| !status.success()) {
+            None => Ok(()),
+            Some((process, status)) => Err(Error::Ended {
+                process: (*process).to_owned(),
+                status: status.to_string(),
+                tail: "it was told to end and should have said 0".to_owned(),
+            }),
+        }
+    }
+
+    /// The address of the status page.
+    #[must_use]
+    pub fn page(&self) -> String {
+        format!("{}/", self.files.url())
+    }
+
+    /// The run's files.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// What is run.
+    #[must_use]
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The flag that ends every wait.
+    #[must_use]
+    pub fn stop_flag(&self) -> &StopFlag {
+        &self.stop
+    }
+
+    /// The binary that everything was started from.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    fn expect_all_running(&mut self) -> Result<(), Error> {
+        for process in self.adapters.iter_mut().chain([&mut self.stream_admin]).flatten() {
+            process.expect_running()?;
+        }
+        self.exchange.standing()?;
+        self.probe.process().expect_running()
+    }
+}
+
+fn terminate(process: &mut Process) -> Result<ExitStatus, Error> {
+    process.signal(Signal::TERM)?;
+    process.wait(END_LIMIT)
+}
+
+fn start_stream_admin(program: &Program, files: &Files) -> Result<Process, Error> {
+    let arguments = ["stream-admin", "--config", "stream-admin.toml"];
+    Process::start(program, "stream-admin", arguments, files.directory(), Output::Logged)
+}
+
+fn start_adapter(program: &Program, files: &Files, seat: Seat) -> Result<Process, Error> {
+    let arguments = [seat.binary(), "--config", "feed.toml"];
+    Process::start(program, seat.binary(), arguments, files.directory(), Output::Logged)
+}
+
+fn until_ready(client: &Client, process: &mut Process, stop: &StopFlag) -> Result<(), Error> {
+    until("stream-admin is ready", READY_LIMIT, stop, || {
+        process.expect_running()?;
+        Ok(match client.ready() {
+            Ok(()) => Seen::Met(()),
+            Err(error) => Seen::NotYet(error.to_string()),
+        })
+    })
+}
+
+/// How long the last records of a run may be on their way.
+const DELIVERY_LIMIT: Duration = Duration::from_secs(3);

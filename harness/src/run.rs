@@ -1,0 +1,125 @@
+//! What is run?
+//!
+//! One description for the demo, the benches and the tests: what the exchange sends, how fast, how long,
+//! and how the subscriber delivers. What is broken meanwhile is the business of whoever drives the
+//! [`crate::Rig`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use twinfeed_control::Policy;
+
+/// A run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Decides generated content.
+    pub seed: u64,
+    /// What sessions carry.
+    pub content: Content,
+    /// Mean rate, messages per second.
+    pub rate: u64,
+    /// Bursts; `None` for a steady rate.
+    pub burst: Option<Burst>,
+    /// Length of a session.
+    pub session: Duration,
+    /// How long a session is announced before it opens.
+    pub pause: Duration,
+    /// How many sessions; `None`: until told to stop.
+    pub sessions: Option<u64>,
+    /// Whose records are delivered.
+    pub policy: Policy,
+    /// The day that the content's timestamps belong to.
+    pub trading_day: String,
+    /// Idle strategy of the adapters' data threads; `None`: their default.
+    pub idle: Option<String>,
+    /// Deliveries that the probe's log remembers.
+    pub log: usize,
+    /// Receive buffer of the probe per leg, bytes; `None`: the library's default.
+    pub receive_buffer: Option<usize>,
+    /// Cores: active adapter, backup adapter; `None`: wherever the scheduler puts them.
+    pub cores: [Option<usize>; 2],
+}
+
+/// What sessions carry.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Generated order flow of so many instruments, from number 1.
+    Flow {
+        /// Instruments.
+        instruments: u16,
+    },
+    /// The messages of a BinaryFILE, in a loop, numbered from `first`.
+    Binaryfile {
+        /// The file.
+        path: PathBuf,
+        /// Number of every session's first message.
+        first: u64,
+    },
+}
+
+/// A regular burst within a mean rate that stays what it was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Burst {
+    /// Rate within the burst, as a multiple of the mean.
+    pub factor: u32,
+    /// Time from burst to burst.
+    pub period: Duration,
+    /// Length of a burst; times the factor it is below the period.
+    pub length: Duration,
+}
+
+/// Number of the first message of sessions that carry a slice of a day.
+pub const SLICE_FIRST: u64 = 1_000_001;
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            content: Content::Flow { instruments: 500 },
+            rate: 20_000,
+            burst: Some(Burst {
+                factor: 5,
+                period: Duration::from_millis(100),
+                length: Duration::from_millis(15),
+            }),
+            session: Duration::from_millis(2_500),
+            pause: Duration::from_millis(300),
+            sessions: None,
+            policy: Policy::FirstArrival,
+            trading_day: "2019-12-30".to_owned(),
+            idle: None,
+            log: 1 << 21,
+            receive_buffer: None,
+            cores: [None, None],
+        }
+    }
+}
+
+impl Run {
+    /// From the opening of a session to the middle of the `n`-th burst at or after `earliest`; without
+    /// bursts, `earliest`.
+    #[must_use]
+    pub fn mid_burst(&self, earliest: Duration) -> Duration {
+        let Some(Burst { period, length, .. }) = self.burst else {
+            return earliest;
+        };
+        let periods = earliest.as_nanos().div_ceil(period.as_nanos().max(1));
+        // A session has fewer periods than 2^32.
+        period * (periods as u32) + length / 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trigger_falls_into_the_middle_of_a_burst() {
+        let run = Run::default();
+        assert_eq!(run.mid_burst(Duration::ZERO), Duration::from_micros(7_500));
+        assert_eq!(run.mid_burst(Duration::from_millis(100)), Duration::from_micros(107_500));
+        assert_eq!(run.mid_burst(Duration::from_millis(101)), Duration::from_micros(207_500));
+        let steady = Run { burst: None, ..run };
+        assert_eq!(steady.mid_burst(Duration::from_millis(101)), Duration::from_millis(101));
+    }
+}
