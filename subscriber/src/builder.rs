@@ -363,7 +363,7 @@ impl Settings {
 }
 
 /// Bytes per slot of a unicast socket: jumbo frames fit, and 64 slots stay below 1 MiB.
-const UNICAST_SLOT: usize = 9_216;
+pub(crate) const UNICAST_SLOT: usize = 9_216;
 const _: () = assert!(UNICAST_SLOT <= LONGEST_DATAGRAM);
 
 const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

@@ -11,19 +11,20 @@
 //! gone (stream-admin lost it) it subscribes again with the same addresses; when access is withdrawn the
 //! application gets [`crate::Event::Closed`] and both sockets close.
 
+mod duties;
 mod plan;
 mod report;
 mod saved;
+mod thread;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use twinfeed_control as admin;
 use twinfeed_control::{
-    Backoff, Client, Confirm, Grant, LegIndex, StopFlag, Subscribe, SubscriptionId,
-    SubscriptionState, Turn, Watched,
+    Backoff, Client, Confirm, Grant, StopFlag, Subscribe, SubscriptionId, SubscriptionState, Turn,
+    Watched,
 };
 use twinfeed_net::udp::BufferReport;
 use twinfeed_protocol::{CloseReason, Leg};
@@ -37,17 +38,9 @@ use crate::receive::{LegSocket, SocketKey};
 use plan::{Ledger, Means};
 use saved::{Saved, Shelf};
 
+pub use duties::RECEIPTS_KEPT;
 pub use plan::{MAX_SOCKETS, MAX_SOURCES};
-
-/// Most receipts kept for a stream-admin that is away; the oldest are dropped and their number is
-/// missing from its history.
-pub const RECEIPTS_KEPT: usize = 1_024;
-/// Most receipts per report.
-const RECEIPTS_PER_REPORT: usize = 64;
-/// How often the first datagrams are looked for before the first confirmation.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// Name of the library's thread.
-const THREAD: &str = "tf-control";
+pub use thread::ControlThread;
 
 /// The control half of a subscription. Made by [`crate::Builder::open`]; driven by
 /// [`Control::spawn`] or, on a thread of the application's own, by [`Control::run`].
@@ -215,27 +208,6 @@ impl Control {
         outcome.map(|_| ())
     }
 
-    /// Starts a thread named `tf-control` that runs the control half.
-    ///
-    /// # Errors
-    /// [`Error::Thread`] when it cannot be started.
-    pub fn spawn(self) -> Result<ControlThread, Error> {
-        let (stop, monitor) = (StopFlag::new(), self.monitor());
-        let flag = stop.clone();
-        let thread = thread::Builder::new()
-            .name(THREAD.to_owned())
-            .spawn(move || self.run(&flag))
-            .map_err(|error| Error::Thread {
-                name: THREAD,
-                cause: error.to_string(),
-            })?;
-        Ok(ControlThread {
-            stop,
-            monitor,
-            thread: Some(thread),
-        })
-    }
-
     fn run_until(&mut self, stop: &StopFlag) -> Result<End, Error> {
         loop {
             if self.subscription().is_none() && !self.subscribe(stop)? {
@@ -299,74 +271,6 @@ impl Control {
                     }
                     other => return Err(other.into()),
                 },
-            }
-        }
-    }
-
-    /// What is due between two turns of the watch.
-    fn duties(&mut self, subscription: &SubscriptionId) -> Result<(), admin::Error> {
-        self.put_in_force();
-        while let Some(notice) = self.end.notice() {
-            self.receipts += 1;
-            if self.outbox.len() == RECEIPTS_KEPT {
-                self.outbox.pop_front();
-            }
-            self.outbox
-                .push_back(report::receipt(self.receipts, &notice));
-        }
-        self.confirm(subscription)?;
-        while !self.outbox.is_empty() {
-            let count = self.outbox.len().min(RECEIPTS_PER_REPORT);
-            let oldest = self.outbox.iter().take(count).cloned().collect();
-            self.client.report_receipts(subscription, oldest)?;
-            self.outbox.drain(..count);
-        }
-        let lease_ms = self.grant.as_ref().map_or(0, |grant| grant.lease_ms);
-        if self.renewed_at.elapsed() >= Duration::from_millis(lease_ms / 3) {
-            let status = self.end.snapshot.with(report::status);
-            self.client.renew_subscription(subscription, status)?;
-            self.renewed_at = Instant::now();
-            self.present();
-        }
-        Ok(())
-    }
-
-    /// Says which legs were heard, whenever that changed, and which stayed silent for too long.
-    fn confirm(&mut self, subscription: &SubscriptionId) -> Result<(), admin::Error> {
-        let confirm = Confirm {
-            heard: self.legs(|heard, _| heard),
-            silent: self.legs(|heard, late| late && !heard),
-        };
-        let said = confirm.heard.len() + confirm.silent.len();
-        if said == 0 || self.confirmed.as_ref() == Some(&confirm) {
-            return Ok(());
-        }
-        self.client.confirm(subscription, &confirm)?;
-        self.confirmed = Some(confirm);
-        self.present();
-        Ok(())
-    }
-
-    /// Legs for which `which(heard, late)` holds; late is one that had its time to speak.
-    fn legs(&self, which: impl Fn(bool, bool) -> bool) -> Vec<LegIndex> {
-        let late = self.granted_at.elapsed() >= self.settings.confirm_within;
-        let heard = |leg: LegIndex| {
-            let leg = plan::leg_of(leg);
-            self.end.snapshot.with(|snapshot| snapshot.is_heard(leg))
-        };
-        let of = |leg: &LegIndex| which(heard(*leg), late);
-        LegIndex::BOTH.into_iter().filter(of).collect()
-    }
-
-    /// The first confirmation should not wait for a turn of the watch.
-    fn await_first_datagrams(&mut self, stop: &StopFlag) {
-        while self.granted_at.elapsed() < self.settings.confirm_within {
-            self.put_in_force();
-            if self.legs(|heard, _| heard).len() == LegIndex::BOTH.len()
-                || self.end.is_abandoned()
-                || stop.wait(LOOK_EVERY)
-            {
-                return;
             }
         }
     }
@@ -518,68 +422,4 @@ fn bind_to(settings: &Settings, local: [SocketAddr; 2]) -> Result<[LegSocket; 2]
         LegSocket::unicast(key, leg, local[leg.index()], &sockets)
     };
     Ok([open(Leg::Zero)?, open(Leg::One)?])
-}
-
-/// The running control half; dropping it tells it to end, without waiting.
-#[derive(Debug)]
-pub struct ControlThread {
-    stop: StopFlag,
-    monitor: Monitor,
-    thread: Option<JoinHandle<Result<(), Error>>>,
-}
-
-impl ControlThread {
-    /// A view for other threads.
-    #[must_use]
-    pub fn monitor(&self) -> Monitor {
-        self.monitor.clone()
-    }
-
-    /// The flag that ends it, for a signal handler's thread.
-    #[must_use]
-    pub fn stop_flag(&self) -> StopFlag {
-        self.stop.clone()
-    }
-
-    /// Ends the subscription and waits until it is given back: up to stream-admin's next sign of life (one
-    /// second), or a request's time limit when stream-admin hangs.
-    ///
-    /// # Errors
-    /// What ended the control half before, if something did.
-    pub fn stop(mut self) -> Result<(), Error> {
-        self.stop.stop();
-        self.wait()
-    }
-
-    /// Waits until the subscription ends by itself.
-    ///
-    /// # Errors
-    /// What ended it, unless access was withdrawn or it was stopped.
-    pub fn join(mut self) -> Result<(), Error> {
-        self.wait()
-    }
-
-    /// Whether it has ended.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
-    fn wait(&mut self) -> Result<(), Error> {
-        let Some(thread) = self.thread.take() else {
-            return Ok(());
-        };
-        thread.join().unwrap_or_else(|_| {
-            Err(Error::Thread {
-                name: THREAD,
-                cause: "it panicked; this is a defect of the library".to_owned(),
-            })
-        })
-    }
-}
-
-impl Drop for ControlThread {
-    fn drop(&mut self) {
-        self.stop.stop();
-    }
 }

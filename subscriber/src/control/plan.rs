@@ -11,12 +11,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use twinfeed_control as admin;
-use twinfeed_control::{Constraints, Grant, GrantedLeg, GrantedStream, Role, Transport};
+use twinfeed_control::{
+    Constraints, Grant, GrantedLeg, GrantedStream, OrderingClass, Role, Transport,
+};
 use twinfeed_protocol::arbiter::Arbiter;
 use twinfeed_protocol::{Leg, Limits};
 use twinfeed_wire::{Generation, Sid, StreamId};
 
-use crate::builder::Tuning;
+use crate::builder::{Tuning, UNICAST_SLOT};
 use crate::error::Error;
 use crate::queue::Plan;
 use crate::receive::{LegSocket, Senders, SocketKey, SocketSettings};
@@ -98,6 +100,15 @@ impl Ledger {
     fn plan_streams(&mut self, grant: &Grant, plan: &mut Plan) -> Result<(), Error> {
         for (leg, stream) in streams(grant) {
             let (sid, id) = (Sid(stream.sid.0), StreamId(stream.stream_id.0));
+            if grant.constraints.ordering(stream.sid) == OrderingClass::Unordered {
+                return Err(Error::Grant {
+                    feed: grant.feed.to_string(),
+                    cause: format!(
+                        "source stream {sid} is unordered, this version needs ordered ones"
+                    ),
+                    remedy: "select the ordered source streams (`sids`)",
+                });
+            }
             if self.sids.insert(sid) {
                 plan.sources.push(sid);
             }
@@ -119,6 +130,10 @@ impl Ledger {
         plan: &mut Plan,
     ) -> Result<(), Error> {
         let wanted = wanted(grant);
+        let unicast = wanted.keys().any(|(_, path)| *path == Path::Unicast);
+        if unicast && settings.max_datagram > UNICAST_SLOT {
+            return Err(beyond(grant, "bytes in a datagram", UNICAST_SLOT));
+        }
         if wanted.len() > MAX_SOCKETS {
             return Err(beyond(grant, "sockets", MAX_SOCKETS));
         }
@@ -286,7 +301,7 @@ fn beyond(grant: &Grant, what: &str, limit: usize) -> Error {
     Error::Grant {
         feed: grant.feed.to_string(),
         cause: format!("it has more than {limit} {what}"),
-        remedy: "select some of its source streams (`sids`) and subscribe several times",
+        remedy: "select some of its source streams (`sids`), or let stream-admin's configuration lower it",
     }
 }
 
@@ -417,6 +432,21 @@ mod tests {
                 "{count}"
             );
         }
+    }
+
+    #[test]
+    fn an_unordered_source_is_refused_by_name() {
+        let settings = testing::socket_settings();
+        let mut unicast = bound(&settings);
+        let mut grant = testing::grant();
+        grant.constraints.sources.push(admin::SourceConstraint {
+            sid: admin::Sid(1),
+            ordering: OrderingClass::Unordered,
+        });
+        let refused = Ledger::default().plan(&grant, means(&settings, &mut unicast));
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("source stream 1 is unordered"), "{error}");
+        assert!(unicast.iter().all(Option::is_some), "sockets are kept");
     }
 
     #[test]

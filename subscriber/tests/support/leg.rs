@@ -46,6 +46,12 @@ impl LegDouble {
         }
     }
 
+    /// The same leg under the number that stream-admin gave its stream.
+    pub fn with_stream(mut self, stream: u32) -> Self {
+        self.header.stream = StreamId(stream);
+        self
+    }
+
     /// One datagram with one opaque record per number; each directly follows the number below it.
     pub fn send(&mut self, numbers: impl IntoIterator<Item = u64>) {
         let mut numbers = numbers.into_iter().peekable();
