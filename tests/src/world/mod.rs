@@ -221,9 +221,7 @@ impl World {
             } => {
                 self.arrive(subscriber, leg, flight);
             }
-            Happening::Join { subscriber } => {
-                self.subscribers[subscriber].join(self.ground.ledger());
-            }
+            Happening::Join { subscriber } => self.subscribers[subscriber].join(),
             Happening::Start { leg } => self.start_first(leg),
             Happening::PeerNews { leg, lost } => self.tell_of_peer(leg, lost),
             Happening::Fault { number } => self.strike(number),

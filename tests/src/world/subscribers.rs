@@ -102,13 +102,9 @@ impl Subscriber {
     }
 
     /// Subscribes.
-    pub fn join(&mut self, ledger: &Ledger) {
+    pub fn join(&mut self) {
         if self.state == State::Absent {
             self.state = State::Polling;
-        }
-        for witness in &mut self.witnesses {
-            let last = ledger.lives(witness.sid).last();
-            witness.said_before = last.map(|life| (life.epoch, life.next()));
         }
     }
 
@@ -150,25 +146,29 @@ impl Subscriber {
             State::Paused => return self.dropped[leg.index()] += 1,
             State::Polling => {}
         }
-        self.note_heard(now, leg, flight.genuine, &flight.bytes);
+        self.note_heard(now, leg, &flight, watch.ledger);
         self.arbiter
             .on_datagram(leg, now, &flight.bytes, &mut Tap(&mut self.told));
         self.judge(now, watch);
     }
 
-    fn note_heard(&mut self, now: Time, leg: Leg, genuine: bool, bytes: &[u8]) {
-        let Ok(header) = twinfeed_wire::Header::parse(bytes) else {
+    fn note_heard(&mut self, now: Time, leg: Leg, flight: &Flight, ledger: &Ledger) {
+        let Ok(header) = twinfeed_wire::Header::parse(&flight.bytes) else {
             return;
         };
-        if header.stream != stream_id(leg, header.sid) {
+        let (sid, bytes) = (header.sid, &flight.bytes);
+        if header.stream != stream_id(leg, sid) {
             return;
         }
         for witness in self
             .witnesses
             .iter_mut()
-            .filter(|witness| witness.sid == header.sid)
+            .filter(|witness| witness.sid == sid)
         {
-            witness.heard.note(leg.index(), now, genuine, bytes);
+            let last = ledger.lives(sid).last();
+            let said = last.map(|life| (life.epoch, life.next()));
+            witness.said_before = witness.said_before.or(said);
+            witness.heard.note(leg.index(), now, flight.genuine, bytes);
         }
     }
 

@@ -40,7 +40,7 @@ pub struct Witness {
     pub ordered: bool,
     /// This host dropped datagrams of this subscriber's.
     pub overrun: bool,
-    /// The epoch and next number when it joined: all that was said before is not owed.
+    /// The epoch and next number when it first heard anything: what was said before is not owed.
     pub said_before: Option<(Epoch, u64)>,
     /// A bound of the arbiter's was reached and something that had arrived was dropped for it.
     pub overflowed: bool,
