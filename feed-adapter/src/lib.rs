@@ -19,6 +19,7 @@
 
 pub mod args;
 pub mod config;
+pub mod convert;
 pub mod converter;
 pub mod decode;
 pub mod error;

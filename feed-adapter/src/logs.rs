@@ -23,9 +23,11 @@ pub fn start(directives: &str, format: LogFormat) -> Result<LogLevel, ConfigErro
     let (filter, handle) = reload::Layer::new(parse(directives)?);
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
-        LogFormat::Text => registry
-            .with(fmt::layer().with_writer(std::io::stderr))
-            .try_init(),
+        LogFormat::Text => {
+            let colours = std::io::stderr().is_terminal();
+            let layer = fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
+            registry.with(layer).try_init()
+        }
         LogFormat::Json => registry
             .with(fmt::layer().json().with_writer(std::io::stderr))
             .try_init(),

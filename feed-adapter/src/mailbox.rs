@@ -107,11 +107,8 @@ impl Mailbox {
 
 impl Inbox {
     /// The next command, if there is one.
-    pub fn next(&mut self) -> Option<Command> {
-        if let Some(command) = self.shared.queue.pop() {
-            return Some(command);
-        }
-        None
+    pub fn take(&mut self) -> Option<Command> {
+        self.shared.queue.pop()
     }
 
     /// Whether it is worth asking: one load in the usual case. Takes the wake-up away.
@@ -144,9 +141,9 @@ mod tests {
         assert!(mailbox.tell(Command::PeerLost(true)));
         assert!(mailbox.tell(Command::Drain));
         assert!(inbox.is_called());
-        assert!(matches!(inbox.next(), Some(Command::PeerLost(true))));
-        assert!(matches!(inbox.next(), Some(Command::Drain)));
-        assert!(inbox.next().is_none());
+        assert!(matches!(inbox.take(), Some(Command::PeerLost(true))));
+        assert!(matches!(inbox.take(), Some(Command::Drain)));
+        assert!(inbox.take().is_none());
         assert!(!inbox.is_called());
         assert!(inbox.wake.recv(&mut [0; 8]).is_err(), "no byte is left");
     }

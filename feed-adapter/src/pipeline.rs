@@ -70,8 +70,8 @@ struct Path {
 
 #[derive(Debug)]
 enum Input {
-    Live(Live),
-    Replay(Replay),
+    Live(Box<Live>),
+    Replay(Box<Replay>),
 }
 
 impl Pipeline {
@@ -160,13 +160,21 @@ impl Pipeline {
         }
     }
 
+    /// The number of the source's next message; 0 before its first epoch.
+    #[must_use]
+    pub fn next_sseq(&self, sid: Sid) -> u64 {
+        let path = self.paths.iter().find(|path| path.sid == sid);
+        path.and_then(|path| path.converter.sequencer.next_pos())
+            .map_or(0, |pos| pos.sseq)
+    }
+
     /// Does what other threads have asked for; how much that was.
     fn obey(&mut self, now: Now) -> usize {
         let mut done = 0;
         if !self.ends.inbox.is_called() {
             return done;
         }
-        while let Some(command) = self.ends.inbox.next() {
+        while let Some(command) = self.ends.inbox.take() {
             done += 1;
             match command {
                 Command::Drain => self.drain(now),
@@ -218,7 +226,9 @@ impl Path {
     ) -> Result<Self, AdapterError> {
         let (sid, limits) = (source.sid, source.limits);
         let input = match &source.input {
-            InputConfig::Live(lines) => Input::Live(Live::open(config, sid, lines, warnings)?),
+            InputConfig::Live(lines) => {
+                Input::Live(Box::new(Live::open(config, sid, lines, warnings)?))
+            }
             InputConfig::File {
                 kind,
                 path,
@@ -227,7 +237,9 @@ impl Path {
                 lines,
             } => {
                 let replay = Replay::open(config, sid, *kind, path, limits.origin_first)?;
-                Input::Replay(replay.paced(*speed, *start_delay).on_lines(*lines))
+                Input::Replay(Box::new(
+                    replay.paced(*speed, *start_delay).on_lines(*lines),
+                ))
             }
         };
         let group = source.group.map(|[active, backup]| match config.role {
@@ -304,7 +316,7 @@ impl Path {
 
     fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let live = match &self.input {
-            Input::Live(live) => Some(live),
+            Input::Live(live) => Some(live.as_ref()),
             Input::Replay(_) => None,
         };
         live.into_iter().flat_map(Live::sockets)

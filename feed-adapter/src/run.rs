@@ -16,6 +16,7 @@ use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::{error, info, warn};
+use twinfeed_control::operations::Operations;
 use twinfeed_control::{
     Assignment, Client, ConfigDigest, LinkState, OfferedStream, Register, Sid, StopFlag, Transport,
 };
@@ -92,7 +93,7 @@ struct Adapter {
     present: Present,
     notes: Notes,
     inputs: Inputs,
-    _operations: Option<twinfeed_control::operations::Operations>,
+    _operations: Option<Operations>,
 }
 
 /// What the control thread listens to.
@@ -119,7 +120,7 @@ impl Adapter {
         let present = Present::new(standing(&config), Board::new(snapshots.clone()));
         let operations = operations::start(&config, &present)?;
 
-        let address = operations.as_ref().map(|of| of.address());
+        let address = operations.as_ref().map(Operations::address);
         let request = register(
             &config,
             incarnation,
@@ -269,7 +270,10 @@ impl Adapter {
         }
         let before = std::mem::replace(&mut self.assignment, assignment);
         // The revision also rises for reports of others, which change nothing here.
-        let same = Assignment { revision: self.assignment.revision, ..before } == self.assignment;
+        let same = Assignment {
+            revision: self.assignment.revision,
+            ..before
+        } == self.assignment;
         if !same {
             self.act_on_grant();
         }

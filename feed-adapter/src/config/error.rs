@@ -55,7 +55,13 @@ impl ConfigError {
         } else {
             "correct the value; `twinfeed config init` shows every key with its meaning"
         };
-        let key = key_at(text, &span);
+        // A missing key stands on no line: the span is that of the table it is missing from.
+        let missing = message.starts_with("missing field");
+        let key = if missing {
+            String::new()
+        } else {
+            key_at(text, &span)
+        };
         Self {
             file: Some(file.to_owned()),
             line: Some(line_of(text, span.start)),
@@ -68,8 +74,8 @@ impl ConfigError {
         let name = self.key.rsplit('.').next().unwrap_or_default();
         let stands = |line: &&str| {
             let start = line.trim_start().trim_start_matches(['[']);
-            let rest = start.strip_prefix(name).unwrap_or(".");
-            !name.is_empty() && rest.trim_start().starts_with(['=', ']', '.'])
+            let rest = start.strip_prefix(name).filter(|_| !name.is_empty());
+            rest.is_some_and(|rest| rest.trim_start().starts_with(['=', ']', '.']))
         };
         self.line = text.lines().position(|line| stands(&line)).map(|at| at + 1);
         self.file = Some(file.to_owned());

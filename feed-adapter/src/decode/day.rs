@@ -101,6 +101,13 @@ impl TradingDay {
             .saturating_add(since_midnight)
     }
 
+    /// The day as eight digits, `20191230`: its form in epoch keys.
+    #[must_use]
+    pub fn digits(&self) -> [u8; 8] {
+        let [a, b, c, d, _, e, f, _, g, h] = self.letters();
+        [a, b, c, d, e, f, g, h]
+    }
+
     /// The day as `2019-12-30`, for keys and names.
     #[must_use]
     pub fn letters(&self) -> [u8; 10] {
@@ -249,6 +256,7 @@ mod tests {
             &TradingDay::new(2024, 3, 9).unwrap().letters(),
             b"2024-03-09"
         );
+        assert_eq!(&TradingDay::new(2024, 3, 9).unwrap().digits(), b"20240309");
         assert_eq!(day.to_string().as_bytes(), day.letters());
         assert_eq!(TradingDay::new(2023, 2, 29), Err(DayError::NoSuchDay));
         assert_eq!(TradingDay::new(1969, 12, 31), Err(DayError::OutOfRange));

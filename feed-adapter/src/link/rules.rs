@@ -372,6 +372,7 @@ impl LinkRules {
                 ..
             }) = *slot
             {
+                out.send(name, Frame::Goodbye);
                 out.close(name);
                 *slot = None;
             }
@@ -380,6 +381,10 @@ impl LinkRules {
 
     fn give_up(&mut self, name: Connection, cause: DownCause, out: &mut impl Orders) {
         let greeted = self.drop_slot(name);
+        if greeted {
+            // A peer that was only stopped must not take this end for dead when it goes on.
+            out.send(name, Frame::Goodbye);
+        }
         out.close(name);
         if greeted && !self.is_greeted() {
             self.state = LinkState::Apart;

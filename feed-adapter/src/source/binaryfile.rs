@@ -11,19 +11,18 @@
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use twinfeed_protocol::digest;
 use twinfeed_wire::Epoch;
 
 use crate::decode::TradingDay;
 
-/// The epoch of a file of a trading day: the XXH3 digest (64 bits, seed 0) of `"binaryfile\0"` and
-/// the day as `2019-12-30`. A file names no session, and holds one day. 0, which stands for no
-/// epoch, becomes 1.
+/// The epoch of a file of a trading day (wire format, section 5). A file names no session, and holds
+/// one day.
 #[must_use]
 pub fn epoch(day: &TradingDay) -> Epoch {
-    let mut key = [0_u8; 21];
-    key[..11].copy_from_slice(b"binaryfile\0");
-    key[11..].copy_from_slice(&day.letters());
-    Epoch(xxhash_rust::xxh3::xxh3_64(&key).max(1))
+    let mut key = *b"fileYYYYMMDD";
+    key[4..].copy_from_slice(&day.digits());
+    digest::epoch(&key)
 }
 
 /// Reads a BinaryFILE, message by message, from anything that can be read.
@@ -239,7 +238,7 @@ mod tests {
     #[test]
     fn an_epoch_is_a_day() {
         let day: TradingDay = "2019-12-30".parse().unwrap();
-        let digest = xxhash_rust::xxh3::xxh3_64(b"binaryfile\x002019-12-30");
+        let digest = xxhash_rust::xxh3::xxh3_64(b"file20191230");
         assert_eq!(epoch(&day), Epoch(digest));
     }
 

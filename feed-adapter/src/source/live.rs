@@ -12,7 +12,6 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use twinfeed_net::udp::{Datagram, Receiver, ReceiverConfig, ReceiverCounters, Timestamps};
-use twinfeed_protocol::digest::mold_epoch;
 use twinfeed_protocol::line::{Line, Lines};
 use twinfeed_protocol::sequencer::{Now, Transmit};
 use twinfeed_wire::{Epoch, Sid};
@@ -286,39 +285,25 @@ pub(super) fn hear<T: Transmit>(
 /// The epoch of a session; the last one asked for is remembered.
 #[derive(Debug)]
 pub(super) struct Epochs {
-    day: [u8; 8],
+    day: TradingDay,
     last: Option<(Session, Epoch)>,
 }
 
 impl Epochs {
     pub(super) fn new(day: TradingDay) -> Self {
-        Self {
-            day: day_digits(day),
-            last: None,
-        }
+        Self { day, last: None }
     }
 
     pub(super) fn of(&mut self, session: Session) -> Epoch {
         match self.last {
             Some((last, epoch)) if last == session => epoch,
             _ => {
-                let epoch = mold_epoch(&session.0, &self.day);
+                let epoch = session.epoch(&self.day);
                 self.last = Some((session, epoch));
                 epoch
             }
         }
     }
-}
-
-/// `2019-12-30` as `20191230`: its form in epoch keys (wire format, section 5).
-pub(super) fn day_digits(day: TradingDay) -> [u8; 8] {
-    let letters = day.letters();
-    let mut digits = [b'0'; 8];
-    let numbers = letters.into_iter().filter(u8::is_ascii_digit);
-    for (digit, letter) in digits.iter_mut().zip(numbers) {
-        *digit = letter;
-    }
-    digits
 }
 
 /// Longest packet that is received whole, bytes: more than an Ethernet frame of 9,000 carries.

@@ -13,6 +13,7 @@
 
 use core::fmt;
 
+use twinfeed_protocol::digest;
 use twinfeed_wire::Epoch;
 use zerocopy::big_endian::{U16, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -39,19 +40,13 @@ const END_OF_SESSION: u16 = u16::MAX;
 pub struct Session(pub [u8; 10]);
 
 impl Session {
-    /// The epoch that this session is, on a trading day: the XXH3 digest (64 bits, seed 0) of
-    /// `"moldudp64\0"`, the ten letters of the session and the day as `2019-12-30`.
+    /// The epoch that this session is, on a trading day (wire format, section 5).
     ///
     /// The day belongs to it because venues use a session's name again; nothing else does, so that
-    /// two adapters derive it from the first packet they hear, whichever it is. 0, which stands for
-    /// no epoch, becomes 1.
+    /// two adapters derive it from the first packet they hear, whichever it is.
     #[must_use]
     pub fn epoch(self, day: &TradingDay) -> Epoch {
-        let mut key = [0_u8; 30];
-        key[..10].copy_from_slice(b"moldudp64\0");
-        key[10..20].copy_from_slice(&self.0);
-        key[20..].copy_from_slice(&day.letters());
-        Epoch(xxhash_rust::xxh3::xxh3_64(&key).max(1))
+        digest::mold_epoch(&self.0, &day.digits())
     }
 }
 
@@ -343,7 +338,7 @@ mod tests {
         assert_ne!(one.epoch(&day), two.epoch(&day));
         assert_ne!(one.epoch(&day), one.epoch(&next));
         // The documented bytes, written out.
-        let digest = xxhash_rust::xxh3::xxh3_64(b"moldudp64\x00000010059B2019-12-30");
+        let digest = xxhash_rust::xxh3::xxh3_64(b"mold000010059B20191230");
         assert_eq!(one.epoch(&day), Epoch(digest));
     }
 

@@ -8,19 +8,19 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use twinfeed_protocol::digest;
 use twinfeed_protocol::line::{Line, Lines, Source};
 use twinfeed_protocol::sequencer::{Now, Transmit};
 use twinfeed_protocol::time::Time;
 use twinfeed_wire::{Epoch, Sid};
 
-use super::live::{Epochs, day_digits, hear};
+use super::live::{Epochs, hear};
 use super::moldudp64::{Malformed, Packet};
 use super::pace::{Pace, Speed};
 use super::{binaryfile, pcap};
 use crate::config::{Config, Replay as ReplaySpeed, SourceType};
 use crate::converter::At;
 use crate::decode::itch50::Message;
+use crate::decode::itch50::message::Timestamp;
 use crate::error::AdapterError;
 use crate::note::{News, Notes};
 
@@ -91,7 +91,6 @@ impl Replay {
                 Reader::Capture(Box::new(reader.map_err(|error| failed(error.to_string()))?))
             }
         };
-        let key = [&b"file"[..], &day_digits(config.trading_day)].concat();
         Ok(Self {
             sid,
             path: path.to_owned(),
@@ -105,7 +104,7 @@ impl Replay {
             ended: false,
             counters: ReplayCounters::default(),
             epochs: Epochs::new(config.trading_day),
-            file_epoch: digest::epoch(&key),
+            file_epoch: binaryfile::epoch(&config.trading_day),
             next_sseq: first_sseq,
         })
     }
@@ -201,7 +200,7 @@ impl Replay {
                         self.bytes.clear();
                         self.bytes.extend_from_slice(message);
                         let stamp = Message::parse(message).map(|of| of.header().timestamp);
-                        (Line::A, stamp.map_or(0, |stamp| stamp.nanoseconds()))
+                        (Line::A, stamp.map_or(0, Timestamp::nanoseconds))
                     }
                     Ok(None) => return Ok(false),
                     Err(error) => return Err(source_file(self.sid, &self.path, error.to_string())),
