@@ -27,7 +27,9 @@ pub(super) fn gap(
             "Gap {from} to {until} reaches beyond what the source said"
         ));
     }
-    if ledger.owed(witness.sid, witness.epoch, from) >= until {
+    // Nobody can vouch for the silence of numbers that every adapter gave up.
+    let silent = ledger.owed(witness.sid, witness.epoch, from) >= until;
+    if silent && cause != GapCause::Abandoned {
         return Err(format!(
             "Gap {from} to {until} holds nothing that could be missing"
         ));
