@@ -6,11 +6,11 @@ mod support;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use support::{Diary, LegDouble, look_until, poll_until};
+use support::{Diary, LegDouble, poll_until};
 use tokio::runtime::Runtime;
 use twinfeed_control::{
     Client, ConfigDigest, EntitlementChange, FeedName, Incarnation, LegIndex, OfferedStream,
-    Register, Role, Sid, Transport,
+    Register, Role, Sid, SubscriptionView, Transport,
 };
 use twinfeed_stream_admin::Running;
 use twinfeed_stream_admin::config::{Config, TokenHash};
@@ -138,18 +138,13 @@ fn a_subscription_lives_from_the_grant_to_its_withdrawal() {
         diary.count(|event| matches!(event, Event::Switched(_))) > 0
     });
     let operator = server.client("ops");
-    look_until(
-        "stream-admin knows which legs are heard, and of the switch",
-        || {
-            let status = operator.status().unwrap();
-            let itch = &status.feeds[0];
-            let heard = itch
-                .subscriptions
-                .iter()
-                .any(|one| one.heard == LegIndex::BOTH);
-            heard && itch.receipts.len() == 1
-        },
-    );
+    // Legs that are heard, and the switch, become known while the application polls on.
+    poll_until(&mut poller, &mut diary, |_, _| {
+        let status = operator.status().unwrap();
+        let itch = &status.feeds[0];
+        let heard = |one: &SubscriptionView| one.heard == LegIndex::BOTH;
+        itch.subscriptions.iter().any(heard) && itch.receipts.len() == 1
+    });
     let change = EntitlementChange {
         principal: "desk".to_owned(),
         feed: feed(),
