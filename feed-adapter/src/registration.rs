@@ -21,12 +21,14 @@ use twinfeed_control::{
 /// What the threads of this module have to say.
 #[derive(Debug)]
 pub enum Learnt {
-    /// How things stand, whole.
-    Assigned(Box<Assignment>),
+    /// The answer to a registration: how things stand, whatever was known before.
+    Registered(Box<Assignment>),
+    /// A change: how things stand, unless something later is known already.
+    Changed(Box<Assignment>),
     /// A renewal was accepted.
     Renewed(Renewed),
-    /// stream-admin cannot be reached; told once per outage.
-    Lost(Error),
+    /// stream-admin cannot be reached, and why; told once per outage.
+    Lost(String),
     /// It can be reached again.
     Found,
     /// It refused for good.
@@ -154,7 +156,7 @@ impl Keeper {
         match answer {
             Ok(Some(assignment)) => {
                 self.found();
-                self.say(Learnt::Assigned(Box::new(assignment.clone())));
+                self.say(Learnt::Registered(Box::new(assignment.clone())));
                 Some(assignment)
             }
             Ok(None) => None,
@@ -182,6 +184,8 @@ impl Keeper {
                 Ok(renewed) => {
                     self.found();
                     lease = Duration::from_millis(renewed.lease_ms);
+                    // A stream-admin that lost its store must not grant less than this.
+                    self.seat.request.generation_held = Some(renewed.generation);
                     self.say(Learnt::Renewed(renewed));
                 }
                 Err(Error::UnknownId { .. }) => return true,
@@ -208,7 +212,7 @@ impl Keeper {
                     // Losses are told by the lease's thread, which asks more often; an end is followed by
                     // a renewal that says why.
                     if let Watched::Snapshot(assignment) = change
-                        && learnt.send(Learnt::Assigned(Box::new(assignment))).is_err()
+                        && learnt.send(Learnt::Changed(Box::new(assignment))).is_err()
                     {
                         return;
                     }
@@ -221,8 +225,7 @@ impl Keeper {
 
     fn lost(&mut self, error: &Error) {
         if !std::mem::replace(&mut self.outage, true) {
-            let (url, cause) = (self.seat.client.base_url().to_owned(), error.to_string());
-            self.say(Learnt::Lost(Error::Unreachable { url, cause }));
+            self.say(Learnt::Lost(error.to_string()));
         }
     }
 

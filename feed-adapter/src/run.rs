@@ -240,7 +240,9 @@ impl Adapter {
     /// What stream-admin said.
     fn learn(&mut self, news: Learnt) -> Result<(), AdapterError> {
         match news {
-            Learnt::Assigned(assignment) => return self.assigned(*assignment),
+            Learnt::Registered(assignment) => return self.assigned(*assignment),
+            Learnt::Changed(assignment) if assignment.revision < self.assignment.revision => {}
+            Learnt::Changed(assignment) => return self.assigned(*assignment),
             Learnt::Renewed(_) => self.present.update(|now| now.admin_up = true),
             Learnt::Lost(error) => {
                 self.present.update(|now| now.admin_up = false);
@@ -263,9 +265,12 @@ impl Adapter {
             });
         }
         self.present.update(|now| now.unverified = false);
-        let stale = assignment.revision < self.assignment.revision
-            || assignment.generation < self.assignment.generation;
-        if stale || assignment == self.assignment {
+        if assignment.generation < self.assignment.generation {
+            error!(
+                granted = %assignment.generation,
+                held = %self.assignment.generation,
+                "stream-admin granted less than before: not taken; restart it with its store"
+            );
             return Ok(());
         }
         let before = std::mem::replace(&mut self.assignment, assignment);

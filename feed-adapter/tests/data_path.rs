@@ -1,4 +1,5 @@
 //! Do packets on real sockets become the records that their messages are, on both adapters alike?
+#![allow(clippy::unwrap_used, reason = "a test's helpers panic as its tests do")]
 
 mod support;
 
