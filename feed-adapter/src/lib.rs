@@ -34,6 +34,8 @@ pub mod present;
 pub mod publish;
 pub mod registration;
 mod run;
+mod seating;
+mod signals;
 pub mod snapshot;
 pub mod source;
 pub mod state;

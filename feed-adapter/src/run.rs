@@ -13,13 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::consts::{SIGHUP, SIGTERM};
 use tracing::{error, info, warn};
 use twinfeed_control::operations::Operations;
-use twinfeed_control::{
-    Assignment, Client, ConfigDigest, LinkState, OfferedStream, Register, Sid, StopFlag, Transport,
-};
+use twinfeed_control::{Assignment, LinkState, Register, StopFlag};
 use twinfeed_net::affinity;
 use twinfeed_wire::link::{Hello, Role};
 use twinfeed_wire::{Generation, Incarnation};
@@ -35,9 +32,11 @@ use crate::mailbox::{Command, DestinationPlan, Mailbox, mailbox};
 use crate::note::Notes;
 use crate::operations;
 use crate::pipeline::{Ends, Pipeline};
-use crate::present::{Present, Standing};
+use crate::present::Present;
 use crate::publish::open_sender;
-use crate::registration::{FirstAttempt, Learnt, Seat};
+use crate::registration::{Learnt, Seat};
+use crate::seating::{client, held, incarnation, register, standing, take_seat};
+use crate::signals::signals;
 use crate::snapshot::{Board, Snapshots};
 use crate::state::{Held, StateFile};
 
@@ -456,96 +455,6 @@ impl Adapter {
     }
 }
 
-/// Takes the seat: from stream-admin, or while that is absent from what was remembered. Also says
-/// whether stream-admin has verified it. `None` if a signal came first.
-fn take_seat(
-    seat: &Seat,
-    held: Option<Held>,
-    no_wait: bool,
-    stop: &StopFlag,
-) -> Result<Option<(Assignment, bool)>, AdapterError> {
-    let absent = match seat.attempt()? {
-        FirstAttempt::Seated(assignment) => return Ok(Some((*assignment, true))),
-        FirstAttempt::Absent(error) if no_wait => return Err(error.into()),
-        FirstAttempt::Absent(error) => error,
-    };
-    if let Some(held) = held {
-        let Assignment {
-            generation, role, ..
-        } = held.assignment;
-        warn!(%generation, %role, "{absent}; resuming from the remembered grant, unverified");
-        return Ok(Some((held.assignment, false)));
-    }
-    let told = |error: &twinfeed_control::Error, delay: Duration| {
-        warn!(
-            retry_in_ms = delay.as_millis() as u64,
-            "{error}; nothing is remembered: waiting"
-        );
-    };
-    Ok(seat.wait(stop, told)?.map(|assignment| (assignment, true)))
-}
-
-/// What was remembered, if it can be used.
-fn held(state: &StateFile, config: &Config) -> Option<Held> {
-    match state.load(&config.feed, control_role(config.role)) {
-        Ok(held) => {
-            held.filter(|held| held.covers(config.sources.iter().map(|source| Sid(source.sid.0))))
-        }
-        Err(error) => {
-            warn!("{error}");
-            None
-        }
-    }
-}
-
-fn client(config: &Config) -> Result<Client, AdapterError> {
-    let admin = &config.stream_admin;
-    let mut builder = Client::builder(&admin.url).timeout(REQUEST_TIMEOUT);
-    if let Some(path) = &admin.token_file {
-        builder = builder.token_file(path);
-    }
-    if let Some(path) = &admin.ca_file {
-        builder = builder.ca_file(path);
-    }
-    Ok(builder.build()?)
-}
-
-fn register(
-    config: &Config,
-    incarnation: Incarnation,
-    link: &BoundLink,
-    source: std::net::SocketAddr,
-    held: Option<&Held>,
-) -> Register {
-    let transport = |group: Option<[std::net::SocketAddr; 2]>| match (group, config.role) {
-        (Some([group, _]), Role::Active) | (Some([_, group]), Role::Backup)
-            if config.publish.mode == PublishMode::Multicast =>
-        {
-            Transport::Multicast {
-                group,
-                source: Some(source.ip()),
-                interface: None,
-            }
-        }
-        _ => Transport::Unicast { source },
-    };
-    let streams = config.sources.iter().map(|of| OfferedStream {
-        sid: Sid(of.sid.0),
-        transport: transport(of.group),
-    });
-    Register {
-        feed: config.feed.clone(),
-        preferred_role: control_role(config.role),
-        incarnation: twinfeed_control::Incarnation(incarnation.0),
-        config_digest: ConfigDigest(config.digest()),
-        streams: streams.collect(),
-        link_address: link.local_addr(),
-        operations_address: None,
-        generation_held: held.map(|held| held.assignment.generation),
-        unverified: false,
-    }
-}
-
 fn start_link(
     config: &Config,
     incarnation: Incarnation,
@@ -582,54 +491,7 @@ fn start_link(
         .map_err(AdapterError::system("start the pair link's thread"))
 }
 
-fn standing(config: &Config) -> Standing {
-    Standing {
-        generation: twinfeed_control::Generation(0),
-        role: control_role(config.role),
-        sync_threshold: config.pair.sync_threshold,
-        link: LinkState::Connecting,
-        reason: "nobody was there yet".to_owned(),
-        peer_lost: false,
-        draining: false,
-        unverified: false,
-        admin_up: false,
-    }
-}
-
-/// A thread that waits for signals; the first TERM or INT also ends every wait for stream-admin.
-fn signals(stop: StopFlag) -> Result<Receiver<i32>, AdapterError> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
-        .map_err(AdapterError::system("listen to signals"))?;
-    let (sending, receiving) = unbounded();
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for signal in signals.forever() {
-                if signal != SIGHUP {
-                    stop.stop();
-                }
-                if sending.send(signal).is_err() {
-                    return;
-                }
-            }
-        })
-        .map_err(AdapterError::system("start the signals' thread"))?;
-    Ok(receiving)
-}
-
-/// A number that no process had before, nor will have.
-fn incarnation() -> Result<Incarnation, AdapterError> {
-    use std::io::Read as _;
-    let mut bytes = [0; 8];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(AdapterError::system("read /dev/urandom"))?;
-    Ok(Incarnation(u64::from_le_bytes(bytes) | 1))
-}
-
 /// How late a note may reach the log.
 const NOTES_INTERVAL: Duration = Duration::from_millis(50);
 /// How long the data thread may take to end its streams.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
-/// How long one request to stream-admin may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,0 +1,333 @@
+//! What do a file's values mean together, and may they?
+//!
+//! Tables override each other key by key, defaults fill what nobody said, and every bound is checked
+//! here, once.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use twinfeed_control::FeedName;
+use twinfeed_net::idle::Idle;
+use twinfeed_protocol::line::{LineLimits, Lines};
+use twinfeed_wire::link::Role;
+use twinfeed_wire::{DEFAULT_DATAGRAM, LONGEST_DATAGRAM, SMALLEST_MAX_DATAGRAM, Sid};
+
+use super::file::{FeedFile, HostTable, LineLetter, LineTable, LinesTable, SourceTable};
+use super::{
+    Config, ConfigError, HostConfig, InputConfig, LineConfig, MOST_SOURCES, Overrides, PairConfig,
+    Profile, PublishConfig, PublishMode, SourceConfig, SourceType, Span, StreamAdminConfig,
+};
+
+/// Everything together, checked.
+pub(super) fn build(
+    role: Role,
+    file: FeedFile,
+    host_file: &HostTable,
+    overrides: &Overrides,
+    base: &Path,
+) -> Result<Config, ConfigError> {
+    let (own, other) = match role {
+        Role::Active => (&file.active, &file.backup),
+        Role::Backup => (&file.backup, &file.active),
+    };
+    let peer = other.link.or(file.host.link);
+    let host = file
+        .host
+        .clone()
+        .overridden_by(own)
+        .overridden_by(host_file);
+    let publish = publish(&file)?;
+    let sources = sources(&file.source, &host, publish.mode, base)?;
+    let token_file = host.token_file.clone().or(file.stream_admin.token_file);
+    let config = Config {
+        role,
+        format: file.format,
+        trading_day: file.trading_day,
+        publisher_id: file.publisher_id,
+        max_open_orders: file.max_open_orders.unwrap_or(DEFAULT_OPEN_ORDERS),
+        profile: file.profile,
+        sources,
+        publish,
+        pair: PairConfig {
+            sync_threshold: file.pair.sync_threshold.unwrap_or(64),
+            beat: file
+                .pair
+                .beat
+                .map_or(Duration::from_millis(200), |span| span.0),
+            missed_beats: file.pair.missed_beats.unwrap_or(5),
+            peer: peer.filter(|peer| Some(*peer) != own.link && peer.port() != 0),
+        },
+        stream_admin: StreamAdminConfig {
+            url: overrides
+                .stream_admin
+                .clone()
+                .unwrap_or(file.stream_admin.url),
+            token_file: overrides
+                .token_file
+                .clone()
+                .or(token_file.map(|path| base.join(path))),
+            ca_file: file.stream_admin.ca_file.map(|path| base.join(path)),
+        },
+        host: host_config(&file.feed, role, file.profile, host, overrides, base),
+        feed: file.feed,
+    };
+    check(&config)?;
+    Ok(config)
+}
+
+fn publish(file: &FeedFile) -> Result<PublishConfig, ConfigError> {
+    let heartbeat = match file.profile {
+        Profile::Default => Duration::from_millis(10),
+        Profile::LowLatency => Duration::from_millis(1),
+    };
+    let table = &file.publish;
+    let ttl = table.multicast_ttl.unwrap_or(1);
+    Ok(PublishConfig {
+        mode: table.mode,
+        heartbeat: table.heartbeat.map_or(heartbeat, |span| span.0),
+        max_datagram: table.max_datagram.unwrap_or(DEFAULT_DATAGRAM),
+        max_destinations: table.max_destinations.unwrap_or(64),
+        multicast_ttl: u8::try_from(ttl).map_err(|_| {
+            ConfigError::new(
+                "publish.multicast_ttl",
+                format!("{ttl} hops"),
+                "use 0 to 255",
+            )
+        })?,
+    })
+}
+
+fn host_config(
+    feed: &FeedName,
+    role: Role,
+    profile: Profile,
+    table: HostTable,
+    overrides: &Overrides,
+    base: &Path,
+) -> HostConfig {
+    let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let idle = match profile {
+        Profile::Default => Idle::default(),
+        Profile::LowLatency => Idle::Spin,
+    };
+    let state_dir = table.state_dir.map(|path| base.join(path));
+    let own_state = || base.join("state").join(format!("{feed}.{role}"));
+    HostConfig {
+        link: overrides.link.or(table.link).unwrap_or(loopback),
+        publish_from: overrides
+            .publish_from
+            .or(table.publish_from)
+            .unwrap_or(loopback),
+        publish_interface: table.publish_interface,
+        operations: overrides.operations.or(table.operations),
+        state_dir: overrides
+            .state_dir
+            .clone()
+            .or(state_dir)
+            .unwrap_or_else(own_state),
+        idle: overrides.idle.or(table.idle).unwrap_or(idle),
+        core: overrides.core.or(table.core),
+        receive_buffer: table.receive_buffer.unwrap_or(DEFAULT_RECEIVE_BUFFER),
+        log: overrides
+            .log
+            .clone()
+            .or(table.log)
+            .unwrap_or_else(|| "info".to_owned()),
+    }
+}
+
+fn sources(
+    tables: &[SourceTable],
+    host: &HostTable,
+    mode: PublishMode,
+    base: &Path,
+) -> Result<Vec<SourceConfig>, ConfigError> {
+    if tables.is_empty() || tables.len() > MOST_SOURCES {
+        let fault = format!("{} sources", tables.len());
+        let remedy = format!("write 1 to {MOST_SOURCES} tables [[source]]");
+        return Err(ConfigError::new("source", fault, remedy));
+    }
+    let mut sources: Vec<SourceConfig> = Vec::with_capacity(tables.len());
+    for table in tables {
+        let sid = Sid(table.sid);
+        if sources.iter().any(|source| source.sid == sid) {
+            let remedy = "give every source its own sid";
+            return Err(ConfigError::new(
+                "source.sid",
+                format!("sid {sid} stands twice"),
+                remedy,
+            ));
+        }
+        if mode == PublishMode::Multicast && table.group.is_none() {
+            let remedy = "add `group = { active = \"GROUP:PORT\", backup = \"GROUP:PORT\" }`";
+            return Err(ConfigError::new("source.group", missing(sid), remedy));
+        }
+        sources.push(SourceConfig {
+            sid,
+            input: input(table, host, base)?,
+            limits: limits(table)?,
+            group: table
+                .group
+                .as_ref()
+                .map(|group| [group.active, group.backup]),
+        });
+    }
+    Ok(sources)
+}
+
+fn limits(table: &SourceTable) -> Result<LineLimits, ConfigError> {
+    let default = LineLimits::default();
+    let span = |given: Option<Span>, default| given.map_or(default, |span| span.0);
+    let held_messages = table.held_messages.unwrap_or(default.held_messages);
+    let limits = LineLimits {
+        origin_first: table.first_sseq.unwrap_or(default.origin_first),
+        reorder_hold: span(table.reorder_hold, default.reorder_hold),
+        lag_hold: span(table.lag_hold, default.lag_hold),
+        silence: span(table.silence, default.silence),
+        held_messages,
+        held_bytes: table.held_bytes.unwrap_or(default.held_bytes),
+        window: table
+            .window
+            .unwrap_or(default.window.min(held_messages as u64)),
+        ..default
+    };
+    // The machine itself knows best what it can work with.
+    Lines::new(limits).map(|_| limits).map_err(|bad| {
+        let key = if bad.name == "origin_first" {
+            "first_sseq"
+        } else {
+            bad.name
+        };
+        ConfigError::new(
+            format!("source.{key}"),
+            "out of bounds",
+            format!("it must {}", bad.must),
+        )
+    })
+}
+
+fn missing(sid: Sid) -> String {
+    format!("missing in source {sid}")
+}
+
+fn input(table: &SourceTable, host: &HostTable, base: &Path) -> Result<InputConfig, ConfigError> {
+    let sid = Sid(table.sid);
+    let LinesTable { a, b } = &table.line;
+    match (table.kind, &table.file) {
+        (SourceType::Moldudp64, None) => {
+            let of = |letter, line: &Option<LineTable>| {
+                line.as_ref()
+                    .map(|line| line_config(sid, letter, line, host))
+            };
+            let lines = [of(LineLetter::A, a), of(LineLetter::B, b)];
+            if lines[0].is_none() {
+                let remedy = "add `line.A = { address = \"ADDRESS:PORT\" }`; line.B may follow";
+                return Err(ConfigError::new("source.line.A", missing(sid), remedy));
+            }
+            Ok(InputConfig::Live(lines))
+        }
+        (SourceType::Moldudp64, Some(_)) => {
+            let remedy = "remove `file`, or use the type `pcap` or `binaryfile`";
+            Err(ConfigError::new(
+                "source.file",
+                "a live source reads no file",
+                remedy,
+            ))
+        }
+        (_, None) => {
+            let remedy = "name the capture or BinaryFILE to replay";
+            Err(ConfigError::new("source.file", missing(sid), remedy))
+        }
+        (kind, Some(path)) => Ok(InputConfig::File {
+            kind,
+            path: base.join(path),
+            speed: table.replay,
+            start_delay: table.start_delay.map_or(Duration::ZERO, |span| span.0),
+            lines: [a, b].map(|line| line.as_ref().map(|line| line.address)),
+        }),
+    }
+}
+
+fn line_config(sid: Sid, letter: LineLetter, line: &LineTable, host: &HostTable) -> LineConfig {
+    let mut config = LineConfig {
+        address: line.address,
+        interface: line.interface.clone(),
+        source: line.source,
+    };
+    let ours = host
+        .line
+        .iter()
+        .filter(|other| other.sid == sid.0 && other.line == letter);
+    for other in ours {
+        config.address = other.address.unwrap_or(config.address);
+        config.interface = other.interface.clone().or(config.interface);
+    }
+    config
+}
+
+/// What the values must be to each other, and to the limits.
+fn check(config: &Config) -> Result<(), ConfigError> {
+    let length = config.publish.max_datagram;
+    let lengths = SMALLEST_MAX_DATAGRAM..=LONGEST_DATAGRAM;
+    let host = &config.host;
+    let rules = [
+        (
+            "publish.max_datagram",
+            "be a multiple of 8 between 1200 and 65504",
+            lengths.contains(&length) && length.is_multiple_of(8),
+        ),
+        (
+            "publish.heartbeat",
+            "be between 10us and 10s",
+            (Duration::from_micros(10)..=Duration::from_secs(10))
+                .contains(&config.publish.heartbeat),
+        ),
+        (
+            "publish.max_destinations",
+            "be between 1 and 4096",
+            (1..=4_096).contains(&config.publish.max_destinations),
+        ),
+        (
+            "max_open_orders",
+            "be between 1 and 268435456",
+            (1..=1 << 28).contains(&config.max_open_orders),
+        ),
+        (
+            "pair.beat",
+            "be between 1ms and 60s",
+            (Duration::from_millis(1)..=Duration::from_secs(60)).contains(&config.pair.beat),
+        ),
+        (
+            "pair.missed_beats",
+            "be at least 1",
+            config.pair.missed_beats >= 1,
+        ),
+        (
+            "link",
+            "name an address that the peer can reach, not 0.0.0.0 or [::]",
+            !host.link.ip().is_unspecified(),
+        ),
+        (
+            "publish_from",
+            "name the address that subscribers see, not 0.0.0.0 or [::]",
+            !host.publish_from.ip().is_unspecified(),
+        ),
+        (
+            "receive_buffer",
+            "be at least 4096",
+            host.receive_buffer >= 4_096,
+        ),
+    ];
+    match rules.iter().find(|(_, _, holds)| !holds) {
+        Some((key, must, _)) => Err(ConfigError::new(
+            *key,
+            "out of bounds",
+            format!("it must {must}"),
+        )),
+        None => Ok(()),
+    }
+}
+
+const DEFAULT_OPEN_ORDERS: usize = 4 << 20;
+const DEFAULT_RECEIVE_BUFFER: usize = 8 << 20;
