@@ -1,7 +1,7 @@
 //! What does one leg say about one source stream, and is it still saying it?
 //!
-//! A leg is seen through at most two views: of the epoch the application is in, and of one the leg has
-//! gone on to. Its `next` is its *progress*: everything below was sent or vouched for as silent, whether
+//! A leg is seen through a few views: of the epoch the application is in, and of those the leg has gone on
+//! to. A view's `next` is its *progress*: everything below was sent or vouched for as silent, whether
 //! or not it arrived here.
 
 use core::cmp::Reverse;
@@ -148,7 +148,7 @@ pub(super) struct LegSide {
     highest_dsn: Option<Dsn>,
     seen_dsns: u64,
     missing_datagrams: u64,
-    views: [Option<View>; 2],
+    views: [Option<View>; KEPT_VIEWS],
     turns: u32,
     pub(super) hold: Hold,
     pub(super) quarantine: Quarantine,
@@ -179,6 +179,8 @@ pub(super) struct LegSide {
 
 /// Replaced incarnations remembered per leg and sid; an older one could only return after nine restarts.
 const RETIRED_INCARNATIONS: usize = 8;
+/// Epochs a leg may be ahead of the application; one more forces the oldest to be left.
+const KEPT_VIEWS: usize = 4;
 /// Range digests remembered per leg and sid: how far apart the legs may be and still be compared.
 const KEPT_DIGESTS: usize = 32;
 
@@ -193,7 +195,7 @@ impl LegSide {
             highest_dsn: None,
             seen_dsns: 0,
             missing_datagrams: 0,
-            views: [None; 2],
+            views: [None; KEPT_VIEWS],
             turns: 0,
             hold: Hold::new(limits),
             quarantine: Quarantine::new(limits),
@@ -288,7 +290,7 @@ impl LegSide {
         self.views.iter().flatten().max_by_key(|view| view.turn)
     }
 
-    /// Whether both views are taken, so that a further epoch has no place.
+    /// Whether every view is taken, so that a further epoch has no place.
     pub(super) fn crowded(&self) -> bool {
         self.views.iter().all(Option::is_some)
     }
@@ -336,6 +338,12 @@ impl LegSide {
                 Trigger::HeartbeatSilence,
             ),
         }
+    }
+
+    /// How long the leg may be behind: what is configured, but never less than two of its heartbeats, for only
+    /// those say that numbers carry nothing.
+    pub(super) fn lag_time(&self, limits: &Limits) -> Duration {
+        limits.lag_time.max(self.heartbeat * 2)
     }
 
     /// Remembers a digest and returns whether `other` remembers a different one for the same range.

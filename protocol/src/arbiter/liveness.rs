@@ -70,9 +70,15 @@ impl Source {
         for leg in Leg::BOTH {
             self.judge_lag(leg, out);
         }
+    }
+
+    /// Says that nobody speaks, once everything that was still to be said has been.
+    pub(super) fn tell_stale<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
         let silent = self.legs.iter().all(|side| !speaks(side));
         let heard = self.legs.iter().any(|side| side.state == LegState::Lost);
-        if silent && heard && !self.stale && !self.ended {
+        let pending =
+            self.hole.is_some() || self.orphan_since.is_some() || self.deserted_since.is_some();
+        if silent && heard && !pending && !self.stale && !self.ended {
             self.stale = true;
             out.handler.event(&Event::Stale { sid: self.sid });
         }
@@ -171,7 +177,7 @@ impl Source {
         let alone = other.state != LegState::Live;
         let lag = if alone { None } else { self.behind(leg) };
         let deaf = side.source_stale && !alone && !other.source_stale;
-        let lag_time = out.limits.lag_time;
+        let lag_time = side.lag_time(out.limits);
         let far = lag.is_some_and(|messages| messages > out.limits.lag_messages);
         let mark = side.latest().map(|view| (view.epoch, view.next));
         let side = &mut self.legs[leg.index()];
@@ -236,7 +242,7 @@ impl Source {
         let lag = |since: Option<Time>| {
             since
                 .filter(|_| side.state == LegState::Live)
-                .map(|since| since.after(limits.lag_time))
+                .map(|since| since.after(side.lag_time(limits)))
         };
         let silence = side.last_heard.after(side.patience(limits).0);
         [Some(silence), lag(side.behind_since), lag(side.far_since)]

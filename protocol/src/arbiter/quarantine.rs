@@ -19,6 +19,18 @@ pub(super) struct Claim {
     pub(super) heartbeat: bool,
 }
 
+impl Claim {
+    /// Whether both speak of the same place, give or take `window` source numbers.
+    pub(super) fn agrees_with(&self, other: &Self, window: u64) -> bool {
+        self.epoch == other.epoch && self.sseq.abs_diff(other.sseq) <= window
+    }
+
+    /// Whether this may be believed once `confirmed` is: it leads no further.
+    pub(super) fn is_covered_by(&self, confirmed: &Self, window: u64) -> bool {
+        self.epoch == confirmed.epoch && self.sseq <= confirmed.sseq.saturating_add(window)
+    }
+}
+
 /// Waiting datagrams of one leg, in order of arrival.
 #[derive(Debug)]
 pub(super) struct Quarantine {
@@ -63,7 +75,7 @@ impl Quarantine {
         let mut heartbeat = newest.heartbeat;
         let mut next = newest.dsn.0;
         for &(claim, _) in self.claims.iter().rev().skip(1) {
-            if claim.dsn.0.wrapping_add(1) != next || !agree(&claim, &newest, window) {
+            if claim.dsn.0.wrapping_add(1) != next || !claim.agrees_with(&newest, window) {
                 break;
             }
             next = claim.dsn.0;
@@ -77,7 +89,7 @@ impl Quarantine {
     pub(super) fn agrees_with(&self, claim: &Claim, window: u64) -> bool {
         self.claims
             .iter()
-            .any(|(waiting, _)| agree(waiting, claim, window))
+            .any(|(waiting, _)| waiting.agrees_with(claim, window))
     }
 
     /// Drops everything and returns how many datagrams that was.
@@ -94,10 +106,10 @@ impl Quarantine {
 
     /// Takes the oldest datagram out; its bytes stay readable through [`Quarantine::bytes`] until the next
     /// [`Quarantine::keep`].
-    pub(super) fn take_first(&mut self) -> Option<usize> {
-        let (_, slot) = self.claims.pop_front()?;
+    pub(super) fn take_first(&mut self) -> Option<(Claim, usize)> {
+        let (claim, slot) = self.claims.pop_front()?;
         self.free.push(slot);
-        Some(slot)
+        Some((claim, slot))
     }
 
     /// Lends the buffer of a datagram that was taken out; give it back with [`Quarantine::give_back`].
@@ -108,10 +120,6 @@ impl Quarantine {
     pub(super) fn give_back(&mut self, slot: usize, buffer: Vec<u8>) {
         self.slots[slot] = buffer;
     }
-}
-
-fn agree(one: &Claim, other: &Claim, window: u64) -> bool {
-    one.epoch == other.epoch && one.sseq.abs_diff(other.sseq) <= window
 }
 
 #[cfg(test)]

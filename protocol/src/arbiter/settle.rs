@@ -36,6 +36,7 @@ impl Source {
                 || self.judge_end(out)
                 || self.judge_regress(out);
             if !moved {
+                self.tell_stale(out);
                 self.settled_at = out.now;
                 return;
             }
@@ -230,14 +231,12 @@ impl Source {
         if view.context != context || view.next <= cursor.next {
             return None;
         }
-        let vouched = view
-            .beat
-            .map(|beat| Place::start(beat.prev.saturating_add(1)));
-        Some(
-            vouched
-                .filter(|place| *place > cursor.next)
-                .unwrap_or(view.next),
-        )
+        match view.beat {
+            Some(beat) if beat.prev >= cursor.next.sseq => Some(Place::start(beat.prev + 1)),
+            // Silence up to where the leg stands: nothing is missing.
+            Some(beat) if cursor.next.part == 0 && view.next <= Place::start(beat.next) => None,
+            _ => Some(view.next),
+        }
     }
 
     /// Finds a hole at the cursor and gives it up when nobody can fill it any more.
@@ -298,15 +297,15 @@ impl Source {
         }
         match counted_apart {
             Some(adm) => self.count_apart(adm, out),
-            None => self.declare(until, self.cause(&hole, out.limits), out),
+            None => self.declare(until, self.cause(hole.opened, out.limits), out),
         }
         true
     }
 
-    fn cause(&self, hole: &Hole, limits: &Limits) -> GapCause {
+    fn cause(&self, opened: Time, limits: &Limits) -> GapCause {
         let overrun = self
             .last_local_drop
-            .is_some_and(|at| at.after(limits.reorder_hold + limits.lag_time) >= hole.opened);
+            .is_some_and(|at| at.after(limits.reorder_hold + limits.lag_time) >= opened);
         if overrun {
             GapCause::ReceiverOverrun
         } else if self.forced {
@@ -410,7 +409,8 @@ impl Source {
                 return false;
             }
             if let Some(end) = end.filter(|_| !over) {
-                self.declare(Place::start(end.prev + 1), GapCause::LostOnEveryLeg, out);
+                let cause = self.cause(since, out.limits);
+                self.declare(Place::start(end.prev + 1), cause, out);
                 return true;
             }
         }
@@ -462,13 +462,16 @@ impl Source {
             .max_by_key(|end| end.map(|end| end.next))
     }
 
-    /// Whether a live leg is still in the cursor's epoch; one that has ended it counts only `if_ended`.
-    fn somebody_stays(&self, cursor: &Cursor, if_ended: bool) -> bool {
+    /// Whether a leg is still in the cursor's epoch: a live one that has not ended it, or, when the way on is
+    /// not certain, any that speaks and hears its source.
+    fn somebody_stays(&self, cursor: &Cursor, uncertain: bool) -> bool {
         self.legs.iter().any(|side| {
-            side.state == LegState::Live
-                && side.latest().is_some_and(|view| {
-                    view.epoch == cursor.epoch && (if_ended || view.ended.is_none())
-                })
+            let there = side.latest().filter(|view| view.epoch == cursor.epoch);
+            there.is_some_and(|view| match side.state {
+                LegState::Live => uncertain || view.ended.is_none(),
+                LegState::Stalled => uncertain && !side.source_stale,
+                LegState::Unheard | LegState::Lost => false,
+            })
         })
     }
 
@@ -514,7 +517,7 @@ impl Source {
             predecessor: if epoch == left.epoch {
                 left.predecessor
             } else {
-                left.epoch
+                before
             },
             context: view.context,
             complete: view.complete,
@@ -532,11 +535,15 @@ impl Source {
             }
         }
         self.ended = false;
-        self.announce = None;
         self.hole = None;
         self.orphan_since = None;
         self.deserted_since = None;
         self.regress_since = None;
+        if self.announce.take() == Some(DiscontinuityCause::Join) {
+            // Nothing was told of what is left: the application joins here.
+            self.announce = Some(DiscontinuityCause::Join);
+            return;
+        }
         out.counters.resets += 1;
         out.handler.event(&Event::Reset {
             sid: self.sid,

@@ -200,7 +200,7 @@ impl Source {
         if self.is_absurd(leg, datagram, out.limits) {
             self.quarantine(leg, datagram, bytes, out);
         } else {
-            self.release_nonsense(leg, header, out);
+            self.judge_waiting(leg, datagram, out);
             self.process(leg, datagram, late, out);
         }
     }
@@ -523,13 +523,7 @@ impl Source {
         bytes: &[u8],
         out: &mut Out<'_, H>,
     ) {
-        let header = datagram.header();
-        let claim = Claim {
-            dsn: header.dsn,
-            epoch: header.epoch,
-            sseq: datagram.highest_sseq(),
-            heartbeat: header.is_heartbeat(),
-        };
+        let claim = claim(datagram);
         let window = out.limits.window;
         out.counters.quarantined += 1;
         out.counters.quarantine_dropped += self.legs[leg.index()].quarantine.keep(claim, bytes);
@@ -538,16 +532,25 @@ impl Source {
             .quarantine
             .agrees_with(&claim, window)
         {
-            self.release_confirmed(leg, out);
-            self.release_confirmed(other, out);
+            self.release_confirmed(leg, &claim, out);
+            self.release_confirmed(other, &claim, out);
         } else if self.legs[leg.index()].quarantine.confirms_itself(window) {
-            self.release_confirmed(leg, out);
+            self.release_confirmed(leg, &claim, out);
         }
     }
 
-    /// Processes what waited, in order of arrival.
-    fn release_confirmed<H: Handler + ?Sized>(&mut self, leg: Leg, out: &mut Out<'_, H>) {
-        while let Some(slot) = self.legs[leg.index()].quarantine.take_first() {
+    /// Processes what waited and is confirmed by `confirmed`, in order of arrival; drops the rest.
+    fn release_confirmed<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        confirmed: &Claim,
+        out: &mut Out<'_, H>,
+    ) {
+        while let Some((claim, slot)) = self.legs[leg.index()].quarantine.take_first() {
+            if !claim.is_covered_by(confirmed, out.limits.window) {
+                out.counters.quarantine_dropped += 1;
+                continue;
+            }
             let buffer = self.legs[leg.index()].quarantine.lend(slot);
             if let Ok(datagram) = Datagram::parse(&buffer)
                 && !self.retired.contains(&datagram.header().epoch)
@@ -558,18 +561,22 @@ impl Source {
         }
     }
 
-    /// Drops what waited when its sender goes on as if it had never said it.
-    fn release_nonsense<H: Handler + ?Sized>(
+    /// Decides about what waited, now that its sender goes on: confirmed when this datagram says the same,
+    /// dropped when it goes on as if it had never said it.
+    fn judge_waiting<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
-        header: &Header,
+        datagram: &Datagram<'_>,
         out: &mut Out<'_, H>,
     ) {
         let quarantine = &mut self.legs[leg.index()].quarantine;
-        if quarantine
-            .newest()
-            .is_some_and(|newest| header.dsn > newest)
-        {
+        let Some(newest) = quarantine.newest() else {
+            return;
+        };
+        let claim = claim(datagram);
+        if quarantine.agrees_with(&claim, out.limits.window) {
+            self.release_confirmed(leg, &claim, out);
+        } else if datagram.header().dsn > newest {
             out.counters.quarantine_dropped += quarantine.clear();
         }
     }
@@ -619,6 +626,17 @@ impl Source {
         self.legs[gone.index()].hint = Some(Hint { held, filled: 0 });
         let filled = self.release(survivor, out);
         self.legs[gone.index()].hint = Some(Hint { held, filled });
+    }
+}
+
+/// What a datagram claims.
+fn claim(datagram: &Datagram<'_>) -> Claim {
+    let header = datagram.header();
+    Claim {
+        dsn: header.dsn,
+        epoch: header.epoch,
+        sseq: datagram.highest_sseq(),
+        heartbeat: header.is_heartbeat(),
     }
 }
 
