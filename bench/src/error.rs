@@ -1,0 +1,60 @@
+//! What keeps a bench from ending?
+//!
+//! A promise that broke is not among this: it is a result.
+
+use std::path::PathBuf;
+
+/// Why a bench did not come about, or could not be seen through.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The processes.
+    #[error(transparent)]
+    Harness(#[from] twinfeed_harness::Error),
+    /// Stream administration.
+    #[error(transparent)]
+    Administration(#[from] twinfeed_control::Error),
+    /// No session of many could be used.
+    #[error(
+        "{sessions} sessions in a row could not be used; the last one because {reason}; give sessions \
+         more time with `--session-ms`, or the host less to do with `--rate`"
+    )]
+    NoSession {
+        /// How many.
+        sessions: u32,
+        /// Why not the last one.
+        reason: String,
+    },
+    /// A flag.
+    #[error("`{flag}`: {fault}")]
+    Flag {
+        /// Which.
+        flag: &'static str,
+        /// What is wrong, and what helps.
+        fault: String,
+    },
+    /// A report.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// For `map_err`: names the file.
+    pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Write { path, source }
+    }
+
+    /// Exit code: 2 usage, 69 something it depends on is unavailable, otherwise 1.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Flag { .. } => 2,
+            Self::Administration(error) => error.exit_code(),
+            Self::Harness(_) | Self::NoSession { .. } | Self::Write { .. } => 1,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What may be asked of the bench?
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use twinfeed_harness::run::{Burst, Content as Carried, Run as Setup, SLICE_FIRST};
+
+use super::cells::{Content, Pattern, Setting, Wanted};
+use crate::error::Error;
+use crate::report::model::Options;
+
+/// Flags of `failover`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Clean runs of every cell but kills.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    runs: u32,
+    /// Clean runs of every kill cell, and of sham beside it.
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    kill_runs: u32,
+    /// Three runs of every cell: shows that everything works, proves nothing about times.
+    #[arg(long, conflicts_with_all = ["runs", "kill_runs"])]
+    quick: bool,
+    /// Only these cells: words of trigger, policy and content joined by `/`; sham comes along.
+    #[arg(long, value_name = "CELL", value_delimiter = ',')]
+    cells: Vec<Pattern>,
+    /// A BinaryFILE or a capture to carry as well, in sessions that begin at number 1,000,001.
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Decides content, order and moments.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Mean rate, messages per second.
+    #[arg(long, default_value_t = 100_000)]
+    rate: u64,
+    /// Rate in a burst as a multiple of the mean; 1 for none. A burst lasts 15 ms of every 100 ms.
+    #[arg(long, value_name = "FACTOR", default_value_t = 2)]
+    burst: u32,
+    /// Length of a session.
+    #[arg(long, value_name = "MS", default_value_t = 2_500)]
+    session_ms: u64,
+    /// What is looked at after each trigger.
+    #[arg(long, value_name = "MS", default_value_t = 200)]
+    window_ms: u64,
+    /// Idle strategy of the adapters' data threads: spin, yield, backoff, block.
+    #[arg(long, value_name = "STRATEGY")]
+    idle: Option<String>,
+    /// Cores of the active and of the backup adapter's data thread.
+    #[arg(long, value_name = "CORE,CORE", value_delimiter = ',')]
+    cores: Vec<usize>,
+    /// How often groups are drawn again for the bootstrap.
+    #[arg(long, value_name = "N", default_value_t = crate::stats::RESAMPLES,
+          value_parser = clap::value_parser!(u32).range(2_000..))]
+    pub(crate) resamples: u32,
+    /// Keep the reports under bench/record/<date>-<commit>/.
+    #[arg(long)]
+    pub(crate) record: bool,
+    /// Where the reports go otherwise.
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = "target/bench-failover"
+    )]
+    pub(crate) output: PathBuf,
+    /// Also exit with 1 when a claim about times does not hold.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// The twinfeed program; default: the one beside this program.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) program: Option<PathBuf>,
+    /// Keep the processes' files and logs in this directory, one folder per setting.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+impl Args {
+    pub(crate) fn wanted(&self) -> Wanted {
+        match self.quick {
+            true => Wanted {
+                runs: QUICK,
+                kill_runs: QUICK,
+            },
+            false => Wanted {
+                runs: self.runs,
+                kill_runs: self.kill_runs,
+            },
+        }
+    }
+
+    pub(crate) fn patterns(&self) -> &[Pattern] {
+        &self.cells
+    }
+
+    pub(crate) fn contents(&self) -> &'static [Content] {
+        match self.input {
+            Some(_) => &Content::ALL,
+            None => &[Content::Flow],
+        }
+    }
+
+    pub(crate) const fn window(&self) -> Duration {
+        Duration::from_millis(self.window_ms)
+    }
+
+    pub(crate) const fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// From the opening of a session to that of the next.
+    pub(crate) const fn session_period(&self) -> Duration {
+        Duration::from_millis(self.session_ms).saturating_add(PAUSE)
+    }
+
+    /// What the processes of a setting are told.
+    pub(crate) fn setup(&self, setting: Setting) -> Result<Setup, Error> {
+        let defaults = Setup::default();
+        let content = match (setting.content, &self.input) {
+            (Content::File, Some(path)) => {
+                let found = path.canonicalize();
+                let fault = |error| Error::Flag {
+                    flag: "--input",
+                    fault: format!("{}: {error}", path.display()),
+                };
+                Carried::Binaryfile {
+                    path: found.map_err(fault)?,
+                    first: SLICE_FIRST,
+                }
+            }
+            (Content::Flow, _) | (Content::File, None) => defaults.content.clone(),
+        };
+        Ok(Setup {
+            seed: self.seed,
+            content,
+            rate: self.rate,
+            burst: self.bursts(),
+            session: Duration::from_millis(self.session_ms),
+            pause: PAUSE,
+            sessions: None,
+            policy: setting.policy,
+            idle: self.idle.clone(),
+            cores: self.pinned()?,
+            ..defaults
+        })
+    }
+
+    pub(crate) fn options(&self) -> Result<Options, Error> {
+        let Wanted { runs, kill_runs } = self.wanted();
+        let bursts = self.bursts().map(|burst| {
+            format!(
+                "bursts of {}x for {:?} every {:?}",
+                burst.factor, burst.length, burst.period
+            )
+        });
+        Ok(Options {
+            seed: self.seed,
+            runs,
+            kill_runs,
+            window_ms: self.window_ms,
+            rate: self.rate,
+            burst: bursts,
+            session_ms: self.session_ms,
+            input: self.input.as_ref().map(|path| path.display().to_string()),
+            idle: self
+                .idle
+                .clone()
+                .unwrap_or_else(|| "the adapters' default".to_owned()),
+            cores: self.pinned()?,
+        })
+    }
+
+    fn bursts(&self) -> Option<Burst> {
+        let (period, length) = (Duration::from_millis(100), Duration::from_millis(15));
+        (self.burst > 1).then_some(Burst {
+            factor: self.burst,
+            period,
+            length,
+        })
+    }
+
+    fn pinned(&self) -> Result<[Option<usize>; 2], Error> {
+        match self.cores[..] {
+            [] => Ok([None; 2]),
+            [active, backup] => Ok([Some(active), Some(backup)]),
+            _ => Err(Error::Flag {
+                flag: "--cores",
+                fault: "it takes two, as in `--cores 0,1`, or none".to_owned(),
+            }),
+        }
+    }
+}
+
+/// Runs per cell with `--quick`.
+const QUICK: u32 = 3;
+/// How long a session is announced before it opens.
+const PAUSE: Duration = Duration::from_millis(300);

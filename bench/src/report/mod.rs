@@ -1,0 +1,11 @@
+//! What did a whole bench come to, and what follows?
+//!
+//! [`model`] is the one document; everything else here only shows it: [`table`] to a terminal, [`html`]
+//! with [`plot`]s to a browser, [`hgrm`] to programs that draw histograms, and `report.json` to the rest.
+
+pub(crate) mod hgrm;
+pub(crate) mod html;
+pub(crate) mod model;
+pub(crate) mod plot;
+pub(crate) mod table;
+mod words;
