@@ -1,6 +1,7 @@
 //! `twinfeed demo`: the product's main job, working for real, on this machine.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use twinfeed_control::StopFlag;
@@ -54,13 +55,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let scratch = tempdir()?;
     let run = describe(args, scratch.path())?;
     let mut screen = Screen(Progress::spinner(args.quiet));
-    let summary = demo(&Program::this()?, &run, args.keep, &stop, &mut screen);
+    let summary = demo(&Program::this()?, &run, &stop, &mut screen);
     screen.0.finish();
-    let summary = summary?;
+    let (summary, rig) = summary?;
     if let Some(path) = &args.json {
         write(path, &summary)?;
     }
     print(&summary);
+    if args.keep {
+        println!("Everything stays up: {} (Ctrl-C ends it).", rig.page());
+        while !stop.wait(Duration::from_secs(1)) {}
+    }
+    rig.leave()?;
     match summary.broken.is_empty() {
         true => Ok(()),
         false => Err(Failure::new(RUNTIME, format!("broken: {}", summary.broken.join("; ")))),
@@ -80,6 +86,9 @@ fn describe(args: &Args, scratch: &std::path::Path) -> Result<Run, Failure> {
         content,
         rate: args.rate,
         policy: args.policy.into(),
+        // A laptop may take a process off its core for longer than three intervals. Deaths are announced
+        // by the survivor long before.
+        missed_heartbeats: Some(15),
         trading_day: args.trading_day.clone(),
         ..Run::default()
     })
@@ -94,6 +103,7 @@ fn print(summary: &Summary) {
         ("duplicates dropped", grouped(summary.duplicates_dropped)),
         ("order violations", grouped(summary.order_violations)),
         ("sessions with other content", grouped(summary.wrong_content)),
+        ("discontinuities", grouped(summary.breaks.len() as u64)),
         ("gaps", grouped(summary.gaps)),
         ("switches", grouped(summary.switches)),
         ("failover gap", summary.failover_gap_ns.map_or("-".to_owned(), micros)),

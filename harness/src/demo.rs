@@ -40,17 +40,16 @@ pub trait Narrator {
 
 /// Runs the demonstration.
 ///
-/// With `keep`, every process runs on after the summary until `stop` is raised.
+/// Every process still runs when this returns: end them with [`Rig::leave`].
 ///
 /// # Errors
 /// When processes cannot be started or reached; a broken promise is in the summary.
 pub fn demo(
     program: &Program,
     run: &Run,
-    keep: bool,
     stop: &StopFlag,
     narrator: &mut dyn Narrator,
-) -> Result<Summary, Error> {
+) -> Result<(Summary, Rig), Error> {
     narrator.live("starting stream-admin, exchange, two adapters, subscriber");
     let mut rig = Rig::start(program, run, stop)?;
     narrator.say(&format!("all processes run, the pair is protected; status page: {}", rig.page()));
@@ -69,12 +68,7 @@ pub fn demo(
     let mut summary = Summary::new(verdict, &seen, kills);
     summary.policy = run.policy.to_string();
     summary.rate = run.rate;
-    if keep {
-        narrator.say(&format!("everything stays up: {} (Ctrl-C ends it)", rig.page()));
-        while !stop.wait(TELL_EVERY) {}
-    }
-    rig.leave()?;
-    Ok(summary)
+    Ok((summary, rig))
 }
 
 /// Kills the active adapter in mid-burst and looks at what the subscriber felt.

@@ -71,7 +71,7 @@ impl Files {
         for who in ["adapter", "subscriber", "operator"] {
             files.put(&format!("tokens/{who}"), &format!("{who}-of-this-run\n"))?;
         }
-        files.put("stream-admin.toml", &files.stream_admin_toml())?;
+        files.put("stream-admin.toml", &files.stream_admin_toml(run))?;
         files.put("feed.toml", &files.feed_toml(run))?;
         files.put("exchange.toml", &files.exchange_toml(run)?)?;
         Ok(files)
@@ -114,14 +114,18 @@ impl Files {
         fs::write(&path, text).map_err(Error::file("write", &path))
     }
 
-    fn stream_admin_toml(&self) -> String {
+    fn stream_admin_toml(&self, run: &Run) -> String {
         let listen = self.stream_admin;
         let mut text = format!(
             "listen = \"{listen}\"\nstate = \"stream-admin.redb\"\n\
-             [[feed]]\nname = \"{FEED}\"\nsync_threshold = 1000\n[[feed.source]]\nsid = 1\n"
+             [[feed]]\nname = \"{FEED}\"\nsync_threshold = 1000\n"
         );
-        for who in ["adapter", "subscriber", "operator"] {
+        if let Some(missed) = run.missed_heartbeats {
             // Writing to a String cannot fail.
+            let _ = writeln!(text, "missed_heartbeats = {missed}");
+        }
+        text.push_str("[[feed.source]]\nsid = 1\n");
+        for who in ["adapter", "subscriber", "operator"] {
             let _ = write!(
                 text,
                 "[[principal]]\nname = \"{who}\"\nkind = \"{who}\"\nfeeds = \"all\"\n\
@@ -133,14 +137,10 @@ impl Files {
 
     fn feed_toml(&self, run: &Run) -> String {
         let [active, backup] = self.adapters;
-        let first = match run.content {
-            // A slice of a day: its first number is not the day's, so the context is incomplete.
-            Content::Flow { .. } | Content::Binaryfile { .. } => 1,
-        };
         let mut text = format!(
             "feed = \"{FEED}\"\nformat = \"itch50\"\ntrading_day = \"{day}\"\n\
              publisher_id = {PUBLISHER}\nmax_open_orders = {OPEN_ORDERS}\n\
-             [[source]]\nsid = 1\ntype = \"moldudp64\"\nfirst_sseq = {first}\n\
+             [[source]]\nsid = 1\ntype = \"moldudp64\"\n\
              line.A = {{ address = \"{a}\" }}\nline.B = {{ address = \"{b}\" }}\n\
              [pair]\nsync_threshold = 1000\n\
              [stream_admin]\nurl = \"{url}\"\ntoken_file = \"tokens/adapter\"\n",

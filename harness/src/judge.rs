@@ -31,6 +31,8 @@ pub struct Verdict {
     pub strays: u64,
     /// Gaps declared.
     pub gaps: u64,
+    /// Discontinuities and resets declared, other than joins and new epochs.
+    pub breaks: u64,
     /// Switches.
     pub switches: u64,
     /// Datagrams dropped by the kernel at the sockets of leg 0 and leg 1.
@@ -62,6 +64,7 @@ impl Verdict {
             (self.duplicates_delivered, "records delivered twice"),
             (self.order_violations, "records out of order"),
             (self.wrong_content, "sessions with wrong content"),
+            (self.breaks, "discontinuities within a session"),
             (self.strays, "records of sessions that nobody sent"),
         ] {
             if count > 0 {
@@ -120,6 +123,7 @@ fn judge_with(
     let mut verdict = Verdict {
         duplicates_dropped: seen.duplicates_dropped,
         gaps: seen.gaps.len() as u64,
+        breaks: seen.breaks.len() as u64,
         switches: seen.receipts.len() as u64,
         kernel_drops: seen.kernel_drops,
         declared: seen.gaps.iter().map(|gap| gap.until.saturating_sub(gap.from)).sum(),

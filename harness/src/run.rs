@@ -28,6 +28,8 @@ pub struct Run {
     pub sessions: Option<u64>,
     /// Whose records are delivered.
     pub policy: Policy,
+    /// Silent heartbeat intervals (10 ms each) that make a leg lost; `None`: stream-admin's default.
+    pub missed_heartbeats: Option<u32>,
     /// The day that the content's timestamps belong to.
     pub trading_day: String,
     /// Idle strategy of the adapters' data threads; `None`: their default.
@@ -86,6 +88,7 @@ impl Default for Run {
             pause: Duration::from_millis(300),
             sessions: None,
             policy: Policy::FirstArrival,
+            missed_heartbeats: None,
             trading_day: "2019-12-30".to_owned(),
             idle: None,
             log: 1 << 21,

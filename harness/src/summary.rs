@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::judge::{SessionVerdict, Verdict};
-use crate::probe::wire::{Gap, Latency, Receipt, Summary as Seen, Window};
+use crate::probe::wire::{Break, Gap, Latency, Receipt, Summary as Seen, Window};
 
 /// The summary, as JSON.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -47,6 +47,8 @@ pub struct Summary {
     pub receipts: Vec<Receipt>,
     /// Gaps, one by one.
     pub declared_gaps: Vec<Gap>,
+    /// Discontinuities within a session, one by one.
+    pub breaks: Vec<Break>,
     /// Session by session.
     pub sessions: Vec<SessionVerdict>,
     /// Promises that were not kept, in words.
@@ -133,6 +135,7 @@ impl Summary {
             kills,
             receipts: seen.receipts.clone(),
             declared_gaps: seen.gaps.clone(),
+            breaks: seen.breaks.clone(),
             sessions: verdict.sessions,
             broken,
         }

@@ -10,13 +10,14 @@ use hdrhistogram::Histogram;
 use twinfeed_control::{Epoch, FeedName, StopFlag};
 use twinfeed_net::clock::{self, Reading};
 use twinfeed_subscriber::{
-    Administration, Builder, DataPoller, Delivered, Error, Event, Handler, Leg, Monitor, Policy,
+    Administration, Builder, DataPoller, Delivered, DiscontinuityCause, Error, Event, Handler, Leg,
+    Monitor, Policy, ResetCause,
 };
 
 use super::check::Check;
 use super::log::{Entry, Log};
 use super::wire::{
-    Answer, Gap, Happened, Latency, MOST_EVENTS, Question, Receipt, Status, Summary,
+    Answer, Break, Gap, Happened, Latency, MOST_EVENTS, Question, Receipt, Status, Summary,
 };
 
 /// Datagrams per poll.
@@ -206,6 +207,7 @@ struct Eye {
     transport: Histogram<u64>,
     receipts: Vec<Receipt>,
     gaps: Vec<Gap>,
+    breaks: Vec<Break>,
     events: Vec<Happened>,
     events_dropped: u64,
     /// Realtime minus monotonic time, read once per poll.
@@ -229,6 +231,7 @@ impl Eye {
             transport: histogram(),
             receipts: Vec::new(),
             gaps: Vec::new(),
+            breaks: Vec::new(),
             events: Vec::new(),
             events_dropped: 0,
             offset_ns: 0,
@@ -248,6 +251,20 @@ impl Eye {
         }
     }
 
+    fn note_break(
+        &mut self,
+        at_ns: u64,
+        (sid, epoch): (u32, u64),
+        sseq: u64,
+        complete: bool,
+        cause: Option<&str>,
+    ) {
+        if let Some(cause) = cause {
+            let (epoch, cause) = (Epoch(epoch), cause.to_owned());
+            self.breaks.push(Break { at_ns, sid, epoch, sseq, complete, cause });
+        }
+    }
+
     fn summary(&self, monitor: &Monitor) -> Summary {
         let snapshot = monitor.snapshot();
         Summary {
@@ -257,6 +274,7 @@ impl Eye {
             kernel_drops: Leg::BOTH.map(|leg| snapshot.received[leg.index()].kernel_drops),
             receipts: self.receipts.clone(),
             gaps: self.gaps.clone(),
+            breaks: self.breaks.clone(),
             events: self.events.clone(),
             events_dropped: self.events_dropped,
             latency: latency(&self.latency),
@@ -326,8 +344,23 @@ impl Handler for Eye {
             }
             Event::AdministrativeGap { .. } => "administrative_gap",
             Event::Recovered { .. } => "recovered",
-            Event::Discontinuity { .. } => "discontinuity",
-            Event::Reset { .. } => "reset",
+            Event::Discontinuity { sid, epoch, at, complete, cause, .. } => {
+                let cause = match cause {
+                    DiscontinuityCause::Join => None,
+                    DiscontinuityCause::Context { .. } => Some("context"),
+                    DiscontinuityCause::Administrative => Some("administrative"),
+                };
+                self.note_break(at_ns, (sid.0, epoch.0), at.sseq, *complete, cause);
+                "discontinuity"
+            }
+            Event::Reset { sid, epoch, at, complete, cause, .. } => {
+                let cause = match cause {
+                    ResetCause::Epoch { .. } => None,
+                    ResetCause::Regress => Some("regress"),
+                };
+                self.note_break(at_ns, (sid.0, epoch.0), at.sseq, *complete, cause);
+                "reset"
+            }
             Event::Divergence { .. } => "divergence",
             Event::Leg { .. } => "leg",
             Event::Stale { .. } => "stale",

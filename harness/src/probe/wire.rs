@@ -122,6 +122,8 @@ pub struct Summary {
     pub receipts: Vec<Receipt>,
     /// Gaps declared.
     pub gaps: Vec<Gap>,
+    /// Places where the meaning of the numbers changed, other than joins and new epochs.
+    pub breaks: Vec<Break>,
     /// Everything else that happened, oldest first; at most [`MOST_EVENTS`].
     pub events: Vec<Happened>,
     /// Events beyond that number.
@@ -208,6 +210,23 @@ pub struct Gap {
     /// First source number behind it.
     pub until: u64,
     /// Why.
+    pub cause: String,
+}
+
+/// A `Discontinuity` that is no join, or a `Reset` that is no new epoch.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Break {
+    /// When it was delivered.
+    pub at_ns: u64,
+    /// Source stream.
+    pub sid: u32,
+    /// Epoch.
+    pub epoch: Epoch,
+    /// Source number of what follows.
+    pub sseq: u64,
+    /// Whether what follows was converted with a complete context.
+    pub complete: bool,
+    /// `context`, `administrative` or `regress`.
     pub cause: String,
 }
 
