@@ -12,8 +12,6 @@ pub(crate) struct Failure {
 
 /// Failed at run time.
 pub(crate) const RUNTIME: u8 = 1;
-/// What it depends on is unavailable.
-pub(crate) const UNAVAILABLE: u8 = 69;
 /// Configuration.
 pub(crate) const CONFIGURATION: u8 = 78;
 

@@ -5,12 +5,20 @@
 //! it is that program.
 #![forbid(unsafe_code)]
 
+mod config;
+mod connect;
+mod convert;
+mod dbn_text;
 mod demo;
 mod exchange;
 mod failure;
+mod output;
 mod policy;
+mod position;
 mod probe;
 mod progress;
+mod status;
+mod tail;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -42,6 +50,16 @@ enum Command {
     StreamAdmin(twinfeed_stream_admin::Args),
     /// Simulate an exchange: ITCH order flow, or a recording, over MoldUDP64 lines A and B.
     Exchange(exchange::Args),
+    /// Subscribe to a feed and print records and events in order.
+    Tail(tail::Args),
+    /// Record a feed into a DBN file and its sidecar.
+    Record(tail::RecordArgs),
+    /// Convert a capture or BinaryFILE offline, by the adapters' own decoder.
+    Convert(convert::Args),
+    /// Show how every feed stands.
+    Status(status::Args),
+    /// Write a commented configuration, or check one.
+    Config(config::Args),
     /// Subscribe, measure, and answer questions on standard input (for harnesses).
     #[command(hide = true)]
     Probe(probe::Args),
@@ -55,6 +73,11 @@ fn main() -> ExitCode {
         Command::BackupFeedAdapter(args) => twinfeed_feed_adapter::run(Role::Backup, &args),
         Command::StreamAdmin(args) => twinfeed_stream_admin::run(&args),
         Command::Exchange(args) => failure::report(exchange::run(&args)),
+        Command::Tail(args) => failure::report(tail::run(&args)),
+        Command::Record(args) => failure::report(tail::record(&args)),
+        Command::Convert(args) => failure::report(convert::run(&args)),
+        Command::Status(args) => failure::report(status::run(&args)),
+        Command::Config(args) => failure::report(config::run(&args)),
         Command::Probe(args) => failure::report(probe::run(&args)),
     }
 }

@@ -6,7 +6,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 /// A line that moves, or nothing.
 #[derive(Debug)]
@@ -26,19 +26,6 @@ impl Progress {
         Self { bar, lines: !quiet }
     }
 
-    /// Something of known length, in bytes.
-    pub(crate) fn bytes(total: u64, quiet: bool) -> Self {
-        let bar = match Self::shows(quiet) {
-            true => ProgressBar::new(total),
-            false => ProgressBar::hidden(),
-        };
-        let template = "{bar:40} {bytes}/{total_bytes} {eta} {msg}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        Self { bar, lines: !quiet }
-    }
-
     fn shows(quiet: bool) -> bool {
         !quiet && std::io::stderr().is_terminal()
     }
@@ -46,11 +33,6 @@ impl Progress {
     /// What is going on now.
     pub(crate) fn say(&self, text: &str) {
         self.bar.set_message(text.to_owned());
-    }
-
-    /// How far it has come.
-    pub(crate) fn at(&self, position: u64) {
-        self.bar.set_position(position);
     }
 
     /// A line that stays, above the one that moves; on standard error also without a terminal.
