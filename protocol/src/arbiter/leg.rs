@@ -97,6 +97,13 @@ impl View {
         }
     }
 
+    /// Forgets what was vouched for.
+    fn unsay(&mut self) {
+        self.next = Place::start(0);
+        self.beat = None;
+        self.ended = None;
+    }
+
     pub(super) fn on_beat(&mut self, beat: &Beat, adm: Adm) {
         self.next = self.next.max(Place::start(beat.next_sseq));
         let end = End {
@@ -258,11 +265,7 @@ impl LegSide {
             self.retired[self.retired_at] = self.incarnation;
             self.retired_at = (self.retired_at + 1) % RETIRED_INCARNATIONS;
             // What the old process vouched for, the new one has not said; what it brought stays.
-            for view in self.views.iter_mut().flatten() {
-                view.next = Place::start(0);
-                view.beat = None;
-                view.ended = None;
-            }
+            self.views.iter_mut().flatten().for_each(View::unsay);
         }
         self.incarnation = header.incarnation;
         self.highest_dsn = Some(header.dsn);
@@ -283,6 +286,13 @@ impl LegSide {
             .iter_mut()
             .flatten()
             .find(|view| view.epoch == epoch)
+    }
+
+    /// Forgets how far the leg claimed to be in `epoch`.
+    pub(super) fn disbelieve(&mut self, epoch: Epoch) {
+        if let Some(view) = self.view_mut(epoch) {
+            view.unsay();
+        }
     }
 
     /// The leg as it stands in the epoch it speaks of now.

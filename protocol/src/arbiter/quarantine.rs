@@ -55,7 +55,7 @@ impl Quarantine {
     pub(super) fn keep(&mut self, claim: Claim, bytes: &[u8]) -> u64 {
         let mut dropped = 0;
         if self.free.is_empty() {
-            dropped = u64::from(self.take_first().is_some());
+            dropped = u64::from(self.drop_first());
         }
         if let Some(slot) = self.free.pop() {
             self.slots[slot].clear();
@@ -95,7 +95,7 @@ impl Quarantine {
     /// Drops everything and returns how many datagrams that was.
     pub(super) fn clear(&mut self) -> u64 {
         let count = self.claims.len() as u64;
-        while self.take_first().is_some() {}
+        while self.drop_first() {}
         count
     }
 
@@ -104,12 +104,20 @@ impl Quarantine {
         self.claims.back().map(|(claim, _)| claim.dsn)
     }
 
-    /// Takes the oldest datagram out; its bytes stay readable through [`Quarantine::bytes`] until the next
-    /// [`Quarantine::keep`].
-    pub(super) fn take_first(&mut self) -> Option<(Claim, usize)> {
-        let (claim, slot) = self.claims.pop_front()?;
+    /// Takes the oldest datagram out that may be believed once `confirmed` is; its bytes are read through
+    /// [`Quarantine::lend`].
+    pub(super) fn take_covered(&mut self, confirmed: &Claim, window: u64) -> Option<usize> {
+        let covered = |(claim, _): &(Claim, usize)| claim.is_covered_by(confirmed, window);
+        let index = self.claims.iter().position(covered)?;
+        let (_, slot) = self.claims.remove(index)?;
         self.free.push(slot);
-        Some((claim, slot))
+        Some(slot)
+    }
+
+    fn drop_first(&mut self) -> bool {
+        let first = self.claims.pop_front();
+        self.free.extend(first.map(|(_, slot)| slot));
+        first.is_some()
     }
 
     /// Lends the buffer of a datagram that was taken out; give it back with [`Quarantine::give_back`].

@@ -214,6 +214,7 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let header = datagram.header();
+        self.rejoin_if_far(datagram, out.limits);
         let known = self.legs[leg.index()].view(header.epoch).is_some();
         if !known && self.legs[leg.index()].crowded() {
             self.hurry(out);
@@ -242,6 +243,21 @@ impl Source {
         }
         if header.is_heartbeat() || self.unsettled(header) {
             self.settle(out);
+        }
+    }
+
+    /// Joins anew when the join was never told and stands far beyond what a leg says.
+    fn rejoin_if_far(&mut self, datagram: &Datagram<'_>, limits: &Limits) {
+        let far = self.cursor.is_some_and(|cursor| {
+            cursor.epoch == datagram.header().epoch
+                && cursor.next.sseq > datagram.highest_sseq().saturating_add(limits.window)
+        });
+        if far && self.announce == Some(DiscontinuityCause::Join) {
+            self.cursor = None;
+            self.hole = None;
+            for side in &mut self.legs {
+                side.disbelieve(datagram.header().epoch);
+            }
         }
     }
 
@@ -539,18 +555,18 @@ impl Source {
         }
     }
 
-    /// Processes what waited and is confirmed by `confirmed`, in order of arrival; drops the rest.
+    /// Processes what waited and is confirmed by `confirmed`, in order of arrival; the rest goes on waiting.
     fn release_confirmed<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
         confirmed: &Claim,
         out: &mut Out<'_, H>,
     ) {
-        while let Some((claim, slot)) = self.legs[leg.index()].quarantine.take_first() {
-            if !claim.is_covered_by(confirmed, out.limits.window) {
-                out.counters.quarantine_dropped += 1;
-                continue;
-            }
+        let window = out.limits.window;
+        while let Some(slot) = self.legs[leg.index()]
+            .quarantine
+            .take_covered(confirmed, window)
+        {
             let buffer = self.legs[leg.index()].quarantine.lend(slot);
             if let Ok(datagram) = Datagram::parse(&buffer)
                 && !self.retired.contains(&datagram.header().epoch)
