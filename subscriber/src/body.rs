@@ -4,6 +4,7 @@
 //! copy. [`RecordBody`] views, [`OwnedRecord`] keeps, [`restore_received_at`] puts the receive time
 //! back where files have it. What a record does to a book is the business of [`crate::book`].
 
+use bytes::Bytes;
 use twinfeed_protocol::{Delivered, Leg};
 use twinfeed_wire::record::{
     DbnRecord, ImbalanceMsg, InstrumentDefMsg, MboMsg, Mbp1Msg, Mbp10Msg, RecordHeader, RecordRef,
@@ -77,8 +78,8 @@ pub struct OwnedRecord {
     pub adm: Adm,
     /// The leg it was taken from.
     pub leg: Leg,
-    /// The body.
-    pub body: Box<[u8]>,
+    /// The body; a clone of the record shares it.
+    pub body: Bytes,
     /// When the adapter received the source datagram, Unix ns; 0 when not known.
     pub received_at: u64,
     /// When the adapter sent the datagram, Unix ns.
@@ -103,9 +104,10 @@ impl OwnedRecord {
 
     /// The body with its receive time put back, for export: see [`restore_received_at`].
     #[must_use]
-    pub fn into_exported(mut self) -> Box<[u8]> {
-        restore_received_at(&mut self.body, self.received_at);
-        self.body
+    pub fn into_exported(self) -> Vec<u8> {
+        let mut body = Vec::from(self.body);
+        restore_received_at(&mut body, self.received_at);
+        body
     }
 }
 
@@ -117,7 +119,7 @@ impl From<&Delivered<'_>> for OwnedRecord {
             flags: record.flags,
             adm: record.adm,
             leg: record.leg,
-            body: record.body.into(),
+            body: Bytes::copy_from_slice(record.body),
             received_at: record.received_at,
             sent_at: record.sent_at,
         }
