@@ -233,7 +233,10 @@ fn the_real_slice_is_looped_unchanged() {
     );
     let path = samples.join("nasdaq-itch50/binaryfile/12302019_SNIPPET.NASDAQ_ITCH50");
     let Ok(file) = std::fs::read(&path) else {
-        println!("skipped: no sample data; set TWINFEED_SAMPLES");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: no sample data; set TWINFEED_SAMPLES\n"),
+        );
         return;
     };
     let mut config = config("[sessions]\ncount = 1\nmessages = 2500\nfirst_sequence = 1000001");

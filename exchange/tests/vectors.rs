@@ -200,7 +200,10 @@ fn listing(f: &Fields) -> DirectListing {
 #[test]
 fn each_of_the_23_vectors_is_written_byte_by_byte() {
     let Ok(dir) = std::fs::read_dir(samples().join("nasdaq-itch50/vectors")) else {
-        println!("skipped: no sample data; set TWINFEED_SAMPLES");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: no sample data; set TWINFEED_SAMPLES\n"),
+        );
         return;
     };
     let mut seen = Vec::new();

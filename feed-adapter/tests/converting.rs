@@ -26,7 +26,10 @@ fn samples() -> Option<PathBuf> {
     let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"));
     let found = stated.or(Some(beside)).filter(|path| path.is_dir());
     if found.is_none() {
-        println!("skipped: no sample data; set TWINFEED_SAMPLES");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: no sample data; set TWINFEED_SAMPLES\n"),
+        );
     }
     found
 }

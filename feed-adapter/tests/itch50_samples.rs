@@ -24,9 +24,12 @@ fn samples() -> Option<PathBuf> {
     if folder.join("nasdaq-itch50").is_dir() {
         return Some(folder);
     }
-    println!(
-        "skipped: no samples at {} (set TWINFEED_SAMPLES)",
-        folder.display()
+    let _ = std::io::Write::write_fmt(
+        &mut std::io::stderr(),
+        format_args!(
+            "skipped: no samples at {} (set TWINFEED_SAMPLES)\n",
+            folder.display()
+        ),
     );
     None
 }

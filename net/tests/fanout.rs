@@ -109,7 +109,10 @@ fn an_unreachable_destination_is_counted_at_once() {
 fn a_path_that_refuses_segmentation_gets_single_datagrams() {
     let (mut receiver, mut sender) = (receiver(false), sender(false));
     if !sender.segments() {
-        println!("skipped: this kernel does not cut messages (UDP_SEGMENT)");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: this kernel does not cut messages (UDP_SEGMENT)\n"),
+        );
         return;
     }
     // Without checksums the kernel refuses to cut (udp(7)), as it does for cards without offload.

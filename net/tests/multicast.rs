@@ -86,7 +86,10 @@ fn a_source_specific_receiver_never_sees_a_foreign_sender() {
 #[test]
 fn a_group_joined_elsewhere_on_the_host_is_not_heard() {
     let Some(other) = capable(false) else {
-        println!("skipped: no second interface that carries IPv4 multicast");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: no second interface that carries IPv4 multicast\n"),
+        );
         return;
     };
     // Joined on another interface than the one it arrives on: without IP_MULTICAST_ALL = 0 the
@@ -104,7 +107,10 @@ fn a_group_joined_elsewhere_on_the_host_is_not_heard() {
 #[test]
 fn groups_of_ipv6_are_joined_by_interface_and_keep_apart() {
     let Some(interface) = capable(true) else {
-        println!("skipped: no interface that carries IPv6 multicast");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: no interface that carries IPv6 multicast\n"),
+        );
         return;
     };
     let selector = Selector::Index(interface.index);
@@ -121,9 +127,12 @@ fn groups_of_ipv6_are_joined_by_interface_and_keep_apart() {
     let mut to = destinations(&sender, &[b.local_addr(), a.local_addr()]);
     let sent = sender.send(&[&b"hello"[..]][..], &mut to);
     if sent.failed > 0 {
-        println!(
-            "skipped: {interface} refuses IPv6 multicast: {:?}",
-            to.iter().next()
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!(
+                "skipped: {interface} refuses IPv6 multicast: {:?}\n",
+                to.iter().next()
+            ),
         );
         return;
     }
@@ -138,7 +147,10 @@ fn groups_of_ipv6_are_joined_by_interface_and_keep_apart() {
 #[test]
 fn a_sender_without_loop_back_is_not_heard_on_its_own_host() {
     let Some(interface) = capable(false) else {
-        println!("skipped: no interface but loopback that carries IPv4 multicast");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: no interface but loopback that carries IPv4 multicast\n"),
+        );
         return;
     };
     let selector = Selector::Index(interface.index);

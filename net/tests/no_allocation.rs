@@ -62,7 +62,10 @@ fn sending_and_receiving_allocate_nothing() {
     for merge in [false, true] {
         let config = ReceiverConfig::unicast(loopback(false)).merge(merge);
         let Ok(mut live) = Receiver::open(&config) else {
-            println!("skipped: this kernel does not merge datagrams (UDP_GRO)");
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("skipped: this kernel does not merge datagrams (UDP_GRO)\n"),
+            );
             continue;
         };
         let mut sender = sender(false);

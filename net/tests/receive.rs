@@ -133,12 +133,18 @@ fn times_say_whose_clock_they_are() {
 fn merged_datagrams_come_out_as_they_went_in() {
     let config = ReceiverConfig::unicast(loopback(false)).merge(true);
     let Ok(mut receiver) = Receiver::open(&config) else {
-        println!("skipped: this kernel does not merge datagrams (UDP_GRO)");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: this kernel does not merge datagrams (UDP_GRO)\n"),
+        );
         return;
     };
     let mut sender = sender(false);
     if !sender.segments() {
-        println!("skipped: this kernel does not cut messages (UDP_SEGMENT)");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: this kernel does not cut messages (UDP_SEGMENT)\n"),
+        );
         return;
     }
     let mut to = destinations(&sender, &[receiver.local_addr()]);
@@ -156,7 +162,10 @@ fn merged_datagrams_come_out_as_they_went_in() {
 fn a_batch_left_amid_a_merged_message_counts_it() {
     let config = ReceiverConfig::unicast(loopback(false)).merge(true);
     let Ok(mut receiver) = Receiver::open(&config) else {
-        println!("skipped: this kernel does not merge datagrams (UDP_GRO)");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: this kernel does not merge datagrams (UDP_GRO)\n"),
+        );
         return;
     };
     let mut sender = sender(false);

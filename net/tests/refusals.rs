@@ -65,7 +65,10 @@ fn an_interface_that_cannot_is_refused_by_its_fault() {
     let group = "239.255.77.9:0".parse().unwrap();
     let cannot = |interface: &Interface| !(interface.up && interface.carries_multicast());
     let Some(interface) = Interface::all().unwrap().into_iter().find(cannot) else {
-        println!("skipped: every interface of this host is up and carries multicast");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: every interface of this host is up and carries multicast\n"),
+        );
         return;
     };
     let by_name = Selector::Name(interface.name.clone());

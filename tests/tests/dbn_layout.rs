@@ -339,9 +339,12 @@ fn samples() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    println!(
-        "skipped: no sample records at {} (set TWINFEED_SAMPLES)",
-        folder.display()
+    let _ = std::io::Write::write_fmt(
+        &mut std::io::stderr(),
+        format_args!(
+            "skipped: no sample records at {} (set TWINFEED_SAMPLES)\n",
+            folder.display()
+        ),
     );
     None
 }
