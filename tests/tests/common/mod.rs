@@ -1,0 +1,91 @@
+//! What every end-to-end test needs: the program, a small run, and the host to itself.
+#![allow(dead_code, reason = "every test file uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use twinfeed_control::{Policy, StopFlag};
+use twinfeed_harness::Rig;
+use twinfeed_harness::process::{Program, Seen, until};
+use twinfeed_harness::run::{Burst, Content, Run};
+
+/// Longest wait for anything; reached only by a test that fails.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// One rig at a time: two would share the cores that the processes of each need.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static HOST: Mutex<()> = Mutex::new(());
+    HOST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The `twinfeed` program, brought up to date by cargo: a test depends on it without cargo knowing.
+pub(crate) fn program() -> Program {
+    static PROGRAM: OnceLock<Program> = OnceLock::new();
+    PROGRAM.get_or_init(build).clone()
+}
+
+fn build() -> Program {
+    // target/<profile>/deps/<this test>
+    let this = std::env::current_exe().unwrap();
+    let folder = this.parent().and_then(Path::parent).unwrap();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--package", "twinfeed", "--manifest-path"]);
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+    command.arg("--target-dir").arg(folder.parent().unwrap());
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    assert!(command.status().unwrap().success(), "cargo builds the program");
+    Program::at(folder.join("twinfeed"))
+}
+
+/// A run that a debug build on two busy cores can bear.
+pub(crate) fn small_run() -> Run {
+    Run {
+        content: Content::Flow { instruments: 50 },
+        rate: 4_000,
+        burst: Some(Burst {
+            factor: 5,
+            period: Duration::from_millis(100),
+            length: Duration::from_millis(15),
+        }),
+        session: Duration::from_millis(1_500),
+        // The host may take a process off its core for long; only real deaths are to count here.
+        missed_heartbeats: Some(100),
+        policy: Policy::FirstArrival,
+        ..Run::default()
+    }
+}
+
+/// Everything up and protected, nothing sent yet.
+pub(crate) fn start(run: &Run) -> Rig {
+    Rig::start(&program(), run, &StopFlag::new()).unwrap()
+}
+
+/// Waits until `met`.
+pub(crate) fn wait_for(what: &str, mut met: impl FnMut() -> Result<(), String>) {
+    until(what, LIMIT, &StopFlag::new(), || {
+        Ok(match met() {
+            Ok(()) => Seen::Met(()),
+            Err(state) => Seen::NotYet(state),
+        })
+    })
+    .unwrap();
+}
+
+/// Waits until the probe has delivered source number `sseq` of the session that is on.
+pub(crate) fn until_delivered(rig: &mut Rig, sseq: u64) {
+    wait_for("the subscriber has come so far", || {
+        let status = rig.probe().status().unwrap();
+        if status.sseq >= sseq { Ok(()) } else { Err(format!("{status:?}")) }
+    });
+}
+
+/// Waits until `count` sessions have opened.
+pub(crate) fn until_session(rig: &mut Rig, count: u64) {
+    rig.exchange().until_opened(count, LIMIT, &StopFlag::new()).unwrap();
+}
