@@ -32,6 +32,7 @@ struct Before {
     kernel_drops: [u64; 2],
     receipts: usize,
     gaps: usize,
+    breaks: usize,
 }
 
 /// One session, judged.
@@ -98,6 +99,7 @@ impl Judge {
                 kernel_drops: all.kernel_drops,
                 receipts: all.receipts.len(),
                 gaps: all.gaps.len(),
+                breaks: all.breaks.len(),
             },
         );
         let drops = |leg: usize| all.kernel_drops[leg].saturating_sub(before.kernel_drops[leg]);
@@ -109,6 +111,7 @@ impl Judge {
             epochs: all.epochs.into_iter().filter(|it| ours(it.epoch)).collect(),
             receipts: all.receipts.into_iter().skip(before.receipts).collect(),
             gaps: all.gaps.into_iter().skip(before.gaps).collect(),
+            breaks: all.breaks.into_iter().skip(before.breaks).collect(),
             ..Summary::default()
         }
     }

@@ -51,6 +51,10 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
             fault,
         });
     }
+    // Whatever is wrong with a flag is said before anything is built or started.
+    matrices
+        .iter()
+        .try_for_each(|matrix| args.setup(matrix.setting).map(drop))?;
     let (host, options) = (Host::look(), args.options()?);
     let program = program::find(args.program.as_deref())?;
     let stop = StopFlag::new();

@@ -91,6 +91,8 @@ pub(crate) struct Counts {
     /// Records of sessions that nobody sent.
     pub(crate) strays: u64,
     pub(crate) gaps: u64,
+    /// Discontinuities and resets within a session.
+    pub(crate) breaks: u64,
     pub(crate) switches: u64,
     /// Datagrams that the kernel dropped at the sockets of leg 0 and leg 1.
     pub(crate) kernel_drops: [u64; 2],
@@ -108,6 +110,7 @@ impl Counts {
             wrong_content: verdict.wrong_content,
             strays: verdict.strays,
             gaps: verdict.gaps,
+            breaks: verdict.breaks,
             switches: verdict.switches,
             kernel_drops: verdict.kernel_drops,
         }
@@ -123,6 +126,7 @@ impl Counts {
         self.wrong_content += other.wrong_content;
         self.strays += other.strays;
         self.gaps += other.gaps;
+        self.breaks += other.breaks;
         self.switches += other.switches;
         for (sum, drops) in self.kernel_drops.iter_mut().zip(other.kernel_drops) {
             *sum += drops;
@@ -149,9 +153,9 @@ impl Counts {
         })
     }
 
-    /// Promises that were not kept. A loss by overload is forgiven if it was declared.
+    /// Promises that were not kept. What overload did is forgiven if it was declared.
     pub(crate) fn broken(&self, overload: bool) -> Vec<String> {
-        let lost = if overload { 0 } else { self.lost };
+        let (lost, breaks) = if overload { (0, 0) } else { (self.lost, self.breaks) };
         [
             (lost, "source messages lost"),
             (
@@ -161,6 +165,7 @@ impl Counts {
             (self.duplicates_delivered, "records delivered twice"),
             (self.order_violations, "records out of order"),
             (self.wrong_content, "sessions with wrong content"),
+            (breaks, "discontinuities within a session"),
             (self.strays, "records of sessions that nobody sent"),
         ]
         .into_iter()

@@ -206,9 +206,12 @@ impl Stage {
             let now = clock::monotonic_ns();
             let span = nanos(LOOK_EVERY);
             let window = self.rig.probe().window(now.saturating_sub(span), span)?;
-            if window.legs[seat.index()] == 0 || window.legs[seat.other().index()] > 0 {
-                let other = "the leg of the active adapter is not yet the one that is delivered";
-                return Ok(Err(other.to_owned()));
+            let [delivered, other] = [seat, seat.other()].map(|seat| window.legs[seat.index()]);
+            if delivered == 0 || other > 0 {
+                return Ok(Err(format!(
+                    "of the last {LOOK_EVERY:?}, {delivered} records are from the active leg and \
+                     {other} from the other"
+                )));
             }
         }
         Ok(Ok(Ready {

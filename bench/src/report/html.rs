@@ -185,7 +185,9 @@ fn plots(page: &mut String, setting: &SettingReport) {
             })
             .filter(|(_, sample)| sample.len() > 0)
             .collect();
-        let named = samples.iter().map(|(trigger, sample)| (trigger.word(), sample));
+        let named = samples
+            .iter()
+            .map(|(trigger, sample)| (trigger.word(), sample));
         let curves: Vec<_> = named.map(|(name, sample)| Curve { name, sample }).collect();
         if curves.is_empty() {
             return;
