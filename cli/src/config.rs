@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 use twinfeed_exchange::ExchangeConfig;
-use twinfeed_feed_adapter::config::{Config, EXAMPLE, Overrides};
 use twinfeed_feed_adapter::Role;
+use twinfeed_feed_adapter::config::{Config, EXAMPLE, Overrides};
 use twinfeed_subscriber::config::SubscriberConfig;
 
 use crate::failure::{CONFIGURATION, Failure, RUNTIME};
@@ -57,7 +57,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             print!("{}", example(*kind));
             Ok(())
         }
-        Command::Init { kind, output: Some(path) } => write_new(path, example(*kind)),
+        Command::Init {
+            kind,
+            output: Some(path),
+        } => write_new(path, example(*kind)),
         Command::Check { file, kind } => check(file, *kind),
     }
 }
@@ -73,7 +76,10 @@ fn example(kind: Kind) -> &'static str {
 
 fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     use std::io::Write as _;
-    let file = std::fs::File::options().write(true).create_new(true).open(path);
+    let file = std::fs::File::options()
+        .write(true)
+        .create_new(true)
+        .open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|error| Failure::new(RUNTIME, format!("{}: {error}", path.display())))
 }
@@ -82,16 +88,21 @@ fn check(path: &Path, kind: Option<Kind>) -> Result<(), Failure> {
     let fault = |what: String| Failure::new(CONFIGURATION, format!("{}: {what}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
     let table: toml::Table = toml::from_str(&text).map_err(|error| fault(error.to_string()))?;
-    let kind = kind.or_else(|| guess(&table)).ok_or_else(|| {
-        fault("its keys do not say whose it is; say it with --kind".to_owned())
-    })?;
+    let kind = kind
+        .or_else(|| guess(&table))
+        .ok_or_else(|| fault("its keys do not say whose it is; say it with --kind".to_owned()))?;
     match kind {
         Kind::Feed => {
             let read = |role| Config::read(role, path, None, &Overrides::default());
             let of = |error| Failure::new(CONFIGURATION, error);
-            let (active, backup) = (read(Role::Active).map_err(of)?, read(Role::Backup).map_err(of)?);
+            let (active, backup) = (
+                read(Role::Active).map_err(of)?,
+                read(Role::Backup).map_err(of)?,
+            );
             if active.digest() != backup.digest() {
-                return Err(fault("the two roles would not pair: their digests differ".to_owned()));
+                return Err(fault(
+                    "the two roles would not pair: their digests differ".to_owned(),
+                ));
             }
             println!("{}: ok, digest {:016x}", path.display(), active.digest());
         }
@@ -136,7 +147,12 @@ mod tests {
     #[test]
     fn every_example_is_recognised_and_passes_its_own_check() {
         let directory = tempfile::tempdir().unwrap();
-        for kind in [Kind::Feed, Kind::StreamAdmin, Kind::Subscriber, Kind::Exchange] {
+        for kind in [
+            Kind::Feed,
+            Kind::StreamAdmin,
+            Kind::Subscriber,
+            Kind::Exchange,
+        ] {
             let path = directory.path().join(format!("{kind:?}.toml"));
             write_new(&path, example(kind)).unwrap();
             let table: toml::Table = toml::from_str(example(kind)).unwrap();

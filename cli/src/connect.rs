@@ -103,7 +103,8 @@ impl Subscription {
     }
 
     fn read(&self, path: &std::path::Path) -> Result<SubscriberConfig, Failure> {
-        let fault = |what: String| Failure::new(CONFIGURATION, format!("{}: {what}", path.display()));
+        let fault =
+            |what: String| Failure::new(CONFIGURATION, format!("{}: {what}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
         let mut config: SubscriberConfig =
             toml::from_str(&text).map_err(|error| fault(error.to_string()))?;

@@ -63,13 +63,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         first_sseq: args.first_sequence,
     };
     let progress = Progress::spinner(args.quiet);
-    let mut writer = Writer { output, progress, copy: Vec::new() };
+    let mut writer = Writer {
+        output,
+        progress,
+        copy: Vec::new(),
+    };
     let converted = convert(&job, &mut writer);
     writer.progress.finish();
-    let finished = writer.output.finish().map_err(|error| Failure::new(RUNTIME, error));
+    let finished = writer
+        .output
+        .finish()
+        .map_err(|error| Failure::new(RUNTIME, error));
     let summary = match converted {
         Ok(summary) => summary,
-        Err(ConvertError::Sink(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+        Err(ConvertError::Sink(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return Ok(());
+        }
         Err(error @ ConvertError::NoTradingDay { .. }) => {
             let remedy = format!("{error}: add --trading-day YYYY-MM-DD");
             return Err(Failure::new(CONFIGURATION, remedy));
@@ -102,14 +111,29 @@ fn report(summary: &Summary, left_out: u64) {
     );
     for (count, what) in [
         (summary.malformed, "packets are no MoldUDP64"),
-        (summary.skipped.fragments, "fragments of IP datagrams were skipped"),
-        (summary.skipped.cut_short, "packets are cut short by the capture"),
+        (
+            summary.skipped.fragments,
+            "fragments of IP datagrams were skipped",
+        ),
+        (
+            summary.skipped.cut_short,
+            "packets are cut short by the capture",
+        ),
         (summary.skipped.not_udp, "packets are no UDP"),
-        (summary.skipped.unknown_link, "packets have an unknown link layer"),
+        (
+            summary.skipped.unknown_link,
+            "packets have an unknown link layer",
+        ),
         (summary.faults.unknown_type, "messages of an unknown type"),
         (summary.faults.wrong_size, "messages of a wrong length"),
-        (summary.faults.unknown_order, "messages about orders that are not known"),
-        (summary.faults.orders_full, "orders that found the memory full"),
+        (
+            summary.faults.unknown_order,
+            "messages about orders that are not known",
+        ),
+        (
+            summary.faults.orders_full,
+            "orders that found the memory full",
+        ),
         (left_out, "bodies had no place in this form"),
     ] {
         if count > 0 {
@@ -138,7 +162,11 @@ impl Sink for Writer {
             sseq: record.sseq,
             part: record.part,
             adm: 0,
-            flags: if record.last { RecordFlags::LAST } else { RecordFlags(0) },
+            flags: if record.last {
+                RecordFlags::LAST
+            } else {
+                RecordFlags(0)
+            },
             leg: None,
             kind: record.kind,
             body: &self.copy,

@@ -42,7 +42,9 @@ impl Text {
             VersionUpgradePolicy::AsIs,
             false,
         );
-        Ok(Self { decoder: decoder.map_err(io::Error::other)? })
+        Ok(Self {
+            decoder: decoder.map_err(io::Error::other)?,
+        })
     }
 
     /// One line of JSON without its end.
@@ -96,8 +98,10 @@ pub(crate) fn write_metadata(
     publisher_id: u16,
     start_ns: u64,
 ) -> io::Result<()> {
-    let dataset = dbn::Publisher::try_from(publisher_id)
-        .map_or_else(|_| format!("PUBLISHER.{publisher_id}"), |it| it.dataset().to_string());
+    let dataset = dbn::Publisher::try_from(publisher_id).map_or_else(
+        |_| format!("PUBLISHER.{publisher_id}"),
+        |it| it.dataset().to_string(),
+    );
     let metadata = MetadataBuilder::new()
         .version(VERSION)
         .dataset(dataset)
@@ -106,7 +110,9 @@ pub(crate) fn write_metadata(
         .stype_in(None::<SType>)
         .stype_out(SType::InstrumentId)
         .build();
-    MetadataEncoder::new(out).encode(&metadata).map_err(io::Error::other)
+    MetadataEncoder::new(out)
+        .encode(&metadata)
+        .map_err(io::Error::other)
 }
 
 /// Publisher and time of event of a record; `None` if it is none.

@@ -69,7 +69,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     rig.leave()?;
     match summary.broken.is_empty() {
         true => Ok(()),
-        false => Err(Failure::new(RUNTIME, format!("broken: {}", summary.broken.join("; ")))),
+        false => Err(Failure::new(
+            RUNTIME,
+            format!("broken: {}", summary.broken.join("; ")),
+        )),
     }
 }
 
@@ -95,26 +98,41 @@ fn describe(args: &Args, scratch: &std::path::Path) -> Result<Run, Failure> {
 }
 
 fn print(summary: &Summary) {
-    let Summary { latency_ns, transport_latency_ns, .. } = summary;
+    let Summary {
+        latency_ns,
+        transport_latency_ns,
+        ..
+    } = summary;
     let rows = [
         ("messages", grouped(summary.messages)),
         ("lost", grouped(summary.lost)),
-        ("duplicates delivered", grouped(summary.duplicates_delivered)),
+        (
+            "duplicates delivered",
+            grouped(summary.duplicates_delivered),
+        ),
         ("duplicates dropped", grouped(summary.duplicates_dropped)),
         ("order violations", grouped(summary.order_violations)),
-        ("sessions with other content", grouped(summary.wrong_content)),
+        (
+            "sessions with other content",
+            grouped(summary.wrong_content),
+        ),
         ("discontinuities", grouped(summary.breaks.len() as u64)),
         ("gaps", grouped(summary.gaps)),
         ("switches", grouped(summary.switches)),
-        ("failover gap", summary.failover_gap_ns.map_or("-".to_owned(), micros)),
+        (
+            "failover gap",
+            summary.failover_gap_ns.map_or("-".to_owned(), micros),
+        ),
         ("longest silence after a kill", micros(summary.stall_ns)),
     ];
     println!();
     for (name, value) in rows {
         println!("{name:>32}  {value}");
     }
-    for (name, times) in [("adapter receives to delivery", latency_ns), ("adapter sends to delivery", transport_latency_ns)]
-    {
+    for (name, times) in [
+        ("adapter receives to delivery", latency_ns),
+        ("adapter sends to delivery", transport_latency_ns),
+    ] {
         let [p50, p99, p999, max] = [times.p50, times.p99, times.p999, times.max].map(micros);
         println!("{name:>32}  p50 {p50}, p99 {p99}, p99.9 {p999}, max {max}");
     }
@@ -126,7 +144,8 @@ fn print(summary: &Summary) {
 }
 
 fn write(path: &std::path::Path, summary: &Summary) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(summary).map_err(|error| Failure::new(RUNTIME, error))?;
+    let text =
+        serde_json::to_string_pretty(summary).map_err(|error| Failure::new(RUNTIME, error))?;
     std::fs::write(path, text + "\n")
         .map_err(|error| Failure::new(RUNTIME, format!("{}: {error}", path.display())))
 }
@@ -147,7 +166,9 @@ pub(crate) fn stop_on_signals() -> Result<StopFlag, Failure> {
             raised.stop();
         }
     });
-    listener.map(|_| stop).map_err(|error| Failure::new(RUNTIME, error))
+    listener
+        .map(|_| stop)
+        .map_err(|error| Failure::new(RUNTIME, error))
 }
 
 /// Shows the narration.

@@ -81,7 +81,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let config = configuration(args)?;
-    config.check().map_err(|error| Failure::new(CONFIGURATION, error))?;
+    config
+        .check()
+        .map_err(|error| Failure::new(CONFIGURATION, error))?;
     if args.check_config {
         println!("ok");
         return Ok(());
@@ -96,11 +98,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let content = content.map_err(|error| Failure::new(CONFIGURATION, error))?;
     let (tell, commands) = unbounded();
     obey_signals(tell.clone())?;
-    let listener = thread::Builder::new().name("commands".to_owned()).spawn(move || {
-        let refused = |error: command::CommandError| eprintln!("twinfeed exchange: {error}");
-        // An end of standard input is no order to stop.
-        let _ = command::forward(std::io::stdin().lock(), &tell, refused);
-    });
+    let listener = thread::Builder::new()
+        .name("commands".to_owned())
+        .spawn(move || {
+            let refused = |error: command::CommandError| eprintln!("twinfeed exchange: {error}");
+            // An end of standard input is no order to stop.
+            let _ = command::forward(std::io::stdin().lock(), &tell, refused);
+        });
     drop(listener.map_err(|error| Failure::new(RUNTIME, error))?);
     let summary = match args.json {
         true => twinfeed_exchange::run(&config, content, &commands, &mut JsonReporter)?,
@@ -168,9 +172,10 @@ fn apply(args: &Args, config: &mut ExchangeConfig) {
     {
         flow.instruments = instruments;
     }
-    for (given, line) in
-        [(&args.line_a, &mut config.line_a), (&args.line_b, &mut config.line_b)]
-    {
+    for (given, line) in [
+        (&args.line_a, &mut config.line_a),
+        (&args.line_b, &mut config.line_b),
+    ] {
         if !given.is_empty() {
             line.destinations.clone_from(given);
         }
@@ -202,16 +207,20 @@ fn merge(into: &mut toml::Table, from: toml::Table) {
 fn obey_signals(tell: crossbeam::channel::Sender<Command>) -> Result<(), Failure> {
     let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT]);
     let mut signals = signals.map_err(|error| Failure::new(RUNTIME, error))?;
-    let listener = thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let mut command = Command::Stop;
-        for _ in signals.forever() {
-            if tell.send(command).is_err() {
-                return;
+    let listener = thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let mut command = Command::Stop;
+            for _ in signals.forever() {
+                if tell.send(command).is_err() {
+                    return;
+                }
+                command = Command::Kill;
             }
-            command = Command::Kill;
-        }
-    });
-    listener.map(drop).map_err(|error| Failure::new(RUNTIME, error))
+        });
+    listener
+        .map(drop)
+        .map_err(|error| Failure::new(RUNTIME, error))
 }
 
 /// Progress for people.
@@ -222,23 +231,36 @@ impl Reporter for Screen {
         use twinfeed_exchange::Event;
         match event {
             Event::Announced { session, first } => {
-                self.0.line(&format!("session {session} announced, first number {first}"));
+                self.0.line(&format!(
+                    "session {session} announced, first number {first}"
+                ));
             }
             Event::Opened { session } => self.0.line(&format!("session {session} opened")),
             Event::Closed(truth) => {
-                self.0.line(&format!("session {} closed: {} messages", truth.session, truth.count));
+                self.0.line(&format!(
+                    "session {} closed: {} messages",
+                    truth.session, truth.count
+                ));
             }
             Event::Done => self.0.finish(),
         }
     }
 
     fn obeyed(&mut self, command: Command, effective: bool) {
-        let without = if effective { "" } else { ": there is no such destination" };
+        let without = if effective {
+            ""
+        } else {
+            ": there is no such destination"
+        };
         self.0.line(&format!("{command}{without}"));
     }
 
     fn progress(&mut self, summary: &Summary) {
-        let Summary { exchange, transport, .. } = summary;
+        let Summary {
+            exchange,
+            transport,
+            ..
+        } = summary;
         self.0.say(&format!(
             "{} messages, {} sessions, {} datagrams, {} refused",
             exchange.messages, exchange.sessions, transport.datagrams, transport.refused

@@ -17,7 +17,10 @@ pub(crate) const CONFIGURATION: u8 = 78;
 
 impl Failure {
     pub(crate) fn new(code: u8, text: impl Display) -> Self {
-        Self { code, text: text.to_string() }
+        Self {
+            code,
+            text: text.to_string(),
+        }
     }
 }
 

@@ -86,7 +86,10 @@ fn main() -> ExitCode {
 fn arguments(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = given.collect();
     let called = arguments.first().map(Path::new).and_then(Path::file_name);
-    if let Some(name) = called.and_then(|name| name.to_str()).filter(|name| NAMES.contains(name)) {
+    if let Some(name) = called
+        .and_then(|name| name.to_str())
+        .filter(|name| NAMES.contains(name))
+    {
         let subcommand = name.to_owned().into();
         arguments.insert(1, subcommand);
     }
@@ -114,8 +117,14 @@ mod tests {
             let parsed = Twinfeed::try_parse_from(arguments(given.into_iter()));
             parsed.map(|parsed| parsed.command)
         };
-        assert!(matches!(called("/usr/bin/stream-admin"), Ok(Command::StreamAdmin(_))));
-        assert!(matches!(called("active-feed-adapter"), Ok(Command::ActiveFeedAdapter(_))));
+        assert!(matches!(
+            called("/usr/bin/stream-admin"),
+            Ok(Command::StreamAdmin(_))
+        ));
+        assert!(matches!(
+            called("active-feed-adapter"),
+            Ok(Command::ActiveFeedAdapter(_))
+        ));
         assert!(called("twinfeed").is_err());
     }
 }

@@ -6,8 +6,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use dbn::enums::Compression;
 use dbn::encode::DynWriter;
+use dbn::enums::Compression;
 use twinfeed_wire::{BodyKind, RecordFlags};
 
 use crate::dbn_text::{Text, head_of, kind_of, write_metadata};
@@ -57,11 +57,7 @@ pub(crate) struct Output {
 
 impl Output {
     /// Opens `path`, or standard output. With `only`, other kinds of records are left out and counted.
-    pub(crate) fn open(
-        form: Form,
-        path: Option<&Path>,
-        only: Option<&str>,
-    ) -> io::Result<Self> {
+    pub(crate) fn open(form: Form, path: Option<&Path>, only: Option<&str>) -> io::Result<Self> {
         if form == Form::Csv && path.is_none() && only.is_none() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -124,7 +120,10 @@ impl Output {
             Form::Csv => eprintln!("-- {event}"),
             Form::Dbn => match &mut self.positions {
                 Some(file) => {
-                    let entry = Entry { kind: position::EVENT, ..Entry::default() };
+                    let entry = Entry {
+                        kind: position::EVENT,
+                        ..Entry::default()
+                    };
                     position::write(file, &entry, event.as_bytes())?;
                 }
                 None => eprintln!("-- {event}"),
@@ -154,7 +153,9 @@ impl Output {
     }
 
     fn human(&mut self, item: &Item<'_>, kind: &str) -> io::Result<()> {
-        let Item { sid, sseq, part, .. } = item;
+        let Item {
+            sid, sseq, part, ..
+        } = item;
         let leg = item.leg.map_or(String::new(), |leg| format!(" leg {leg}"));
         write!(self.lines, "{sid}:{sseq}.{part}{leg} {kind:<12} ")?;
         match item.kind {
@@ -164,7 +165,15 @@ impl Output {
     }
 
     fn json(&mut self, item: &Item<'_>, kind: &str) -> io::Result<()> {
-        let Item { sid, epoch, sseq, part, adm, received_at, .. } = item;
+        let Item {
+            sid,
+            epoch,
+            sseq,
+            part,
+            adm,
+            received_at,
+            ..
+        } = item;
         write!(
             self.lines,
             "{{\"sid\":{sid},\"epoch\":\"{epoch:016x}\",\"sseq\":{sseq},\"part\":{part},\
@@ -213,7 +222,11 @@ impl Output {
                 adm: item.adm,
                 received_at: item.received_at,
             };
-            let body = if item.kind == BodyKind::Dbn { &[] } else { item.body };
+            let body = if item.kind == BodyKind::Dbn {
+                &[]
+            } else {
+                item.body
+            };
             position::write(file, &entry, body)?;
         }
         if item.kind != BodyKind::Dbn {
@@ -236,12 +249,17 @@ impl Output {
         start_ns: u64,
     ) -> io::Result<DynWriter<'static, Box<dyn Write>>> {
         let (out, zstd): (Box<dyn Write>, bool) = match &self.path {
-            Some(path) => {
-                (Box::new(create(path)?), path.extension().is_some_and(|last| last == "zst"))
-            }
+            Some(path) => (
+                Box::new(create(path)?),
+                path.extension().is_some_and(|last| last == "zst"),
+            ),
             None => (Box::new(BufWriter::new(io::stdout())), false),
         };
-        let compression = if zstd { Compression::Zstd } else { Compression::None };
+        let compression = if zstd {
+            Compression::Zstd
+        } else {
+            Compression::None
+        };
         let mut writer = DynWriter::new(out, compression).map_err(io::Error::other)?;
         write_metadata(&mut writer, publisher, start_ns)?;
         Ok(writer)
@@ -249,13 +267,18 @@ impl Output {
 }
 
 fn create(path: &Path) -> io::Result<BufWriter<File>> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    File::create(path).map(|file| BufWriter::with_capacity(1 << 18, file)).map_err(named)
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    File::create(path)
+        .map(|file| BufWriter::with_capacity(1 << 18, file))
+        .map_err(named)
 }
 
 /// `day.dbn.zst` becomes `day.pos`.
 fn sidecar(path: &Path) -> PathBuf {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_default();
     let stem = name.strip_suffix(".zst").unwrap_or(&name);
     let stem = stem.strip_suffix(".dbn").unwrap_or(stem);
@@ -273,11 +296,16 @@ mod tests {
 
     #[test]
     fn the_sidecar_stands_beside_its_recording() {
-        for (path, expected) in
-            [("a/day.dbn.zst", "a/day.pos"), ("day.dbn", "day.pos"), ("day", "day.pos")]
-        {
+        for (path, expected) in [
+            ("a/day.dbn.zst", "a/day.pos"),
+            ("day.dbn", "day.pos"),
+            ("day", "day.pos"),
+        ] {
             assert_eq!(sidecar(Path::new(path)), Path::new(expected));
         }
-        assert_eq!(numbered(Path::new("a/day.csv"), "mbo"), Path::new("a/day.mbo.csv"));
+        assert_eq!(
+            numbered(Path::new("a/day.csv"), "mbo"),
+            Path::new("a/day.mbo.csv")
+        );
     }
 }

@@ -74,7 +74,9 @@ mod tests {
         let mut expected = b"TFPOS\0\0\x01".to_vec();
         expected.extend([3, 1]);
         expected.extend(2..=23_u8);
-        expected.extend([5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+        expected.extend([
+            5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0,
+        ]);
         expected.extend(b"abc\0\0\0\0\0");
         assert_eq!(bytes, expected);
     }

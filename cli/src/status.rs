@@ -28,8 +28,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 fn show(status: &Status) {
     let server = &status.server;
-    let ready = if server.ready { "ready".to_owned() } else { format!("not ready: {}", server.reason) };
-    println!("stream-admin {}, up {} s, {ready}", server.version, server.uptime_ms / 1_000);
+    let ready = if server.ready {
+        "ready".to_owned()
+    } else {
+        format!("not ready: {}", server.reason)
+    };
+    println!(
+        "stream-admin {}, up {} s, {ready}",
+        server.version,
+        server.uptime_ms / 1_000
+    );
     for feed in &status.feeds {
         show_feed(feed);
     }
@@ -41,22 +49,30 @@ fn show_feed(feed: &FeedStatus) {
         true => "protected".to_owned(),
         false => format!("NOT PROTECTED: {}", pair.reason),
     };
-    println!("\nfeed {}, generation {}, {protection}", feed.feed, pair.generation);
     println!(
-        "  {:<4}{:<28}{:<8}{:<10}{:<12}{:>14}  {}",
-        "leg", "adapter", "role", "state", "data", "next number", "reason"
+        "\nfeed {}, generation {}, {protection}",
+        feed.feed, pair.generation
+    );
+    println!(
+        "  {:<4}{:<28}{:<8}{:<10}{:<12}{:>14}  reason",
+        "leg", "adapter", "role", "state", "data", "next number"
     );
     for leg in &feed.legs {
         let role = leg.role.map_or("-", |role| role.word());
         let unverified = if leg.unverified { " (unverified)" } else { "" };
-        let next = leg.report.iter().flat_map(|report| &report.streams).map(|it| it.next_pos.sseq);
+        let next = leg
+            .report
+            .iter()
+            .flat_map(|report| &report.streams)
+            .map(|it| it.next_pos.sseq);
         println!(
             "  {:<4}{:<28}{role:<8}{:<10}{:<12}{:>14}  {}{unverified}",
             leg.leg.to_string(),
             leg.adapter.to_string(),
             leg.state.word(),
             leg.data.word(),
-            next.max().map_or("-".to_owned(), |number| number.to_string()),
+            next.max()
+                .map_or("-".to_owned(), |number| number.to_string()),
             leg.reason
         );
     }

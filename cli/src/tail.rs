@@ -54,13 +54,25 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let output = Output::open(form, args.output.as_deref(), args.only.as_deref());
     let output = output.map_err(|error| Failure::new(CONFIGURATION, error))?;
     let quiet = args.quiet || args.output.is_none();
-    follow(&args.subscription, "twinfeed-tail", output, args.limit, quiet)
+    follow(
+        &args.subscription,
+        "twinfeed-tail",
+        output,
+        args.limit,
+        quiet,
+    )
 }
 
 pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
     let output = Output::open(Form::Dbn, Some(&args.output), None);
     let output = output.map_err(|error| Failure::new(CONFIGURATION, error))?;
-    follow(&args.subscription, "twinfeed-record", output, args.limit, args.quiet)
+    follow(
+        &args.subscription,
+        "twinfeed-record",
+        output,
+        args.limit,
+        args.quiet,
+    )
 }
 
 fn follow(
@@ -85,8 +97,15 @@ fn follow(
         events: 0,
     };
     let ended = poll(&mut poller, control, &mut writer, &stop, quiet);
-    let Writer { output, records, failed, .. } = writer;
-    let left_out = output.finish().map_err(|error| Failure::new(RUNTIME, error))?;
+    let Writer {
+        output,
+        records,
+        failed,
+        ..
+    } = writer;
+    let left_out = output
+        .finish()
+        .map_err(|error| Failure::new(RUNTIME, error))?;
     if left_out > 0 && !quiet {
         eprintln!("{left_out} bodies had no place in this form");
     }
@@ -120,7 +139,10 @@ fn poll(
         }
         if writer.records >= told + TELL_EVERY {
             told = writer.records;
-            progress.say(&format!("{} records, {} events", writer.records, writer.events));
+            progress.say(&format!(
+                "{} records, {} events",
+                writer.records, writer.events
+            ));
         }
         poller.idle(work);
     }

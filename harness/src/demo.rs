@@ -15,8 +15,8 @@ use twinfeed_control::StopFlag;
 use twinfeed_net::clock;
 
 use crate::error::Error;
-use crate::judge::judge;
 use crate::files::Files;
+use crate::judge::judge;
 use crate::probe::wire::Status;
 use crate::process::Program;
 use crate::rig::{READY_LIMIT, Rig, Seat};
@@ -52,7 +52,10 @@ pub fn demo(
 ) -> Result<(Summary, Rig), Error> {
     narrator.live("starting stream-admin, exchange, two adapters, subscriber");
     let mut rig = Rig::start(program, run, stop)?;
-    narrator.say(&format!("all processes run, the pair is protected; status page: {}", rig.page()));
+    narrator.say(&format!(
+        "all processes run, the pair is protected; status page: {}",
+        rig.page()
+    ));
     rig.open()?;
     let mut kills = Vec::new();
     for _ in 0..2 {
@@ -75,12 +78,17 @@ pub fn demo(
 fn kill(rig: &mut Rig, narrator: &mut dyn Narrator) -> Result<Kill, Error> {
     let seat = rig.active_seat()?;
     let at_ns = next_burst(rig)?;
-    watch(rig, narrator, |_| Ok(clock::monotonic_ns() + nanos(TELL_EVERY) >= at_ns))?;
+    watch(rig, narrator, |_| {
+        Ok(clock::monotonic_ns() + nanos(TELL_EVERY) >= at_ns)
+    })?;
     let rest = Duration::from_nanos(at_ns.saturating_sub(clock::monotonic_ns()));
     std::thread::sleep(rest);
     let pid = rig.adapter(seat)?.id();
     let killed_ns = rig.signal(seat, Signal::KILL)?;
-    narrator.say(&format!("killed {} (process {pid}) in mid-burst", seat.binary()));
+    narrator.say(&format!(
+        "killed {} (process {pid}) in mid-burst",
+        seat.binary()
+    ));
     let over_ns = killed_ns + nanos(WINDOW);
     watch(rig, narrator, |_| Ok(clock::monotonic_ns() > over_ns))?;
     let window = rig.probe().window(killed_ns, nanos(WINDOW))?;
@@ -91,7 +99,13 @@ fn kill(rig: &mut Rig, narrator: &mut dyn Narrator) -> Result<Kill, Error> {
         kill.failover_gap_ns.map_or("never".to_owned(), micros),
         micros(kill.stall_ns)
     ));
-    for receipt in rig.probe().summary()?.receipts.iter().filter(|of| of.at_ns >= killed_ns) {
+    for receipt in rig
+        .probe()
+        .summary()?
+        .receipts
+        .iter()
+        .filter(|of| of.at_ns >= killed_ns)
+    {
         narrator.say(&format!(
             "  receipt: leg {} left at number {}, trigger {}, {} held, {} filled, {} lost",
             receipt.from_leg,
@@ -108,7 +122,8 @@ fn kill(rig: &mut Rig, narrator: &mut dyn Narrator) -> Result<Kill, Error> {
 /// Restarts the dead adapter and waits for a session in which the pair is protected again.
 fn mend(rig: &mut Rig, session: u64, narrator: &mut dyn Narrator) -> Result<(), Error> {
     let dead = Seat::BOTH.into_iter().find(|seat| {
-        rig.adapter(*seat).is_ok_and(|process| process.ended().is_some())
+        rig.adapter(*seat)
+            .is_ok_and(|process| process.ended().is_some())
     });
     if let Some(seat) = dead {
         rig.restart(seat)?;
@@ -225,7 +240,12 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_by_thousands() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(grouped(number), text);
         }
         assert_eq!(micros(1_234_999), "1,234 µs");

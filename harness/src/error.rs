@@ -102,7 +102,11 @@ impl Error {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { action, path, source }
+        move |source| Self::File {
+            action,
+            path,
+            source,
+        }
     }
 
     /// For `map_err`: names the process.
@@ -111,6 +115,10 @@ impl Error {
         process: &str,
     ) -> impl FnOnce(std::io::Error) -> Self {
         let process = process.to_owned();
-        move |source| Self::Process { action, process, source }
+        move |source| Self::Process {
+            action,
+            process,
+            source,
+        }
     }
 }

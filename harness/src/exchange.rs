@@ -66,19 +66,26 @@ impl Reporter for JsonReporter {
     fn event(&mut self, event: &Event) {
         let at_ns = clock::monotonic_ns();
         self.say(&match event {
-            Event::Announced { session, first } => {
-                Line::Announced { session: session.to_string(), first: *first }
-            }
-            Event::Opened { session } => Line::Opened { session: session.to_string(), at_ns },
-            Event::Closed(truth) => {
-                Line::Closed { session: truth.session.clone(), count: truth.count }
-            }
+            Event::Announced { session, first } => Line::Announced {
+                session: session.to_string(),
+                first: *first,
+            },
+            Event::Opened { session } => Line::Opened {
+                session: session.to_string(),
+                at_ns,
+            },
+            Event::Closed(truth) => Line::Closed {
+                session: truth.session.clone(),
+                count: truth.count,
+            },
             Event::Done => Line::Done,
         });
     }
 
     fn progress(&mut self, summary: &Summary) {
-        self.say(&Line::Progress { messages: summary.exchange.messages });
+        self.say(&Line::Progress {
+            messages: summary.exchange.messages,
+        });
     }
 }
 
@@ -120,15 +127,26 @@ impl Exchange {
         let (tell, lines) = unbounded();
         let reading = move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let Ok(line) = serde_json::from_str(&line) else { continue };
+                let Ok(line) = serde_json::from_str(&line) else {
+                    continue;
+                };
                 if tell.send(line).is_err() {
                     break;
                 }
             }
         };
-        let reader = std::thread::Builder::new().name("exchange-lines".to_owned()).spawn(reading);
-        reader.map(drop).map_err(Error::process("read", process.name()))?;
-        Ok(Self { process, commands, lines, standing: Standing::default() })
+        let reader = std::thread::Builder::new()
+            .name("exchange-lines".to_owned())
+            .spawn(reading);
+        reader
+            .map(drop)
+            .map_err(Error::process("read", process.name()))?;
+        Ok(Self {
+            process,
+            commands,
+            lines,
+            standing: Standing::default(),
+        })
     }
 
     /// The process.

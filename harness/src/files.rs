@@ -104,8 +104,10 @@ impl Files {
             key: "trading_day",
             fault: format!("{error}; write it as 2019-12-30"),
         })?;
-        let settings =
-            itch50::Settings { publisher_id: PUBLISHER, max_open_orders: OPEN_ORDERS };
+        let settings = itch50::Settings {
+            publisher_id: PUBLISHER,
+            max_open_orders: OPEN_ORDERS,
+        };
         Ok(Conversion { day, settings })
     }
 
@@ -149,9 +151,10 @@ impl Files {
             b = active.lines[1],
             url = self.url(),
         );
-        for (role, at, core) in
-            [(Role::Active, active, run.cores[0]), (Role::Backup, backup, run.cores[1])]
-        {
+        for (role, at, core) in [
+            (Role::Active, active, run.cores[0]),
+            (Role::Backup, backup, run.cores[1]),
+        ] {
             let _ = write!(
                 text,
                 "[{role}]\nlink = \"{}\"\npublish_from = \"{}\"\noperations = \"{}\"\n\
@@ -177,7 +180,10 @@ impl Files {
     fn exchange_toml(&self, run: &Run) -> Result<String, Error> {
         let lines = |line: usize| self.adapters.map(|adapter| adapter.lines[line].to_string());
         let ms = |key, span: std::time::Duration| match span.as_millis() {
-            0 => Err(Error::Run { key, fault: "it is shorter than a millisecond".to_owned() }),
+            0 => Err(Error::Run {
+                key,
+                fault: "it is shorter than a millisecond".to_owned(),
+            }),
             ms => Ok(ms),
         };
         let mut text = format!(
@@ -210,7 +216,10 @@ impl Files {
         }
         let _ = match &run.content {
             Content::Flow { instruments } => {
-                write!(text, "[content]\nkind = \"flow\"\ninstruments = {instruments}\n")
+                write!(
+                    text,
+                    "[content]\nkind = \"flow\"\ninstruments = {instruments}\n"
+                )
             }
             Content::Binaryfile { path, first } => write!(
                 text,
@@ -230,7 +239,8 @@ impl Files {
         let mut arguments: Vec<String> = ["probe", "--stream-admin", &self.url(), "--feed", FEED]
             .map(str::to_owned)
             .to_vec();
-        arguments.extend(["--token-file", "tokens/subscriber", "--policy", policy].map(str::to_owned));
+        arguments
+            .extend(["--token-file", "tokens/subscriber", "--policy", policy].map(str::to_owned));
         arguments.extend(["--state-dir", "state/probe", "--log"].map(str::to_owned));
         arguments.push(run.log.to_string());
         if let Some(bytes) = run.receive_buffer {
@@ -270,7 +280,11 @@ mod tests {
         assert_eq!(active.host.link, files.adapters[0].link);
         assert_eq!(backup.host.link, files.adapters[1].link);
         let line = |config: &Config| format!("{:?}", config.sources[0].input);
-        assert_ne!(line(&active), line(&backup), "each host finds the lines at its own address");
+        assert_ne!(
+            line(&active),
+            line(&backup),
+            "each host finds the lines at its own address"
+        );
         let _ = std::any::type_name::<ExchangeConfig>();
     }
 }

@@ -26,7 +26,9 @@ pub fn is_capture(path: &Path) -> Result<bool, Error> {
     use std::io::Read as _;
     let mut magic = Vec::new();
     let file = fs::File::open(path).map_err(Error::file("read", path))?;
-    file.take(4).read_to_end(&mut magic).map_err(Error::file("read", path))?;
+    file.take(4)
+        .read_to_end(&mut magic)
+        .map_err(Error::file("read", path))?;
     Ok(CAPTURES.iter().any(|known| magic == known))
 }
 
@@ -38,7 +40,10 @@ pub fn is_capture(path: &Path) -> Result<bool, Error> {
 /// # Errors
 /// When the file cannot be read, is cut off, or holds no message.
 pub fn messages(path: &Path) -> Result<Messages, Error> {
-    let bad = |fault: String| Error::Truth { path: path.to_owned(), fault };
+    let bad = |fault: String| Error::Truth {
+        path: path.to_owned(),
+        fault,
+    };
     let messages = match is_capture(path)? {
         true => of_capture(path)?,
         false => {
@@ -47,7 +52,9 @@ pub fn messages(path: &Path) -> Result<Messages, Error> {
         }
     };
     match messages.is_empty() {
-        true => Err(bad("it holds no message; name a capture of MoldUDP64 or a BinaryFILE".into())),
+        true => Err(bad(
+            "it holds no message; name a capture of MoldUDP64 or a BinaryFILE".into(),
+        )),
         false => Ok(messages),
     }
 }
@@ -73,12 +80,20 @@ pub fn as_binaryfile(path: &Path, scratch: &Path) -> Result<PathBuf, Error> {
 }
 
 fn of_capture(path: &Path) -> Result<Messages, Error> {
-    let bad = |fault: String| Error::Truth { path: path.to_owned(), fault };
+    let bad = |fault: String| Error::Truth {
+        path: path.to_owned(),
+        fault,
+    };
     let mut reader = pcap::Reader::open(path).map_err(|error| bad(error.to_string()))?;
     let mut messages = Messages::default();
     let mut next = 0;
-    while let Some(datagram) = reader.next_datagram().map_err(|error| bad(error.to_string()))? {
-        let Ok(packet) = Packet::parse(datagram.payload) else { continue };
+    while let Some(datagram) = reader
+        .next_datagram()
+        .map_err(|error| bad(error.to_string()))?
+    {
+        let Ok(packet) = Packet::parse(datagram.payload) else {
+            continue;
+        };
         if packet.kind() != Kind::Messages {
             continue;
         }

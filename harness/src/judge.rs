@@ -92,11 +92,7 @@ impl Verdict {
 ///
 /// # Errors
 /// When what the exchange wrote down cannot be read or decoded.
-pub fn judge(
-    sent: &[Sent],
-    conversion: &Conversion,
-    seen: &Summary,
-) -> Result<Verdict, Error> {
+pub fn judge(sent: &[Sent], conversion: &Conversion, seen: &Summary) -> Result<Verdict, Error> {
     judge_with(sent, conversion, seen, false)
 }
 
@@ -126,17 +122,27 @@ fn judge_with(
         breaks: seen.breaks.len() as u64,
         switches: seen.receipts.len() as u64,
         kernel_drops: seen.kernel_drops,
-        declared: seen.gaps.iter().map(|gap| gap.until.saturating_sub(gap.from)).sum(),
+        declared: seen
+            .gaps
+            .iter()
+            .map(|gap| gap.until.saturating_sub(gap.from))
+            .sum(),
         duplicates_delivered: seen.epochs.iter().map(|epoch| epoch.duplicates).sum(),
         order_violations: seen.epochs.iter().map(|epoch| epoch.order_violations).sum(),
         ..Verdict::default()
     };
     let start = match (late, joined) {
-        (true, Some(joined)) => sent.iter().position(|it| it.epoch == joined.epoch).unwrap_or(0),
+        (true, Some(joined)) => sent
+            .iter()
+            .position(|it| it.epoch == joined.epoch)
+            .unwrap_or(0),
         _ => 0,
     };
     for session in &sent[start..] {
-        let epoch = seen.epochs.iter().find(|epoch| epoch.epoch == session.epoch);
+        let epoch = seen
+            .epochs
+            .iter()
+            .find(|epoch| epoch.epoch == session.epoch);
         let from = match joined {
             Some(joined) if late && joined.epoch == session.epoch => joined.first,
             _ => session.session.first,
@@ -148,7 +154,12 @@ fn judge_with(
         verdict.sessions.push(judged);
     }
     let known = |epoch: &&Epochs| sent.iter().all(|session| session.epoch != epoch.epoch);
-    verdict.strays = seen.epochs.iter().filter(known).map(|epoch| epoch.records).sum();
+    verdict.strays = seen
+        .epochs
+        .iter()
+        .filter(known)
+        .map(|epoch| epoch.records)
+        .sum();
     Ok(verdict)
 }
 
@@ -168,7 +179,11 @@ fn judge_session(
     let Some(seen) = seen else {
         return Ok(verdict);
     };
-    let absent = |sseq| seen.absent.iter().any(|&[from, until]| (from..until).contains(&sseq));
+    let absent = |sseq| {
+        seen.absent
+            .iter()
+            .any(|&[from, until]| (from..until).contains(&sseq))
+    };
     let there = |sseq| (seen.first..seen.next).contains(&sseq) && !absent(sseq);
     let untouched = seen.absent.is_empty() && seen.first == from;
     let delivered: Expected = match untouched && whole.messages == seen.messages {

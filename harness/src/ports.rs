@@ -33,7 +33,10 @@ pub fn loopback() -> Result<SocketAddr, Error> {
             return Ok(address);
         }
     }
-    Err(Error::NoPort { first: FIRST, count: COUNT })
+    Err(Error::NoPort {
+        first: FIRST,
+        count: COUNT,
+    })
 }
 
 #[cfg(test)]

@@ -30,7 +30,10 @@ const TAIL: usize = 2_000;
 /// Asks the kernel to kill this process when its parent is gone, if the parent wants that
 /// ([`WITH_PARENT`] holds its process id); call it first in `main`.
 pub fn die_with_parent() {
-    let Some(parent) = std::env::var(WITH_PARENT).ok().and_then(|id| id.parse::<i32>().ok()) else {
+    let Some(parent) = std::env::var(WITH_PARENT)
+        .ok()
+        .and_then(|id| id.parse::<i32>().ok())
+    else {
         return;
     };
     let asked = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
@@ -56,7 +59,9 @@ impl Program {
     /// # Errors
     /// When the system cannot say which it is.
     pub fn this() -> Result<Self, Error> {
-        std::env::current_exe().map(Self).map_err(Error::process("find", "this program"))
+        std::env::current_exe()
+            .map(Self)
+            .map_err(Error::process("find", "this program"))
     }
 
     /// Where it is.
@@ -113,7 +118,12 @@ impl Process {
             .stderr(file)
             .spawn()
             .map_err(Error::process("start", name))?;
-        Ok(Self { name: name.to_owned(), child, log, ended: None })
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log,
+            ended: None,
+        })
     }
 
     /// Its name, as in its log's.
@@ -150,7 +160,8 @@ impl Process {
         // Not waited for yet, so the id is still the child's and nobody else's.
         let pid = Pid::from_child(&self.child);
         let at = clock::monotonic_ns();
-        kill_process(pid, signal).map_err(|errno| Error::process("signal", &self.name)(errno.into()))?;
+        kill_process(pid, signal)
+            .map_err(|errno| Error::process("signal", &self.name)(errno.into()))?;
         Ok(at)
     }
 
@@ -254,7 +265,11 @@ pub fn until<T>(
             return Err(Error::Interrupted);
         }
         if start.elapsed() >= limit {
-            return Err(Error::TimedOut { what: what.to_owned(), waited: limit, state });
+            return Err(Error::TimedOut {
+                what: what.to_owned(),
+                waited: limit,
+                state,
+            });
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -275,29 +290,46 @@ mod tests {
 
     fn sleeper(directory: &Path) -> Process {
         let program = Program::at("/bin/sh");
-        Process::start(&program, "sh", ["-c", "echo words >&2; cat"], directory, Output::Piped)
-            .unwrap()
+        Process::start(
+            &program,
+            "sh",
+            ["-c", "echo words >&2; cat"],
+            directory,
+            Output::Piped,
+        )
+        .unwrap()
     }
 
     #[test]
     fn a_child_is_killed_and_its_last_words_are_kept() {
         let directory = tempfile::tempdir().unwrap();
         let mut process = sleeper(directory.path());
-        until("words", Duration::from_secs(10), &Default::default(), || {
-            Ok(if process.tail().contains("words") {
-                Seen::Met(())
-            } else {
-                Seen::NotYet(process.tail())
-            })
-        })
+        until(
+            "words",
+            Duration::from_secs(10),
+            &Default::default(),
+            || {
+                Ok(if process.tail().contains("words") {
+                    Seen::Met(())
+                } else {
+                    Seen::NotYet(process.tail())
+                })
+            },
+        )
         .unwrap();
         assert!(process.expect_running().is_ok());
         let before = clock::monotonic_ns();
         assert!(process.signal(Signal::KILL).unwrap() >= before);
         process.wait(Duration::from_secs(10)).unwrap();
         let error = process.expect_running().unwrap_err().to_string();
-        assert!(error.contains("words") && error.contains("sh ended"), "{error}");
-        assert!(process.signal(Signal::KILL).is_err(), "the id may be somebody else's now");
+        assert!(
+            error.contains("words") && error.contains("sh ended"),
+            "{error}"
+        );
+        assert!(
+            process.signal(Signal::KILL).is_err(),
+            "the id may be somebody else's now"
+        );
     }
 
     #[test]

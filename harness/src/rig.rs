@@ -135,7 +135,9 @@ impl Rig {
         directory: &Path,
     ) -> Result<Self, Error> {
         std::fs::create_dir_all(directory).map_err(Error::file("make", directory))?;
-        let directory = directory.canonicalize().map_err(Error::file("find", directory))?;
+        let directory = directory
+            .canonicalize()
+            .map_err(Error::file("find", directory))?;
         Self::start_at(program, run, stop, Place::Given(directory))
     }
 
@@ -153,8 +155,13 @@ impl Rig {
         let mut stream_admin = start_stream_admin(program, &files)?;
         until_ready(&client, &mut stream_admin, stop)?;
         let exchange = ["exchange", "--config", "exchange.toml", "--json"];
-        let exchange =
-            Process::start(program, "exchange", exchange, files.directory(), Output::Piped)?;
+        let exchange = Process::start(
+            program,
+            "exchange",
+            exchange,
+            files.directory(),
+            Output::Piped,
+        )?;
         let exchange = Exchange::new(exchange)?;
         let adapter = |seat| start_adapter(program, &files, seat).map(Some);
         let adapters = [adapter(Seat::Active)?, adapter(Seat::Backup)?];
@@ -247,7 +254,10 @@ impl Rig {
     /// When it cannot be reached.
     pub fn feed(&self) -> Result<FeedStatus, Error> {
         let status = self.client.status()?;
-        let feed = status.feeds.into_iter().find(|feed| feed.feed.as_str() == FEED);
+        let feed = status
+            .feeds
+            .into_iter()
+            .find(|feed| feed.feed.as_str() == FEED);
         feed.ok_or_else(|| Error::NoAnswer {
             process: "stream-admin".to_owned(),
             line: "status.json".to_owned(),
@@ -261,7 +271,10 @@ impl Rig {
     /// When it cannot be reached, or nobody is active.
     pub fn active_seat(&self) -> Result<Seat, Error> {
         let feed = self.feed()?;
-        let active = feed.legs.iter().position(|leg| leg.role == Some(Role::Active));
+        let active = feed
+            .legs
+            .iter()
+            .position(|leg| leg.role == Some(Role::Active));
         match active {
             Some(0) => Ok(Seat::Active),
             Some(_) => Ok(Seat::Backup),
@@ -282,13 +295,15 @@ impl Rig {
         until("the subscriber hears both legs", limit, &stop, || {
             self.expect_all_running()?;
             let status = self.probe.status()?;
-            Ok(match status.heard == [true; 2] && status.legs.iter().all(|leg| leg == "live") {
-                true => Seen::Met(()),
-                false => Seen::NotYet(format!(
-                    "legs {:?}, heard {:?}, {}",
-                    status.legs, status.heard, status.administration
-                )),
-            })
+            Ok(
+                match status.heard == [true; 2] && status.legs.iter().all(|leg| leg == "live") {
+                    true => Seen::Met(()),
+                    false => Seen::NotYet(format!(
+                        "legs {:?}, heard {:?}, {}",
+                        status.legs, status.heard, status.administration
+                    )),
+                },
+            )
         })
     }
 
@@ -319,7 +334,11 @@ impl Rig {
         let conversion = Files::conversion(&self.run)?;
         let verdict = judge(&sent, &conversion, &seen)?;
         self.leave()?;
-        Ok(Finished { seen, sent, verdict })
+        Ok(Finished {
+            seen,
+            sent,
+            verdict,
+        })
     }
 
     /// The first half of [`Rig::finish`]: nothing more is sent, all processes still run.
@@ -336,13 +355,18 @@ impl Rig {
         let sent = sessions(&truth, &sent, &conversion.day)?;
         if let Some(last) = sent.last().map(|session| session.epoch) {
             let stop = self.stop.clone();
-            let ended = until("the last session's end was delivered", DELIVERY_LIMIT, &stop, || {
-                let status = self.probe.status()?;
-                Ok(match status.ended.contains(&last) {
-                    true => Seen::Met(()),
-                    false => Seen::NotYet(format!("{status:?}")),
-                })
-            });
+            let ended = until(
+                "the last session's end was delivered",
+                DELIVERY_LIMIT,
+                &stop,
+                || {
+                    let status = self.probe.status()?;
+                    Ok(match status.ended.contains(&last) {
+                        true => Seen::Met(()),
+                        false => Seen::NotYet(format!("{status:?}")),
+                    })
+                },
+            );
             match ended {
                 // Whatever is missing then is lost, and the judge says so.
                 Ok(()) | Err(Error::TimedOut { .. }) => {}
@@ -411,7 +435,12 @@ impl Rig {
     }
 
     fn expect_all_running(&mut self) -> Result<(), Error> {
-        for process in self.adapters.iter_mut().chain([&mut self.stream_admin]).flatten() {
+        for process in self
+            .adapters
+            .iter_mut()
+            .chain([&mut self.stream_admin])
+            .flatten()
+        {
             process.expect_running()?;
         }
         self.exchange.standing()?;
@@ -426,12 +455,24 @@ fn terminate(process: &mut Process) -> Result<ExitStatus, Error> {
 
 fn start_stream_admin(program: &Program, files: &Files) -> Result<Process, Error> {
     let arguments = ["stream-admin", "--config", "stream-admin.toml"];
-    Process::start(program, "stream-admin", arguments, files.directory(), Output::Logged)
+    Process::start(
+        program,
+        "stream-admin",
+        arguments,
+        files.directory(),
+        Output::Logged,
+    )
 }
 
 fn start_adapter(program: &Program, files: &Files, seat: Seat) -> Result<Process, Error> {
     let arguments = [seat.binary(), "--config", "feed.toml"];
-    Process::start(program, seat.binary(), arguments, files.directory(), Output::Logged)
+    Process::start(
+        program,
+        seat.binary(),
+        arguments,
+        files.directory(),
+        Output::Logged,
+    )
 }
 
 fn until_ready(client: &Client, process: &mut Process, stop: &StopFlag) -> Result<(), Error> {

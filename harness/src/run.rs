@@ -120,9 +120,18 @@ mod tests {
     fn a_trigger_falls_into_the_middle_of_a_burst() {
         let run = Run::default();
         assert_eq!(run.mid_burst(Duration::ZERO), Duration::from_micros(7_500));
-        assert_eq!(run.mid_burst(Duration::from_millis(100)), Duration::from_micros(107_500));
-        assert_eq!(run.mid_burst(Duration::from_millis(101)), Duration::from_micros(207_500));
+        assert_eq!(
+            run.mid_burst(Duration::from_millis(100)),
+            Duration::from_micros(107_500)
+        );
+        assert_eq!(
+            run.mid_burst(Duration::from_millis(101)),
+            Duration::from_micros(207_500)
+        );
         let steady = Run { burst: None, ..run };
-        assert_eq!(steady.mid_burst(Duration::from_millis(101)), Duration::from_millis(101));
+        assert_eq!(
+            steady.mid_burst(Duration::from_millis(101)),
+            Duration::from_millis(101)
+        );
     }
 }

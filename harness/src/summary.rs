@@ -70,8 +70,19 @@ pub struct Percentiles {
 
 impl From<&Latency> for Percentiles {
     fn from(latency: &Latency) -> Self {
-        let Latency { p50, p99, p999, max, .. } = *latency;
-        Self { p50, p99, p999, max }
+        let Latency {
+            p50,
+            p99,
+            p999,
+            max,
+            ..
+        } = *latency;
+        Self {
+            p50,
+            p99,
+            p999,
+            max,
+        }
     }
 }
 

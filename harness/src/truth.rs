@@ -117,8 +117,8 @@ impl Sent {
         mut delivered: impl FnMut(u64) -> bool,
     ) -> Result<Expected, Error> {
         let bytes = fs::read(&self.path).map_err(Error::file("read", &self.path))?;
-        let messages =
-            Messages::from_binaryfile(&bytes).map_err(|error| bad(&self.path, &error.to_string()))?;
+        let messages = Messages::from_binaryfile(&bytes)
+            .map_err(|error| bad(&self.path, &error.to_string()))?;
         if messages.len() as u64 != self.session.count {
             let fault = format!("{} messages, not {}", messages.len(), self.session.count);
             return Err(bad(&self.path, &fault));
@@ -147,5 +147,8 @@ impl Sent {
 }
 
 fn bad(path: &Path, fault: &str) -> Error {
-    Error::Truth { path: path.to_owned(), fault: fault.to_owned() }
+    Error::Truth {
+        path: path.to_owned(),
+        fault: fault.to_owned(),
+    }
 }

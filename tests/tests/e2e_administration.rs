@@ -13,7 +13,11 @@ use twinfeed_harness::Seat;
 /// What an adapter says of itself.
 fn status_of(operations: SocketAddr) -> Option<serde_json::Value> {
     let mut stream = TcpStream::connect(operations).ok()?;
-    write!(stream, "GET /status.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    write!(
+        stream,
+        "GET /status.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
@@ -29,51 +33,99 @@ fn data_switches_and_restarts_go_on_without_stream_admin() {
     rig.signal(Seat::Active, Signal::KILL).unwrap();
     wait_for("the switch", || {
         let receipts = rig.probe().summary().unwrap().receipts;
-        if receipts.is_empty() { Err("no receipt".to_owned()) } else { Ok(()) }
+        if receipts.is_empty() {
+            Err("no receipt".to_owned())
+        } else {
+            Ok(())
+        }
     });
     rig.restart(Seat::Active).unwrap();
     let operations = rig.files().adapters[0].operations;
     wait_for("the restarted adapter says that it is unverified", || {
         let status = status_of(operations);
-        let unverified = status.as_ref().is_some_and(|it| it.to_string().contains("unverified\":true"));
-        if unverified { Ok(()) } else { Err(format!("{status:?}")) }
+        let unverified = status
+            .as_ref()
+            .is_some_and(|it| it.to_string().contains("unverified\":true"));
+        if unverified {
+            Ok(())
+        } else {
+            Err(format!("{status:?}"))
+        }
     });
     let before = rig.probe().summary().unwrap().legs[0];
     until_session(&mut rig, 2);
     wait_for("the restarted leg is first now and then", || {
         let legs = rig.probe().summary().unwrap().legs;
-        if legs[0] > before { Ok(()) } else { Err(format!("{before} {legs:?}")) }
+        if legs[0] > before {
+            Ok(())
+        } else {
+            Err(format!("{before} {legs:?}"))
+        }
     });
     rig.restart_stream_admin().unwrap();
     let feed = rig.until_protected(common::LIMIT).unwrap();
-    assert!(feed.legs.iter().all(|leg| !leg.unverified), "{:?}", feed.legs);
+    assert!(
+        feed.legs.iter().all(|leg| !leg.unverified),
+        "{:?}",
+        feed.legs
+    );
     wait_for("the switch is in the history", || {
         let receipts = rig.feed().unwrap().receipts;
-        if receipts.is_empty() { Err("no receipt".to_owned()) } else { Ok(()) }
+        if receipts.is_empty() {
+            Err("no receipt".to_owned())
+        } else {
+            Ok(())
+        }
     });
     let finished = rig.finish().unwrap();
-    assert_eq!(finished.verdict.broken(), Vec::<String>::new(), "{:?}", finished.verdict);
+    assert_eq!(
+        finished.verdict.broken(),
+        Vec::<String>::new(),
+        "{:?}",
+        finished.verdict
+    );
 }
 
 #[test]
 fn a_paused_application_is_told_what_its_own_host_dropped() {
     let _alone = alone();
-    let run = twinfeed_harness::run::Run { receive_buffer: Some(16 << 10), ..small_run() };
+    let run = twinfeed_harness::run::Run {
+        receive_buffer: Some(16 << 10),
+        ..small_run()
+    };
     let mut rig = start(&run);
     rig.open().unwrap();
     until_delivered(&mut rig, 1_500);
     rig.probe().pause(400).unwrap();
     wait_for("the gap", || {
         let summary = rig.probe().summary().unwrap();
-        if summary.gaps.is_empty() { Err(format!("{:?}", summary.events)) } else { Ok(()) }
+        if summary.gaps.is_empty() {
+            Err(format!("{:?}", summary.events))
+        } else {
+            Ok(())
+        }
     });
     let finished = rig.finish().unwrap();
     let verdict = &finished.verdict;
-    let causes: Vec<_> = finished.seen.gaps.iter().map(|gap| gap.cause.as_str()).collect();
-    assert!(causes.iter().all(|cause| *cause == "receiver_overrun"), "{causes:?}");
+    let causes: Vec<_> = finished
+        .seen
+        .gaps
+        .iter()
+        .map(|gap| gap.cause.as_str())
+        .collect();
+    assert!(
+        causes.iter().all(|cause| *cause == "receiver_overrun"),
+        "{causes:?}"
+    );
     assert!(verdict.overload(), "{verdict:?}");
     assert!(verdict.lost > 0);
     assert_eq!(verdict.lost, verdict.declared, "{verdict:?}");
-    assert_eq!((verdict.duplicates_delivered, verdict.order_violations), (0, 0));
-    assert_eq!(verdict.wrong_content, 0, "what was delivered is what was sent");
+    assert_eq!(
+        (verdict.duplicates_delivered, verdict.order_violations),
+        (0, 0)
+    );
+    assert_eq!(
+        verdict.wrong_content, 0,
+        "what was delivered is what was sent"
+    );
 }

@@ -20,7 +20,11 @@ fn half_informed(run: &Run) -> Rig {
     rig.restart(Seat::Active).unwrap();
     wait_for("the successor speaks", || {
         let leg = rig.feed().unwrap().legs[0].clone();
-        let told = leg.report.iter().flat_map(|report| &report.streams).any(|it| it.sending);
+        let told = leg
+            .report
+            .iter()
+            .flat_map(|report| &report.streams)
+            .any(|it| it.sending);
         let heard = rig.probe().status().unwrap().legs[0] == "live";
         if told && heard && leg.data == DataState::Incomplete {
             Ok(())
@@ -32,7 +36,10 @@ fn half_informed(run: &Run) -> Rig {
 }
 
 fn long_session() -> Run {
-    Run { session: Duration::from_secs(4), ..small_run() }
+    Run {
+        session: Duration::from_secs(4),
+        ..small_run()
+    }
 }
 
 #[test]
@@ -45,7 +52,11 @@ fn a_restarted_adapter_is_not_merged_before_the_next_session() {
     let sseq = rig.probe().status().unwrap().sseq;
     until_delivered(&mut rig, sseq + 800);
     let length_ns = twinfeed_net::clock::monotonic_ns() - from_ns;
-    assert_eq!(rig.exchange().standing().unwrap().opened, 1, "all of it in one session");
+    assert_eq!(
+        rig.exchange().standing().unwrap().opened,
+        1,
+        "all of it in one session"
+    );
     let window = rig.probe().window(from_ns, length_ns).unwrap();
     assert_eq!(window.legs[0], 0, "{window:?}");
     assert!(window.legs[1] > 0, "{window:?}");
@@ -54,10 +65,19 @@ fn a_restarted_adapter_is_not_merged_before_the_next_session() {
     let before = rig.probe().summary().unwrap().legs;
     wait_for("the restarted leg is first now and then", || {
         let legs = rig.probe().summary().unwrap().legs;
-        if legs[0] > before[0] { Ok(()) } else { Err(format!("{before:?} {legs:?}")) }
+        if legs[0] > before[0] {
+            Ok(())
+        } else {
+            Err(format!("{before:?} {legs:?}"))
+        }
     });
     let finished = rig.finish().unwrap();
-    assert_eq!(finished.verdict.broken(), Vec::<String>::new(), "{:?}", finished.verdict);
+    assert_eq!(
+        finished.verdict.broken(),
+        Vec::<String>::new(),
+        "{:?}",
+        finished.verdict
+    );
 }
 
 #[test]
@@ -67,12 +87,23 @@ fn losing_the_complete_leg_is_declared_as_a_discontinuity() {
     rig.signal(Seat::Backup, Signal::KILL).unwrap();
     let sseq = rig.probe().status().unwrap().sseq;
     until_delivered(&mut rig, sseq + 800);
-    assert_eq!(rig.exchange().standing().unwrap().opened, 1, "all of it in one session");
+    assert_eq!(
+        rig.exchange().standing().unwrap().opened,
+        1,
+        "all of it in one session"
+    );
     let finished = rig.finish().unwrap();
     let breaks = &finished.seen.breaks;
     assert_eq!(breaks.len(), 1, "{breaks:?}");
-    assert_eq!((breaks[0].cause.as_str(), breaks[0].complete), ("context", false));
+    assert_eq!(
+        (breaks[0].cause.as_str(), breaks[0].complete),
+        ("context", false)
+    );
     let verdict = &finished.verdict;
-    assert_eq!((verdict.lost, verdict.duplicates_delivered), (0, 0), "{verdict:?}");
+    assert_eq!(
+        (verdict.lost, verdict.duplicates_delivered),
+        (0, 0),
+        "{verdict:?}"
+    );
     assert_eq!(verdict.order_violations, 0, "{verdict:?}");
 }

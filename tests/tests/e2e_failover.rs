@@ -11,17 +11,31 @@ use twinfeed_harness::run::Run;
 
 fn kill_in_mid_burst(policy: Policy) {
     let _alone = alone();
-    let mut rig = start(&Run { policy, ..small_run() });
+    let mut rig = start(&Run {
+        policy,
+        ..small_run()
+    });
     rig.open().unwrap();
     until_delivered(&mut rig, 2_000);
     rig.signal(Seat::Active, Signal::KILL).unwrap();
     until_delivered(&mut rig, 4_000);
     let finished = rig.finish().unwrap();
-    assert_eq!(finished.verdict.broken(), Vec::<String>::new(), "{:?}", finished.verdict);
+    assert_eq!(
+        finished.verdict.broken(),
+        Vec::<String>::new(),
+        "{:?}",
+        finished.verdict
+    );
     assert!(finished.verdict.messages >= 4_000);
     let receipts = &finished.seen.receipts;
-    assert!(receipts.iter().any(|receipt| receipt.from_leg == 0), "{receipts:?}");
-    assert!(receipts.iter().all(|receipt| receipt.gaps_left == 0), "{receipts:?}");
+    assert!(
+        receipts.iter().any(|receipt| receipt.from_leg == 0),
+        "{receipts:?}"
+    );
+    assert!(
+        receipts.iter().all(|receipt| receipt.gaps_left == 0),
+        "{receipts:?}"
+    );
 }
 
 #[test]
@@ -51,7 +65,12 @@ fn both_adapters_may_die_one_after_the_other() {
     rig.until_protected(common::LIMIT).unwrap();
     assert_eq!(rig.active_seat().unwrap(), Seat::Active);
     let finished = rig.finish().unwrap();
-    assert_eq!(finished.verdict.broken(), Vec::<String>::new(), "{:?}", finished.verdict);
+    assert_eq!(
+        finished.verdict.broken(),
+        Vec::<String>::new(),
+        "{:?}",
+        finished.verdict
+    );
     assert!(finished.verdict.sessions.len() >= 3);
 }
 
@@ -62,30 +81,57 @@ fn an_adapter_that_leaves_on_purpose_is_a_step_down() {
     rig.open().unwrap();
     until_delivered(&mut rig, 1_500);
     rig.signal(Seat::Active, Signal::TERM).unwrap();
-    let status = rig.adapter(Seat::Active).unwrap().wait(common::LIMIT).unwrap();
+    let status = rig
+        .adapter(Seat::Active)
+        .unwrap()
+        .wait(common::LIMIT)
+        .unwrap();
     assert_eq!(status.code(), Some(0), "a drained adapter ends well");
     wait_for("the switch", || {
         let receipts = rig.probe().summary().unwrap().receipts;
-        let stepped = receipts.iter().any(|it| it.from_leg == 0 && it.trigger == "step_down");
-        if stepped { Ok(()) } else { Err(format!("{receipts:?}")) }
+        let stepped = receipts
+            .iter()
+            .any(|it| it.from_leg == 0 && it.trigger == "step_down");
+        if stepped {
+            Ok(())
+        } else {
+            Err(format!("{receipts:?}"))
+        }
     });
     let finished = rig.finish().unwrap();
-    assert_eq!(finished.verdict.broken(), Vec::<String>::new(), "{:?}", finished.verdict);
+    assert_eq!(
+        finished.verdict.broken(),
+        Vec::<String>::new(),
+        "{:?}",
+        finished.verdict
+    );
 }
 
 #[test]
 fn a_cable_cut_behind_the_active_is_noticed_and_costs_nothing() {
     let _alone = alone();
-    let mut rig = start(&Run { missed_heartbeats: Some(20), ..small_run() });
+    let mut rig = start(&Run {
+        missed_heartbeats: Some(20),
+        ..small_run()
+    });
     rig.open().unwrap();
     until_delivered(&mut rig, 1_500);
     rig.probe().cut(0, true).unwrap();
     wait_for("the switch", || {
         let receipts = rig.probe().summary().unwrap().receipts;
         let switched = receipts.iter().any(|it| it.from_leg == 0);
-        if switched { Ok(()) } else { Err(format!("{receipts:?}")) }
+        if switched {
+            Ok(())
+        } else {
+            Err(format!("{receipts:?}"))
+        }
     });
     rig.probe().cut(0, false).unwrap();
     let finished = rig.finish().unwrap();
-    assert_eq!(finished.verdict.broken(), Vec::<String>::new(), "{:?}", finished.verdict);
+    assert_eq!(
+        finished.verdict.broken(),
+        Vec::<String>::new(),
+        "{:?}",
+        finished.verdict
+    );
 }

@@ -28,8 +28,16 @@ fn a_subscriber_is_refused_with_the_reason() {
     fs::write(directory.join("wrong"), "nobody-has-this-token\n").unwrap();
     let url = rig.files().url();
     let tail = |feed: &str, token: &str| {
-        let arguments =
-            ["tail", "--no-wait", "--stream-admin", &url, "--feed", feed, "--token-file", token];
+        let arguments = [
+            "tail",
+            "--no-wait",
+            "--stream-admin",
+            &url,
+            "--feed",
+            feed,
+            "--token-file",
+            token,
+        ];
         run(&arguments, &directory)
     };
     for (feed, token, code, words) in [
@@ -50,16 +58,37 @@ fn without_stream_admin_no_wait_ends_with_69() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("token"), "some-token\n").unwrap();
     let nobody = format!("http://{}", ports::loopback().unwrap());
-    let subscriber =
-        ["tail", "--no-wait", "--stream-admin", &nobody, "--feed", "x", "--token-file", "token"];
+    let subscriber = [
+        "tail",
+        "--no-wait",
+        "--stream-admin",
+        &nobody,
+        "--feed",
+        "x",
+        "--token-file",
+        "token",
+    ];
     let (exit, stderr) = run(&subscriber, directory.path());
     assert_eq!(exit, Some(69), "{stderr}");
     assert!(stderr.contains(&nobody), "{stderr}");
-    let (exit, _) = run(&["config", "init", "feed", "--output", "feed.toml"], directory.path());
+    let (exit, _) = run(
+        &["config", "init", "feed", "--output", "feed.toml"],
+        directory.path(),
+    );
     assert_eq!(exit, Some(0));
     let adapter = [
-        "active-feed-adapter", "--no-wait", "--config", "feed.toml", "--stream-admin", &nobody,
-        "--token-file", "token", "--link", "127.0.0.1:0", "--operations", "127.0.0.1:0",
+        "active-feed-adapter",
+        "--no-wait",
+        "--config",
+        "feed.toml",
+        "--stream-admin",
+        &nobody,
+        "--token-file",
+        "token",
+        "--link",
+        "127.0.0.1:0",
+        "--operations",
+        "127.0.0.1:0",
     ];
     let (exit, stderr) = run(&adapter, directory.path());
     assert_eq!(exit, Some(69), "{stderr}");
@@ -72,7 +101,12 @@ fn a_wrong_configuration_ends_with_78_and_names_the_key() {
     let text = text.unwrap().replace("publisher_id", "publisher_idd");
     fs::write(directory.path().join("feed.toml"), text).unwrap();
     for arguments in [
-        vec!["active-feed-adapter", "--check-config", "--config", "feed.toml"],
+        vec![
+            "active-feed-adapter",
+            "--check-config",
+            "--config",
+            "feed.toml",
+        ],
         vec!["config", "check", "feed.toml"],
         vec!["exchange", "--set", "sede=1"],
         vec!["stream-admin", "--config", "feed.toml", "--check-config"],

@@ -44,7 +44,10 @@ impl Check {
     pub(super) fn record(&mut self, record: &Delivered<'_>) {
         let (sid, epoch) = (record.pos.sid.0, record.pos.epoch.0);
         let last = record.flags.has(RecordFlags::LAST);
-        let found = self.epochs.iter().rposition(|it| (it.sid, it.epoch) == (sid, epoch));
+        let found = self
+            .epochs
+            .iter()
+            .rposition(|it| (it.sid, it.epoch) == (sid, epoch));
         let index = found.unwrap_or_else(|| {
             for earlier in self.epochs.iter_mut().filter(|it| it.sid == sid) {
                 earlier.over = true;
@@ -71,7 +74,10 @@ impl Check {
 
     /// Epochs whose end was delivered.
     pub(super) fn ended_epochs(&self) -> Vec<Epoch> {
-        let ended = self.epochs.iter().filter(|tally| tally.ended_before.is_some());
+        let ended = self
+            .epochs
+            .iter()
+            .filter(|tally| tally.ended_before.is_some());
         ended.map(|tally| Epoch(tally.epoch)).collect()
     }
 
@@ -111,7 +117,11 @@ impl Tally {
         };
         if repeated {
             let absent = self.absent.iter().any(|range| range.contains(&sseq));
-            *(if absent { &mut self.order_violations } else { &mut self.duplicates }) += 1;
+            *(if absent {
+                &mut self.order_violations
+            } else {
+                &mut self.duplicates
+            }) += 1;
             return;
         }
         if !follows || self.over {
@@ -144,7 +154,11 @@ impl Tally {
             messages: self.messages,
             duplicates: self.duplicates,
             order_violations: self.order_violations,
-            absent: self.absent.iter().map(|range| [range.start, range.end]).collect(),
+            absent: self
+                .absent
+                .iter()
+                .map(|range| [range.start, range.end])
+                .collect(),
             absent_dropped: self.absent_dropped,
             digest: Epoch(self.digest.value()),
             ended_before: self.ended_before,
@@ -162,9 +176,18 @@ mod tests {
         let mut check = Check::default();
         for &(epoch, sseq, part, last) in deliveries {
             check.record(&Delivered {
-                pos: Pos { sid: Sid(1), epoch: twinfeed_subscriber::Epoch(epoch), sseq, part },
+                pos: Pos {
+                    sid: Sid(1),
+                    epoch: twinfeed_subscriber::Epoch(epoch),
+                    sseq,
+                    part,
+                },
                 kind: BodyKind::Dbn,
-                flags: if last { RecordFlags::LAST } else { RecordFlags(0) },
+                flags: if last {
+                    RecordFlags::LAST
+                } else {
+                    RecordFlags(0)
+                },
                 adm: Adm(0),
                 leg: Leg::Zero,
                 body: &[1, 2, 3],
@@ -177,10 +200,21 @@ mod tests {
 
     #[test]
     fn contiguous_records_are_in_order_whatever_their_parts() {
-        let report = check(&[(7, 5, 0, true), (7, 6, 0, false), (7, 6, 1, true), (7, 7, 0, true)]);
+        let report = check(&[
+            (7, 5, 0, true),
+            (7, 6, 0, false),
+            (7, 6, 1, true),
+            (7, 7, 0, true),
+        ]);
         let epoch = &report[0];
-        assert_eq!((epoch.first, epoch.next, epoch.records, epoch.messages), (5, 8, 4, 3));
-        assert_eq!((epoch.duplicates, epoch.order_violations, epoch.absent.len()), (0, 0, 0));
+        assert_eq!(
+            (epoch.first, epoch.next, epoch.records, epoch.messages),
+            (5, 8, 4, 3)
+        );
+        assert_eq!(
+            (epoch.duplicates, epoch.order_violations, epoch.absent.len()),
+            (0, 0, 0)
+        );
     }
 
     #[test]
@@ -188,15 +222,29 @@ mod tests {
         for (deliveries, duplicates, violations, absent) in [
             (vec![(7, 5, 0, true), (7, 5, 0, true)], 1, 0, vec![]),
             (vec![(7, 5, 0, true), (7, 8, 0, true)], 0, 0, vec![[6, 8]]),
-            (vec![(7, 5, 0, true), (7, 8, 0, true), (7, 6, 0, true)], 0, 1, vec![[6, 8]]),
+            (
+                vec![(7, 5, 0, true), (7, 8, 0, true), (7, 6, 0, true)],
+                0,
+                1,
+                vec![[6, 8]],
+            ),
             (vec![(7, 5, 1, true)], 0, 1, vec![]),
             (vec![(7, 5, 0, false), (7, 5, 2, true)], 0, 1, vec![]),
             (vec![(7, 5, 0, false), (7, 6, 0, true)], 0, 1, vec![]),
-            (vec![(7, 5, 0, true), (8, 1, 0, true), (7, 6, 0, true)], 0, 1, vec![]),
+            (
+                vec![(7, 5, 0, true), (8, 1, 0, true), (7, 6, 0, true)],
+                0,
+                1,
+                vec![],
+            ),
         ] {
             let report = check(&deliveries);
             let epoch = &report[0];
-            let seen = (epoch.duplicates, epoch.order_violations, epoch.absent.clone());
+            let seen = (
+                epoch.duplicates,
+                epoch.order_violations,
+                epoch.absent.clone(),
+            );
             assert_eq!(seen, (duplicates, violations, absent), "{deliveries:?}");
         }
     }

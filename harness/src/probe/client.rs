@@ -26,7 +26,11 @@ impl Probe {
             let nothing = std::io::Error::other("its standard streams are not piped");
             return Err(Error::process("reach", process.name())(nothing));
         };
-        Ok(Self { process, questions, answers: BufReader::new(answers) })
+        Ok(Self {
+            process,
+            questions,
+            answers: BufReader::new(answers),
+        })
     }
 
     /// The process.

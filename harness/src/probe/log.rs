@@ -22,7 +22,10 @@ pub(super) struct Log {
 impl Log {
     /// A log of the last `capacity` deliveries; the memory is touched here, so that it is not later.
     pub(super) fn new(capacity: usize) -> Self {
-        Self { ring: vec![Entry { at_ns: 1, leg: 0 }; capacity.max(1)].into(), total: 0 }
+        Self {
+            ring: vec![Entry { at_ns: 1, leg: 0 }; capacity.max(1)].into(),
+            total: 0,
+        }
     }
 
     pub(super) fn push(&mut self, entry: Entry) {
@@ -43,14 +46,19 @@ impl Log {
             forgotten: begin == oldest && oldest > 0,
             ..Window::default()
         };
-        let mut before_ns = if begin > oldest { at(begin - 1).at_ns } else { from_ns };
+        let mut before_ns = if begin > oldest {
+            at(begin - 1).at_ns
+        } else {
+            from_ns
+        };
         let mut first_after = [None; 2];
         for entry in (begin..end).map(at) {
             let leg = usize::from(entry.leg & 1);
             window.records += 1;
             window.legs[leg] += 1;
-            window.longest_silence_ns =
-                window.longest_silence_ns.max(entry.at_ns.saturating_sub(before_ns));
+            window.longest_silence_ns = window
+                .longest_silence_ns
+                .max(entry.at_ns.saturating_sub(before_ns));
             before_ns = entry.at_ns;
             first_after[leg] = None;
             first_after[1 - leg].get_or_insert(entry.at_ns - from_ns);
@@ -93,7 +101,11 @@ mod tests {
         let window = log.window(25, 60, 1_000);
         assert_eq!((window.records, window.legs), (3, [1, 2]));
         assert_eq!(window.longest_silence_ns, 40);
-        assert_eq!(window.after_last_of_ns, [Some(45), None], "leg 0 was last heard at 30");
+        assert_eq!(
+            window.after_last_of_ns,
+            [Some(45), None],
+            "leg 0 was last heard at 30"
+        );
         assert!(!window.forgotten);
     }
 
@@ -111,7 +123,10 @@ mod tests {
     fn a_full_ring_says_that_it_forgot() {
         let log = log(3, &[(10, 0), (20, 1), (30, 0), (40, 1)]);
         assert!(log.window(15, 100, 200).forgotten);
-        assert!(!log.window(25, 100, 200).forgotten, "the delivery before the window is known");
+        assert!(
+            !log.window(25, 100, 200).forgotten,
+            "the delivery before the window is known"
+        );
         assert_eq!(log.window(25, 10, 200).legs, [1, 0]);
     }
 }

@@ -74,9 +74,18 @@ pub fn serve(settings: &Settings) -> Result<(), Error> {
             }
         }
     });
-    drop(reader.map_err(|error| Error::Thread { name: "questions", cause: error.to_string() })?);
+    drop(reader.map_err(|error| Error::Thread {
+        name: "questions",
+        cause: error.to_string(),
+    })?);
     let mut eye = Eye::new(settings.log);
-    attend(&mut poller, &monitor, &questions, &mut eye, destinations.map(|at| at.port()));
+    attend(
+        &mut poller,
+        &monitor,
+        &questions,
+        &mut eye,
+        destinations.map(|at| at.port()),
+    );
     drop(poller);
     control.stop()
 }
@@ -98,7 +107,9 @@ fn attend(
                 let answer = match serde_json::from_str(&line) {
                     Ok(Question::Stop) => break,
                     Ok(question) => answer(question, poller, monitor, eye, ports),
-                    Err(error) => Answer::Refused { reason: error.to_string() },
+                    Err(error) => Answer::Refused {
+                        reason: error.to_string(),
+                    },
                 };
                 if say(&answer).is_err() {
                     break;
@@ -132,9 +143,13 @@ fn answer(
         Question::Summary => Answer::Summary(Box::new(eye.summary(monitor))),
         Question::Cut { leg, cut } => match entrance(poller, ports.get(leg).copied(), cut) {
             Ok(at_ns) => Answer::Done { at_ns },
-            Err(error) => Answer::Refused { reason: error.to_string() },
+            Err(error) => Answer::Refused {
+                reason: error.to_string(),
+            },
         },
-        Question::Pause { .. } | Question::Stop => Answer::Done { at_ns: clock::monotonic_ns() },
+        Question::Pause { .. } | Question::Stop => Answer::Done {
+            at_ns: clock::monotonic_ns(),
+        },
     }
 }
 
@@ -152,7 +167,10 @@ fn entrance(poller: &DataPoller, port: Option<u16>, cut: bool) -> io::Result<u64
     let at_ns = clock::monotonic_ns();
     for socket in poller.sockets() {
         let socket = socket2::SockRef::from(&socket);
-        let local = socket.local_addr()?.as_socket().map(|address| address.port());
+        let local = socket
+            .local_addr()?
+            .as_socket()
+            .map(|address| address.port());
         if port.is_some() && local == port {
             // BPF_RET | BPF_K with 0: keep no byte of any packet.
             let nothing = socket2::SockFilter::new(0x06, 0, 0, 0);
@@ -171,7 +189,9 @@ fn status(poller: &DataPoller, monitor: &Monitor, eye: &Eye) -> Status {
     let leg = |leg: Leg| {
         let first = snapshot.sources.first();
         let status = first.and_then(|source| source.legs[leg.index()].as_ref());
-        status.map_or("unheard", |status| status.state.word()).to_owned()
+        status
+            .map_or("unheard", |status| status.state.word())
+            .to_owned()
     };
     let administration = match monitor.administration() {
         Administration::Connecting { reason } => format!("connecting: {reason}"),
@@ -185,7 +205,11 @@ fn status(poller: &DataPoller, monitor: &Monitor, eye: &Eye) -> Status {
         messages: eye.check.messages(),
         duplicates_dropped: snapshot.arbiter.duplicates,
         switches: eye.receipts.len() as u64,
-        declared_lost: eye.gaps.iter().map(|gap| gap.until.saturating_sub(gap.from)).sum(),
+        declared_lost: eye
+            .gaps
+            .iter()
+            .map(|gap| gap.until.saturating_sub(gap.from))
+            .sum(),
         heard: Leg::BOTH.map(|leg| snapshot.is_heard(leg)),
         legs: Leg::BOTH.map(leg),
         epoch: (eye.last.0 != 0).then_some(Epoch(eye.last.0)),
@@ -239,7 +263,10 @@ impl Eye {
     }
 
     fn read_clock(&mut self) {
-        let Reading { monotonic_ns, realtime_ns } = Reading::now();
+        let Reading {
+            monotonic_ns,
+            realtime_ns,
+        } = Reading::now();
         self.offset_ns = realtime_ns.saturating_sub(monotonic_ns);
     }
 
@@ -247,7 +274,11 @@ impl Eye {
         if self.events.len() == MOST_EVENTS {
             self.events_dropped += 1;
         } else {
-            self.events.push(Happened { at_ns, what: what.to_owned(), detail });
+            self.events.push(Happened {
+                at_ns,
+                what: what.to_owned(),
+                detail,
+            });
         }
     }
 
@@ -261,7 +292,14 @@ impl Eye {
     ) {
         if let Some(cause) = cause {
             let (epoch, cause) = (Epoch(epoch), cause.to_owned());
-            self.breaks.push(Break { at_ns, sid, epoch, sseq, complete, cause });
+            self.breaks.push(Break {
+                at_ns,
+                sid,
+                epoch,
+                sseq,
+                complete,
+                cause,
+            });
         }
     }
 
@@ -301,25 +339,43 @@ fn latency(histogram: &Histogram<u64>) -> Latency {
 impl Handler for Eye {
     fn record(&mut self, record: &Delivered<'_>) {
         let at_ns = clock::monotonic_ns();
-        self.log.push(Entry { at_ns, leg: record.leg.index() as u8 });
+        self.log.push(Entry {
+            at_ns,
+            leg: record.leg.index() as u8,
+        });
         self.legs[record.leg.index()] += 1;
         self.last = (record.pos.epoch.0, record.pos.sseq);
         let unix_ns = at_ns.saturating_add(self.offset_ns);
         if record.received_at != 0 {
-            self.latency.saturating_record(unix_ns.saturating_sub(record.received_at));
+            self.latency
+                .saturating_record(unix_ns.saturating_sub(record.received_at));
         }
-        self.transport.saturating_record(unix_ns.saturating_sub(record.sent_at));
+        self.transport
+            .saturating_record(unix_ns.saturating_sub(record.sent_at));
         self.check.record(record);
     }
 
     fn event(&mut self, event: &Event) {
         let at_ns = clock::monotonic_ns();
         let what = match event {
-            Event::Gap { sid, epoch, from, until, cause } => {
+            Event::Gap {
+                sid,
+                epoch,
+                from,
+                until,
+                cause,
+            } => {
                 let (from, until) = (from.sseq, until.sseq);
                 let (sid, epoch) = (sid.0, Epoch(epoch.0));
                 let cause = cause.word().to_owned();
-                self.gaps.push(Gap { at_ns, sid, epoch, from, until, cause });
+                self.gaps.push(Gap {
+                    at_ns,
+                    sid,
+                    epoch,
+                    from,
+                    until,
+                    cause,
+                });
                 return;
             }
             Event::Switched(receipt) => {
@@ -338,13 +394,24 @@ impl Handler for Eye {
                 });
                 return;
             }
-            Event::Ended { sid, epoch, next_sseq } => {
+            Event::Ended {
+                sid,
+                epoch,
+                next_sseq,
+            } => {
                 self.check.ended(sid.0, epoch.0, *next_sseq);
                 "ended"
             }
             Event::AdministrativeGap { .. } => "administrative_gap",
             Event::Recovered { .. } => "recovered",
-            Event::Discontinuity { sid, epoch, at, complete, cause, .. } => {
+            Event::Discontinuity {
+                sid,
+                epoch,
+                at,
+                complete,
+                cause,
+                ..
+            } => {
                 let cause = match cause {
                     DiscontinuityCause::Join => None,
                     DiscontinuityCause::Context { .. } => Some("context"),
@@ -353,7 +420,14 @@ impl Handler for Eye {
                 self.note_break(at_ns, (sid.0, epoch.0), at.sseq, *complete, cause);
                 "discontinuity"
             }
-            Event::Reset { sid, epoch, at, complete, cause, .. } => {
+            Event::Reset {
+                sid,
+                epoch,
+                at,
+                complete,
+                cause,
+                ..
+            } => {
                 let cause = match cause {
                     ResetCause::Epoch { .. } => None,
                     ResetCause::Regress => Some("regress"),

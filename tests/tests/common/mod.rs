@@ -33,13 +33,22 @@ fn build() -> Program {
     let folder = this.parent().and_then(Path::parent).unwrap();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "twinfeed", "--manifest-path"]);
+    command.args([
+        "build",
+        "--quiet",
+        "--package",
+        "twinfeed",
+        "--manifest-path",
+    ]);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
     command.arg("--target-dir").arg(folder.parent().unwrap());
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
-    assert!(command.status().unwrap().success(), "cargo builds the program");
+    assert!(
+        command.status().unwrap().success(),
+        "cargo builds the program"
+    );
     Program::at(folder.join("twinfeed"))
 }
 
@@ -81,11 +90,17 @@ pub(crate) fn wait_for(what: &str, mut met: impl FnMut() -> Result<(), String>) 
 pub(crate) fn until_delivered(rig: &mut Rig, sseq: u64) {
     wait_for("the subscriber has come so far", || {
         let status = rig.probe().status().unwrap();
-        if status.sseq >= sseq { Ok(()) } else { Err(format!("{status:?}")) }
+        if status.sseq >= sseq {
+            Ok(())
+        } else {
+            Err(format!("{status:?}"))
+        }
     });
 }
 
 /// Waits until `count` sessions have opened.
 pub(crate) fn until_session(rig: &mut Rig, count: u64) {
-    rig.exchange().until_opened(count, LIMIT, &StopFlag::new()).unwrap();
+    rig.exchange()
+        .until_opened(count, LIMIT, &StopFlag::new())
+        .unwrap();
 }
