@@ -10,6 +10,7 @@ mod connect;
 mod convert;
 mod dbn_text;
 mod demo;
+mod event;
 mod exchange;
 mod failure;
 mod output;

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use dbn::encode::DynWriter;
 use dbn::enums::Compression;
+use twinfeed_subscriber::Event;
 use twinfeed_wire::{BodyKind, RecordFlags};
 
 use crate::dbn_text::{Text, head_of, kind_of, write_metadata};
+use crate::event::{object, sentence};
 use crate::position::{self, Entry};
 
 /// The form.
@@ -111,25 +113,22 @@ impl Output {
     }
 
     /// Writes what happened between two records.
-    pub(crate) fn event(&mut self, event: &str, flush: bool) -> io::Result<()> {
-        match self.form {
-            Form::Human => writeln!(self.lines, "-- {event}")?,
-            Form::Json => {
-                writeln!(self.lines, "{}", serde_json::json!({ "event": event }))?;
+    pub(crate) fn event(&mut self, event: &Event) -> io::Result<()> {
+        match (self.form, &mut self.positions) {
+            (Form::Human, _) => writeln!(self.lines, "-- {}", sentence(event)),
+            (Form::Json, _) => writeln!(self.lines, "{}", object(event)),
+            (Form::Dbn, Some(file)) => {
+                let entry = Entry {
+                    kind: position::EVENT,
+                    ..Entry::default()
+                };
+                position::write(file, &entry, object(event).to_string().as_bytes())
             }
-            Form::Csv => eprintln!("-- {event}"),
-            Form::Dbn => match &mut self.positions {
-                Some(file) => {
-                    let entry = Entry {
-                        kind: position::EVENT,
-                        ..Entry::default()
-                    };
-                    position::write(file, &entry, event.as_bytes())?;
-                }
-                None => eprintln!("-- {event}"),
-            },
+            (Form::Csv | Form::Dbn, _) => {
+                eprintln!("-- {}", sentence(event));
+                Ok(())
+            }
         }
-        if flush { self.flush() } else { Ok(()) }
     }
 
     /// Lets everything written so far be seen.
@@ -307,5 +306,60 @@ mod tests {
             numbered(Path::new("a/day.csv"), "mbo"),
             Path::new("a/day.mbo.csv")
         );
+    }
+
+    #[test]
+    fn a_recording_is_read_by_crate_dbn_and_its_sidecar_has_the_rest() {
+        use dbn::decode::{DecodeRecordRef as _, dbn::Decoder};
+        use twinfeed_wire::record::MboMsg;
+        use zerocopy::IntoBytes as _;
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("day.dbn.zst");
+        let mut output = Output::open(Form::Dbn, Some(&path), None).unwrap();
+        let order = MboMsg::default();
+        let item = |sseq, kind, body| Item {
+            sid: 1,
+            epoch: 2,
+            sseq,
+            part: 0,
+            adm: 0,
+            flags: RecordFlags::LAST,
+            leg: None,
+            kind,
+            body,
+            received_at: 5,
+        };
+        output
+            .record(&item(7, BodyKind::Dbn, order.as_bytes()))
+            .unwrap();
+        output.record(&item(8, BodyKind::Opaque, b"venue")).unwrap();
+        output
+            .record(&item(9, BodyKind::Dbn, order.as_bytes()))
+            .unwrap();
+        let ended = Event::Live {
+            sid: twinfeed_wire::Sid(1),
+        };
+        output.event(&ended).unwrap();
+        assert_eq!(output.finish().unwrap(), 0);
+
+        let mut decoder = Decoder::from_zstd_file(&path).unwrap();
+        let mut records = 0;
+        while let Some(record) = decoder.decode_record_ref().unwrap() {
+            assert!(record.get::<dbn::MboMsg>().is_some());
+            records += 1;
+        }
+        assert_eq!(records, 2);
+        let positions = std::fs::read(directory.path().join("day.pos")).unwrap();
+        let mut kinds = Vec::new();
+        let mut rest = positions.strip_prefix(&position::MAGIC).unwrap();
+        while let Some((head, body)) = rest.split_at_checked(position::ENTRY) {
+            let length = u32::from_le_bytes(head[40..44].try_into().unwrap()) as usize;
+            kinds.push((head[0], head[16], length));
+            rest = &body[length.next_multiple_of(8)..];
+        }
+        assert!(rest.is_empty());
+        assert_eq!(kinds[..3], [(1, 7, 0), (3, 8, 5), (1, 9, 0)]);
+        assert_eq!(kinds[3].0, position::EVENT);
     }
 }

@@ -207,7 +207,7 @@ impl Handler for Writer {
             return;
         }
         self.events += 1;
-        let written = self.output.event(&format!("{event:?}"), false);
+        let written = self.output.event(event);
         self.note(written);
     }
 }

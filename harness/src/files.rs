@@ -285,6 +285,11 @@ mod tests {
             line(&backup),
             "each host finds the lines at its own address"
         );
-        let _ = std::any::type_name::<ExchangeConfig>();
+        let exchange = fs::read_to_string(files.path("exchange.toml")).unwrap();
+        let exchange: ExchangeConfig = toml::from_str(&exchange).unwrap();
+        exchange.check().unwrap();
+        let lines = |index: usize| files.adapters.map(|adapter| adapter.lines[index]).to_vec();
+        assert_eq!(exchange.line_a.destinations, lines(0));
+        assert_eq!(exchange.line_b.destinations, lines(1));
     }
 }

@@ -195,3 +195,145 @@ fn judge_session(
         .then_some(delivered.records == seen.records && delivered.digest == seen.digest);
     Ok(verdict)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use twinfeed_control::Epoch;
+    use twinfeed_feed_adapter::decode::itch50;
+
+    use super::*;
+    use crate::probe::wire::Gap;
+    use crate::truth::sessions;
+
+    fn conversion() -> Conversion {
+        let settings = itch50::Settings {
+            publisher_id: 2,
+            max_open_orders: 64,
+        };
+        Conversion {
+            day: "2019-12-30".parse().unwrap(),
+            settings,
+        }
+    }
+
+    /// One session of four system events, numbers 7 to 10, as an exchange writes it down.
+    fn sent(directory: &Path) -> Sent {
+        let truth = directory.join("truth.jsonl");
+        let line = r#"{"session":"S000000001","first":7,"count":4,"digest":"0"}"#;
+        std::fs::write(&truth, line).unwrap();
+        let mut file = Vec::new();
+        for code in *b"OSQM" {
+            file.extend([0, 12, b'S', 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, code]);
+        }
+        std::fs::write(directory.join("S000000001.itch"), file).unwrap();
+        let mut sent = sessions(&truth, directory, &conversion().day).unwrap();
+        sent.remove(0)
+    }
+
+    /// What a probe says that got every number for which `delivered` holds, in order.
+    fn seen(sent: &Sent, delivered: impl Fn(u64) -> bool + Copy) -> Summary {
+        let expected = sent.expect(&conversion(), delivered).unwrap();
+        let got = || (7..11).filter(|&sseq| delivered(sseq));
+        let (first, next) = (got().min().unwrap(), got().max().unwrap() + 1);
+        let absent = (first..next).filter(|&sseq| !delivered(sseq));
+        Summary {
+            duplicates_dropped: 1,
+            epochs: vec![Epochs {
+                epoch: sent.epoch,
+                first,
+                next,
+                records: expected.records,
+                messages: expected.messages,
+                digest: expected.digest,
+                absent: absent.map(|sseq| [sseq, sseq + 1]).collect(),
+                ..Epochs::default()
+            }],
+            ..Summary::default()
+        }
+    }
+
+    fn judged(change: impl FnOnce(&mut Summary)) -> Verdict {
+        let directory = tempfile::tempdir().unwrap();
+        let sent = sent(directory.path());
+        let mut summary = seen(&sent, |_| true);
+        change(&mut summary);
+        judge(&[sent], &conversion(), &summary).unwrap()
+    }
+
+    #[test]
+    fn all_is_well_when_everything_came_once() {
+        let verdict = judged(|_| {});
+        assert_eq!(verdict.broken(), Vec::<String>::new());
+        assert_eq!((verdict.messages, verdict.lost), (4, 0));
+        assert_eq!(verdict.sessions[0].content_equal, Some(true));
+    }
+
+    #[test]
+    fn every_broken_promise_is_named() {
+        for (change, word) in [
+            (
+                (|it| it.epochs[0].duplicates = 1) as fn(&mut Summary),
+                "twice",
+            ),
+            (|it| it.epochs[0].order_violations = 1, "out of order"),
+            (|it| it.epochs[0].digest = Epoch(1), "wrong content"),
+            (|it| it.epochs[0].records += 1, "wrong content"),
+            (|it| it.epochs[0].epoch = Epoch(1), "lost"),
+            (|it| it.epochs[0].epoch = Epoch(1), "nobody sent"),
+            (|it| it.epochs.clear(), "lost"),
+            (|it| it.duplicates_dropped = 0, "no duplicate was dropped"),
+        ] {
+            let broken = judged(change).broken();
+            assert!(
+                broken.iter().any(|text| text.contains(word)),
+                "{word}: {broken:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_lost_wherever_it_stood_and_the_rest_is_still_compared() {
+        let directory = tempfile::tempdir().unwrap();
+        let sent = sent(directory.path());
+        for missing in [7, 8, 10] {
+            let summary = seen(&sent, |sseq| sseq != missing);
+            let verdict = judge(std::slice::from_ref(&sent), &conversion(), &summary).unwrap();
+            assert_eq!((verdict.lost, verdict.declared), (1, 0), "{missing}");
+            assert_eq!(verdict.wrong_content, 0, "{missing}");
+        }
+    }
+
+    #[test]
+    fn a_declared_loss_is_a_loss() {
+        let directory = tempfile::tempdir().unwrap();
+        let sent = sent(directory.path());
+        let mut summary = seen(&sent, |sseq| sseq != 8);
+        summary.gaps.push(Gap {
+            at_ns: 0,
+            sid: 1,
+            epoch: sent.epoch,
+            from: 8,
+            until: 9,
+            cause: "lost_on_every_leg".to_owned(),
+        });
+        let verdict = judge(&[sent], &conversion(), &summary).unwrap();
+        assert_eq!((verdict.lost, verdict.declared, verdict.gaps), (1, 1, 1));
+        assert!(!verdict.broken().is_empty());
+    }
+
+    #[test]
+    fn who_joins_late_is_owed_what_came_after() {
+        let directory = tempfile::tempdir().unwrap();
+        let sent = sent(directory.path());
+        let summary = seen(&sent, |sseq| sseq >= 9);
+        let verdict = judge_late(std::slice::from_ref(&sent), &conversion(), &summary).unwrap();
+        assert_eq!(
+            (verdict.messages, verdict.lost, verdict.wrong_content),
+            (2, 0, 0)
+        );
+        let strict = judge(&[sent], &conversion(), &summary).unwrap();
+        assert_eq!((strict.messages, strict.lost), (4, 2));
+    }
+}

@@ -1,0 +1,211 @@
+//! How is an event said to a person, and to a machine?
+
+use serde_json::{Value, json};
+use twinfeed_subscriber::{DiscontinuityCause, Event, ResetCause, Tail};
+use twinfeed_wire::DIGEST_RANGE;
+
+/// One line for people.
+pub(crate) fn sentence(event: &Event) -> String {
+    match event {
+        Event::Gap {
+            sid,
+            from,
+            until,
+            cause,
+            ..
+        } => {
+            format!(
+                "GAP: sid {sid}, {from} to before {until} will never come ({})",
+                cause.word()
+            )
+        }
+        Event::AdministrativeGap { sid, from, until } => {
+            format!(
+                "GAP: sid {sid}, administrative messages {from} to before {until} will never come"
+            )
+        }
+        Event::Recovered {
+            sid, from, until, ..
+        } => {
+            format!("recovered: sid {sid}, {from} to before {until} came in time")
+        }
+        Event::Switched(receipt) => format!(
+            "switched: sid {}, leg {} left at {} ({}); {} held, {} filled, {} lost, silence {} µs",
+            receipt.sid,
+            receipt.from_leg,
+            receipt.from.pos.sseq,
+            receipt.trigger.word(),
+            receipt.held,
+            receipt.filled,
+            receipt.gaps_left,
+            receipt.stall.as_micros()
+        ),
+        Event::Discontinuity {
+            sid,
+            at,
+            complete,
+            cause,
+            ..
+        } => format!(
+            "DISCONTINUITY: sid {sid} at {at}, {}, {}",
+            discontinuity(cause),
+            context(*complete)
+        ),
+        Event::Reset {
+            sid,
+            epoch,
+            at,
+            complete,
+            cause,
+            ..
+        } => format!(
+            "reset: sid {sid} at {at} of epoch {epoch}, {}, {}",
+            reset(cause),
+            context(*complete)
+        ),
+        Event::Divergence { sid, range, .. } => {
+            format!(
+                "DIVERGENCE: sid {sid}, the legs differ from number {}",
+                range * DIGEST_RANGE
+            )
+        }
+        Event::Leg {
+            sid,
+            leg,
+            state,
+            generation,
+        } => {
+            format!(
+                "leg {leg} of sid {sid} is {}, generation {generation}",
+                state.word()
+            )
+        }
+        Event::Stale { sid } => format!("STALE: no leg of sid {sid} speaks"),
+        Event::Live { sid } => format!("live: a leg of sid {sid} speaks again"),
+        Event::Ended {
+            sid,
+            epoch,
+            next_sseq,
+        } => {
+            format!("ended: sid {sid}, epoch {epoch}, before number {next_sseq}")
+        }
+        Event::Closed { reason } => format!("closed: {reason:?}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// One object for machines; `text` is the sentence.
+pub(crate) fn object(event: &Event) -> Value {
+    let text = sentence(event);
+    match event {
+        Event::Gap {
+            sid,
+            epoch,
+            from,
+            until,
+            cause,
+        } => json!({
+            "event": "gap", "sid": sid.0, "epoch": hexadecimal(epoch.0), "from": from.sseq,
+            "from_part": from.part, "until": until.sseq, "until_part": until.part,
+            "cause": cause.word(), "text": text,
+        }),
+        Event::AdministrativeGap { sid, from, until } => json!({
+            "event": "administrative_gap", "sid": sid.0, "from": from.0, "until": until.0,
+            "text": text,
+        }),
+        Event::Recovered {
+            sid,
+            epoch,
+            from,
+            until,
+        } => json!({
+            "event": "recovered", "sid": sid.0, "epoch": hexadecimal(epoch.0), "from": from.sseq,
+            "until": until.sseq, "text": text,
+        }),
+        Event::Switched(receipt) => json!({
+            "event": "switched", "sid": receipt.sid.0, "from_leg": receipt.from_leg.index(),
+            "trigger": receipt.trigger.word(), "from_sseq": receipt.from.pos.sseq,
+            "to_sseq": receipt.to.pos.sseq, "duplicates_dropped": receipt.duplicates_dropped,
+            "held": receipt.held, "filled": receipt.filled, "gaps_left": receipt.gaps_left,
+            "stall_ns": receipt.stall.as_nanos() as u64, "text": text,
+        }),
+        Event::Discontinuity {
+            sid,
+            epoch,
+            at,
+            complete,
+            ..
+        } => json!({
+            "event": "discontinuity", "sid": sid.0, "epoch": hexadecimal(epoch.0),
+            "sseq": at.sseq, "part": at.part, "complete": complete, "text": text,
+        }),
+        Event::Reset {
+            sid,
+            epoch,
+            at,
+            complete,
+            ..
+        } => json!({
+            "event": "reset", "sid": sid.0, "epoch": hexadecimal(epoch.0), "sseq": at.sseq,
+            "part": at.part, "complete": complete, "text": text,
+        }),
+        Event::Divergence { sid, epoch, range } => json!({
+            "event": "divergence", "sid": sid.0, "epoch": hexadecimal(epoch.0),
+            "from": range * DIGEST_RANGE, "text": text,
+        }),
+        Event::Leg {
+            sid,
+            leg,
+            state,
+            generation,
+        } => json!({
+            "event": "leg", "sid": sid.0, "leg": leg.index(), "state": state.word(),
+            "generation": generation.0, "text": text,
+        }),
+        Event::Stale { sid } => json!({"event": "stale", "sid": sid.0, "text": text}),
+        Event::Live { sid } => json!({"event": "live", "sid": sid.0, "text": text}),
+        Event::Ended {
+            sid,
+            epoch,
+            next_sseq,
+        } => json!({
+            "event": "ended", "sid": sid.0, "epoch": hexadecimal(epoch.0), "next": next_sseq,
+            "text": text,
+        }),
+        Event::Closed { .. } => json!({"event": "closed", "text": text}),
+        _ => json!({"event": "other", "text": text}),
+    }
+}
+
+fn discontinuity(cause: &DiscontinuityCause) -> &'static str {
+    match cause {
+        DiscontinuityCause::Join => "joined here",
+        DiscontinuityCause::Context { .. } => "what follows remembers another past",
+        DiscontinuityCause::Administrative => "what follows counts other administrative messages",
+    }
+}
+
+fn reset(cause: &ResetCause) -> &'static str {
+    match cause {
+        ResetCause::Epoch {
+            tail: Tail::Complete,
+            ..
+        } => "a new session",
+        ResetCause::Epoch {
+            tail: Tail::Unknown,
+            ..
+        } => "a new session, the end of the one before is not known",
+        ResetCause::Regress => "the source stepped back",
+    }
+}
+
+fn context(complete: bool) -> &'static str {
+    match complete {
+        true => "context complete",
+        false => "context incomplete: orders from before are not known",
+    }
+}
+
+fn hexadecimal(epoch: u64) -> String {
+    format!("{epoch:016x}")
+}
