@@ -180,6 +180,7 @@ impl Snapshot {
             ("replayed", counters.replayed),
             ("retired_epoch", counters.retired_epoch),
             ("quarantine_dropped", counters.quarantine_dropped),
+            ("quarantine_overflow", counters.quarantine_overflow),
         ];
         for (reason, count) in refused.chain(others) {
             page.sample("rejected_packets", &format!(",reason=\"{reason}\""), count)?;

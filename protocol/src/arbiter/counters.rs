@@ -48,8 +48,10 @@ pub struct Counters {
     pub retired_epoch: u64,
     /// Datagrams that waited for a confirmation.
     pub quarantined: u64,
-    /// Datagrams that waited in vain.
+    /// Datagrams that waited in vain: their sender went on as if it had never said it.
     pub quarantine_dropped: u64,
+    /// Datagrams that waited and had to make room for newer ones; what they brought may show as a gap.
+    pub quarantine_overflow: u64,
     /// Records of a kind that this version does not know.
     pub skipped_kinds: u64,
     /// Datagrams that this host's kernel dropped before anybody read them.

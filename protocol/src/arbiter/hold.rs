@@ -105,6 +105,17 @@ impl Hold {
         self.entries.is_empty()
     }
 
+    /// Whether a body of `length` bytes finds room in an empty hold.
+    pub(super) fn can_hold(&self, length: usize) -> bool {
+        length <= self.large.slot_words * 8
+    }
+
+    /// Whether one more record with a body of `length` bytes would find room.
+    pub(super) fn has_room(&self, length: usize) -> bool {
+        self.entries.len() < self.capacity
+            && (self.small.has_room(length) || self.large.has_room(length))
+    }
+
     /// Keeps a record. `Ok(false)`: it was here already.
     pub(super) fn insert(&mut self, entry: Entry, body: &[u8]) -> Result<bool, Full> {
         let key = entry.key();
@@ -162,12 +173,7 @@ impl Hold {
     fn store(&mut self, body: &[u8]) -> Option<Slot> {
         // A datagram's body length is 16 bits wide.
         let length = body.len() as u16;
-        let small = if body.len() <= SMALL {
-            self.small.store(body)
-        } else {
-            None
-        };
-        match small {
+        match self.small.store(body) {
             Some(index) => Some(Slot {
                 large: false,
                 index,
@@ -209,8 +215,12 @@ impl Slab {
         }
     }
 
+    fn has_room(&self, length: usize) -> bool {
+        length <= self.slot_words * 8 && !self.free.is_empty()
+    }
+
     fn store(&mut self, body: &[u8]) -> Option<u32> {
-        if body.len() > self.slot_words * 8 {
+        if !self.has_room(body.len()) {
             return None;
         }
         let index = self.free.pop()?;
@@ -297,7 +307,9 @@ mod tests {
         hold.insert(entry(0, 1, 0), b"one").unwrap();
         hold.insert(entry(0, 2, 0), b"two").unwrap();
         assert_eq!(hold.insert(entry(0, 3, 0), b"three"), Err(Full));
+        assert!(!hold.has_room(5));
         hold.take(0).unwrap();
+        assert!(hold.has_room(5));
         assert_eq!(hold.insert(entry(0, 3, 0), b"three"), Ok(true));
     }
 }

@@ -170,6 +170,9 @@ pub(super) struct LegSide {
     pub(super) behind_since: Option<Time>,
     /// Where it stood when that was last looked at.
     pub(super) mark: Option<(Epoch, Place)>,
+    /// The other leg's hold was full of what waited for this one: it must catch up before it is waited for
+    /// again.
+    pub(super) capped: bool,
     /// Since when it is behind by more than `lag_messages`.
     pub(super) far_since: Option<Time>,
     pub(super) offered: u64,
@@ -215,6 +218,7 @@ impl LegSide {
             stepped_down: false,
             behind_since: None,
             mark: None,
+            capped: false,
             far_since: None,
             offered: 0,
             wins: 0,
@@ -274,11 +278,12 @@ impl LegSide {
         self.stepped_down = false;
         self.behind_since = None;
         self.far_since = None;
+        self.capped = false;
     }
 
     /// The leg as it stands in `epoch`.
     pub(super) fn view(&self, epoch: Epoch) -> Option<&View> {
-        self.views.iter().flatten().find(|view| view.epoch == epoch)
+        self.views().find(|view| view.epoch == epoch)
     }
 
     pub(super) fn view_mut(&mut self, epoch: Epoch) -> Option<&mut View> {
@@ -295,9 +300,14 @@ impl LegSide {
         }
     }
 
+    /// The leg as it stands in each epoch it is followed in.
+    pub(super) fn views(&self) -> impl Iterator<Item = &View> {
+        self.views.iter().flatten()
+    }
+
     /// The leg as it stands in the epoch it speaks of now.
     pub(super) fn latest(&self) -> Option<&View> {
-        self.views.iter().flatten().max_by_key(|view| view.turn)
+        self.views().max_by_key(|view| view.turn)
     }
 
     /// Whether every view is taken, so that a further epoch has no place.

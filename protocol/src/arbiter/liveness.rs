@@ -55,7 +55,7 @@ impl Source {
         }
     }
 
-    /// Looks at the clock: silence, lag, stale sources.
+    /// Looks at each leg: silence, lag, stale sources.
     pub(super) fn refresh_legs<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
         for leg in Leg::BOTH {
             let side = &self.legs[leg.index()];
@@ -63,7 +63,7 @@ impl Source {
                 continue;
             }
             let (patience, trigger) = side.patience(out.limits);
-            if out.now.since(side.last_heard) >= patience {
+            if self.judged_at.since(side.last_heard) >= patience {
                 self.lose(leg, trigger, out);
             }
         }
@@ -180,8 +180,10 @@ impl Source {
         let lag_time = side.lag_time(out.limits);
         let far = lag.is_some_and(|messages| messages > out.limits.lag_messages);
         let mark = side.latest().map(|view| (view.epoch, view.next));
+        let judged_at = self.judged_at;
         let side = &mut self.legs[leg.index()];
         let moved = side.mark != mark;
+        side.capped &= lag.is_some();
         if lag.is_none() {
             side.behind_since = None;
         } else if side.behind_since.is_none() || moved {
@@ -193,12 +195,14 @@ impl Source {
         } else {
             None
         };
-        let expired = |since: Option<Time>| since.is_some_and(|at| out.now.since(at) >= lag_time);
+        let expired = |since: Option<Time>| since.is_some_and(|at| judged_at.since(at) >= lag_time);
         let behind = expired(side.behind_since) || expired(side.far_since);
         match side.state {
             LegState::Live if deaf => self.stall(leg, Trigger::SourceStale, out),
             LegState::Live if behind => self.stall(leg, Trigger::Lag, out),
-            LegState::Stalled if !deaf && !behind && !far && (lag.is_none() || moved) => {
+            LegState::Stalled
+                if !deaf && !behind && !far && !side.capped && (lag.is_none() || moved) =>
+            {
                 side.live_since = out.now;
                 self.set_state(leg, LegState::Live, out);
             }

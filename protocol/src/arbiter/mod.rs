@@ -153,7 +153,7 @@ impl Arbiter {
             handler,
         };
         for source in &mut self.sources {
-            source.settle(&mut out);
+            source.on_deadline(&mut out);
         }
     }
 

@@ -15,6 +15,9 @@ use crate::limits::Limits;
 pub(super) struct Claim {
     pub(super) dsn: Dsn,
     pub(super) epoch: Epoch,
+    /// Where it begins: how far it jumps.
+    pub(super) from: u64,
+    /// How far it leads.
     pub(super) sseq: u64,
     pub(super) heartbeat: bool,
 }
@@ -92,11 +95,23 @@ impl Quarantine {
             .any(|(waiting, _)| waiting.agrees_with(claim, window))
     }
 
-    /// Drops everything and returns how many datagrams that was.
-    pub(super) fn clear(&mut self) -> u64 {
-        let count = self.claims.len() as u64;
-        while self.drop_first() {}
-        count
+    /// Drops what `keep` does not want and returns how many datagrams that was.
+    pub(super) fn retain(&mut self, keep: impl Fn(&Claim) -> bool) -> u64 {
+        let before = self.claims.len();
+        let free = &mut self.free;
+        self.claims.retain(|(claim, slot)| {
+            let kept = keep(claim);
+            if !kept {
+                free.push(*slot);
+            }
+            kept
+        });
+        (before - self.claims.len()) as u64
+    }
+
+    /// What waits, in order of arrival.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &Claim> {
+        self.claims.iter().map(|(claim, _)| claim)
     }
 
     /// Highest dsn that waits.
@@ -104,11 +119,8 @@ impl Quarantine {
         self.claims.back().map(|(claim, _)| claim.dsn)
     }
 
-    /// Takes the oldest datagram out that may be believed once `confirmed` is; its bytes are read through
-    /// [`Quarantine::lend`].
-    pub(super) fn take_covered(&mut self, confirmed: &Claim, window: u64) -> Option<usize> {
-        let covered = |(claim, _): &(Claim, usize)| claim.is_covered_by(confirmed, window);
-        let index = self.claims.iter().position(covered)?;
+    /// Takes the datagram at `index` out; its bytes are read through [`Quarantine::lend`].
+    pub(super) fn take(&mut self, index: usize) -> Option<usize> {
         let (_, slot) = self.claims.remove(index)?;
         self.free.push(slot);
         Some(slot)
@@ -138,6 +150,7 @@ mod tests {
         Claim {
             dsn: Dsn(dsn),
             epoch: Epoch(1),
+            from: sseq,
             sseq,
             heartbeat,
         }
@@ -171,7 +184,8 @@ mod tests {
         let mut full = quarantine(&[1, 2, 3, 4].map(|dsn| claim(dsn, 900, false)));
         assert_eq!(full.keep(claim(5, 900, true), b"newest"), 1);
         assert!(full.confirms_itself(10));
-        assert_eq!(full.clear(), 4);
-        assert_eq!(full.clear(), 0);
+        assert_eq!(full.retain(|claim| claim.dsn > Dsn(3)), 2);
+        assert_eq!(full.retain(|_| false), 2);
+        assert_eq!(full.retain(|_| false), 0);
     }
 }

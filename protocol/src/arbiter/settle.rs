@@ -11,13 +11,14 @@
 //!
 //! Every step either moves the cursor, and then the round begins again, or leaves a time behind which it
 //! wants to be asked again. A hole is given up only when each live leg in the cursor's context has passed it
-//! and `reorder_hold` has gone by; a full hold (`forced`) skips the waiting, never the telling.
+//! and `reorder_hold` has gone by; under [`Pressure`] the waiting is skipped, never the telling, and only
+//! until there is room again.
 
 use twinfeed_wire::{Adm, ContextId, Epoch};
 
 use super::hold::Entry;
 use super::leg::{End, View};
-use super::source::{Cursor, Hole, Out, Source, Standing, hand_over};
+use super::source::{Cursor, Hole, Out, Pressure, Source, Standing, hand_over};
 use crate::event::{
     DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Place, ResetCause, Tail,
 };
@@ -37,30 +38,68 @@ impl Source {
                 || self.judge_regress(out);
             if !moved {
                 self.tell_stale(out);
-                self.settled_at = out.now;
                 return;
             }
         }
     }
 
-    /// Makes room in a full hold: whoever is waited for is not waited for any longer.
-    pub(super) fn force<H: Handler + ?Sized>(&mut self, leg: Leg, out: &mut Out<'_, H>) {
-        if self.legs[leg.other().index()].state == LegState::Live {
-            self.stall(leg.other(), Trigger::Lag, out);
-        }
-        self.hurry(out);
+    /// Decides what is due by the clock, too.
+    pub(super) fn on_deadline<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
+        self.judged_at = out.now;
+        self.settle(out);
     }
 
-    /// Decides everything that is pending, without waiting.
-    pub(super) fn hurry<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
-        self.forced = true;
+    /// Makes room for a body of `length` bytes in the full hold of `leg`: whoever is waited for is not
+    /// waited for any longer.
+    pub(super) fn force<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        length: usize,
+        out: &mut Out<'_, H>,
+    ) {
+        let other = leg.other();
+        if self.legs[other.index()].state == LegState::Live && self.holds_up(other) {
+            self.legs[other.index()].capped = true;
+            self.stall(other, Trigger::Lag, out);
+        }
+        self.relieve(Pressure::Hold(leg, length), out);
+    }
+
+    /// Decides what is pending without waiting, until there is room.
+    pub(super) fn relieve<H: Handler + ?Sized>(
+        &mut self,
+        pressure: Pressure,
+        out: &mut Out<'_, H>,
+    ) {
+        self.pressure = Some(pressure);
         self.settle(out);
-        self.forced = false;
+        self.pressure = None;
+    }
+
+    /// Whether decisions cannot wait, for there is no room.
+    fn forced(&self) -> bool {
+        self.pressure.is_some_and(|pressure| match pressure {
+            Pressure::Hold(leg, length) => !self.legs[leg.index()].hold.has_room(length),
+            Pressure::Views(leg) => self.legs[leg.index()].crowded(),
+        })
+    }
+
+    /// Whether what the other leg has brought waits for this one.
+    fn holds_up(&self, leg: Leg) -> bool {
+        let latest = |leg: Leg| self.legs[leg.index()].latest();
+        let (Some(this), Some(other)) = (latest(leg), latest(leg.other())) else {
+            return false;
+        };
+        if this.epoch == other.epoch {
+            this.next < other.next
+        } else {
+            other.predecessor == this.epoch
+        }
     }
 
     /// Whether what began at `since` has waited for `reorder_hold`.
     fn waited<H: Handler + ?Sized>(&self, since: Time, out: &Out<'_, H>) -> bool {
-        self.forced || out.now >= since.after(out.limits.reorder_hold)
+        self.forced() || self.judged_at >= since.after(out.limits.reorder_hold)
     }
 
     /// Goes over to the context that outranks, or that is left (RM-9a).
@@ -178,10 +217,10 @@ impl Source {
         }
         Leg::BOTH.into_iter().find_map(|leg| {
             let (index, entry) = self.first_in(leg, &cursor, cursor.context)?;
-            let due = self.forced
+            let due = self.forced()
                 || self.is_relied_on(leg, out.limits)
                 || self.preferred_passed(&cursor)
-                || out.now.since(entry.held_at) >= out.limits.lag_time;
+                || self.judged_at.since(entry.held_at) >= out.limits.lag_time;
             (due && cursor.standing(entry) == Standing::Next).then_some((leg, index))
         })
     }
@@ -291,7 +330,7 @@ impl Source {
             hole.passed.or(Some(out.now))
         };
         self.hole = Some(Hole { passed, ..hole });
-        let give_up = self.forced || passed.is_some_and(|since| self.waited(since, out));
+        let give_up = self.forced() || passed.is_some_and(|since| self.waited(since, out));
         if !give_up {
             return false;
         }
@@ -306,10 +345,10 @@ impl Source {
         let overrun = self
             .last_local_drop
             .is_some_and(|at| at.after(limits.reorder_hold + limits.lag_time) >= opened);
-        if overrun {
-            GapCause::ReceiverOverrun
-        } else if self.forced {
+        if self.forced() {
             GapCause::HoldFull
+        } else if overrun {
+            GapCause::ReceiverOverrun
         } else if self.legs.iter().any(|side| side.state == LegState::Stalled) {
             GapCause::Lag
         } else {
@@ -400,7 +439,10 @@ impl Source {
         let over = end.is_some_and(|end| cursor.next.part == 0 && cursor.next.sseq > end.prev);
         // Without a link there may be an epoch in between, and whoever stays may yet go there.
         if !over || link.is_none() {
-            if self.somebody_stays(&cursor, link.is_none()) && !self.forced {
+            // No pressure is a reason to guess while a live leg is there.
+            let stays = self.somebody_stays(&cursor, link.is_none());
+            let certain = link.is_some() || !self.somebody_lives_in(cursor.epoch);
+            if stays && !(self.forced() && certain) {
                 self.deserted_since = None;
                 return false;
             }
@@ -472,6 +514,13 @@ impl Source {
                 LegState::Stalled => uncertain && !side.source_stale,
                 LegState::Unheard | LegState::Lost => false,
             })
+        })
+    }
+
+    fn somebody_lives_in(&self, epoch: Epoch) -> bool {
+        self.legs.iter().any(|side| {
+            let there = side.latest().is_some_and(|view| view.epoch == epoch);
+            there && side.state == LegState::Live
         })
     }
 
@@ -573,7 +622,7 @@ impl Source {
             return false;
         }
         let since = *self.regress_since.get_or_insert(out.now);
-        if out.now.since(since) < self.regress_patience() {
+        if self.judged_at.since(since) < self.regress_patience() {
             return false;
         }
         self.begin(cursor.epoch, ResetCause::Regress, out);
@@ -607,7 +656,7 @@ impl Source {
             .into_iter()
             .chain(legs)
             .flatten()
-            .filter(|due| *due > self.settled_at)
+            .filter(|due| *due > self.judged_at)
             .min()
     }
 

@@ -97,6 +97,15 @@ impl Cursor {
     }
 }
 
+/// Which bound was reached, so that decisions cannot wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pressure {
+    /// The hold of a leg has no room for a body of so many bytes.
+    Hold(Leg, usize),
+    /// A leg has gone on to more epochs than are followed.
+    Views(Leg),
+}
+
 /// One source stream of a feed.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -117,14 +126,15 @@ pub(super) struct Source {
     pub(super) regress_since: Option<Time>,
     pub(super) last_local_drop: Option<Time>,
     pub(super) last_delivery: Time,
-    /// When everything that was due was last decided.
-    pub(super) settled_at: Time,
+    /// When the driver last had read the sockets and asked what is due: waiting is measured up to here, so
+    /// that what its pause has kept in the sockets is not taken for missing.
+    pub(super) judged_at: Time,
     /// Duplicates dropped when the last receipt was given.
     pub(super) duplicates_told: u64,
     pub(super) stale: bool,
     pub(super) ended: bool,
-    /// What is held must go: its bound was reached.
-    pub(super) forced: bool,
+    /// What needs room, while a bound is reached.
+    pub(super) pressure: Option<Pressure>,
     arrivals: [(Place, Time, Leg); KEPT_ARRIVALS],
     arrivals_at: usize,
 }
@@ -150,11 +160,11 @@ impl Source {
             regress_since: None,
             last_local_drop: None,
             last_delivery: Time::ZERO,
-            settled_at: Time::ZERO,
+            judged_at: Time::ZERO,
             duplicates_told: 0,
             stale: false,
             ended: false,
-            forced: false,
+            pressure: None,
             arrivals: [(Place::start(0), Time::ZERO, Leg::Zero); KEPT_ARRIVALS],
             arrivals_at: 0,
         }
@@ -197,11 +207,12 @@ impl Source {
             return;
         }
         self.heard(leg, header, late, out);
-        if self.is_absurd(leg, datagram, out.limits) {
+        if self.is_absurd(leg, &claim(datagram), out.limits) {
             self.quarantine(leg, datagram, bytes, out);
         } else {
             self.judge_waiting(leg, datagram, out);
             self.process(leg, datagram, late, out);
+            self.release_believed(leg.other(), &claim(datagram), out);
         }
     }
 
@@ -217,7 +228,7 @@ impl Source {
         self.rejoin_if_far(datagram, out.limits);
         let known = self.legs[leg.index()].view(header.epoch).is_some();
         if !known && self.legs[leg.index()].crowded() {
-            self.hurry(out);
+            self.relieve(Pressure::Views(leg), out);
         }
         if !late || self.legs[leg.index()].latest().is_none() {
             self.legs[leg.index()].refresh(header);
@@ -415,8 +426,11 @@ impl Source {
                 out.counters.duplicates += 1;
                 self.legs[leg.index()].duplicates += 1;
             }
+            Err(_) if !self.legs[leg.index()].hold.can_hold(body.len()) => {
+                out.counters.hold_overflow += 1;
+            }
             Err(_) => {
-                self.force(leg, out);
+                self.force(leg, body.len(), out);
                 match self.legs[leg.index()].hold.insert(entry, body) {
                     Ok(true) => out.counters.held += 1,
                     Ok(false) => out.counters.duplicates += 1,
@@ -499,37 +513,46 @@ impl Source {
         self.retired_at = (self.retired_at + 1) % RETIRED_EPOCHS;
     }
 
-    /// Whether a datagram claims what nobody would believe from one datagram (RM-14a).
-    fn is_absurd(&self, leg: Leg, datagram: &Datagram<'_>, limits: &Limits) -> bool {
+    /// Whether a datagram of `leg` claims what nobody would believe from one datagram (RM-14a).
+    fn is_absurd(&self, leg: Leg, claim: &Claim, limits: &Limits) -> bool {
         let Some(cursor) = self.cursor else {
             return false;
         };
-        let header = datagram.header();
-        let side = &self.legs[leg.index()];
-        let Some(view) = side.view(header.epoch) else {
+        let Some(view) = self.legs[leg.index()].view(claim.epoch) else {
             // An epoch that the other leg has moved to, or is in, is confirmed.
-            return header.epoch != cursor.epoch
-                && self.legs[leg.other().index()].view(header.epoch).is_none()
-                || self.is_far(datagram.highest_sseq(), header.epoch, limits);
+            return claim.epoch != cursor.epoch
+                && self.legs[leg.other().index()].view(claim.epoch).is_none()
+                || self.is_far(claim, limits);
         };
-        datagram.highest_sseq() > view.next.sseq.saturating_add(limits.window)
-            && self.is_far(datagram.highest_sseq(), header.epoch, limits)
+        claim.from > view.next.sseq.saturating_add(limits.window) && self.is_far(claim, limits)
     }
 
-    /// Whether a number lies beyond everything known of an epoch by more than the window.
-    fn is_far(&self, sseq: u64, epoch: Epoch, limits: &Limits) -> bool {
+    /// Whether a datagram begins beyond everything known of its epoch by more than the window.
+    fn is_far(&self, claim: &Claim, limits: &Limits) -> bool {
         let cursor = self
             .cursor
-            .filter(|cursor| cursor.epoch == epoch)
+            .filter(|cursor| cursor.epoch == claim.epoch)
             .map(|cursor| cursor.next.sseq);
         let known = self
             .legs
             .iter()
-            .filter_map(|side| side.view(epoch))
+            .filter_map(|side| side.view(claim.epoch))
             .map(|view| view.next.sseq.max(view.first))
+            .chain(self.told_end(claim.epoch))
             .chain(cursor)
             .max();
-        known.is_some_and(|known| sseq > known.saturating_add(limits.window))
+        known.is_some_and(|known| claim.from > known.saturating_add(limits.window))
+    }
+
+    /// Where an epoch ended, as those say who have gone on to the next one.
+    fn told_end(&self, epoch: Epoch) -> Option<u64> {
+        self.legs
+            .iter()
+            .flat_map(LegSide::views)
+            .filter(|view| view.predecessor == epoch)
+            .filter_map(|view| view.predecessor_end)
+            .map(|end| end.next)
+            .max()
     }
 
     fn quarantine<H: Handler + ?Sized>(
@@ -542,31 +565,38 @@ impl Source {
         let claim = claim(datagram);
         let window = out.limits.window;
         out.counters.quarantined += 1;
-        out.counters.quarantine_dropped += self.legs[leg.index()].quarantine.keep(claim, bytes);
-        let other = leg.other();
-        if self.legs[other.index()]
-            .quarantine
-            .agrees_with(&claim, window)
+        let [this, other] = [leg, leg.other()].map(|leg| leg.index());
+        out.counters.quarantine_overflow += self.legs[this].quarantine.keep(claim, bytes);
+        if self.legs[other].quarantine.agrees_with(&claim, window)
+            || self.legs[this].quarantine.confirms_itself(window)
         {
-            self.release_confirmed(leg, &claim, out);
-            self.release_confirmed(other, &claim, out);
-        } else if self.legs[leg.index()].quarantine.confirms_itself(window) {
-            self.release_confirmed(leg, &claim, out);
+            self.release_believed(leg, &claim, out);
+            self.release_believed(leg.other(), &claim, out);
         }
     }
 
-    /// Processes what waited and is confirmed by `confirmed`, in order of arrival; the rest goes on waiting.
-    fn release_confirmed<H: Handler + ?Sized>(
+    /// Processes in order of arrival what waited and is covered by `confirmed`, or is not absurd any more
+    /// for what has become known meanwhile; the rest goes on waiting.
+    fn release_believed<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
         confirmed: &Claim,
         out: &mut Out<'_, H>,
     ) {
         let window = out.limits.window;
-        while let Some(slot) = self.legs[leg.index()]
-            .quarantine
-            .take_covered(confirmed, window)
-        {
+        loop {
+            let believed = |waiting: &Claim| {
+                waiting.is_covered_by(confirmed, window)
+                    || !self.is_absurd(leg, waiting, out.limits)
+            };
+            let first = self.legs[leg.index()]
+                .quarantine
+                .claims()
+                .position(believed);
+            let Some(slot) = first.and_then(|index| self.legs[leg.index()].quarantine.take(index))
+            else {
+                return;
+            };
             let buffer = self.legs[leg.index()].quarantine.lend(slot);
             if let Ok(datagram) = Datagram::parse(&buffer)
                 && !self.retired.contains(&datagram.header().epoch)
@@ -577,23 +607,26 @@ impl Source {
         }
     }
 
-    /// Decides about what waited, now that its sender goes on: confirmed when this datagram says the same,
-    /// dropped when it goes on as if it had never said it.
+    /// Decides about what waited, now that its sender goes on: believed with this datagram when it leads no
+    /// further, dropped when the sender goes on as if it had never said it. Who goes on to another epoch takes
+    /// back nothing of the one before.
     fn judge_waiting<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
         datagram: &Datagram<'_>,
         out: &mut Out<'_, H>,
     ) {
-        let quarantine = &mut self.legs[leg.index()].quarantine;
-        let Some(newest) = quarantine.newest() else {
+        if self.legs[leg.index()].quarantine.newest().is_none() {
             return;
-        };
+        }
         let claim = claim(datagram);
-        if quarantine.agrees_with(&claim, out.limits.window) {
-            self.release_confirmed(leg, &claim, out);
-        } else if datagram.header().dsn > newest {
-            out.counters.quarantine_dropped += quarantine.clear();
+        self.release_believed(leg, &claim, out);
+        let left = self.cursor.map(|cursor| cursor.epoch);
+        let left = left.filter(|epoch| *epoch != claim.epoch);
+        let quarantine = &mut self.legs[leg.index()].quarantine;
+        if quarantine.newest().is_some_and(|newest| claim.dsn > newest) {
+            let dropped = quarantine.retain(|waiting| Some(waiting.epoch) == left);
+            out.counters.quarantine_dropped += dropped;
         }
     }
 
@@ -651,6 +684,9 @@ fn claim(datagram: &Datagram<'_>) -> Claim {
     Claim {
         dsn: header.dsn,
         epoch: header.epoch,
+        from: datagram
+            .heartbeat()
+            .map_or(header.base_sseq, |heartbeat| heartbeat.beat.next_sseq),
         sseq: datagram.highest_sseq(),
         heartbeat: header.is_heartbeat(),
     }

@@ -201,9 +201,7 @@ impl Subscriber {
 
     fn judge(&mut self, now: Time, watch: &mut Watch<'_>) {
         let counters = self.arbiter.counters();
-        let small = self.limits.quarantined_datagrams < SMALL_QUARANTINE;
-        let dropped = counters.hold_overflow + counters.quarantine_dropped * u64::from(small);
-        if dropped > 0 {
+        if counters.hold_overflow + counters.quarantine_overflow > 0 {
             for witness in &mut self.witnesses {
                 witness.overflowed = true;
             }
@@ -333,9 +331,6 @@ impl Subscriber {
             .add_many("count.retired_epoch", counters.retired_epoch);
     }
 }
-
-/// A quarantine of fewer datagrams is often full.
-const SMALL_QUARANTINE: usize = 16;
 
 /// Whether the application has heard the whole story of the source.
 fn settled(witness: &Witness, ledger: &Ledger) -> Result<(), String> {

@@ -92,8 +92,8 @@ fn describe(bytes: &[u8]) -> String {
             let beat = heartbeat.beat;
             let end = if beat.ended { " ended" } else { "" };
             format!(
-                "{head} beat next {} prev {}{end}",
-                beat.next_sseq, beat.prev
+                "{head} beat next {} prev {} after {} (next {}){end}",
+                beat.next_sseq, beat.prev, header.predecessor, beat.predecessor_next
             )
         }
         None => {

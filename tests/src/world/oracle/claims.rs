@@ -27,9 +27,13 @@ pub(super) fn gap(
             "Gap {from} to {until} reaches beyond what the source said"
         ));
     }
-    // Nobody can vouch for the silence of numbers that every adapter gave up.
+    // Nobody can vouch for the silence of numbers that every adapter gave up, nor can an adapter for the
+    // silence of those that it gave up itself: under its context they are missing.
     let silent = ledger.owed(witness.sid, witness.epoch, from) >= until;
-    if silent && cause != GapCause::Abandoned {
+    let given_up = ledger
+        .context(witness.sid, witness.epoch, witness.context)
+        .is_some_and(|context| context.abandoned > 0);
+    if silent && cause != GapCause::Abandoned && !given_up {
         return Err(format!(
             "Gap {from} to {until} holds nothing that could be missing"
         ));
