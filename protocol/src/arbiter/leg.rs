@@ -331,17 +331,20 @@ impl LegSide {
         }
     }
 
-    /// Forgets every view but that of `epoch`, and what is held from before it. Returns how many held
-    /// records that were.
-    pub(super) fn leave_all_but(&mut self, epoch: Epoch) -> u64 {
-        let turn = self.view(epoch).map_or(self.turns, |view| view.turn);
+    /// Forgets every epoch before `epoch`, or those that are `retired` when the leg has not spoken of `epoch`,
+    /// and what is held of them. Returns how many held records that were.
+    pub(super) fn go_on_to(&mut self, epoch: Epoch, retired: &[Epoch]) -> u64 {
+        let turn = self.view(epoch).map(|view| view.turn);
+        let is_left = |view: &View| {
+            turn.map_or_else(|| retired.contains(&view.epoch), |turn| view.turn < turn)
+        };
         for view in &mut self.views {
-            if view.is_some_and(|view| view.epoch != epoch && view.turn < turn) {
-                *view = None;
-            }
+            *view = view.filter(|view| !is_left(view));
         }
+        let first = self.views().map(|view| view.turn).min();
+        let first = first.unwrap_or(self.turns);
         let mut dropped = 0;
-        while self.hold.front().is_some_and(|entry| entry.turn < turn) {
+        while self.hold.front().is_some_and(|entry| entry.turn < first) {
             self.hold.take(0);
             dropped += 1;
         }

@@ -68,20 +68,20 @@ impl Quarantine {
         dropped
     }
 
-    /// Whether the sender has confirmed itself: three consecutive datagrams that agree with the newest,
-    /// a heartbeat among all that agree.
+    /// Whether the sender has confirmed itself: three datagrams in a row that agree, a heartbeat among them. A
+    /// loss between them takes nothing back: who goes on otherwise is dropped from here at once.
     pub(super) fn confirms_itself(&self, window: u64) -> bool {
         let Some(&(newest, _)) = self.claims.back() else {
             return false;
         };
         let mut run = 1;
         let mut heartbeat = newest.heartbeat;
-        let mut next = newest.dsn.0;
+        let mut after = newest.dsn;
         for &(claim, _) in self.claims.iter().rev().skip(1) {
-            if claim.dsn.0.wrapping_add(1) != next || !claim.agrees_with(&newest, window) {
+            if claim.dsn == after || !claim.agrees_with(&newest, window) {
                 break;
             }
-            next = claim.dsn.0;
+            after = claim.dsn;
             run += 1;
             heartbeat |= claim.heartbeat;
         }
@@ -175,7 +175,8 @@ mod tests {
         assert!(quarantine(&[near[0], near[1], beat]).confirms_itself(10));
         assert!(!quarantine(&[near[0], near[1], claim(3, 902, false)]).confirms_itself(10));
         assert!(!quarantine(&[near[1], beat]).confirms_itself(10));
-        assert!(!quarantine(&[claim(0, 900, false), near[1], beat]).confirms_itself(10));
+        assert!(quarantine(&[claim(0, 900, false), near[1], beat]).confirms_itself(10));
+        assert!(!quarantine(&[near[1], near[1], beat]).confirms_itself(10));
         assert!(!quarantine(&[claim(1, 9_000, false), near[1], beat]).confirms_itself(10));
     }
 

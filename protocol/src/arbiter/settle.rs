@@ -580,7 +580,7 @@ impl Source {
                 self.retire(before);
             }
             for side in &mut self.legs {
-                out.counters.retired_epoch += side.leave_all_but(epoch);
+                out.counters.retired_epoch += side.go_on_to(epoch, &self.retired);
             }
         }
         self.ended = false;

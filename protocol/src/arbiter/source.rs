@@ -113,7 +113,7 @@ pub(super) struct Source {
     pub(super) cursor: Option<Cursor>,
     pub(super) legs: [LegSide; 2],
     pub(super) hole: Option<Hole>,
-    retired: [Epoch; RETIRED_EPOCHS],
+    pub(super) retired: [Epoch; RETIRED_EPOCHS],
     retired_at: usize,
     pub(super) preferred: Leg,
     /// To be told before whatever is delivered or declared next.

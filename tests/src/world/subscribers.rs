@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use twinfeed_protocol::time::Time;
-use twinfeed_protocol::{Arbiter, Control, Delivered, Event, Handler, Leg, Limits};
+use twinfeed_protocol::{Arbiter, Control, Delivered, Event, Handler, Leg, Limits, Place};
 use twinfeed_wire::Sid;
 
 use super::adapters::stream_id;
@@ -146,10 +146,23 @@ impl Subscriber {
             State::Paused => return self.dropped[leg.index()] += 1,
             State::Polling => {}
         }
+        if !flight.genuine && self.would_join_on(&flight) {
+            return;
+        }
         self.note_heard(now, leg, &flight, watch.ledger);
         self.arbiter
             .on_datagram(leg, now, &flight.bytes, &mut Tap(&mut self.told));
         self.judge(now, watch);
+    }
+
+    /// Whether a record of this datagram would be the first thing heard of its source stream. The first
+    /// record is believed (RM-14), for there is nothing to compare it with: no world begins with nonsense.
+    fn would_join_on(&self, flight: &Flight) -> bool {
+        let Ok(header) = twinfeed_wire::Header::parse(&flight.bytes) else {
+            return false;
+        };
+        let unheard = |witness: &Witness| witness.sid == header.sid && !witness.epoch.is_some();
+        !header.is_heartbeat() && self.witnesses.iter().any(unheard)
     }
 
     fn note_heard(&mut self, now: Time, leg: Leg, flight: &Flight, ledger: &Ledger) {
@@ -338,8 +351,8 @@ fn settled(witness: &Witness, ledger: &Ledger) -> Result<(), String> {
     let Some(last) = lives.last() else {
         return Ok(());
     };
-    if !witness.epoch.is_some() && witness.said_before == Some((last.epoch, last.next())) {
-        return Ok(()); // it came when all was said
+    if !witness.epoch.is_some() && came_after_all(witness, ledger) {
+        return Ok(());
     }
     if witness.epoch != last.epoch {
         return Err(format!(
@@ -363,6 +376,17 @@ fn settled(witness: &Witness, ledger: &Ledger) -> Result<(), String> {
         return Err("in the end still stale".into());
     }
     Ok(())
+}
+
+/// Whether the source said nothing that carries records since the subscriber came.
+fn came_after_all(witness: &Witness, ledger: &Ledger) -> bool {
+    let last = ledger.lives(witness.sid).last();
+    match (witness.said_before, last) {
+        (Some((epoch, next)), Some(last)) if epoch == last.epoch => {
+            ledger.owed(witness.sid, epoch, Place::start(next)).sseq >= last.next()
+        }
+        _ => false,
+    }
 }
 
 /// The source stream that something told is about.

@@ -106,7 +106,8 @@ pub(super) fn context(
     }
 }
 
-/// Nobody goes on with a lesser context while a leg with the better one lives and is not behind.
+/// Nobody goes on with a lesser context while a leg with the better one lives and is not behind. Who has
+/// jumped beyond the window is not believed yet (RM-14a).
 pub(super) fn outranks(
     witness: &Witness,
     now: Time,
@@ -130,6 +131,7 @@ pub(super) fn outranks(
             && heard.state == LegState::Live
             && !heard.stepped_down
             && heard.progress > witness.cursor.sseq
+            && heard.progress <= witness.cursor.sseq.saturating_add(witness.limits.window)
     };
     match Leg::BOTH.iter().find(|leg| keeps(leg)) {
         Some(leg) => Err(format!(
