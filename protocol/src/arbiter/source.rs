@@ -565,7 +565,7 @@ impl Source {
         let claim = claim(datagram);
         let window = out.limits.window;
         out.counters.quarantined += 1;
-        let [this, other] = [leg, leg.other()].map(|leg| leg.index());
+        let [this, other] = [leg, leg.other()].map(Leg::index);
         out.counters.quarantine_overflow += self.legs[this].quarantine.keep(claim, bytes);
         if self.legs[other].quarantine.agrees_with(&claim, window)
             || self.legs[this].quarantine.confirms_itself(window)

@@ -1,0 +1,286 @@
+//! The arbiter where something is bounded: a full hold, a window, a quarantine, a driver that paused.
+#![allow(clippy::unwrap_used, reason = "a case that does not hold fails")]
+
+mod arbiter_kit;
+
+use arbiter_kit::*;
+use twinfeed_protocol::*;
+use twinfeed_wire::*;
+
+fn bounded(limits: Limits) -> (Kit, Sender, Sender) {
+    let (mut zero, mut one) = (Sender::new(Leg::Zero), Sender::new(Leg::One));
+    let mut kit = Kit::new(limits);
+    kit.joined(&mut zero, &mut one, 3);
+    (kit, zero, one)
+}
+
+fn small_hold(held_records: usize) -> (Kit, Sender, Sender) {
+    bounded(Limits {
+        held_records,
+        ..Limits::default()
+    })
+}
+
+fn narrow_window() -> (Kit, Sender, Sender) {
+    bounded(Limits {
+        window: 16,
+        ..Limits::default()
+    })
+}
+
+fn gap(from: u64, until: u64, cause: GapCause) -> Told {
+    Told::Event(Event::Gap {
+        sid: SID,
+        epoch: Epoch(1),
+        from: Place::start(from),
+        until: Place::start(until),
+        cause,
+    })
+}
+
+fn records(told: &[Told]) -> Vec<(u64, Leg)> {
+    let record = |told: &Told| match told {
+        Told::Record(sseq, _, leg) => Some((*sseq, *leg)),
+        Told::Event(_) => None,
+    };
+    told.iter().filter_map(record).collect()
+}
+
+/// The epochs that were begun, by their resets.
+fn resets(told: &[Told]) -> Vec<u64> {
+    let reset = |told: &Told| match told {
+        Told::Event(Event::Reset { epoch, .. }) => Some(epoch.0),
+        _ => None,
+    };
+    told.iter().filter_map(reset).collect()
+}
+
+/// The sender goes on to `epoch`, which follows `before`; that one ended behind `last`.
+fn goes_on(kit: &mut Kit, sender: Sender, epoch: u64, before: u64, last: u64) -> Sender {
+    let mut sender = sender.with(|header| {
+        header.epoch = Epoch(epoch);
+        header.predecessor = Epoch(before);
+        header.context = ContextId(epoch);
+    });
+    for _ in 0..4 {
+        let beat = Beat {
+            next_sseq: 1,
+            prev: 0,
+            predecessor_next: last + 1,
+            predecessor_prev: last,
+            interval_us: 10_000,
+            ended: false,
+        };
+        kit.beat_of(&mut sender, beat);
+    }
+    sender
+}
+
+fn state(kit: &Kit, leg: Leg) -> LegState {
+    kit.arbiter.leg_status(SID, leg).unwrap().state
+}
+
+#[test]
+fn a_pause_of_the_driver_is_no_silence_of_the_leg_read_second() {
+    let (mut kit, mut zero, mut one) = bounded(Limits::default());
+    kit.now = kit.now.after(ms(500));
+    kit.beat(&mut zero, 3, 4);
+    kit.records(&mut zero, &run(4..=4));
+    assert_eq!(state(&kit, Leg::One), LegState::Live);
+    kit.records(&mut one, &run(4..=5));
+    kit.pass(ms(1));
+    assert_eq!(state(&kit, Leg::One), LegState::Live);
+    assert_eq!(kit.numbers(), [4, 5]);
+    assert_eq!(kit.arbiter.counters().switches, 0);
+}
+
+#[test]
+fn a_pause_of_the_driver_does_not_end_the_wait_for_a_hole() {
+    let (mut kit, mut zero, mut one) = bounded(Limits::default());
+    let late = one.records(&run(4..=4));
+    kit.records(&mut zero, &run(5..=5));
+    kit.records(&mut one, &run(5..=5));
+    kit.now = kit.now.after(ms(50));
+    kit.records(&mut zero, &run(6..=6));
+    assert_eq!(kit.told(), [], "the late copy is still in the socket");
+    kit.give(Leg::One, &late);
+    kit.pass(ms(50));
+    assert_eq!(kit.arbiter.counters().gaps, 0);
+    assert_eq!(records(&kit.told()).len(), 3);
+}
+
+#[test]
+fn room_is_made_only_as_far_as_it_is_needed() {
+    let (mut kit, mut zero, mut one) = small_hold(2);
+    kit.beat(&mut one, 29, 30);
+    kit.control(Control::LocalDrops {
+        leg: Leg::Zero,
+        datagrams: 1,
+    });
+    for sseq in [6, 9, 12] {
+        kit.records(&mut zero, &run(sseq..=sseq));
+    }
+    let told = [gap(4, 6, GapCause::HoldFull), Told::Record(6, 0, Leg::Zero)];
+    assert_eq!(kit.told(), told, "7 and 8 may still come");
+}
+
+#[test]
+fn the_record_that_finds_the_hold_full_is_not_missing() {
+    let (mut kit, mut zero, mut one) = small_hold(1);
+    kit.beat(&mut one, 9, 10);
+    kit.records(&mut zero, &run(6..=8));
+    let told = kit.told();
+    assert_eq!(told[0], gap(4, 6, GapCause::HoldFull));
+    let delivered = [6, 7, 8].map(|sseq| (sseq, Leg::Zero));
+    assert_eq!(records(&told), delivered);
+    assert_eq!(kit.arbiter.counters().gaps, 1);
+}
+
+#[test]
+fn a_full_hold_is_no_fault_of_a_leg_that_is_not_behind() {
+    let (mut kit, mut zero, mut one) = small_hold(2);
+    kit.beat(&mut one, 29, 30);
+    for sseq in [6, 9, 12, 15] {
+        kit.records(&mut zero, &run(sseq..=sseq));
+    }
+    assert_eq!(state(&kit, Leg::One), LegState::Live);
+    assert_eq!(kit.arbiter.counters().switches, 0);
+}
+
+#[test]
+fn a_leg_that_filled_the_hold_is_waited_for_again_once_it_has_caught_up() {
+    let (mut kit, mut zero, mut one) = small_hold(2);
+    for sseq in [6, 9, 12] {
+        kit.records(&mut zero, &run(sseq..=sseq));
+    }
+    assert_eq!(state(&kit, Leg::One), LegState::Stalled);
+    kit.records(&mut one, &run(4..=8));
+    kit.pass(ms(1));
+    assert_eq!(
+        state(&kit, Leg::One),
+        LegState::Stalled,
+        "it is still behind"
+    );
+    kit.records(&mut one, &run(9..=12));
+    kit.pass(ms(1));
+    assert_eq!(state(&kit, Leg::One), LegState::Live);
+    assert_eq!(kit.arbiter.counters().switches, 1);
+}
+
+#[test]
+fn a_body_longer_than_any_slot_forces_nothing() {
+    let (mut kit, mut zero, _) = bounded(Limits {
+        max_datagram: 1_200,
+        held_bytes: 1_200,
+        ..Limits::default()
+    });
+    kit.records(&mut zero, &run(6..=6));
+    let header = Header {
+        base_sseq: 9,
+        ..zero.header
+    };
+    let mut buffer = vec![0; 4_096];
+    let mut writer = Writer::begin(&mut buffer, header);
+    let long = Record {
+        kind: BodyKind::Opaque,
+        flags: RecordFlags::LAST,
+        part: 0,
+        sseq: 9,
+        prev: 8,
+        adm: Adm(0),
+        body: &[7; 3_000],
+    };
+    writer.push(&long).unwrap();
+    let length = writer.finish(Dsn(9), Flags(0), 0);
+    kit.give(Leg::Zero, &buffer[..length]);
+    assert_eq!(kit.told(), []);
+    assert_eq!(kit.arbiter.counters().hold_overflow, 1);
+}
+
+#[test]
+fn a_full_hold_is_no_reason_to_guess_which_epoch_is_the_later_one() {
+    let (mut kit, zero, one) = small_hold(2);
+    let mut zero = goes_on(&mut kit, zero, 3, 1, 3);
+    kit.records(&mut zero, &run(1..=3));
+    assert_eq!(resets(&kit.told()), [3], "epoch 1 is left");
+    let mut one = goes_on(&mut kit, one, 2, 1, 3);
+    kit.records(&mut one, &run(1..=3));
+    assert_eq!(kit.told(), [], "leg 0 lives in epoch 3");
+    assert_eq!(kit.arbiter.counters().hold_overflow, 1);
+    kit.records(&mut zero, &run(4..=4));
+    assert_eq!(kit.numbers(), [4]);
+}
+
+#[test]
+fn an_epoch_that_one_leg_skipped_costs_nothing_of_the_next() {
+    let (mut kit, zero, one) = bounded(Limits::default());
+    let mut one = goes_on(&mut kit, one, 3, 2, 2);
+    kit.records(&mut one, &run(1..=2));
+    let mut zero = goes_on(&mut kit, zero, 2, 1, 3);
+    kit.records(&mut zero, &run(1..=2));
+    let told = kit.told();
+    assert_eq!(resets(&told), [2, 3]);
+    let [of_two, of_three] = [Leg::Zero, Leg::One].map(|leg| [(1, leg), (2, leg)]);
+    assert_eq!(records(&told), [of_two, of_three].concat());
+    assert_eq!(kit.arbiter.counters().retired_epoch, 0);
+}
+
+#[test]
+fn a_long_datagram_that_begins_where_the_leg_stands_is_no_jump() {
+    let (mut kit, mut zero, _) = narrow_window();
+    kit.records(&mut zero, &run(4..=30));
+    assert_eq!(kit.numbers().len(), 27);
+    assert_eq!(kit.arbiter.counters().quarantined, 0);
+}
+
+#[test]
+fn a_jump_is_believed_once_the_other_leg_gets_near() {
+    let (mut kit, mut zero, mut one) = narrow_window();
+    kit.records(&mut zero, &run(21..=22));
+    assert_eq!(kit.numbers(), [], "18 further than 3");
+    kit.records(&mut one, &run(4..=4));
+    assert_eq!(kit.numbers(), [4]);
+    assert_eq!(kit.arbiter.leg_status(SID, Leg::Zero).unwrap().held, 2);
+    kit.records(&mut one, &run(5..=20));
+    assert_eq!(records(&kit.told()).last(), Some(&(22, Leg::Zero)));
+}
+
+#[test]
+fn a_jump_is_believed_when_its_sender_goes_on_behind_it() {
+    let (mut kit, mut zero, mut one) = narrow_window();
+    kit.records(&mut zero, &run(21..=22));
+    kit.records(&mut one, &run(4..=13));
+    let _lost = zero.records(&run(23..=28));
+    kit.records(&mut zero, &run(29..=29));
+    kit.records(&mut one, &run(14..=20));
+    assert_eq!(records(&kit.told()).last(), Some(&(22, Leg::Zero)));
+}
+
+#[test]
+fn a_jump_said_three_times_is_believed_whatever_was_lost_between() {
+    let (mut kit, mut zero, _) = narrow_window();
+    kit.records(&mut zero, &run(40..=40));
+    let _lost = zero.records(&run(41..=41));
+    kit.records(&mut zero, &run(42..=42));
+    assert_eq!(kit.arbiter.leg_status(SID, Leg::Zero).unwrap().held, 0);
+    kit.beat(&mut zero, 42, 43);
+    assert_eq!(kit.arbiter.leg_status(SID, Leg::Zero).unwrap().held, 2);
+}
+
+#[test]
+fn the_end_that_a_later_epoch_tells_confirms_what_waited_of_the_earlier() {
+    let mut kit = Kit::new(Limits {
+        window: 16,
+        ..Limits::default()
+    });
+    let mut zero = Sender::new(Leg::Zero);
+    kit.records(&mut zero, &run(1..=3));
+    kit.told();
+    kit.records(&mut zero, &run(40..=41));
+    goes_on(&mut kit, zero, 2, 1, 41);
+    kit.pass(ms(3));
+    let told = kit.told();
+    assert_eq!(told[0], gap(4, 40, GapCause::LostOnEveryLeg));
+    assert_eq!(records(&told), [(40, Leg::Zero), (41, Leg::Zero)]);
+    assert_eq!(resets(&told), [2]);
+}
