@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use twinfeed_control::{Policy, Role};
+use twinfeed_exchange::flow::FlowConfig;
 use twinfeed_feed_adapter::decode::{TradingDay, itch50};
 
 use crate::error::Error;
@@ -24,8 +25,8 @@ use crate::truth::Conversion;
 
 /// Name of the one feed.
 pub const FEED: &str = "demo";
-/// Most open orders per source; the same for the adapters and for the judge.
-const OPEN_ORDERS: usize = 1 << 20;
+/// Bytes of the shortest message of a BinaryFILE with its length: a delete.
+const SHORTEST_MESSAGE: u64 = 21;
 /// DBN publisher of every record.
 const PUBLISHER: u16 = itch50::Settings::XNAS_ITCH;
 
@@ -106,7 +107,7 @@ impl Files {
         })?;
         let settings = itch50::Settings {
             publisher_id: PUBLISHER,
-            max_open_orders: OPEN_ORDERS,
+            max_open_orders: open_orders(run),
         };
         Ok(Conversion { day, settings })
     }
@@ -141,12 +142,13 @@ impl Files {
         let [active, backup] = self.adapters;
         let mut text = format!(
             "feed = \"{FEED}\"\nformat = \"itch50\"\ntrading_day = \"{day}\"\n\
-             publisher_id = {PUBLISHER}\nmax_open_orders = {OPEN_ORDERS}\n\
+             publisher_id = {PUBLISHER}\nmax_open_orders = {orders}\n\
              [[source]]\nsid = 1\ntype = \"moldudp64\"\n\
              line.A = {{ address = \"{a}\" }}\nline.B = {{ address = \"{b}\" }}\n\
              [pair]\nsync_threshold = 1000\n\
              [stream_admin]\nurl = \"{url}\"\ntoken_file = \"tokens/adapter\"\n",
             day = run.trading_day,
+            orders = open_orders(run),
             a = active.lines[0],
             b = active.lines[1],
             url = self.url(),
@@ -248,6 +250,24 @@ impl Files {
         }
         arguments
     }
+}
+
+/// Most orders that a source can have open; the same for the adapters and for the judge. No more than that:
+/// the kernel frees a killed process' memory before it closes its sockets, so memory that nobody needs
+/// delays the moment at which the survivor learns of the death.
+fn open_orders(run: &Run) -> usize {
+    let most = match &run.content {
+        Content::Flow { instruments } => {
+            let market = FlowConfig::default();
+            usize::from(*instruments) * usize::from(market.orders_per_instrument)
+        }
+        Content::Binaryfile { path, .. } => {
+            let bytes = fs::metadata(path).map_or(u64::MAX, |file| file.len());
+            usize::try_from(bytes / SHORTEST_MESSAGE).unwrap_or(usize::MAX)
+        }
+    };
+    most.clamp(1_024, itch50::Settings::MAX_OPEN_ORDERS)
+        .next_power_of_two()
 }
 
 fn addresses() -> Result<AdapterAddresses, Error> {
