@@ -704,3 +704,60 @@ fn closed_is_the_last_word() {
     );
     assert_eq!(kit.arbiter.next_deadline(), None);
 }
+
+#[test]
+fn a_source_that_begins_again_under_the_same_name_is_a_reset() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 15);
+    kit.beat(&mut zero, 0, 1);
+    kit.records(&mut zero, &run(1..=2));
+    assert_eq!(kit.told(), [], "the other leg has not said so yet");
+    kit.beat(&mut one, 0, 1);
+    kit.records(&mut one, &run(1..=3));
+    let told = kit.told();
+    let regress = Event::Reset {
+        sid: SID,
+        epoch: Epoch(1),
+        at: Place::start(1),
+        context: ContextId(1),
+        complete: true,
+        cause: ResetCause::Regress,
+    };
+    assert_eq!(told[0], Told::Event(regress));
+    let numbers = told.iter().filter_map(|told| match told {
+        Told::Record(sseq, ..) => Some(*sseq),
+        Told::Event(_) => None,
+    });
+    assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(kit.arbiter.counters().gaps, 0);
+}
+
+#[test]
+fn an_older_generation_never_replaces_a_newer_process() {
+    let (mut kit, zero, mut one) = pair();
+    let mut newer = zero.with(|header| header.generation = Generation(2));
+    kit.joined(&mut newer, &mut one, 3);
+    let mut older = zero.with(|header| header.incarnation = Incarnation(55));
+    kit.records(&mut older, &run(4..=4));
+    kit.records(&mut newer, &run(4..=4));
+    assert_eq!(kit.numbers(), [4]);
+    assert_eq!(kit.arbiter.counters().stale_incarnation, 1);
+}
+
+#[test]
+fn two_deaf_adapters_are_stale_although_they_speak() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    for sender in [&mut zero, &mut one] {
+        sender.header.flags = Flags::SOURCE_STALE;
+        kit.beat(sender, 3, 4);
+    }
+    assert_eq!(
+        kit.told().last(),
+        Some(&Told::Event(Event::Stale { sid: SID }))
+    );
+    one.header.flags = Flags(0);
+    kit.records(&mut one, &run(4..=4));
+    let live = Told::Event(Event::Live { sid: SID });
+    assert_eq!(kit.told(), [live, Told::Record(4, 0, Leg::One)]);
+}

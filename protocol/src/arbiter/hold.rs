@@ -139,6 +139,11 @@ impl Hold {
         Ok(true)
     }
 
+    /// Drops everything.
+    pub(super) fn clear(&mut self) {
+        while self.take(0).is_some() {}
+    }
+
     /// The held records in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().map(|(entry, _)| entry)

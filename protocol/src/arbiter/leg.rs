@@ -63,6 +63,8 @@ pub(super) struct View {
     /// Administrative messages before that heartbeat.
     pub(super) beat_adm: Adm,
     pub(super) ended: Option<End>,
+    /// Its heartbeat took back what was vouched for before.
+    pub(super) stepped_back: bool,
 }
 
 impl View {
@@ -80,6 +82,7 @@ impl View {
             beat: None,
             beat_adm: Adm(0),
             ended: None,
+            stepped_back: false,
         }
     }
 
@@ -105,7 +108,13 @@ impl View {
     }
 
     pub(super) fn on_beat(&mut self, beat: &Beat, adm: Adm) {
-        self.next = self.next.max(Place::start(beat.next_sseq));
+        let next = Place::start(beat.next_sseq);
+        if next < self.next {
+            // Only a source that began its numbering again makes its adapter take back what it vouched for.
+            self.unsay();
+            self.stepped_back = true;
+        }
+        self.next = self.next.max(next);
         let end = End {
             next: beat.next_sseq,
             prev: beat.prev,
@@ -154,6 +163,8 @@ pub(super) struct LegSide {
     retired_at: usize,
     highest_dsn: Option<Dsn>,
     seen_dsns: u64,
+    /// Highest dsn whose numbers were believed.
+    believed_dsn: Option<Dsn>,
     missing_datagrams: u64,
     views: [Option<View>; KEPT_VIEWS],
     turns: u32,
@@ -204,6 +215,7 @@ impl LegSide {
             retired_at: 0,
             highest_dsn: None,
             seen_dsns: 0,
+            believed_dsn: None,
             missing_datagrams: 0,
             views: [None; KEPT_VIEWS],
             turns: 0,
@@ -234,7 +246,9 @@ impl LegSide {
     /// Judges the sender of a datagram and notes its number.
     pub(super) fn admit(&mut self, header: &Header) -> Admission {
         if self.highest_dsn.is_none() || header.incarnation != self.incarnation {
-            if self.highest_dsn.is_some() && self.retired.contains(&header.incarnation) {
+            let older = header.generation.0 != 0 && header.generation < self.generation;
+            let replaced = older || self.retired.contains(&header.incarnation);
+            if self.highest_dsn.is_some() && replaced {
                 return Admission::Replaced;
             }
             self.replace(header);
@@ -264,6 +278,16 @@ impl LegSide {
         Admission::Late
     }
 
+    /// Notes that a datagram is believed, and whether one sent after it was before: in the quarantine, too, what was
+    /// overtaken stays overtaken.
+    pub(super) fn believe(&mut self, header: &Header) -> bool {
+        let overtaken = self.believed_dsn > Some(header.dsn);
+        if !overtaken {
+            self.believed_dsn = Some(header.dsn);
+        }
+        overtaken
+    }
+
     fn replace(&mut self, header: &Header) {
         if self.highest_dsn.is_some() {
             self.retired[self.retired_at] = self.incarnation;
@@ -274,6 +298,7 @@ impl LegSide {
         self.incarnation = header.incarnation;
         self.highest_dsn = Some(header.dsn);
         self.seen_dsns = 1;
+        self.believed_dsn = None;
         self.hint = None;
         self.stepped_down = false;
         self.behind_since = None;
@@ -291,6 +316,14 @@ impl LegSide {
             .iter_mut()
             .flatten()
             .find(|view| view.epoch == epoch)
+    }
+
+    /// Forgets what the leg brought and claimed before its source stepped back; it stands where it stands.
+    pub(super) fn step_back(&mut self, epoch: Epoch) {
+        self.hold.clear();
+        if let Some(view) = self.view_mut(epoch) {
+            view.stepped_back = false;
+        }
     }
 
     /// Forgets how far the leg claimed to be in `epoch`.

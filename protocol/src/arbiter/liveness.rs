@@ -40,10 +40,6 @@ impl Source {
             side.generation = header.generation;
             side.live_since = out.now;
             self.set_state(leg, LegState::Live, out);
-            if self.stale {
-                self.stale = false;
-                out.handler.event(&Event::Live { sid: self.sid });
-            }
         }
         if late {
             return;
@@ -74,13 +70,28 @@ impl Source {
 
     /// Says that nobody speaks, once everything that was still to be said has been.
     pub(super) fn tell_stale<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
-        let silent = self.legs.iter().all(|side| !speaks(side));
-        let heard = self.legs.iter().any(|side| side.state == LegState::Lost);
         let pending =
             self.hole.is_some() || self.orphan_since.is_some() || self.deserted_since.is_some();
-        if silent && heard && !pending && !self.stale && !self.ended {
+        if self.is_stale() && !pending && !self.stale && !self.ended {
             self.stale = true;
             out.handler.event(&Event::Stale { sid: self.sid });
+        }
+    }
+
+    /// Says that somebody speaks of the source again, before what that one brings.
+    pub(super) fn tell_live<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
+        if self.stale && !self.is_stale() {
+            self.stale = false;
+            out.handler.event(&Event::Live { sid: self.sid });
+        }
+    }
+
+    /// Whether nobody speaks any more, or whoever speaks hears nothing from the source.
+    fn is_stale(&self) -> bool {
+        let mut speaking = self.legs.iter().filter(|side| speaks(side)).peekable();
+        match speaking.peek() {
+            None => self.legs.iter().any(|side| side.state == LegState::Lost),
+            Some(_) => speaking.all(|side| side.source_stale),
         }
     }
 

@@ -17,7 +17,7 @@
 use twinfeed_wire::{Adm, ContextId, Epoch};
 
 use super::hold::Entry;
-use super::leg::{End, View};
+use super::leg::{End, LegSide, View};
 use super::source::{Cursor, Hole, Out, Pressure, Source, Standing, hand_over};
 use crate::event::{
     DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Place, ResetCause, Tail,
@@ -554,7 +554,14 @@ impl Source {
         let view = *view;
         let next = match cause {
             ResetCause::Epoch { .. } => Place::start(view.first),
-            ResetCause::Regress => view.next,
+            // The lowest, so that no live leg's first numbers are taken for old ones.
+            ResetCause::Regress => {
+                let live = self.legs.iter().filter(|side| side.state == LegState::Live);
+                let places = live
+                    .filter_map(|side| side.view(epoch))
+                    .map(|view| view.next);
+                places.min().unwrap_or(view.next)
+            }
         };
         let before = if view.predecessor.is_some() {
             view.predecessor
@@ -588,6 +595,7 @@ impl Source {
         self.orphan_since = None;
         self.deserted_since = None;
         self.regress_since = None;
+        self.forget_arrivals();
         if self.announce.take() == Some(DiscontinuityCause::Join) {
             // Nothing was told of what is left: the application joins here.
             self.announce = Some(DiscontinuityCause::Join);
@@ -617,13 +625,17 @@ impl Source {
                         && view.next.sseq.saturating_add(out.limits.window) < cursor.next.sseq
                 })
             });
-        if !below {
+        let stepped_back = below_at_all(live(), &cursor);
+        if !below && !stepped_back {
             self.regress_since = None;
             return false;
         }
         let since = *self.regress_since.get_or_insert(out.now);
-        if self.judged_at.since(since) < self.regress_patience() {
+        if !stepped_back && self.judged_at.since(since) < self.regress_patience() {
             return false;
+        }
+        for side in &mut self.legs {
+            side.step_back(cursor.epoch);
         }
         self.begin(cursor.epoch, ResetCause::Regress, out);
         true
@@ -663,4 +675,13 @@ impl Source {
     fn regress_patience(&self) -> core::time::Duration {
         self.legs[0].heartbeat.max(self.legs[1].heartbeat) * 3
     }
+}
+
+/// Whether every live leg says itself that its source stepped back below the cursor.
+fn below_at_all<'a>(mut live: impl Iterator<Item = &'a LegSide>, cursor: &Cursor) -> bool {
+    let said = |side: &LegSide| {
+        side.view(cursor.epoch)
+            .is_some_and(|view| view.stepped_back && view.next < cursor.next)
+    };
+    live.next().is_some_and(said) && live.all(said)
 }

@@ -225,6 +225,7 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let header = datagram.header();
+        let late = self.legs[leg.index()].believe(header) || late;
         self.rejoin_if_far(datagram, out.limits);
         let known = self.legs[leg.index()].view(header.epoch).is_some();
         if !known && self.legs[leg.index()].crowded() {
@@ -233,6 +234,7 @@ impl Source {
         if !late || self.legs[leg.index()].latest().is_none() {
             self.legs[leg.index()].refresh(header);
         }
+        self.tell_live(out);
         let Some(view) = self.legs[leg.index()].view(header.epoch) else {
             out.counters.retired_epoch += 1;
             return;
@@ -628,6 +630,11 @@ impl Source {
             let dropped = quarantine.retain(|waiting| Some(waiting.epoch) == left);
             out.counters.quarantine_dropped += dropped;
         }
+    }
+
+    /// Arrivals of numbers that mean something else from here on are no measure.
+    pub(super) fn forget_arrivals(&mut self) {
+        self.arrivals = [(Place::start(0), Time::ZERO, Leg::Zero); KEPT_ARRIVALS];
     }
 
     /// Measures by how much the legs are apart: the same place brought by both.
