@@ -9,6 +9,8 @@
 
 mod line_support;
 
+use std::time::Duration;
+
 use line_support::{Notes, limits, run};
 use twinfeed_protocol::{Line, LineCounters, LineLimits, LineState, Lines};
 
@@ -137,9 +139,54 @@ fn cases() {
             "=, ended 7 at 3",
         ),
         (
-            "an end that one line says waits for the other",
-            "+; A 7 end 3; +99; +1",
+            "an end that one line says waits until the other is silent",
+            "+; +1000; B 7 hb 3; A 7 end 3; +2999; A 7 end 3; +1",
             "=, ended 7 at 3",
+        ),
+        (
+            "and no longer when it was silent before",
+            "+; +2990; A 7 end 3; +10",
+            "=, ended 7 at 3",
+        ),
+        (
+            "one end on one line does not end what the other goes on with",
+            "+; A 7 end 3; +2999; B 7 3 c; +2000; A 7 4 d",
+            "=, 3c, 4d",
+        ),
+        (
+            "a line that is as far and says something else has not come to an end",
+            "+; A 7 end 3; +2900; B 7 hb 3; +2900; B 7 hb 3; +2999; B 7 3 c",
+            "=, 3c",
+        ),
+        (
+            "nor has one that is absurdly far",
+            "+; A 7 end 3; +2900; B 7 50 x; +2900; B 7 3 c; +10",
+            "=, stale, fresh, 3c",
+        ),
+        (
+            "an end that was proved wrong does not vote for another",
+            "+; A 7 end 3; B 7 3 c; B 7 end 4; +100; A 7 3 c d",
+            "=, 3c, 4d",
+        ),
+        (
+            "an end and an epoch of one line do not end what the other goes on with",
+            "+; A 7 end 3; A 8 1 w; A 8 2 x; A 8 3 y; A 8 4 z; +100; B 7 3 c; +2000; B 7 4 d",
+            "=, 3c, 4d",
+        ),
+        (
+            "one word behind the end changes nothing",
+            "+; A 7 end 3; B 7 end 3; +2; A 7 3 c; +5000; A 7 hb 3",
+            "=, ended 7 at 3",
+        ),
+        (
+            "an epoch that both lines go on with behind its end begins again there",
+            "+; A 7 end 3; B 7 end 3; +2; A 7 2 b c; B 7 1 a b c; A 7 4 d",
+            "=, ended 7 at 3, begin 7 at 3 after 0, 3c, 4d",
+        ),
+        (
+            "or one of them, four times; what is missing behind the end is told",
+            "+; A 7 end 3; B 7 end 3; +2; A 7 4 d; A 7 5 e; A 7 6 f; A 7 7 g; +100; A 7 end 8; +3000",
+            "=, ended 7 at 3, begin 7 at 3 after 0, lost 3..4, 4d, 5e, 6f, 7g, ended 7 at 8",
         ),
         (
             "whoever goes on behind an end proves it wrong",
@@ -228,6 +275,41 @@ fn cases() {
     }
 }
 
+/// Neither line's socket was read for a while, nor were deadlines: what waits there came in time.
+#[test]
+fn after_a_pause_nothing_is_given_up_before_both_lines_were_heard() {
+    let table = [
+        ("A 7 4 d", "A 7 5 e; B 7 3 c", "3c, 4d, 5e"),
+        ("A 7 4 d; B 7 4 d", "A 7 5 e; B 7 3 c", "3c, 4d, 5e"),
+        ("A 7 end 3", "A 7 end 3; B 7 3 c", "3c"),
+        ("A 7 end 4", "A 7 end 4; B 7 3 c", "3c"),
+        (
+            "A 8 1 x; B 8 1 x",
+            "A 8 2 y; B 7 3 c; B 8 2 y; +2",
+            "3c, begin 8 at 1 complete after 7, 1x, 2y",
+        ),
+        (
+            "A 7 50 x; B 7 50 x",
+            "A 7 51 y; B 7 3 c; B 7 50 x; +2",
+            "3c, lost 4..50, 50x, 51y",
+        ),
+    ];
+    for (before, after, expected) in table {
+        let mut lines = Lines::new(limits()).unwrap();
+        let mut notes = Notes::default();
+        run(&mut lines, &mut notes, &format!("{OPEN}; {before}"));
+        notes.told.clear();
+        notes.now = notes.now.after(Duration::from_secs(60));
+        run(&mut lines, &mut notes, after);
+        let told: Vec<String> = notes
+            .told
+            .iter()
+            .map(|(_, told)| told.to_string())
+            .collect();
+        assert_eq!(told.join(", "), expected, "{before}, a pause, {after}");
+    }
+}
+
 #[test]
 fn what_is_counted() {
     let (_, counters) = told(&format!(
@@ -240,7 +322,7 @@ fn what_is_counted() {
         abandoned: 1,
         late: 1,
         line_conflicts: 1,
-        quarantined: 5,
+        quarantined: 6,
         epochs: 2,
         retired: 1,
         after_end: 1,

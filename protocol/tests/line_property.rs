@@ -111,6 +111,29 @@ fn arrivals(world: &World) -> (Vec<Arrival>, Vec<u64>) {
     (all, lengths)
 }
 
+/// The line brings it now.
+fn bring(lines: &mut Lines, notes: &mut Notes, arrival: &Arrival) {
+    let epoch = Epoch(arrival.epoch);
+    if arrival.end {
+        lines.on_end(arrival.line, notes.now, epoch, arrival.first, notes);
+        return;
+    }
+    let messages: Vec<Vec<u8>> = (arrival.first..)
+        .take(usize::from(arrival.count))
+        .map(|sseq| bytes(arrival.epoch, sseq))
+        .collect();
+    lines.on_packet(
+        arrival.line,
+        notes.now,
+        epoch,
+        arrival.first,
+        arrival.count,
+        messages.iter().map(Vec::as_slice),
+        arrival.at,
+        notes,
+    );
+}
+
 fn play(limits: LineLimits, arrivals: &[Arrival]) -> (Vec<(Time, Told)>, Lines) {
     let mut lines = Lines::new(limits).unwrap();
     let mut notes = Notes::default();
@@ -118,26 +141,33 @@ fn play(limits: LineLimits, arrivals: &[Arrival]) -> (Vec<(Time, Told)>, Lines) 
         // Inputs at the moment of a deadline come first: the machine may not profit from the order.
         pass(&mut lines, &mut notes, Time(arrival.at.saturating_sub(1)));
         notes.now = Time(arrival.at);
-        let epoch = Epoch(arrival.epoch);
-        if arrival.end {
-            lines.on_end(arrival.line, notes.now, epoch, arrival.first, &mut notes);
-            continue;
-        }
-        let messages: Vec<Vec<u8>> = (arrival.first..)
-            .take(usize::from(arrival.count))
-            .map(|sseq| bytes(arrival.epoch, sseq))
-            .collect();
-        lines.on_packet(
-            arrival.line,
-            notes.now,
-            epoch,
-            arrival.first,
-            arrival.count,
-            messages.iter().map(Vec::as_slice),
-            arrival.at,
-            &mut notes,
-        );
+        bring(&mut lines, &mut notes, arrival);
     }
+    finish(lines, notes)
+}
+
+/// The same by a process that wakes once per `pause`, reads line A, then line B, then looks at the clock.
+fn play_drowsily(
+    limits: LineLimits,
+    arrivals: &[Arrival],
+    pause: u64,
+) -> (Vec<(Time, Told)>, Lines) {
+    let mut lines = Lines::new(limits).unwrap();
+    let mut notes = Notes::default();
+    for unread in arrivals.chunk_by(|one, other| one.at / pause == other.at / pause) {
+        notes.now = Time((unread[0].at / pause + 1) * pause);
+        for line in Line::BOTH {
+            for arrival in unread.iter().filter(|arrival| arrival.line == line) {
+                bring(&mut lines, &mut notes, arrival);
+            }
+        }
+        let now = notes.now;
+        pass(&mut lines, &mut notes, now);
+    }
+    finish(lines, notes)
+}
+
+fn finish(mut lines: Lines, mut notes: Notes) -> (Vec<(Time, Told)>, Lines) {
     let end = notes.now.after(Duration::from_secs(10));
     pass(&mut lines, &mut notes, end);
     lines.on_close(notes.now, &mut notes);
@@ -309,6 +339,24 @@ proptest! {
             let spoken = arrivals.iter().filter(|arrival| arrival.epoch == last.epoch);
             let furthest = spoken.map(|arrival| arrival.first + u64::from(arrival.count)).max();
             prop_assert_eq!(Some(last.next), furthest);
+        }
+    }
+
+    /// However long the process did not run: what lies unread in a socket came in time.
+    #[test]
+    fn a_process_that_wakes_rarely_gives_up_only_what_no_line_brought(
+        world in world(80), pause in 50..2_000_u64,
+    ) {
+        let limits = LineLimits { held_messages: 2_048, held_bytes: 1 << 18, window: 1_024, ..LineLimits::default() };
+        let (arrivals, _) = arrivals(&world);
+        let (told, lines) = play_drowsily(limits, &arrivals, pause * MS);
+        prop_assume!(lines.counters().quarantine_dropped == 0);
+        for account in accounts(&told, false) {
+            for &number in account.abandoned.keys() {
+                let brought = arrivals.iter().any(|arrival| arrival.epoch == account.epoch
+                    && (arrival.first..arrival.first + u64::from(arrival.count)).contains(&number));
+                prop_assert!(!brought, "{}.{number} was brought\n{}", account.epoch, story(&arrivals));
+            }
         }
     }
 

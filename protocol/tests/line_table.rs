@@ -60,8 +60,9 @@ const STATES: [(&str, LinesState, &str); 12] = [
     ),
 ];
 
-const EVENTS: [(&str, &str); 18] = [
+const EVENTS: [(&str, &str); 19] = [
     ("next packet on B", "B 7 3 c"),
+    ("next packet on both lines", "A 7 3 c; B 7 3 c"),
     ("early packet on B", "B 7 5 e"),
     ("copy on B", "B 7 2 b"),
     ("copy with other bytes on B", "B 7 2 X"),

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Epoch,
     /// Far behind what the same line said before.
     Regress,
+    /// The epoch at hand, behind the end that was told.
+    Reopen,
 }
 
 /// Something that waits to be confirmed.

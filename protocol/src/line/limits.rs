@@ -15,7 +15,8 @@ pub struct LineLimits {
     /// How long a hole is kept open for a live line that has not passed it yet. Afterwards the line counts
     /// as lagging and nobody waits for it until it has caught up.
     pub lag_hold: Duration,
-    /// A line that says nothing for so long is silent; MoldUDP64 sends a heartbeat every second.
+    /// A line that says nothing for so long is silent; MoldUDP64 sends a heartbeat every second. As long as
+    /// this the end that one line says waits for a live line that says nothing of it.
     pub silence: Duration,
     /// Most numbers between the next one to deliver and the furthest one known. Beyond it the oldest hole
     /// is given up. Memory: 90 bytes each, twice.

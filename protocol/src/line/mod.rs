@@ -17,11 +17,14 @@
 //!
 //! **How long is a hole open?** Until every line that is live has passed it, and `reorder_hold` longer;
 //! but no longer than `lag_hold` for a line that is behind. The same rule says when an end marker, a jump
-//! and another epoch are believed; an epoch that still brings new numbers is never left.
+//! and another epoch are believed, only that an end and an epoch have until `silence`: an epoch that still
+//! brings new numbers is never left. When one goes on behind its end, it begins again there, once that is
+//! confirmed like another epoch.
 //!
 //! **How to drive it:** one input, then everything that it decided has been handed to your [`Source`];
-//! call [`Lines::on_deadline`] when [`Lines::next_deadline`] has come. Nothing is allocated after
-//! [`Lines::new`].
+//! call [`Lines::on_deadline`] when [`Lines::next_deadline`] has come, and when both lines' sockets were
+//! read: time passes there alone, so that after a pause nothing is given up that waits to be read.
+//! Nothing is allocated after [`Lines::new`].
 
 use twinfeed_wire::Epoch;
 
@@ -31,6 +34,7 @@ use crate::time::{Time, earlier};
 
 mod candidate;
 mod hold;
+mod judge;
 mod limits;
 mod memory;
 mod patience;
@@ -40,6 +44,7 @@ mod source;
 mod status;
 
 use candidate::{Candidate, Kind};
+use judge::Judgement;
 pub use limits::LineLimits;
 use retired::Retired;
 use run::{Run, Word};
@@ -151,7 +156,7 @@ impl Lines {
         self.hear(&word, core::iter::empty(), out);
     }
 
-    /// The time that [`Lines::next_deadline`] named has come.
+    /// The time that [`Lines::next_deadline`] named has come, and what came until then was heard.
     pub fn on_deadline(&mut self, now: Time, out: &mut impl Source) {
         self.settle(now, out);
         if self.stale_at().is_some_and(|at| now >= at) {
@@ -232,36 +237,23 @@ impl Lines {
             self.account.counters.malformed += 1;
             return;
         }
-        match self.judge(word) {
+        let judgement = self.judge(word);
+        if word.epoch == self.current.epoch {
+            self.current.postpone_end(word);
+        }
+        match judgement {
             Judgement::Retired => self.account.counters.retired += 1,
             Judgement::Ordinary => self.accept(word, messages, out),
+            Judgement::Odd(Kind::Reopen) => self.go_on_behind_end(word, messages),
             Judgement::Odd(kind) => self.quarantine(kind, word, messages),
         }
         let speaker = self.account.speaker(word.line);
         speaker.last_heard = Some(word.now);
         speaker.packets += 1;
-        self.settle(word.now, out);
-    }
-
-    fn judge(&self, word: &Word) -> Judgement {
-        let window = self.limits.window;
-        if self.state == LinesState::Unborn || word.epoch != self.current.epoch {
-            return if self.retired.contains(word.epoch) {
-                Judgement::Retired
-            } else {
-                Judgement::Odd(Kind::Epoch)
-            };
-        }
-        let open = self.state != LinesState::Ended;
-        let jumps = matches!(&self.candidate, Some(candidate) if candidate.kind == Kind::Jump);
-        let beyond = word.first.saturating_sub(self.current.horizon) > window;
-        let before = self.current.lines[word.line.index()];
-        if open && (beyond || jumps && word.first >= self.kept.next) {
-            Judgement::Odd(Kind::Jump)
-        } else if word.next().saturating_add(window) < before {
-            Judgement::Odd(Kind::Regress)
-        } else {
-            Judgement::Ordinary
+        // Nothing here is done because time has passed: the other line's socket may not have been read.
+        self.reach_jump(word.now, out);
+        if self.at_once().is_some() {
+            self.take_over(word.now, out);
         }
     }
 
@@ -281,19 +273,26 @@ impl Lines {
         }
         self.current.heard[line] = word.now;
         if self.state == LinesState::Open {
-            // Whoever goes on behind an end marker proves it wrong.
-            if self
-                .current
-                .stated_end()
-                .is_some_and(|end| word.next() > end)
-            {
-                self.current.end = None;
-            }
+            self.current.withdraw_end(word);
             if word.end && word.next() >= self.current.horizon {
                 self.current.state_end(word);
             }
         }
         self.current.accept(word, messages, &mut self.account, out);
+    }
+
+    /// The source goes on where it had stated its end: what it repeats from before is left out.
+    fn go_on_behind_end<'m>(&mut self, word: &Word, messages: impl Iterator<Item = &'m [u8]>) {
+        let first = word.first.max(self.current.next);
+        let behind = Word {
+            first,
+            count: word.next() - first,
+            ..*word
+        };
+        self.account.counters.after_end += behind.count;
+        let known = word.count - behind.count;
+        // At most 65,535: a packet's count.
+        self.quarantine(Kind::Reopen, &behind, messages.skip(known as usize));
     }
 
     fn quarantine<'m>(
@@ -323,9 +322,16 @@ impl Lines {
             let predecessor = match kind {
                 Kind::Epoch if self.state == LinesState::Unborn => Epoch::NONE,
                 Kind::Epoch => self.current.epoch,
-                Kind::Jump | Kind::Regress => self.current.predecessor,
+                Kind::Jump | Kind::Regress | Kind::Reopen => self.current.predecessor,
             };
-            self.kept.reset(word.epoch, predecessor, word.first);
+            let first = match kind {
+                // What lies between the end and here is missing, unless that is absurdly much.
+                Kind::Reopen if word.first - self.current.next <= self.limits.window => {
+                    self.current.next
+                }
+                _ => word.first,
+            };
+            self.kept.reset(word.epoch, predecessor, first);
         }
         let candidate = self.candidate.get_or_insert(Candidate::new(kind, word));
         candidate.vote(word, self.limits.confirmations);
@@ -345,7 +351,7 @@ impl Lines {
         }
     }
 
-    /// Does what time, or what was heard, has made due.
+    /// Does what time has made due.
     fn settle(&mut self, now: Time, out: &mut impl Source) {
         loop {
             self.expire(now, out);
@@ -400,7 +406,7 @@ impl Lines {
         match candidate.kind {
             Kind::Jump => {
                 self.account.counters.jumps += 1;
-                self.current.end = None;
+                self.current.forget_end();
                 self.current
                     .give_up_all(self.kept.next, &mut self.account, out);
                 self.current
@@ -412,7 +418,7 @@ impl Lines {
                 self.retired.take_over(self.current.epoch, self.kept.epoch);
                 self.begin_kept(out);
             }
-            Kind::Regress => {
+            Kind::Regress | Kind::Reopen => {
                 self.account.counters.regressions += 1;
                 self.close_current(out);
                 self.begin_kept(out);
@@ -460,15 +466,4 @@ impl Lines {
             LinesState::Unborn | LinesState::Ended => false,
         }
     }
-}
-
-/// What to make of a word.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Judgement {
-    /// Of the epoch at hand, near what is known.
-    Ordinary,
-    /// Waits to be confirmed.
-    Odd(Kind),
-    /// Of an epoch that was left.
-    Retired,
 }

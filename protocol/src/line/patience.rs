@@ -1,7 +1,8 @@
 //! How long is something in question waited for?
 //!
 //! One rule for a hole, an end marker, a jump and another epoch: `reorder_hold` once every live line has
-//! passed it, and longer, but not for ever, for a live line that has not. Everything here only looks.
+//! passed it, and longer for a live line that has not: `lag_hold` for a hole and a jump, which hold up
+//! what was said; `silence` for an end and another epoch, which hold up nothing. Everything here only looks.
 
 use core::time::Duration;
 
@@ -26,28 +27,23 @@ impl Lines {
         let (_, since) = self.current.end?;
         let waits = self.is_speaking() && self.current.is_settled();
         let said = |line: Line| self.current.end_said[line.index()];
-        waits.then(|| self.patience(since, self.limits.lag_hold, said))
+        waits.then(|| self.patience(since, self.limits.silence, said))
     }
 
     /// When what waits to be confirmed is believed.
     pub(super) fn take_over_at(&self) -> Option<Time> {
+        if let Some(confirmed) = self.at_once() {
+            return Some(confirmed);
+        }
         let candidate = self.candidate.as_ref()?;
         if self.state == LinesState::Unborn {
             // Nothing stands against it: an undisturbed moment is enough.
-            let undisturbed = candidate.since.after(self.limits.reorder_hold);
-            return Some(candidate.confirmed.unwrap_or(undisturbed));
+            return Some(candidate.since.after(self.limits.reorder_hold));
         }
         let confirmed = candidate.confirmed?;
-        // A line that never spoke of the epoch at hand may be behind it rather than ahead.
-        let ahead = Line::BOTH
-            .into_iter()
-            .any(|line| candidate.has_voted(line) && self.current.lines[line.index()] != 0);
         let longest = match candidate.kind {
             Kind::Jump => self.limits.lag_hold,
-            Kind::Epoch | Kind::Regress if self.current.is_settled() && ahead => {
-                return Some(confirmed);
-            }
-            Kind::Epoch | Kind::Regress => self.limits.silence,
+            Kind::Epoch | Kind::Regress | Kind::Reopen => self.limits.silence,
         };
         let left = Line::BOTH
             .into_iter()
@@ -56,6 +52,30 @@ impl Lines {
         let alive = left.fold(self.current.progress, Time::max);
         let since = alive.max(confirmed).max(candidate.joined);
         Some(self.patience(since, longest, |line| candidate.has_voted(line)))
+    }
+
+    /// Since when what waits is confirmed, if there is nothing to wait for: no epoch stands against it, or
+    /// the one at hand is over and no line is left in it.
+    pub(super) fn at_once(&self) -> Option<Time> {
+        let candidate = self.candidate.as_ref()?;
+        let confirmed = candidate.confirmed?;
+        // A line that never spoke of the epoch at hand may be behind it rather than ahead.
+        let ahead = Line::BOTH
+            .into_iter()
+            .any(|line| candidate.has_voted(line) && self.current.lines[line.index()] != 0);
+        let gone = |line: Line| {
+            let speaker = &self.account.speakers[line.index()];
+            let said = self.current.end_said[line.index()] || candidate.has_voted(line);
+            said || speaker.lagging || speaker.last_heard.is_none()
+        };
+        let over = self.state == LinesState::Ended
+            || self.current.is_settled() && Line::BOTH.into_iter().all(gone);
+        let at_once = match (self.state, candidate.kind) {
+            (LinesState::Unborn, _) => true,
+            (_, Kind::Jump) => false,
+            (_, Kind::Epoch | Kind::Regress | Kind::Reopen) => over && ahead,
+        };
+        at_once.then_some(confirmed)
     }
 
     /// When the source counts as stale.

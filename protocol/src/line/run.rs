@@ -53,7 +53,7 @@ pub(super) struct Run {
     pub(super) horizon: u64,
     /// The number behind the furthest that each line spoke of; 0: it did not speak.
     pub(super) lines: [u64; 2],
-    /// The end that the source stated, and when it first did.
+    /// The end that the source stated, and since when nobody went on.
     pub(super) end: Option<(u64, Time)>,
     /// Which lines stated it.
     pub(super) end_said: [bool; 2],
@@ -115,9 +115,25 @@ impl Run {
     /// Whoever goes on behind an end marker proves it wrong.
     pub(super) fn withdraw_end(&mut self, word: &Word) {
         if self.stated_end().is_some_and(|end| word.next() > end) {
-            self.end = None;
-            self.end_said = [false; 2];
+            self.forget_end();
         }
+    }
+
+    /// A line that is as far as the end and says something else has not come to an end.
+    pub(super) fn postpone_end(&mut self, word: &Word) {
+        let said = word.end || self.end_said[word.line.index()];
+        if let Some((end, since)) = &mut self.end
+            && !said
+            && word.next() >= *end
+        {
+            *since = word.now.max(*since);
+        }
+    }
+
+    /// Nobody said that nothing follows.
+    pub(super) fn forget_end(&mut self) {
+        self.end = None;
+        self.end_said = [false; 2];
     }
 
     /// The end that the source stated.
@@ -159,12 +175,9 @@ impl Run {
         account: &mut Account,
         out: &mut impl Source,
     ) {
-        let limit = self.stated_end().unwrap_or(u64::MAX);
-        self.pass(word, word.first.min(limit), account, out);
+        self.pass(word, word.first, account, out);
         for (number, bytes) in (word.first..word.next()).zip(messages) {
-            if number >= limit {
-                account.counters.after_end += 1;
-            } else if number == self.next {
+            if number == self.next {
                 let _ = self.hold.take(number);
                 self.fresh(word, number, bytes, account);
                 self.hand_over(number, bytes, word.received_at, account, out);
@@ -175,7 +188,7 @@ impl Run {
                 self.hold_early(word, number, bytes, account, out);
             }
         }
-        self.pass(word, word.next().min(limit), account, out);
+        self.pass(word, word.next(), account, out);
     }
 
     /// Takes a word in without delivering anything. What finds no room is dropped.
@@ -257,6 +270,9 @@ impl Run {
             }
         }
         other.next = other.horizon;
+        if self.stated_end().is_some_and(|end| end < self.horizon) {
+            self.forget_end();
+        }
         if self.end.is_none() {
             (self.end, self.end_said) = (other.end, other.end_said);
         }

@@ -28,7 +28,7 @@ impl Line {
 
 /// What comes out of the lines, in order.
 pub trait Source {
-    /// An epoch begins; also when the source stepped back within one (then `start.epoch` is the same).
+    /// An epoch begins; also when the source stepped back within one, or went on behind its end (then `start.epoch` is the same).
     fn begin(&mut self, start: EpochStart);
     /// The next message.
     fn message(&mut self, sseq: u64, bytes: &[u8], received_at: u64);

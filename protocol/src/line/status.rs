@@ -31,11 +31,11 @@ pub struct LineCounters {
     pub jumps: u64,
     /// Epochs that began.
     pub epochs: u64,
-    /// Times that the source stepped back within an epoch and was followed.
+    /// Times that the source stepped back within an epoch, or went on behind its end, and was followed.
     pub regressions: u64,
     /// Packets and heartbeats of epochs that were left, or that nobody remembers having begun.
     pub retired: u64,
-    /// Messages with a number at or beyond the end that the source itself had stated.
+    /// Messages with a number at or beyond the end that had been told; delivered once confirmed.
     pub after_end: u64,
     /// Packets and heartbeats whose numbers cannot be (0, or beyond 2^64), or without an epoch.
     pub malformed: u64,

@@ -1,0 +1,45 @@
+//! Is a word what was to be expected?
+//!
+//! A word is ordinary when it speaks of the epoch at hand, near what is known of it; anything else waits
+//! to be confirmed, or comes from the past. Everything here only looks.
+
+use super::candidate::Kind;
+use super::run::Word;
+use super::{Lines, LinesState};
+
+/// What to make of a word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Judgement {
+    /// Of the epoch at hand, near what is known.
+    Ordinary,
+    /// Waits to be confirmed.
+    Odd(Kind),
+    /// Of an epoch that was left.
+    Retired,
+}
+
+impl Lines {
+    pub(super) fn judge(&self, word: &Word) -> Judgement {
+        let window = self.limits.window;
+        if self.state == LinesState::Unborn || word.epoch != self.current.epoch {
+            return if self.retired.contains(word.epoch) {
+                Judgement::Retired
+            } else {
+                Judgement::Odd(Kind::Epoch)
+            };
+        }
+        let ended = self.state == LinesState::Ended;
+        let jumps = matches!(&self.candidate, Some(candidate) if candidate.kind == Kind::Jump);
+        let beyond = word.first.saturating_sub(self.current.horizon) > window;
+        let before = self.current.lines[word.line.index()];
+        if ended && word.next() > self.current.next {
+            Judgement::Odd(Kind::Reopen)
+        } else if !ended && (beyond || jumps && word.first >= self.kept.next) {
+            Judgement::Odd(Kind::Jump)
+        } else if word.next().saturating_add(window) < before {
+            Judgement::Odd(Kind::Regress)
+        } else {
+            Judgement::Ordinary
+        }
+    }
+}
