@@ -231,7 +231,10 @@ impl Source {
         if !known && self.legs[leg.index()].crowded() {
             self.relieve(Pressure::Views(leg), out);
         }
-        if !late || self.legs[leg.index()].latest().is_none() {
+        // What was overtaken opens a view only of an epoch that can lie but ahead of the leg's latest.
+        let at = self.legs[leg.index()].latest().map(|view| view.epoch);
+        let behind = at.is_some() && at != self.cursor.map(|cursor| cursor.epoch);
+        if !late || !known && !behind {
             self.legs[leg.index()].refresh(header);
         }
         self.tell_live(out);
