@@ -9,6 +9,7 @@ use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{GapCause, Leg, LegState, Place, Receipt, Trigger};
 use twinfeed_wire::ContextId;
 
+use super::heard::LegHeard;
 use super::ledger::Ledger;
 use super::witness::{Judgement, Witness};
 
@@ -75,16 +76,24 @@ fn may_still_bring(witness: &Witness, now: Time, leg: Leg, until: Place) -> bool
         && heard.progress < until.sseq
 }
 
-/// The numbering steps back only when every leg that speaks stands far below (RM-14a).
+/// The numbering steps back only when every leg that speaks stands far below (RM-14a), or below at all and
+/// says itself that it took back what it had vouched for: then its adapter numbers the source anew.
 pub(super) fn regress(witness: &Witness, at: Place) -> Judgement {
     let far = |number: u64| number.saturating_add(witness.limits.window) < witness.cursor.sseq;
-    let there = witness.heard.legs.iter().any(|leg| leg.progress == at.sseq);
+    let below = |leg: &LegHeard| {
+        far(leg.progress) || leg.stepped_back && leg.progress < witness.cursor.sseq
+    };
+    let mut there = witness
+        .heard
+        .legs
+        .iter()
+        .filter(|leg| leg.progress == at.sseq);
     let speaking = witness
         .heard
         .legs
         .iter()
         .filter(|leg| leg.state == LegState::Live);
-    if there && far(at.sseq) && speaking.into_iter().all(|leg| far(leg.progress)) {
+    if there.any(below) && speaking.into_iter().all(below) {
         return Ok(());
     }
     Err(format!("Regress to {at} from {}", witness.cursor))

@@ -22,6 +22,8 @@ pub struct LegHeard {
     pub complete: bool,
     /// The furthest number it vouched for in that epoch.
     pub progress: u64,
+    /// Whether a heartbeat of it took back what it had vouched for in that epoch.
+    pub stepped_back: bool,
     /// Its state by the arbiter's own word.
     pub state: LegState,
     /// Whether it ever announced its end in this incarnation.
@@ -43,6 +45,7 @@ impl Default for LegHeard {
             context: ContextId(0),
             complete: false,
             progress: 0,
+            stepped_back: false,
             state: LegState::Unheard,
             stepped_down: false,
             said_peer_lost: false,
@@ -96,6 +99,7 @@ impl Heard {
             heard.highest_dsn = 0;
             heard.dsns.clear();
             heard.stepped_down = false;
+            heard.stepped_back = false;
             heard.progress = 0;
         }
         if !heard.dsns.insert(header.dsn.0) {
@@ -113,8 +117,14 @@ impl Heard {
         }
         if header.dsn.0 > heard.highest_dsn {
             heard.highest_dsn = header.dsn.0;
-            if heard.epoch != header.epoch {
+            let beat = datagram
+                .heartbeat()
+                .map(|heartbeat| heartbeat.beat.next_sseq);
+            let other = heard.epoch != header.epoch;
+            let back = !other && beat.is_some_and(|next| next < heard.progress);
+            if other || back {
                 heard.progress = 0;
+                heard.stepped_back = back;
             }
             heard.epoch = header.epoch;
             heard.context = header.context;

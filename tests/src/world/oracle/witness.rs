@@ -305,6 +305,9 @@ impl Witness {
             self.gaps.clear();
             // What came before the step back came for another count.
             self.heard.records.remove(&(epoch, context));
+            for leg in &mut self.heard.legs {
+                leg.stepped_back = false;
+            }
             self.context = context;
             self.cursor = at;
             return Ok(());
