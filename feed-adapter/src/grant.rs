@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use twinfeed_control::{Assignment, Sid};
+use twinfeed_control::{Assignment, Sid, StreamAssignment};
 use twinfeed_wire::link::Role;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -38,6 +38,32 @@ pub fn stream_of(
         .iter()
         .find(|stream| stream.sid == Sid(sid.0))?;
     Some(twinfeed_wire::StreamId(stream.stream_id.0))
+}
+
+/// Why streams that are sent under `used` are not what subscribers are told in `granted`, if so. The
+/// remedy is a restart: a stream keeps its number for as long as its process lives.
+#[must_use]
+pub fn outdated_streams(used: &[StreamAssignment], granted: &[StreamAssignment]) -> Option<String> {
+    let changed = used.iter().filter_map(|used| {
+        let sid = used.sid;
+        let now = granted.iter().find(|granted| granted.sid == sid);
+        match now.map(|granted| granted.stream_id) {
+            Some(id) if id == used.stream_id => None,
+            Some(id) => Some(format!(
+                "source {sid}: {} in use, {id} granted",
+                used.stream_id
+            )),
+            None => Some(format!(
+                "source {sid}: {} in use, none granted",
+                used.stream_id
+            )),
+        }
+    });
+    let changed: Vec<String> = changed.collect();
+    (!changed.is_empty()).then(|| {
+        let changed = changed.join("; ");
+        format!("stream ids differ from those granted ({changed}); restart this adapter")
+    })
 }
 
 /// The granted role, in the wire's words.
@@ -78,4 +104,38 @@ fn key(subscription: &str, address: SocketAddr) -> u64 {
     digest.update(b"\0");
     digest.update(address.to_string().as_bytes());
     digest.digest()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twinfeed_control::StreamId;
+
+    #[test]
+    fn other_stream_ids_are_named_both_with_the_remedy() {
+        let rows = |rows: &[(u32, u32)]| -> Vec<StreamAssignment> {
+            let row = |&(sid, id)| StreamAssignment {
+                sid: Sid(sid),
+                stream_id: StreamId(id),
+            };
+            rows.iter().map(row).collect()
+        };
+        let used = rows(&[(1, 17), (2, 18)]);
+        for (granted, said) in [
+            (rows(&[(1, 17), (2, 18)]), None),
+            (rows(&[(2, 18), (1, 17), (3, 19)]), None),
+            (
+                rows(&[(1, 17), (2, 5)]),
+                Some("source 2: 18 in use, 5 granted"),
+            ),
+            (rows(&[(1, 17)]), Some("source 2: 18 in use, none granted")),
+        ] {
+            let outdated = outdated_streams(&used, &granted);
+            assert_eq!(outdated.is_some(), said.is_some(), "{granted:?}");
+            if let (Some(outdated), Some(said)) = (outdated, said) {
+                assert!(outdated.contains(said), "{outdated}");
+                assert!(outdated.contains("restart this adapter"), "{outdated}");
+            }
+        }
+    }
 }

@@ -29,6 +29,7 @@ pub mod logs;
 pub mod mailbox;
 pub mod note;
 pub mod operations;
+pub mod orders;
 pub mod pipeline;
 pub mod present;
 pub mod publish;

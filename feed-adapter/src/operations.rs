@@ -226,7 +226,7 @@ impl Collector for Metrics {
 impl Metrics {
     fn standing(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let standing = self.present.standing();
-        let rows: [(&str, &str, bool); 4] = [
+        let rows: [(&str, &str, bool); 5] = [
             (
                 "role_active",
                 "1 while this adapter's granted role is active.",
@@ -244,8 +244,13 @@ impl Metrics {
             ),
             (
                 "stream_admin_up",
-                "1 while stream-admin answers.",
+                "1 while stream-admin renews the lease.",
                 standing.admin_up,
+            ),
+            (
+                "stream_ids_outdated",
+                "1 while streams are sent under other ids than granted: restart this adapter.",
+                { !standing.outdated.is_empty() },
             ),
         ];
         let labels = [("feed", self.feed.clone())];

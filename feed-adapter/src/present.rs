@@ -33,8 +33,26 @@ pub struct Standing {
     pub draining: bool,
     /// Whether it resumed from its state file and stream-admin has not confirmed it since.
     pub unverified: bool,
-    /// Whether stream-admin answers.
+    /// Whether the lease is renewed.
     pub admin_up: bool,
+    /// Why it is not, when stream-admin answers with a refusal; empty otherwise.
+    pub refusal: String,
+    /// Why streams are sent under other ids than granted; empty when they are not.
+    pub outdated: String,
+}
+
+impl Standing {
+    /// All that is amiss, for people; empty when nothing is.
+    #[must_use]
+    pub fn reasons(&self) -> String {
+        let all = [&self.outdated, &self.refusal, &self.reason];
+        let some: Vec<&str> = all
+            .into_iter()
+            .map(String::as_str)
+            .filter(|text| !text.is_empty())
+            .collect();
+        some.join("; ")
+    }
 }
 
 /// The standing and the data thread's counters, for whoever asks.
@@ -88,7 +106,7 @@ impl Present {
             role: standing.role,
             sync_threshold: standing.sync_threshold,
             link: standing.link,
-            reason: standing.reason,
+            reason: standing.reasons(),
             peer_lost: standing.peer_lost,
             draining: standing.draining,
             kernel_drops: lines.iter().map(|line| line.kernel_drops).sum(),

@@ -6,6 +6,9 @@
 //!                └──► watch ──► each change, whole                          thread `watch`
 //! ```
 //!
+//! Once a seat is held, one answer ends it: that somebody else sits in it ([`Verdict::Replaced`]). Every
+//! other refusal is told once and waited out, as an absence is: data do not depend on stream-admin.
+//!
 //! Both threads may block for as long as they like: the data thread does not know them. What they learn
 //! goes to one channel, in [`Learnt`]; what it means is decided by whoever reads that.
 
@@ -15,24 +18,54 @@ use std::time::Duration;
 
 use crossbeam::channel::Sender;
 use twinfeed_control::{
-    AdapterStatus, Assignment, Backoff, Client, Error, Register, Renew, Renewed, StopFlag, Watched,
+    AdapterId, AdapterStatus, Assignment, Backoff, Client, Error, Register, Renew, Renewed,
+    StopFlag, Watched,
 };
 
 /// What the threads of this module have to say.
 #[derive(Debug)]
 pub enum Learnt {
     /// The answer to a registration: how things stand, whatever was known before.
-    Registered(Box<Assignment>),
+    Registered {
+        /// How things stand.
+        assignment: Box<Assignment>,
+        /// Whether it was asked for because stream-admin did not know this adapter any more.
+        forgotten: bool,
+    },
     /// A change: how things stand, unless something later is known already.
     Changed(Box<Assignment>),
     /// A renewal was accepted.
     Renewed(Renewed),
-    /// stream-admin cannot be reached, and why; told once per outage.
-    Lost(String),
-    /// It can be reached again.
+    /// The lease cannot be renewed: stream-admin is absent, or says no. Told once per reason and outage.
+    Lost(Error),
+    /// It can be renewed again.
     Found,
-    /// It refused for good.
-    Refused(Error),
+    /// Somebody else has the seat, for good.
+    Replaced(Error),
+}
+
+/// What an error means for an adapter that sits in its seat.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// stream-admin does not know us: register again.
+    Forgotten,
+    /// Somebody else has the seat: end.
+    Replaced,
+    /// Say it, go on with the data, ask again later.
+    GoOn,
+}
+
+impl Verdict {
+    /// Of this error.
+    #[must_use]
+    pub const fn of(error: &Error) -> Self {
+        match error {
+            Error::UnknownId { .. } => Self::Forgotten,
+            Error::Conflict { .. } => Self::Replaced,
+            // Somebody's mistake that somebody can correct, or an absence.
+            _ => Self::GoOn,
+        }
+    }
 }
 
 /// Who asks for which seat, and where.
@@ -101,7 +134,9 @@ impl Seat {
             seat: self,
             stop,
             learnt,
+            watched: None,
             outage: seated.is_none(),
+            reasons: Vec::new(),
         };
         thread::Builder::new()
             .name("lease".to_owned())
@@ -127,44 +162,61 @@ struct Keeper {
     seat: Seat,
     stop: StopFlag,
     learnt: Sender<Learnt>,
-    /// Whether the present outage was told.
+    /// Ends the present watch.
+    watched: Option<StopFlag>,
+    /// Whether the lease could not be renewed last time.
     outage: bool,
+    /// Reasons that were told in this outage.
+    reasons: Vec<String>,
 }
 
 impl Keeper {
     fn run(mut self, seated: Option<Assignment>, status: &dyn Fn() -> AdapterStatus) {
-        let mut seated = seated;
+        let (mut seated, mut forgotten) = (seated, false);
         while !self.stop.is_stopped() {
             let assignment = match seated.take() {
                 Some(assignment) => assignment,
-                None => match self.register() {
+                None => match self.register(forgotten) {
                     Some(assignment) => assignment,
-                    None => return,
+                    None => break,
                 },
             };
             self.follow(&assignment);
             if !self.renew_until_unknown(&assignment, status) {
-                return;
+                break;
             }
+            forgotten = true;
         }
+        self.end_watch();
     }
 
     /// Asks until the seat is given; `None` at the end.
-    fn register(&mut self) -> Option<Assignment> {
-        let (stop, seat) = (self.stop.clone(), self.seat.clone());
-        let answer = seat.wait(&stop, |error, _| self.lost(error));
-        match answer {
-            Ok(Some(assignment)) => {
-                self.found();
-                self.say(Learnt::Registered(Box::new(assignment.clone())));
-                Some(assignment)
+    fn register(&mut self, forgotten: bool) -> Option<Assignment> {
+        let mut backoff = self.seat.backoff();
+        while !self.stop.is_stopped() {
+            match self.seat.client.register(&self.seat.request) {
+                Ok(assignment) => {
+                    self.found();
+                    self.say(Learnt::Registered {
+                        assignment: Box::new(assignment.clone()),
+                        forgotten,
+                    });
+                    return Some(assignment);
+                }
+                Err(error) => match Verdict::of(&error) {
+                    Verdict::Replaced => {
+                        self.say(Learnt::Replaced(error));
+                        return None;
+                    }
+                    // No answer to a registration says that it is unknown.
+                    Verdict::GoOn | Verdict::Forgotten => self.lost(error),
+                },
             }
-            Ok(None) => None,
-            Err(error) => {
-                self.say(Learnt::Refused(error));
-                None
+            if self.stop.wait(backoff.next_delay()) {
+                break;
             }
         }
+        None
     }
 
     /// Renews until stream-admin does not know us (`true`: register again) or it is over (`false`).
@@ -188,48 +240,58 @@ impl Keeper {
                     self.seat.request.generation_held = Some(renewed.generation);
                     self.say(Learnt::Renewed(renewed));
                 }
-                Err(Error::UnknownId { .. }) => return true,
-                Err(error) if error.is_worth_retrying() => self.lost(&error),
-                Err(error) => {
-                    self.say(Learnt::Refused(error));
-                    return false;
-                }
+                Err(error) => match Verdict::of(&error) {
+                    Verdict::Forgotten => return true,
+                    Verdict::Replaced => {
+                        self.say(Learnt::Replaced(error));
+                        return false;
+                    }
+                    Verdict::GoOn => self.lost(error),
+                },
             }
         }
         false
     }
 
-    /// Starts a watch for this seat; it ends with the process, or when its seat is gone.
-    fn follow(&self, assignment: &Assignment) {
-        let Seat { client, request } = &self.seat;
-        let (backoff, stop) = (self.seat.backoff(), self.stop.clone());
-        let watch = client.watch_adapter(&assignment.adapter, request.incarnation, backoff, stop);
-        let learnt = self.learnt.clone();
+    /// Starts a watch for this seat, in place of the one before; it ends with this thread, or when its
+    /// seat is gone.
+    fn follow(&mut self, assignment: &Assignment) {
+        self.end_watch();
+        let stop = StopFlag::new();
+        self.watched = Some(stop.clone());
+        let (seat, learnt) = (self.seat.clone(), self.learnt.clone());
+        let adapter = assignment.adapter.clone();
         let started = thread::Builder::new()
             .name("watch".to_owned())
-            .spawn(move || {
-                for change in watch {
-                    // Losses are told by the lease's thread, which asks more often; an end is followed by
-                    // a renewal that says why.
-                    if let Watched::Snapshot(assignment) = change
-                        && learnt.send(Learnt::Changed(Box::new(assignment))).is_err()
-                    {
-                        return;
-                    }
-                }
-            });
+            .spawn(move || watch(&seat, &adapter, &stop, &learnt));
         if let Err(error) = started {
             tracing::error!(%error, "no thread for the watch: changes are seen by renewals only");
         }
     }
 
-    fn lost(&mut self, error: &Error) {
-        if !std::mem::replace(&mut self.outage, true) {
-            self.say(Learnt::Lost(error.to_string()));
+    fn end_watch(&mut self) {
+        if let Some(watched) = self.watched.take() {
+            watched.stop();
+        }
+    }
+
+    /// Tells a reason that was not told in this outage; beyond [`MOST_REASONS`] it tells none.
+    fn lost(&mut self, error: Error) {
+        let reason = error.to_string();
+        // An outage at the start was told, and why, by whoever started us.
+        let known = std::mem::replace(&mut self.outage, true)
+            && self.reasons.is_empty()
+            && error.is_worth_retrying();
+        if self.reasons.len() < MOST_REASONS && !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
+            if !known {
+                self.say(Learnt::Lost(error));
+            }
         }
     }
 
     fn found(&mut self) {
+        self.reasons.clear();
         if std::mem::replace(&mut self.outage, false) {
             self.say(Learnt::Found);
         }
@@ -241,5 +303,33 @@ impl Keeper {
     }
 }
 
+/// Passes every change on until the seat is gone. What a refusal means is said by the renewals, which are
+/// refused as well; the watch is asked for again, since it may be granted again.
+fn watch(seat: &Seat, adapter: &AdapterId, stop: &StopFlag, learnt: &Sender<Learnt>) {
+    let mut pause = seat.backoff();
+    loop {
+        let (client, incarnation) = (&seat.client, seat.request.incarnation);
+        let mut again = false;
+        for change in client.watch_adapter(adapter, incarnation, seat.backoff(), stop.clone()) {
+            match change {
+                Watched::Snapshot(assignment) => {
+                    pause.reset();
+                    if learnt.send(Learnt::Changed(Box::new(assignment))).is_err() {
+                        return;
+                    }
+                }
+                // Told by the lease's thread, which asks more often.
+                Watched::Lost(_) => {}
+                Watched::Ended(error) => again = Verdict::of(&error) == Verdict::GoOn,
+            }
+        }
+        if !again || stop.wait(pause.next_delay()) {
+            return;
+        }
+    }
+}
+
 /// How often a lease is renewed before it would end.
 const RENEWALS_PER_LEASE: u32 = 3;
+/// Most reasons that are told in one outage.
+const MOST_REASONS: usize = 16;

@@ -7,16 +7,18 @@
 //!  link   ──┘     what was granted
 //!             └──── PeerLost, at once, past this thread ──► data thread
 //! ```
+//!
+//! What the inputs mean is in `news`; a signal, the end of the data thread and the loss of the seat to
+//! another process are the only ends.
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use tracing::{error, info, warn};
 use twinfeed_control::operations::Operations;
-use twinfeed_control::{Assignment, LinkState, Register, StopFlag};
+use twinfeed_control::{Assignment, Register, StopFlag, StreamAssignment};
 use twinfeed_net::affinity;
 use twinfeed_wire::link::{Hello, Role};
 use twinfeed_wire::{Generation, Incarnation};
@@ -24,13 +26,14 @@ use twinfeed_wire::{Generation, Incarnation};
 use crate::args::Args;
 use crate::config::{Config, PublishMode};
 use crate::error::AdapterError;
-use crate::grant::{contradictions, control_role, destinations, stream_of, wire_role};
-use crate::link::driver::{BoundLink, LinkCommand, LinkThread};
+use crate::grant::{stream_of, wire_role};
+use crate::link::driver::{BoundLink, LinkThread};
 use crate::link::rules::{LinkLimits, Notice};
 use crate::logs::LogLevel;
-use crate::mailbox::{Command, DestinationPlan, Mailbox, mailbox};
+use crate::mailbox::{Command, Mailbox, mailbox};
 use crate::note::Notes;
 use crate::operations;
+use crate::orders::Orders;
 use crate::pipeline::{Ends, Pipeline};
 use crate::present::Present;
 use crate::publish::open_sender;
@@ -38,7 +41,9 @@ use crate::registration::{Learnt, Seat};
 use crate::seating::{client, held, incarnation, register, standing, take_seat};
 use crate::signals::signals;
 use crate::snapshot::{Board, Snapshots};
-use crate::state::{Held, StateFile};
+use crate::state::StateFile;
+
+mod news;
 
 /// Runs an adapter until a signal, a refusal or an error ends it, and says how in the exit code: 0, 1,
 /// 69 (stream-admin absent), 75 (port in use), 77 (permission), 78 (configuration).
@@ -83,9 +88,12 @@ struct Adapter {
     level: LogLevel,
     state: StateFile,
     assignment: Assignment,
+    /// Under which ids the streams are sent, for as long as this process lives.
+    streams: Vec<StreamAssignment>,
     mailbox: Mailbox,
-    /// The plan before the present one: kept so that its memory is not freed by the data thread.
-    plans: [Arc<DestinationPlan>; 2],
+    orders: Orders,
+    /// Whether it was said that the data thread takes no commands.
+    hanging: bool,
     link: LinkThread,
     seat: Seat,
     stop: StopFlag,
@@ -160,13 +168,16 @@ impl Adapter {
             (now.unverified, now.admin_up) = (!verified, verified);
         });
 
-        let nobody = Arc::new(DestinationPlan::default());
+        let unicast = config.publish.mode == PublishMode::Unicast;
+        let limit = unicast.then_some(config.publish.max_destinations);
         let mut adapter = Self {
             level,
             state,
+            streams: assignment.streams.clone(),
             assignment,
+            orders: Orders::new(mailbox.clone(), limit),
             mailbox,
-            plans: [nobody.clone(), nobody],
+            hanging: false,
             link,
             seat,
             stop,
@@ -202,11 +213,17 @@ impl Adapter {
                     Ok(signal) => return self.leave(signal),
                     Err(_) => return self.leave(SIGTERM),
                 },
-                recv(learnt) -> news => if let Ok(news) = news { self.learn(news)? },
+                recv(learnt) -> news => if let Ok(news) = news
+                    && let Some(replaced) = self.learn(news)
+                {
+                    return self.give_way(replaced);
+                },
                 recv(notices) -> notice => if let Ok(notice) = notice { self.hear(notice) },
                 recv(ended) -> ended => return self.after_data(ended.ok()),
                 default(NOTES_INTERVAL) => {}
             }
+            let taken = self.orders.turn(Instant::now());
+            self.note_commands(taken);
             self.log_notes();
         }
     }
@@ -234,147 +251,6 @@ impl Adapter {
             pinned?;
         }
         Ok(ended)
-    }
-
-    /// What stream-admin said.
-    fn learn(&mut self, news: Learnt) -> Result<(), AdapterError> {
-        match news {
-            Learnt::Registered(assignment) => return self.assigned(*assignment),
-            Learnt::Changed(assignment) if assignment.revision < self.assignment.revision => {}
-            Learnt::Changed(assignment) => return self.assigned(*assignment),
-            Learnt::Renewed(_) => self.present.update(|now| now.admin_up = true),
-            Learnt::Lost(error) => {
-                self.present.update(|now| now.admin_up = false);
-                warn!("{error}; data goes on, the lease is asked for again and again");
-            }
-            Learnt::Found => {
-                self.present.update(|now| now.admin_up = true);
-                info!("stream-admin answers again");
-            }
-            Learnt::Refused(error) => return Err(error.into()),
-        }
-        Ok(())
-    }
-
-    fn assigned(&mut self, assignment: Assignment) -> Result<(), AdapterError> {
-        if let Some(by) = assignment.replaced_by {
-            let _ = self.mailbox.tell(Command::Drain);
-            return Err(AdapterError::Replaced {
-                by: Incarnation(by.0),
-            });
-        }
-        self.present.update(|now| now.unverified = false);
-        if assignment.generation < self.assignment.generation {
-            error!(
-                granted = %assignment.generation,
-                held = %self.assignment.generation,
-                "stream-admin granted less than before: not taken; restart it with its store"
-            );
-            return Ok(());
-        }
-        let before = std::mem::replace(&mut self.assignment, assignment);
-        // The revision also rises for reports of others, which change nothing here.
-        let same = Assignment {
-            revision: self.assignment.revision,
-            ..before
-        } == self.assignment;
-        if !same {
-            self.act_on_grant();
-        }
-        Ok(())
-    }
-
-    /// Persists the present grant, then tells every thread its part of it.
-    fn act_on_grant(&mut self) {
-        let Assignment {
-            generation,
-            role,
-            revision,
-            ..
-        } = self.assignment;
-        let held = Held {
-            feed: self.config.feed.clone(),
-            preferred_role: control_role(self.config.role),
-            assignment: self.assignment.clone(),
-        };
-        if let Err(error) = self.state.save(&held) {
-            error!("{error}; a restart without stream-admin would not find this grant");
-        }
-        if let Some(contradiction) = contradictions(&self.assignment, &self.config) {
-            warn!("{contradiction}");
-        }
-        let plan = match self.config.publish.mode {
-            PublishMode::Unicast => Arc::new(destinations(&self.assignment)),
-            PublishMode::Multicast => self.plans[1].clone(),
-        };
-        info!(%generation, %role, revision, destinations = plan.rows.len(), "granted");
-        let mut told = self
-            .mailbox
-            .tell(Command::Generation(Generation(generation.0)));
-        if self.config.publish.mode == PublishMode::Unicast {
-            told &= self.mailbox.tell(Command::Destinations(plan.clone()));
-        }
-        if !told {
-            error!("the data thread does not take commands; it hangs");
-        }
-        self.plans.rotate_left(1);
-        self.plans[1] = plan;
-        self.link.tell(LinkCommand::Grant(
-            Generation(generation.0),
-            wire_role(role),
-        ));
-        if let Some(peer) = &self.assignment.peer {
-            self.link.tell(LinkCommand::Peer(peer.link_address));
-        }
-        self.present
-            .update(|now| (now.generation, now.role) = (generation, role));
-    }
-
-    /// What the pair link said. The data thread knows of a lost peer already.
-    fn hear(&mut self, notice: Notice) {
-        let (link, reason) = match notice {
-            Notice::Paired(peer) => {
-                let Hello {
-                    incarnation,
-                    generation,
-                    role,
-                    ..
-                } = peer;
-                info!(%incarnation, %generation, %role, "paired");
-                (LinkState::Up, String::new())
-            }
-            Notice::PeerLost => {
-                warn!("the peer's process is gone; announced in every stream");
-                (LinkState::Down, "the peer's process is gone".to_owned())
-            }
-            Notice::PeerLeft => {
-                info!("the peer left on purpose");
-                (LinkState::Down, "the peer left on purpose".to_owned())
-            }
-            Notice::Down(cause) => {
-                warn!("pair link down: {cause}");
-                (LinkState::Down, cause.to_string())
-            }
-            Notice::Refused(refusal) => {
-                let reason = refusal.to_string();
-                if self.present.standing().reason != reason {
-                    error!("pairing refused: {reason}");
-                }
-                // A refusal does not undo a pairing with somebody else.
-                let up = self.present.standing().link == LinkState::Up;
-                if up {
-                    (LinkState::Up, String::new())
-                } else {
-                    (LinkState::Down, reason)
-                }
-            }
-        };
-        let lost = matches!(notice, Notice::PeerLost);
-        let paired = matches!(notice, Notice::Paired(_));
-        self.present.update(|now| {
-            (now.link, now.reason) = (link, reason);
-            now.peer_lost = lost || (now.peer_lost && !paired);
-        });
     }
 
     fn log_notes(&self) {
@@ -423,13 +299,7 @@ impl Adapter {
     /// TERM or INT: streams end, the link says goodbye, the seat is given back.
     fn leave(self, signal: i32) -> Result<(), AdapterError> {
         info!(signal, "draining");
-        self.present.update(|now| now.draining = true);
-        let told = self.mailbox.tell(Command::Drain);
-        let ended = self.inputs.ended.recv_timeout(DRAIN_LIMIT);
-        if !told || ended.is_err() {
-            warn!("the data thread did not end within {DRAIN_LIMIT:?}");
-        }
-        self.log_notes();
+        let ended = self.drain();
         self.link.leave();
         self.stop.stop();
         if self.present.standing().admin_up
@@ -438,6 +308,30 @@ impl Adapter {
             warn!("{error}; the lease ends by itself");
         }
         info!("ended");
+        ended
+    }
+
+    /// Somebody else has the seat: streams end, the link says goodbye, and the reason is the result. The
+    /// seat is no longer ours to give back.
+    fn give_way(self, replaced: AdapterError) -> Result<(), AdapterError> {
+        warn!("{replaced}; draining");
+        if let Err(error) = self.drain() {
+            error!("{error}");
+        }
+        self.link.leave();
+        self.stop.stop();
+        Err(replaced)
+    }
+
+    /// Waits until the data thread has ended its streams.
+    fn drain(&self) -> Result<(), AdapterError> {
+        self.present.update(|now| now.draining = true);
+        let told = self.mailbox.tell(Command::Drain);
+        let ended = self.inputs.ended.recv_timeout(DRAIN_LIMIT);
+        if !told || ended.is_err() {
+            warn!("the data thread did not end within {DRAIN_LIMIT:?}");
+        }
+        self.log_notes();
         ended.unwrap_or(Ok(()))
     }
 

@@ -15,7 +15,7 @@ use crate::error::AdapterError;
 use crate::grant::control_role;
 use crate::link::driver::BoundLink;
 use crate::present::Standing;
-use crate::registration::{FirstAttempt, Seat};
+use crate::registration::{FirstAttempt, Seat, Verdict};
 use crate::state::{Held, StateFile};
 
 /// Takes the seat: from stream-admin, or while that is absent from what was remembered. Also says
@@ -26,10 +26,13 @@ pub(crate) fn take_seat(
     no_wait: bool,
     stop: &StopFlag,
 ) -> Result<Option<(Assignment, bool)>, AdapterError> {
-    let absent = match seat.attempt()? {
-        FirstAttempt::Seated(assignment) => return Ok(Some((*assignment, true))),
-        FirstAttempt::Absent(error) if no_wait => return Err(error.into()),
-        FirstAttempt::Absent(error) => error,
+    let absent = match seat.attempt() {
+        Ok(FirstAttempt::Seated(assignment)) => return Ok(Some((*assignment, true))),
+        Ok(FirstAttempt::Absent(error)) if no_wait => return Err(error.into()),
+        Ok(FirstAttempt::Absent(error)) => error,
+        // With a grant, remembered or not, one refusal ends an adapter.
+        Err(error) if held.is_some() && Verdict::of(&error) != Verdict::Replaced => error,
+        Err(error) => return Err(error.into()),
     };
     if let Some(held) = held {
         let Assignment {
@@ -119,6 +122,8 @@ pub(crate) fn standing(config: &Config) -> Standing {
         draining: false,
         unverified: false,
         admin_up: false,
+        refusal: String::new(),
+        outdated: String::new(),
     }
 }
 

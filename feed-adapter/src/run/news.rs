@@ -1,0 +1,206 @@
+//! What does news from stream-admin and from the pair link mean for a running adapter?
+//!
+//! Only one piece of news ends it: somebody else has the seat. A refusal of any other kind is said, shown
+//! and waited out; the data thread hears nothing of it.
+
+use std::time::Instant;
+
+use tracing::{error, info, warn};
+use twinfeed_control::{Assignment, LinkState};
+use twinfeed_wire::link::Hello;
+use twinfeed_wire::{Generation, Incarnation};
+
+use super::Adapter;
+use crate::config::PublishMode;
+use crate::error::AdapterError;
+use crate::grant::{contradictions, control_role, destinations, outdated_streams, wire_role};
+use crate::link::driver::LinkCommand;
+use crate::link::rules::Notice;
+use crate::mailbox::DestinationPlan;
+use crate::registration::Learnt;
+use crate::state::Held;
+
+impl Adapter {
+    /// What stream-admin said; `Some` if it means the end: somebody else has the seat.
+    pub(super) fn learn(&mut self, news: Learnt) -> Option<AdapterError> {
+        match news {
+            Learnt::Registered {
+                assignment,
+                forgotten,
+            } => {
+                // A revision that fell shows a lost store even where nobody was told so.
+                if forgotten || assignment.revision < self.assignment.revision {
+                    self.orders.keep_destinations(Instant::now());
+                }
+                return self.assigned(*assignment);
+            }
+            Learnt::Changed(assignment) if assignment.revision < self.assignment.revision => {}
+            Learnt::Changed(assignment) => return self.assigned(*assignment),
+            Learnt::Renewed(_) => self.present.update(|now| now.admin_up = true),
+            Learnt::Lost(error) => self.lost(&error),
+            Learnt::Found => {
+                self.present.update(|now| {
+                    now.admin_up = true;
+                    now.refusal.clear();
+                });
+                info!("stream-admin answers again");
+            }
+            Learnt::Replaced(error) => return Some(error.into()),
+        }
+        None
+    }
+
+    fn lost(&self, error: &twinfeed_control::Error) {
+        let absent = error.is_worth_retrying();
+        self.present.update(|now| {
+            now.admin_up = false;
+            now.refusal = if absent {
+                String::new()
+            } else {
+                error.to_string()
+            };
+        });
+        if absent {
+            warn!("{error}; data goes on, the lease is asked for again and again");
+        } else {
+            error!("{error}; data goes on without a lease, which is asked for again and again");
+        }
+    }
+
+    fn assigned(&mut self, assignment: Assignment) -> Option<AdapterError> {
+        if let Some(by) = assignment.replaced_by {
+            return Some(AdapterError::Replaced {
+                by: Incarnation(by.0),
+            });
+        }
+        self.present.update(|now| now.unverified = false);
+        if assignment.generation < self.assignment.generation {
+            error!(
+                granted = %assignment.generation,
+                held = %self.assignment.generation,
+                "stream-admin granted less than before: not taken; restart it with its store"
+            );
+            return None;
+        }
+        self.compare_streams(&assignment);
+        let before = std::mem::replace(&mut self.assignment, assignment);
+        // The revision also rises for reports of others, which change nothing here.
+        let same = Assignment {
+            revision: self.assignment.revision,
+            ..before
+        } == self.assignment;
+        if !same {
+            self.act_on_grant();
+        }
+        None
+    }
+
+    /// A stream-admin that lost its store may number the streams anew; a running stream keeps its number.
+    fn compare_streams(&self, granted: &Assignment) {
+        let outdated = outdated_streams(&self.streams, &granted.streams).unwrap_or_default();
+        if outdated != self.present.standing().outdated {
+            if !outdated.is_empty() {
+                error!("{outdated}; until then it sends under those in use");
+            }
+            self.present.update(|now| now.outdated = outdated);
+        }
+    }
+
+    /// Persists the present grant, then tells every thread its part of it.
+    pub(super) fn act_on_grant(&mut self) {
+        let Assignment {
+            generation,
+            role,
+            revision,
+            ..
+        } = self.assignment;
+        let held = Held {
+            feed: self.config.feed.clone(),
+            preferred_role: control_role(self.config.role),
+            assignment: self.assignment.clone(),
+        };
+        if let Err(error) = self.state.save(&held) {
+            error!("{error}; a restart without stream-admin would not find this grant");
+        }
+        if let Some(contradiction) = contradictions(&self.assignment, &self.config) {
+            warn!("{contradiction}");
+        }
+        let plan = match self.config.publish.mode {
+            PublishMode::Unicast => destinations(&self.assignment),
+            PublishMode::Multicast => DestinationPlan::default(),
+        };
+        let taken = self.orders.grant(Generation(generation.0), plan);
+        let (all, kept) = (self.orders.destinations().len(), self.orders.kept());
+        info!(%generation, %role, revision, destinations = all, kept, "granted");
+        self.note_commands(taken);
+        self.link.tell(LinkCommand::Grant(
+            Generation(generation.0),
+            wire_role(role),
+        ));
+        if let Some(peer) = &self.assignment.peer {
+            self.link.tell(LinkCommand::Peer(peer.link_address));
+        }
+        self.present
+            .update(|now| (now.generation, now.role) = (generation, role));
+    }
+
+    /// Says once that the data thread takes no commands, and once that it does again.
+    pub(super) fn note_commands(&mut self, taken: bool) {
+        match (std::mem::replace(&mut self.hanging, !taken), taken) {
+            (false, false) => {
+                error!(
+                    "the data thread takes no commands, it hangs; the grant is told until it does"
+                );
+            }
+            (true, true) => info!("the data thread has taken the grant"),
+            (false, true) | (true, false) => {}
+        }
+    }
+
+    /// What the pair link said. The data thread knows of a lost peer already.
+    pub(super) fn hear(&mut self, notice: Notice) {
+        let (link, reason) = match notice {
+            Notice::Paired(peer) => {
+                let Hello {
+                    incarnation,
+                    generation,
+                    role,
+                    ..
+                } = peer;
+                info!(%incarnation, %generation, %role, "paired");
+                (LinkState::Up, String::new())
+            }
+            Notice::PeerLost => {
+                warn!("the peer's process is gone; announced in every stream");
+                (LinkState::Down, "the peer's process is gone".to_owned())
+            }
+            Notice::PeerLeft => {
+                info!("the peer left on purpose");
+                (LinkState::Down, "the peer left on purpose".to_owned())
+            }
+            Notice::Down(cause) => {
+                warn!("pair link down: {cause}");
+                (LinkState::Down, cause.to_string())
+            }
+            Notice::Refused(refusal) => {
+                let reason = refusal.to_string();
+                if self.present.standing().reason != reason {
+                    error!("pairing refused: {reason}");
+                }
+                // A refusal does not undo a pairing with somebody else.
+                let up = self.present.standing().link == LinkState::Up;
+                if up {
+                    (LinkState::Up, String::new())
+                } else {
+                    (LinkState::Down, reason)
+                }
+            }
+        };
+        let lost = matches!(notice, Notice::PeerLost);
+        let paired = matches!(notice, Notice::Paired(_));
+        self.present.update(|now| {
+            (now.link, now.reason) = (link, reason);
+            now.peer_lost = lost || (now.peer_lost && !paired);
+        });
+    }
+}
