@@ -52,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = crate::stats::RESAMPLES,
           value_parser = clap::value_parser!(u32).range(2_000..))]
     pub(crate) resamples: u32,
-    /// Keep the reports under bench/record/<date>-<commit>/.
+    /// Keep the reports under `bench/record/<date>-<commit>/`.
     #[arg(long)]
     pub(crate) record: bool,
     /// Where the reports go otherwise.

@@ -33,7 +33,8 @@ use crate::chance::Chance;
 use crate::error::Error;
 use crate::host::Host;
 use crate::program;
-use crate::report::model::{Claim, LatencyOf, Report, SettingReport, Spread, claims};
+use crate::report::claims::{Claim, claims};
+use crate::report::model::{CellReport, LatencyOf, Report, SettingReport, Spread};
 use crate::report::{hgrm, html, table};
 use crate::stats::Sample;
 use cells::{Matrix, Trigger, matrices};
@@ -165,8 +166,12 @@ impl Part {
             self.counts.add(&session.counts);
             let trigger = session.belongs_to().map_or("no trigger", Trigger::word);
             let place = format!("{setting}, {trigger}, session {}", session.name);
-            self.broken
-                .extend(session.broken.iter().map(|what| format!("{place}: {what}")));
+            let details = session.details();
+            let told = session
+                .broken
+                .iter()
+                .map(|what| format!("{place}: {what}{details}"));
+            self.broken.extend(told);
             for run in &session.runs {
                 if let Standing::Invalid(why) = &run.standing {
                     self.faults.push(format!("{place}: invalid: {why}"));
@@ -198,7 +203,7 @@ fn summed_up(
     let cells = settings.iter().flat_map(|setting| &setting.cells);
     let real: Vec<_> = cells
         .filter(|cell| cell.trigger != Trigger::Sham)
-        .flat_map(|cell| cell.clean())
+        .flat_map(CellReport::clean)
         .collect();
     let stalls = Sample::new(real.iter().map(|run| run.stall_ns).collect());
     let gaps = Sample::new(real.iter().filter_map(|run| run.failover_gap_ns).collect());

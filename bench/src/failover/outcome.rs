@@ -13,8 +13,10 @@ use super::cells::Trigger;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Run {
     pub(crate) trigger: Trigger,
-    /// The leg of the active adapter, at which it was aimed.
+    /// The leg at which it was aimed: the active adapter's, or under prefer-active the one delivered.
     pub(crate) leg: usize,
+    /// Whether that was the active adapter's.
+    pub(crate) active: bool,
     /// From the opening of the session to the trigger, nanoseconds.
     pub(crate) at_ns: u64,
     /// The longest silence towards the application that touched the window.
@@ -73,6 +75,22 @@ impl Session {
         real.or(self.runs.first()).map(|run| run.trigger)
     }
 }
+
+impl Session {
+    /// What helps to understand a broken promise.
+    pub(crate) fn details(&self) -> String {
+        let gaps = self.declared_gaps.iter().take(MOST_TOLD).map(|gap| {
+            let last = gap.until.saturating_sub(1);
+            format!("; gap {} to {last} ({})", gap.from, gap.cause)
+        });
+        let [zero, one] = self.counts.kernel_drops;
+        let drops = (zero + one > 0).then(|| format!("; kernel drops {zero} and {one}"));
+        gaps.chain(drops).collect()
+    }
+}
+
+/// Most gaps told beside a broken promise.
+const MOST_TOLD: usize = 4;
 
 /// What was counted over one or several sessions.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
@@ -155,7 +173,11 @@ impl Counts {
 
     /// Promises that were not kept. What overload did is forgiven if it was declared.
     pub(crate) fn broken(&self, overload: bool) -> Vec<String> {
-        let (lost, breaks) = if overload { (0, 0) } else { (self.lost, self.breaks) };
+        let (lost, breaks) = if overload {
+            (0, 0)
+        } else {
+            (self.lost, self.breaks)
+        };
         [
             (lost, "source messages lost"),
             (

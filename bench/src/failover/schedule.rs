@@ -82,7 +82,8 @@ impl Schedule {
         };
         cell.tried += 1;
         cell.clean += u32::from(clean);
-        if !clean && trigger != Trigger::Sham && cell.tried < cell.bound() {
+        let queued = self.queue.iter().filter(|it| **it == trigger).count() as u32;
+        if !clean && trigger != Trigger::Sham && cell.tried + queued < cell.bound() {
             self.queue.insert(0, trigger);
         }
     }

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! One set of processes serves a whole setting: an adapter that was hurt comes back and is merged in the
-//! next session. The trigger is always pulled at the adapter that is active then.
+//! next session. The trigger is always pulled at the adapter that the subscriber would miss: the active one, or
+//! under prefer-active the one whose leg is delivered then.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -51,8 +52,10 @@ pub(crate) struct Played {
 /// What the pair is like when it may be hurt.
 #[derive(Clone, Copy, Debug)]
 struct Ready {
-    /// The active adapter.
+    /// The adapter to hurt.
     seat: Seat,
+    /// Whether it is the active one; under prefer-active the leg relied on may be the other's.
+    active: bool,
     /// Duplicates dropped until now.
     duplicates: u64,
 }
@@ -164,7 +167,7 @@ impl Stage {
     }
 
     /// Waits until the session has reached both legs, stream-admin calls the pair protected on the
-    /// strength of reports from this session, and, under prefer-active, the active leg is delivered.
+    /// strength of reports from this session, and, under prefer-active, one leg alone is delivered.
     fn until_ready(&mut self, end_ns: u64) -> Result<Result<Ready, String>, Error> {
         loop {
             let reason = match self.ready()? {
@@ -201,23 +204,33 @@ impl Stage {
                 status.legs
             )));
         }
-        let seat = self.rig.active_seat()?;
-        if self.rig.run().policy == Policy::PreferActive {
-            let now = clock::monotonic_ns();
-            let span = nanos(LOOK_EVERY);
-            let window = self.rig.probe().window(now.saturating_sub(span), span)?;
-            let [delivered, other] = [seat, seat.other()].map(|seat| window.legs[seat.index()]);
-            if delivered == 0 || other > 0 {
-                return Ok(Err(format!(
-                    "of the last {LOOK_EVERY:?}, {delivered} records are from the active leg and \
-                     {other} from the other"
-                )));
-            }
-        }
+        let active = self.rig.active_seat()?;
+        let seat = match self.rig.run().policy {
+            Policy::FirstArrival => active,
+            Policy::PreferActive => match self.delivered_seat()? {
+                Ok(seat) => seat,
+                Err(reason) => return Ok(Err(reason)),
+            },
+        };
         Ok(Ok(Ready {
             seat,
+            active: seat == active,
             duplicates: status.duplicates_dropped,
         }))
+    }
+
+    /// The adapter whose leg alone is delivered at present.
+    fn delivered_seat(&mut self) -> Result<Result<Seat, String>, Error> {
+        let span = nanos(LOOK_EVERY);
+        let from_ns = clock::monotonic_ns().saturating_sub(span);
+        let window = self.rig.probe().window(from_ns, span)?;
+        Ok(match window.legs {
+            [zero, 0] if zero > 0 => Ok(Seat::Active),
+            [0, one] if one > 0 => Ok(Seat::Backup),
+            [zero, one] => Err(format!(
+                "of the last {LOOK_EVERY:?}, {zero} records are from leg 0 and {one} from leg 1"
+            )),
+        })
     }
 
     /// One run: waits for its moment, pulls, waits out the window, looks, mends.
@@ -228,7 +241,11 @@ impl Stage {
         opened_ns: u64,
         moment_ns: u64,
     ) -> Result<Pulled, Error> {
-        let Ready { seat, duplicates } = ready;
+        let Ready {
+            seat,
+            active,
+            duplicates,
+        } = ready;
         self.until_ns(moment_ns.saturating_sub(nanos(HOT_MARGIN)))?;
         let hot = self.rig.probe().status()?.duplicates_dropped > duplicates;
         self.until_ns(moment_ns)?;
@@ -246,6 +263,7 @@ impl Stage {
         let run = Run {
             trigger,
             leg: seat.index(),
+            active,
             at_ns: at_ns.saturating_sub(opened_ns),
             stall_ns: window.longest_silence_ns,
             failover_gap_ns: window.after_last_of_ns[seat.index()],

@@ -4,7 +4,8 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::model::{CellReport, Claim, Report, SettingReport, Spread};
+use super::claims::Claim;
+use super::model::{CellReport, Report, SettingReport, Spread};
 use super::plot::{Curve, shares};
 use super::words::{count, maybe, ratio, time};
 use crate::failover::cells::Trigger;
@@ -115,7 +116,7 @@ fn circumstances(page: &mut String, report: &Report) {
     row(
         "adapters",
         &format!(
-            "idle strategy {}; active {active}, backup {backup}",
+            "idle strategy: {}; active {active}, backup {backup}",
             options.idle
         ),
     );
@@ -158,15 +159,8 @@ fn section(page: &mut String, setting: &SettingReport) {
         count(latency.count),
     );
     plots(page, setting);
-    page.push_str("<div class=\"scroll\"><table><thead><tr><th>trigger</th>");
-    for head in HEADS {
-        let _ = write!(page, "<th>{head}</th>");
-    }
-    page.push_str("<th class=\"text\">switched by</th><th class=\"text\">stall against sham</th></tr></thead><tbody>");
-    for cell in &setting.cells {
-        row(page, cell);
-    }
-    page.push_str("</tbody></table></div>");
+    rows(page, setting, &TIMES, times);
+    rows(page, setting, &COUNTS, counts);
     overloads(page, setting);
 }
 
@@ -221,66 +215,93 @@ fn key(page: &mut String, samples: &[(Trigger, Sample)]) {
     page.push_str("</div>");
 }
 
-/// Column heads between the trigger and the switches; the row below must agree.
-const HEADS: [&str; 12] = [
-    "clean",
-    "overload",
-    "invalid",
-    "lost",
-    "dup. delivered",
-    "dup. dropped",
-    "out of order",
+/// Column heads of [`times`]; the last one is text.
+const TIMES: [&str; 8] = [
     "stall p50",
     "p90",
     "max",
-    "gap p50",
+    "failover gap p50",
     "p90",
+    "max",
+    "no news",
+    "stall against sham",
+];
+/// Column heads of [`counts`]; the last one is text.
+const COUNTS: [&str; 8] = [
+    "clean runs",
+    "overload",
+    "invalid",
+    "lost",
+    "duplicates delivered",
+    "dropped",
+    "out of order",
+    "switched by",
 ];
 
-fn row(page: &mut String, cell: &CellReport) {
-    let of = |spread: Option<Spread>, pick: fn(Spread) -> u64| maybe(spread.map(pick));
-    let counts = &cell.counts;
-    let cells = [
-        format!("{}/{}", cell.clean, cell.wanted),
-        cell.overload.to_string(),
-        cell.invalid.to_string(),
-        count(counts.lost),
-        count(counts.duplicates_delivered),
-        count(counts.duplicates_dropped),
-        count(counts.order_violations),
-        of(cell.stall_ns, |it| it.p50),
-        of(cell.stall_ns, |it| it.p90),
-        of(cell.stall_ns, |it| it.max),
-        of(cell.failover_gap_ns, |it| it.p50),
-        of(cell.failover_gap_ns, |it| it.p90),
-    ];
-    let _ = write!(page, "<tr><td>{}</td>", cell.trigger);
-    for cell in cells {
-        let _ = write!(page, "<td>{cell}</td>");
+fn rows(
+    page: &mut String,
+    setting: &SettingReport,
+    heads: &[&str; 8],
+    cells: fn(&CellReport) -> [String; 8],
+) {
+    page.push_str("<div class=\"scroll\"><table><thead><tr><th>trigger</th>");
+    let class = |index| if index == 7 { " class=\"text\"" } else { "" };
+    for (index, head) in heads.iter().enumerate() {
+        let _ = write!(page, "<th{}>{head}</th>", class(index));
     }
-    let switched: Vec<_> = cell
-        .switched_by
-        .iter()
-        .map(|(word, times)| format!("{word} {times}"))
-        .collect();
-    let _ = write!(
-        page,
-        "<td class=\"text\">{}</td><td class=\"text\">",
-        escape(&switched.join(", "))
-    );
-    if let Some(comparison) = &cell.comparison {
+    page.push_str("</tr></thead><tbody>");
+    for cell in &setting.cells {
+        let _ = write!(page, "<tr><td>{}</td>", cell.trigger);
+        for (index, text) in cells(cell).iter().enumerate() {
+            let _ = write!(page, "<td{}>{}</td>", class(index), escape(text));
+        }
+        page.push_str("</tr>");
+    }
+    page.push_str("</tbody></table></div>");
+}
+
+fn times(cell: &CellReport) -> [String; 8] {
+    let of = |spread: Option<Spread>, pick: fn(Spread) -> u64| maybe(spread.map(pick));
+    let comparison = cell.comparison.map(|comparison| {
         let [low, high] = comparison.p90_interval;
-        let _ = write!(
-            page,
+        format!(
             "median × {}, p90 × {} [{}, {}]: {}",
             ratio(comparison.median_ratio),
             ratio(comparison.p90_ratio),
             ratio(low),
             ratio(high),
             comparison.verdict.words()
-        );
-    }
-    page.push_str("</td></tr>");
+        )
+    });
+    [
+        of(cell.stall_ns, |it| it.p50),
+        of(cell.stall_ns, |it| it.p90),
+        of(cell.stall_ns, |it| it.max),
+        of(cell.failover_gap_ns, |it| it.p50),
+        of(cell.failover_gap_ns, |it| it.p90),
+        of(cell.failover_gap_ns, |it| it.max),
+        cell.without_failover.to_string(),
+        comparison.unwrap_or_default(),
+    ]
+}
+
+fn counts(cell: &CellReport) -> [String; 8] {
+    let counts = &cell.counts;
+    // What was counted while a sham ran belongs to the real run of the session.
+    let of_session = |number| match counts.messages {
+        0 => "–".to_owned(),
+        _ => count(number),
+    };
+    [
+        format!("{}/{}", cell.clean, cell.wanted),
+        cell.overload.to_string(),
+        cell.invalid.to_string(),
+        of_session(counts.lost),
+        of_session(counts.duplicates_delivered),
+        of_session(counts.duplicates_dropped),
+        of_session(counts.order_violations),
+        cell.switches_in_words(),
+    ]
 }
 
 fn overloads(page: &mut String, setting: &SettingReport) {
@@ -315,8 +336,8 @@ fn overloads(page: &mut String, setting: &SettingReport) {
 
 const STYLE: &str = include_str!("style.css");
 const READING: &str = "<h2>How to read this</h2>\
-    <p>A <em>run</em> is one trigger, pulled at the active adapter in the middle of a burst at a random \
-    moment, and the window after it. <em>Stall</em> is the longest silence towards the application that \
+    <p>A <em>run</em> is one trigger, pulled at the adapter that the subscriber would miss, in the middle of \
+    a burst at a random moment, and the window after it. <em>Stall</em> is the longest silence towards the application that \
     touches the window; sham runs do the same with signal 0 in the same sessions, so that the host's own \
     noise is in both. <em>Failover gap</em> is the time from the trigger to the first record from the \
     survivor that the other leg had not delivered. All times are from one host's monotonic clock; compare \

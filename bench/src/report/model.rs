@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use twinfeed_harness::probe::wire::Latency;
 
+use super::claims::Claim;
 use crate::chance::Chance;
 use crate::failover::cells::{Setting, Trigger};
 use crate::failover::outcome::{Counts, Run, Session, Standing};
 use crate::host::Host;
-use crate::stats::{Comparison, Distinction, LIMIT, Sample, compare};
+use crate::stats::{Comparison, Sample, compare};
 
 /// Everything.
 #[derive(Debug, Serialize)]
@@ -57,15 +58,6 @@ pub(crate) struct Options {
     pub(crate) idle: String,
     /// Cores that the active and the backup adapter are pinned to.
     pub(crate) cores: [Option<usize>; 2],
-}
-
-/// A statement that the bench can confirm or refute.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Claim {
-    pub(crate) says: String,
-    /// `null`: too few runs to tell.
-    pub(crate) holds: Option<bool>,
-    pub(crate) because: String,
 }
 
 /// One set of processes.
@@ -321,6 +313,15 @@ impl CellReport {
         self.switched_by = switched_by;
     }
 
+    /// What decided the switches, for people.
+    pub(crate) fn switches_in_words(&self) -> String {
+        let words = self.switched_by.iter();
+        let words: Vec<_> = words
+            .map(|(word, times)| format!("{word} {times}"))
+            .collect();
+        words.join(", ")
+    }
+
     /// The runs that count.
     pub(crate) fn clean(&self) -> impl Iterator<Item = &Run> {
         self.runs
@@ -329,52 +330,15 @@ impl CellReport {
     }
 }
 
-/// Statements about a setting.
-pub(crate) fn claims(setting: &SettingReport) -> Vec<Claim> {
-    use twinfeed_control::Policy;
-    let Some(kill) = setting.cell(Trigger::Kill) else {
-        return Vec::new();
-    };
-    let what = setting.setting;
-    match what.policy {
-        Policy::FirstArrival => kill.comparison.map(|comparison| Claim {
-            says: format!("{what}: the stall of a kill is not distinguishable from that of a sham"),
-            holds: match comparison.verdict {
-                Distinction::NotDistinguishable => Some(true),
-                Distinction::Distinguishable => Some(false),
-                Distinction::TooFew => None,
-            },
-            because: format!(
-                "medians' ratio {:.2} (limit {LIMIT}), 95 % interval of the p90 ratio {:.2} to {:.2} \
-                 (must reach below {LIMIT})",
-                comparison.median_ratio, comparison.p90_interval[0], comparison.p90_interval[1],
-            ),
-        }),
-        Policy::PreferActive => {
-            let by_reset = kill.switched_by.get(TRANSPORT_RESET).copied().unwrap_or(0);
-            Some(Claim {
-                says: format!("{what}: a kill is detected by the transport reset"),
-                holds: (kill.clean > 0).then_some(by_reset == kill.clean),
-                because: format!("{by_reset} of {} receipts say so", kill.clean),
-            })
-        }
-    }
-    .into_iter()
-    .collect()
-}
-
-/// The library's word for the survivor's announcement.
-const TRANSPORT_RESET: &str = "transport_reset";
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use twinfeed_control::Policy;
 
     use super::*;
     use crate::failover::cells::Content;
     use crate::failover::outcome::Switch;
 
-    fn run(trigger: Trigger, stall_ns: u64, standing: Standing) -> Run {
+    pub(in crate::report) fn run(trigger: Trigger, stall_ns: u64, standing: Standing) -> Run {
         let by = |trigger: &str| Switch {
             trigger: trigger.to_owned(),
             after_ns: 1,
@@ -383,16 +347,17 @@ mod tests {
         Run {
             trigger,
             leg: 0,
+            active: true,
             at_ns: 0,
             stall_ns,
             failover_gap_ns: (stall_ns != 5).then_some(stall_ns * 2),
             records: 1,
-            switch: (trigger != Trigger::Sham).then(|| by(TRANSPORT_RESET)),
+            switch: (trigger != Trigger::Sham).then(|| by("transport_reset")),
             standing,
         }
     }
 
-    fn session(lost: u64, runs: Vec<Run>) -> Session {
+    pub(in crate::report) fn session(lost: u64, runs: Vec<Run>) -> Session {
         let counts = Counts {
             messages: 100,
             lost,
@@ -408,7 +373,7 @@ mod tests {
         }
     }
 
-    fn report(policy: Policy, sessions: &[Session]) -> SettingReport {
+    pub(in crate::report) fn report(policy: Policy, sessions: &[Session]) -> SettingReport {
         let setting = Setting {
             policy,
             content: Content::Flow,
@@ -482,7 +447,7 @@ mod tests {
         );
         assert_eq!(
             kill.switched_by,
-            BTreeMap::from([(TRANSPORT_RESET.to_owned(), 2)])
+            BTreeMap::from([("transport_reset".to_owned(), 2)])
         );
         let sham = report.cell(Trigger::Sham).unwrap();
         assert_eq!((sham.clean, sham.overload, sham.counts.messages), (1, 1, 0));
@@ -504,28 +469,5 @@ mod tests {
         } = merged;
         assert_eq!((count, p50, p90, p99, p999, max), (100, 10, 20, 30, 40, 40));
         assert_eq!(LatencyOf::merged(std::iter::empty()), None);
-    }
-
-    #[test]
-    fn a_claim_is_left_open_when_there_are_too_few_runs() {
-        let sessions = |count, stall| -> Vec<Session> {
-            let runs = || {
-                vec![
-                    run(Trigger::Sham, 100, Standing::Clean),
-                    run(Trigger::Kill, stall, Standing::Clean),
-                ]
-            };
-            (0..count).map(|_| session(0, runs())).collect()
-        };
-        for (count, stall, holds) in [
-            (29, 100, None),
-            (30, 100, Some(true)),
-            (30, 130, Some(false)),
-        ] {
-            let claims = claims(&report(Policy::FirstArrival, &sessions(count, stall)));
-            assert_eq!(claims[0].holds, holds, "{count} runs of {stall}");
-        }
-        let claims = claims(&report(Policy::PreferActive, &sessions(1, 100)));
-        assert_eq!(claims[0].holds, Some(true));
     }
 }

@@ -78,17 +78,23 @@ impl Axis {
         LEFT + share * (WIDTH - LEFT - RIGHT)
     }
 
-    /// Where lines stand: at every round time, or at powers of ten when that would be too many.
+    /// Where lines stand: at every round time, or at powers of ten or of a thousand when that would be
+    /// too many.
     fn ticks(&self) -> Vec<u64> {
         let within = |ns: &u64| (self.low..=self.high).contains(&(*ns as f64));
-        let all: Vec<u64> = rounds().filter(within).collect();
-        match all.len() > MOST_TICKS {
-            true => all
-                .into_iter()
-                .filter(|ns| ns.to_string().starts_with('1'))
-                .collect(),
-            false => all,
-        }
+        let of = |keep: fn(&u64) -> bool| rounds().filter(within).filter(keep).collect::<Vec<_>>();
+        let power = |ns: &u64| ns.to_string().starts_with('1');
+        let candidates = [
+            of(|_| true),
+            of(power),
+            of(|ns| [1, 1_000, 1_000_000, 1_000_000_000].contains(ns)),
+        ];
+        let [.., last] = &candidates;
+        candidates
+            .iter()
+            .find(|ticks| ticks.len() <= MOST_TICKS)
+            .unwrap_or(last)
+            .clone()
     }
 }
 
@@ -148,14 +154,14 @@ fn path(svg: &mut String, curve: &Curve<'_>, axis: &Axis) {
     );
 }
 
-const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 300.0;
+const WIDTH: f64 = 600.0;
+const HEIGHT: f64 = 270.0;
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = 28.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;
 /// More labels than these overlap.
-const MOST_TICKS: usize = 12;
+const MOST_TICKS: usize = 9;
 
 #[cfg(test)]
 mod tests {

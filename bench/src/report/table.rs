@@ -76,9 +76,9 @@ fn rows(text: &mut String, setting: &SettingReport) {
         time(latency.p99),
         time(latency.p999),
     );
-    line(text, HEADS.map(str::to_owned));
+    line(text, &HEADS.map(str::to_owned));
     for cell in &setting.cells {
-        line(text, row(cell));
+        line(text, &row(cell));
         if let Some(comparison) = &cell.comparison {
             let ([m0, m1], [p0, p1]) = (comparison.median_interval, comparison.p90_interval);
             let _ = writeln!(
@@ -100,11 +100,11 @@ fn rows(text: &mut String, setting: &SettingReport) {
 
 fn row(cell: &CellReport) -> [String; 13] {
     let of = |spread: Option<Spread>, pick: fn(Spread) -> u64| maybe(spread.map(pick));
-    let switched: Vec<_> = cell
-        .switched_by
-        .iter()
-        .map(|(word, times)| format!("{word} {times}"))
-        .collect();
+    // What was counted while a sham ran belongs to the real run of the session.
+    let of_session = |number: u64| match cell.counts.messages {
+        0 => "–".to_owned(),
+        _ => number.to_string(),
+    };
     let gap = cell
         .failover_gap_ns
         .filter(|_| cell.trigger != Trigger::Sham);
@@ -113,20 +113,20 @@ fn row(cell: &CellReport) -> [String; 13] {
         format!("{}/{}", cell.clean, cell.wanted),
         cell.overload.to_string(),
         cell.invalid.to_string(),
-        cell.counts.lost.to_string(),
-        cell.counts.duplicates_delivered.to_string(),
-        cell.counts.order_violations.to_string(),
+        of_session(cell.counts.lost),
+        of_session(cell.counts.duplicates_delivered),
+        of_session(cell.counts.order_violations),
         of(cell.stall_ns, |it| it.p50),
         of(cell.stall_ns, |it| it.p90),
         of(cell.stall_ns, |it| it.max),
         of(gap, |it| it.p50),
         of(gap, |it| it.p90),
-        switched.join(", "),
+        cell.switches_in_words(),
     ]
 }
 
-fn line(text: &mut String, cells: [String; 13]) {
-    text.push_str(" ");
+fn line(text: &mut String, cells: &[String; 13]) {
+    text.push(' ');
     for (index, (cell, width)) in cells.iter().zip(WIDTHS).enumerate() {
         let _ = match index {
             0 | 12 => write!(text, " {cell:<width$} "),
