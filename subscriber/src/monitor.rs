@@ -67,6 +67,8 @@ struct Shared {
     administration: Administration,
     /// Something that went wrong without ending anything, newest last.
     trouble: Option<String>,
+    /// What stream-admin refuses at present, although records flow.
+    refusal: Option<String>,
 }
 
 impl Monitor {
@@ -97,10 +99,15 @@ impl Monitor {
     }
 
     /// What went wrong last in the control half without ending anything (a group that cannot be joined, a
-    /// state file that cannot be written); `None` once it is mended.
+    /// state file that cannot be written, a renewal that stream-admin refuses); `None` once it is mended.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.locked().trouble.clone()
+        let shared = self.locked();
+        let both: Vec<&str> = [&shared.refusal, &shared.trouble]
+            .into_iter()
+            .filter_map(Option::as_deref)
+            .collect();
+        (!both.is_empty()).then(|| both.join("; "))
     }
 
     /// Everything as one page of the OpenMetrics text format.
@@ -139,6 +146,10 @@ impl Monitor {
 
     pub(crate) fn set_trouble(&self, trouble: Option<String>) {
         self.locked().trouble = trouble;
+    }
+
+    pub(crate) fn set_refusal(&self, refusal: Option<String>) {
+        self.locked().refusal = refusal;
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, Shared> {

@@ -114,7 +114,8 @@ pub struct QueueCounters {
 pub(crate) fn queues() -> (PollerEnd, ControlEnd) {
     let (publisher, snapshot) = latest();
     let shared = Arc::new(Queues {
-        commands: ArrayQueue::new(COMMANDS),
+        // One more, so that the end is told without displacing a decision that others build on.
+        commands: ArrayQueue::new(COMMANDS + 1),
         notices: ArrayQueue::new(NOTICES),
         commands_refused: AtomicU64::new(0),
         notices_dropped: AtomicU64::new(0),
@@ -155,26 +156,31 @@ impl Drop for PollerEnd {
 impl ControlEnd {
     /// Whether a command would be taken now; counts when not.
     pub(crate) fn has_room(&self) -> bool {
-        let full = self.shared.commands.is_full();
+        let full = self.shared.commands.len() >= COMMANDS;
         if full {
             self.shared.commands_refused.fetch_add(1, Ordering::Relaxed);
         }
         !full
     }
 
-    /// Passes a command on; gives it back when the queue is full.
+    /// Passes a command on; gives it back when [`COMMANDS`] wait.
     ///
     /// # Errors
     /// The command itself.
     pub(crate) fn command(&self, command: Command) -> Result<(), Command> {
-        self.shared.commands.push(command).inspect_err(|_| {
-            self.shared.commands_refused.fetch_add(1, Ordering::Relaxed);
-        })
+        // Only this end pushes: what has room now has room until then.
+        if self.has_room() {
+            self.shared.commands.push(command)
+        } else {
+            Err(command)
+        }
     }
 
-    /// Tells the poller that nothing more will come; takes the place of a decision that it never fetched.
+    /// Tells the poller that nothing more will come, after all that was decided before. A place is kept
+    /// for it, so it is told even to a poller that fetches nothing.
     pub(crate) fn close(&self, reason: CloseReason) {
-        self.shared.commands.force_push(Command::Close(reason));
+        // Refused only to a second end, which says nothing new.
+        let _ = self.shared.commands.push(Command::Close(reason));
     }
 
     /// Whether the poller was dropped.
@@ -226,11 +232,19 @@ mod tests {
     fn an_end_is_told_even_to_a_poller_that_does_not_poll() {
         let (poller, control) = queues();
         for _ in 0..COMMANDS {
-            drop(control.command(Command::Plan(Box::default())));
+            assert!(control.command(Command::Plan(Box::default())).is_ok());
         }
+        assert!(control.command(Command::Plan(Box::default())).is_err());
         control.close(CloseReason::Revoked);
-        let last = std::iter::from_fn(|| poller.command()).last();
+        let mut told = std::iter::from_fn(|| poller.command());
+        let plans = told.by_ref().take(COMMANDS);
+        let plans = plans
+            .filter(|told| matches!(told, Command::Plan(_)))
+            .count();
+        assert_eq!(plans, COMMANDS, "later plans build on earlier ones");
+        let last = told.next();
         assert!(matches!(last, Some(Command::Close(CloseReason::Revoked))));
+        assert!(told.next().is_none());
         assert!(!control.is_abandoned());
         drop(poller);
         assert!(control.is_abandoned());

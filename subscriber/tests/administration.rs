@@ -187,6 +187,68 @@ fn a_subscription_that_stream_admin_forgot_is_made_again_with_the_same_addresses
 }
 
 #[test]
+fn a_refusal_of_what_is_in_force_is_trouble_until_it_is_mended() {
+    for code in [
+        ProblemCode::Unauthenticated,
+        ProblemCode::UnknownFeed,
+        ProblemCode::Conflict,
+        ProblemCode::BadRequest,
+    ] {
+        let broker = Broker::start(broker::grant());
+        let mut diary = Diary::default();
+        let (mut poller, control) = open(&broker, builder(&broker), &mut diary);
+        let mut legs = legs(&broker);
+        let monitor = control.monitor();
+        let word = format!("refused: {code:?}");
+        let shown = || monitor.trouble().is_some_and(|text| text.contains(&word));
+        // First what names the subscription is refused, then stream-admin forgets it and refuses another.
+        broker.change(|state| state.refuse_named = Some(code));
+        look_until("the refusal is shown", shown);
+        broker.change(|state| {
+            state.refuse = Some(code);
+            state.forget = true;
+        });
+        look_until("it stands without a subscription", || {
+            matches!(monitor.administration(), Administration::Unverified { .. })
+        });
+        assert!(shown(), "{:?}", monitor.trouble());
+        legs[0].send(1..4);
+        poll_until(&mut poller, &mut diary, |_, diary| diary.records.len() == 3);
+        broker.change(|state| {
+            (state.refuse, state.refuse_named, state.forget) = (None, None, false);
+        });
+        look_until("it is mended", || {
+            monitor.trouble().is_none()
+                && matches!(monitor.administration(), Administration::Granted { .. })
+        });
+        assert_eq!(
+            diary.count(|event| matches!(event, Event::Closed { .. })),
+            0
+        );
+        control.stop().unwrap();
+    }
+}
+
+#[test]
+fn a_withdrawal_told_by_a_refusal_closes() {
+    for again in [false, true] {
+        let broker = Broker::start(broker::grant());
+        let mut diary = Diary::default();
+        let (mut poller, control) = open(&broker, builder(&broker), &mut diary);
+        broker.change(|state| match again {
+            false => state.refuse_named = Some(ProblemCode::NotEntitled),
+            true => {
+                state.refuse = Some(ProblemCode::NotEntitled);
+                state.forget = true;
+            }
+        });
+        poll_until(&mut poller, &mut diary, |poller, _| poller.is_closed());
+        assert_eq!(diary.events.last(), Some(&closed(CloseReason::Revoked)));
+        control.join().unwrap();
+    }
+}
+
+#[test]
 fn a_refusal_is_an_error_with_its_reason_and_closes_the_poller() {
     for (code, exit_code) in [
         (ProblemCode::Unauthenticated, 77),

@@ -37,14 +37,20 @@ impl Control {
             self.client.report_receipts(subscription, oldest)?;
             self.outbox.drain(..count);
         }
-        let lease_ms = self.grant.as_ref().map_or(0, |grant| grant.lease_ms);
-        if self.renewed_at.elapsed() >= Duration::from_millis(lease_ms / 3) {
+        if self.renewed_at.elapsed() >= self.renewal_interval() {
             let status = self.end.snapshot.with(report::status);
             self.client.renew_subscription(subscription, status)?;
             self.renewed_at = Instant::now();
+            self.monitor.set_refusal(None);
             self.present();
         }
         Ok(())
+    }
+
+    /// A third of the lease.
+    pub(super) fn renewal_interval(&self) -> Duration {
+        let lease_ms = self.grant.as_ref().map_or(0, |grant| grant.lease_ms);
+        Duration::from_millis(lease_ms / 3)
     }
 
     /// Says which legs were heard, whenever that changed, and which stayed silent for too long.

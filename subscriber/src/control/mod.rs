@@ -7,7 +7,8 @@
 //! ```
 //!
 //! One thread does all of it and may block; the poller never waits for it. With stream-admin dead it
-//! keeps trying, keeps receipts for later, and nothing on the data path changes. When a subscription is
+//! keeps trying, keeps receipts for later, and nothing on the data path changes; nor does it when
+//! stream-admin refuses, which [`Monitor::trouble`] shows until it is mended. When a subscription is
 //! gone (stream-admin lost it) it subscribes again with the same addresses; when access is withdrawn the
 //! application gets [`crate::Event::Closed`] and both sockets close.
 
@@ -16,6 +17,7 @@ mod plan;
 mod report;
 mod saved;
 mod thread;
+mod verdict;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -37,6 +39,7 @@ use crate::queue::{Command, ControlEnd};
 use crate::receive::{LegSocket, SocketKey};
 use plan::{Ledger, Means};
 use saved::{Saved, Shelf};
+use verdict::Verdict;
 
 pub use duties::RECEIPTS_KEPT;
 pub use plan::{MAX_SOCKETS, MAX_SOURCES};
@@ -138,17 +141,28 @@ impl Control {
         let mut backoff = self.backoff();
         while !stop.is_stopped() && !self.end.is_abandoned() {
             match self.ask() {
-                Ok(grant) => return self.granted(grant).map(|()| true),
-                Err(error) if error.is_worth_retrying() => {
+                Ok(grant) => {
+                    self.monitor.set_refusal(None);
+                    return self.granted(grant).map(|()| true);
+                }
+                Err(error) => {
+                    let verdict = Verdict::of(&error);
+                    if matches!(verdict, Verdict::Withdrawn(_)) {
+                        return Err(error.into());
+                    }
                     let resumed = self.resume(&error)?;
-                    if self.settings.no_wait {
-                        return if resumed { Ok(true) } else { Err(error.into()) };
+                    // What is in force outlives a refusal; what never was does not begin with one.
+                    if !resumed && (self.settings.no_wait || verdict != Verdict::Away) {
+                        return Err(error.into());
+                    }
+                    self.show_refusal(&verdict, &error);
+                    if resumed && self.settings.no_wait {
+                        return Ok(true);
                     }
                     if stop.wait(backoff.next_delay()) {
                         break;
                     }
                 }
-                Err(error) => return Err(error.into()),
             }
         }
         Ok(false)
@@ -210,8 +224,17 @@ impl Control {
 
     fn run_until(&mut self, stop: &StopFlag) -> Result<End, Error> {
         loop {
-            if self.subscription().is_none() && !self.subscribe(stop)? {
-                return Ok(End::Stopped);
+            if self.subscription().is_none() {
+                match self.subscribe(stop) {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(End::Stopped),
+                    Err(Error::Administration(admin::Error::NotEntitled { message, .. }))
+                        if self.ledger.is_started() =>
+                    {
+                        return Ok(End::Withdrawn(message));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             let Some(subscription) = self.subscription() else {
                 // In force from an earlier life, one attempt only: go on without stream-admin.
@@ -236,22 +259,25 @@ impl Control {
         subscription: &SubscriptionId,
         stop: &StopFlag,
     ) -> Result<Option<End>, Error> {
-        let backoff = self.backoff();
-        let mut watch = self
-            .client
-            .watch_subscription(subscription, backoff, stop.clone());
+        let watching = |control: &Self| {
+            let backoff = control.backoff();
+            let client = &control.client;
+            client.watch_subscription(subscription, backoff, stop.clone())
+        };
+        let (mut watch, mut pause) = (watching(self), self.backoff());
         loop {
             if self.end.is_abandoned() {
                 return Ok(Some(End::Stopped));
             }
-            match self.duties(subscription) {
-                Ok(()) => {}
-                Err(admin::Error::UnknownId { .. }) => return Ok(None),
-                Err(admin::Error::NotEntitled { message, .. }) => {
-                    return Ok(Some(End::Withdrawn(message)));
+            if let Err(error) = self.duties(subscription) {
+                match Verdict::of(&error) {
+                    Verdict::Gone => return Ok(None),
+                    Verdict::Withdrawn(reason) => return Ok(Some(End::Withdrawn(reason))),
+                    verdict @ (Verdict::Away | Verdict::Trouble) => {
+                        self.away(&error);
+                        self.show_refusal(&verdict, &error);
+                    }
                 }
-                Err(error) if error.is_worth_retrying() => self.away(&error),
-                Err(error) => return Err(error.into()),
             }
             match watch.turn() {
                 Turn::Quiet => {}
@@ -260,18 +286,32 @@ impl Control {
                     if let SubscriptionState::Closed { reason } = grant.access {
                         return Ok(Some(End::Withdrawn(reason)));
                     }
+                    pause.reset();
                     self.granted(grant)?;
                 }
                 Turn::Told(Watched::Lost(error)) => self.away(&error),
-                Turn::Told(Watched::Ended(error)) => match error {
-                    admin::Error::UnknownId { .. } => return Ok(None),
-                    admin::Error::NotEntitled { message, .. }
-                    | admin::Error::Unauthenticated { message, .. } => {
-                        return Ok(Some(End::Withdrawn(message)));
+                Turn::Told(Watched::Ended(error)) => match Verdict::of(&error) {
+                    Verdict::Gone => return Ok(None),
+                    Verdict::Withdrawn(reason) => return Ok(Some(End::Withdrawn(reason))),
+                    verdict @ (Verdict::Away | Verdict::Trouble) => {
+                        self.away(&error);
+                        self.show_refusal(&verdict, &error);
+                        // Duties go on meanwhile, so the pause must not outlast a renewal.
+                        let pause = pause.next_delay().min(self.renewal_interval());
+                        if stop.wait(pause) {
+                            return Ok(Some(End::Stopped));
+                        }
+                        watch = watching(self);
                     }
-                    other => return Err(other.into()),
                 },
             }
+        }
+    }
+
+    /// A refusal stays on show until a renewal or a subscription succeeds.
+    fn show_refusal(&self, verdict: &Verdict, error: &admin::Error) {
+        if *verdict == Verdict::Trouble {
+            self.monitor.set_refusal(Some(error.to_string()));
         }
     }
 
@@ -299,7 +339,7 @@ impl Control {
         let planned = self.plan();
         self.present();
         match planned {
-            Err(error) if first => Err(error),
+            Err(error) if first && !self.ledger.is_started() => Err(error),
             planned => {
                 self.note(planned);
                 Ok(())

@@ -30,6 +30,8 @@ pub struct State {
     pub refuse: Option<ProblemCode>,
     /// Requests that name a subscription are answered with this.
     pub forget: bool,
+    /// Requests that name a subscription are refused with this.
+    pub refuse_named: Option<ProblemCode>,
     stopped: bool,
 }
 
@@ -66,6 +68,7 @@ impl Broker {
             deleted: false,
             refuse: None,
             forget: false,
+            refuse_named: None,
             stopped: false,
         };
         let shared = Arc::new((Mutex::new(state), Condvar::new()));
@@ -140,6 +143,10 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
     if named && shared.0.lock().unwrap().forget {
         return answer(&mut stream, 404, &problem(ProblemCode::UnknownId));
     }
+    let refused = shared.0.lock().unwrap().refuse_named;
+    if let (true, Some(code)) = (named, refused) {
+        return answer(&mut stream, code.http_status(), &problem(code));
+    }
     if method == "GET" && path.ends_with("/watch") {
         return watch(stream, shared);
     }
@@ -189,7 +196,7 @@ fn watch(mut stream: TcpStream, shared: &Shared) {
         return;
     }
     let mut state = shared.0.lock().unwrap();
-    while !state.stopped && !state.forget {
+    while !state.stopped && !state.forget && state.refuse_named.is_none() {
         let text = if sent == Some(state.grant.revision) {
             ":\n\n".to_owned()
         } else {
