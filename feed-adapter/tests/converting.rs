@@ -26,8 +26,8 @@ fn samples() -> Option<PathBuf> {
     let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"));
     let found = stated.or(Some(beside)).filter(|path| path.is_dir());
     if found.is_none() {
-        let _ = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
+        let _ = io::Write::write_fmt(
+            &mut io::stderr(),
             format_args!("skipped: no sample data; set TWINFEED_SAMPLES\n"),
         );
     }
