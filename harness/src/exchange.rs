@@ -104,6 +104,23 @@ pub struct Standing {
     pub done: bool,
 }
 
+impl Standing {
+    fn take(&mut self, line: &Line) {
+        match *line {
+            Line::Opened { at_ns, .. } => {
+                self.opened += 1;
+                self.opened_at_ns = at_ns;
+            }
+            Line::Closed { count, .. } => {
+                self.closed += 1;
+                self.messages += count;
+            }
+            Line::Done => self.done = true,
+            Line::Announced { .. } | Line::Progress { .. } => {}
+        }
+    }
+}
+
 /// An exchange in a process of its own.
 #[derive(Debug)]
 pub struct Exchange {
@@ -171,19 +188,15 @@ impl Exchange {
     /// # Errors
     /// [`Error::Ended`] when it ended before it was done.
     pub fn standing(&mut self) -> Result<Standing, Error> {
-        for line in self.lines.try_iter() {
-            let standing = &mut self.standing;
-            match line {
-                Line::Opened { at_ns, .. } => {
-                    standing.opened += 1;
-                    standing.opened_at_ns = at_ns;
-                }
-                Line::Closed { count, .. } => {
-                    standing.closed += 1;
-                    standing.messages += count;
-                }
-                Line::Done => standing.done = true,
-                Line::Announced { .. } | Line::Progress { .. } => {}
+        // Asked first: whatever an ended process has said is then on its way, and the reader hangs up
+        // behind the last line.
+        let ended = self.process.ended().is_some();
+        while let Ok(line) = self.lines.try_recv() {
+            self.standing.take(&line);
+        }
+        if ended && !self.standing.done {
+            while let Ok(line) = self.lines.recv() {
+                self.standing.take(&line);
             }
         }
         if !self.standing.done {
