@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use twinfeed_control::StopFlag;
+use twinfeed_harness::probe::wire::Latency;
 use twinfeed_harness::process::Program;
 
 pub(crate) use args::Args;
@@ -65,7 +66,10 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     let mut parts = Vec::new();
     for (index, matrix) in matrices.iter().enumerate() {
         let chance = chance.fork(index as u64 + 1);
-        parts.push(play_setting(args, &program, matrix, chance, &stop, &bar)?);
+        parts.push(play_setting(args, &program, matrix, chance, &stop, &bar));
+        if stop.is_stopped() {
+            break;
+        }
     }
     bar.finish_and_clear();
     let report = summed_up(args, host, options, parts);
@@ -88,6 +92,8 @@ const MOST_UNUSED: u32 = 12;
 /// Starting and ending the processes of a setting, for the estimate.
 const AROUND: Duration = Duration::from_secs(4);
 
+/// Plays a setting. What keeps it from its end is a fault of the report: what was measured until then is
+/// not thrown away.
 fn play_setting(
     args: &Args,
     program: &Program,
@@ -95,68 +101,107 @@ fn play_setting(
     mut chance: Chance,
     stop: &StopFlag,
     bar: &ProgressBar,
-) -> Result<Part, Error> {
+) -> Part {
+    let mut played = Played {
+        schedule: Schedule::new(matrix, &mut chance.fork(1)),
+        sessions: Vec::new(),
+        unused_because: None,
+    };
+    let chance_of_stage = chance.fork(2);
+    let ended = play_sessions(
+        args,
+        program,
+        matrix,
+        chance_of_stage,
+        stop,
+        bar,
+        &mut played,
+    );
+    let (latency, fault) = match ended {
+        Ok(latency) => (latency, None),
+        Err(error) => (
+            Latency::default(),
+            Some(format!("{}: {error}", matrix.setting)),
+        ),
+    };
+    let (sessions, wanted) = (&played.sessions, &matrix.wanted);
+    let setting = matrix.setting;
+    let mut report = SettingReport::new(
+        setting,
+        wanted,
+        sessions,
+        &latency,
+        args.resamples,
+        &mut chance,
+    );
+    report.unused_because = played.unused_because;
+    report.latency_counts = latency.counts;
+    let mut part = Part {
+        report,
+        counts: Counts::default(),
+        broken: Vec::new(),
+        faults: fault.into_iter().collect(),
+    };
+    part.sum_up(sessions, &played.schedule);
+    part
+}
+
+/// What was done in a setting so far.
+struct Played {
+    schedule: Schedule,
+    sessions: Vec<Session>,
+    unused_because: Option<String>,
+}
+
+/// Session after session until nothing is left; returns the latency over all of them.
+fn play_sessions(
+    args: &Args,
+    program: &Program,
+    matrix: &Matrix,
+    chance: Chance,
+    stop: &StopFlag,
+    bar: &ProgressBar,
+    done: &mut Played,
+) -> Result<Latency, Error> {
     let setup = args.setup(matrix.setting)?;
-    let mut schedule = Schedule::new(matrix, &mut chance.fork(1));
-    let keep = args
-        .keep
-        .as_ref()
-        .map(|keep| keep.join(format!("{}", matrix.setting).replace(", ", "-")));
+    let folder = matrix.setting.to_string().replace(", ", "-");
+    let keep = args.keep.as_ref().map(|keep| keep.join(folder));
     let mut stage = Stage::open(
         program,
         &setup,
         keep.as_deref(),
         args.window(),
-        chance.fork(2),
+        chance,
         stop,
     )?;
-    let (mut sessions, mut unused, mut because) = (Vec::new(), 0, None);
-    while let Some(plan) = schedule.next() {
+    let mut unused = 0;
+    while let Some(plan) = done.schedule.next() {
         let played = stage.play(plan)?;
         for run in &played.session.runs {
-            schedule.ran(run.trigger, run.standing == Standing::Clean);
+            done.schedule
+                .ran(run.trigger, run.standing == Standing::Clean);
         }
-        sessions.push(played.session);
-        unused = if played.unused.is_some() {
-            unused + 1
-        } else {
-            0
-        };
+        done.sessions.push(played.session);
         match played.unused {
-            Some(reason) if unused >= MOST_UNUSED => {
-                return Err(Error::NoSession {
-                    sessions: unused,
-                    reason,
-                });
+            Some(reason) => {
+                unused += 1;
+                if unused >= MOST_UNUSED {
+                    return Err(Error::NoSession {
+                        sessions: unused,
+                        reason,
+                    });
+                }
+                done.unused_because = Some(reason);
             }
-            Some(reason) => because = Some(reason),
-            None => bar.inc(1),
+            None => {
+                unused = 0;
+                bar.inc(1);
+            }
         }
-        bar.set_message(format!(
-            "{}: {} sessions left",
-            matrix.setting,
-            schedule.sessions_left()
-        ));
+        let left = done.schedule.sessions_left();
+        bar.set_message(format!("{}: {left} sessions left", matrix.setting));
     }
-    let seen = stage.close()?;
-    let mut report = SettingReport::new(
-        matrix.setting,
-        &matrix.wanted,
-        &sessions,
-        &seen.latency,
-        args.resamples,
-        &mut chance,
-    );
-    report.unused_because = because;
-    let mut part = Part {
-        report,
-        counts: Counts::default(),
-        broken: vec![],
-        faults: vec![],
-    };
-    part.sum_up(&sessions, &schedule);
-    part.report.latency_counts = seen.latency.counts;
-    Ok(part)
+    Ok(stage.close()?.latency)
 }
 
 impl Part {
