@@ -148,7 +148,7 @@ impl Header {
         Ok(header)
     }
 
-    /// The header's bytes on the wire, the check still open: [`seal`] closes it.
+    /// The header's bytes on the wire, the check still open; `Writer::finish` closes it.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; HEADER_LENGTH] {
         zerocopy::transmute!(Raw::of(self))
