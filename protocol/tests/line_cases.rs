@@ -323,6 +323,7 @@ fn what_is_counted() {
         late: 1,
         line_conflicts: 1,
         quarantined: 6,
+        quarantine_dropped: 1,
         epochs: 2,
         retired: 1,
         after_end: 1,

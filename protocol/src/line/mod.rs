@@ -316,7 +316,7 @@ impl Lines {
                 self.account.counters.quarantine_dropped += word.count;
                 return;
             }
-            self.candidate = None;
+            self.discard();
         }
         if self.candidate.is_none() {
             let predecessor = match kind {
@@ -347,8 +347,14 @@ impl Lines {
         if let Some(candidate) = &mut self.candidate
             && !candidate.retract(line, confirmations)
         {
-            self.candidate = None;
+            self.discard();
         }
+    }
+
+    /// Nobody vouches for what was kept aside.
+    fn discard(&mut self) {
+        self.candidate = None;
+        self.account.counters.quarantine_dropped += self.kept.held() as u64;
     }
 
     /// Does what time has made due.
@@ -436,7 +442,9 @@ impl Lines {
         if self.current.is_settled() {
             self.state = LinesState::Ended;
             // Nothing lies beyond an end.
-            self.candidate = self.candidate.filter(|waits| waits.kind != Kind::Jump);
+            if matches!(&self.candidate, Some(candidate) if candidate.kind == Kind::Jump) {
+                self.discard();
+            }
             out.ended(self.current.epoch, until);
         }
     }

@@ -25,7 +25,7 @@ pub struct LineCounters {
     pub hold_full: u64,
     /// Packets and heartbeats that were absurd, or of another epoch, when they came.
     pub quarantined: u64,
-    /// Messages of quarantined packets that were not kept: contradicted, or no room.
+    /// Messages of quarantined packets that were not kept, or not for long: contradicted, or no room.
     pub quarantine_dropped: u64,
     /// Jumps beyond the window that were confirmed.
     pub jumps: u64,
