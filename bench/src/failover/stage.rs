@@ -330,8 +330,9 @@ const fn nanos(span: Duration) -> u64 {
 
 /// How often a state is looked at that nobody announces; seldom, because looking costs the host.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Between readiness and the first moment.
-const START_MARGIN: Duration = Duration::from_millis(30);
+/// Between readiness and the first moment: longer than the subscriber's snapshots of its counters are
+/// apart (50 ms), or the backup would look as if it were not hot.
+const START_MARGIN: Duration = Duration::from_millis(80);
 /// Between the last window and the end of the session.
 const END_MARGIN: Duration = Duration::from_millis(50);
 /// What looking at a window and mending may take before the next moment.

@@ -41,10 +41,15 @@ pub(super) struct Taken<'h> {
 #[derive(Debug)]
 pub(super) struct Hold {
     slots: Box<[Slot]>,
-    blocks: Box<[[u8; BLOCK]]>,
+    /// Block after block. Zeroed memory that nothing writes to before it is needed costs a process nothing,
+    /// neither while it lives nor when the kernel takes it apart after its death.
+    blocks: Box<[u8]>,
     /// The block behind each block, in a chain or in the free list.
     behind: Box<[u32]>,
+    /// The first of the blocks that were used and came back.
     free: u32,
+    /// The first of the blocks that were never used.
+    fresh: u32,
     free_count: usize,
     held: usize,
     /// Where a message is put together again.
@@ -54,14 +59,12 @@ pub(super) struct Hold {
 impl Hold {
     pub(super) fn new(messages: usize, bytes: usize) -> Self {
         let count = bytes.div_ceil(BLOCK);
-        // `LineLimits::check` keeps the count far below 2^32.
-        let mut behind: Box<[u32]> = (1..=count as u32).collect();
-        behind[count - 1] = NONE;
         Self {
             slots: vec![Slot::Blank; messages].into_boxed_slice(),
-            blocks: vec![[0; BLOCK]; count].into_boxed_slice(),
-            behind,
-            free: 0,
+            blocks: vec![0; count * BLOCK].into_boxed_slice(),
+            behind: vec![0; count].into_boxed_slice(),
+            free: NONE,
+            fresh: 0,
             free_count: count,
             held: 0,
             whole: vec![0; LONGEST_HELD].into_boxed_slice(),
@@ -113,16 +116,16 @@ impl Hold {
             !matches!(self.slots[index], Slot::Held { .. }),
             "a held message is never overwritten"
         );
-        let first = if needed == 0 { NONE } else { self.free };
-        let mut last = NONE;
+        let (mut first, mut last) = (NONE, NONE);
         for chunk in bytes.chunks(BLOCK) {
-            let block = self.free as usize;
-            self.blocks[block][..chunk.len()].copy_from_slice(chunk);
-            last = self.free;
-            self.free = self.behind[block];
-        }
-        if last != NONE {
-            self.behind[last as usize] = NONE;
+            let block = self.take_block();
+            self.blocks[at(block)..][..chunk.len()].copy_from_slice(chunk);
+            if last == NONE {
+                first = block;
+            } else {
+                self.behind[last as usize] = block;
+            }
+            last = block;
         }
         self.free_count -= needed;
         self.held += 1;
@@ -149,7 +152,7 @@ impl Hold {
         let length = usize::from(length);
         let (mut block, mut last) = (first, NONE);
         for chunk in self.whole[..length].chunks_mut(BLOCK) {
-            chunk.copy_from_slice(&self.blocks[block as usize][..chunk.len()]);
+            chunk.copy_from_slice(&self.blocks[at(block)..][..chunk.len()]);
             last = block;
             block = self.behind[block as usize];
         }
@@ -165,10 +168,30 @@ impl Hold {
         })
     }
 
+    /// A block that nobody uses, the end of its chain; there is one, the count said so.
+    fn take_block(&mut self) -> u32 {
+        let block = if self.free == NONE {
+            // `LineLimits::check` keeps the count far below 2^32.
+            self.fresh += 1;
+            self.fresh - 1
+        } else {
+            let block = self.free;
+            self.free = self.behind[block as usize];
+            block
+        };
+        self.behind[block as usize] = NONE;
+        block
+    }
+
     fn index(&self, number: u64) -> usize {
         // Less than the ring's length, which is a usize.
         (number % self.slots.len() as u64) as usize
     }
+}
+
+/// Where a block's bytes begin.
+const fn at(block: u32) -> usize {
+    block as usize * BLOCK
 }
 
 #[cfg(test)]
