@@ -1,137 +1,23 @@
 //! What does one leg say about one source stream, and is it still saying it?
 //!
-//! A leg is seen through a few views: of the epoch the application is in, and of those the leg has gone on
-//! to. A view's `next` is its *progress*: everything below was sent or vouched for as silent, whether
-//! or not it arrived here.
+//! What it says of itself is here: who sends, in which epochs it stands (one `View` each), what it holds,
+//! whether it is alive. What follows from that is decided elsewhere.
 
-use core::cmp::Reverse;
 use core::time::Duration;
 
 use twinfeed_wire::{
-    Adm, Beat, ContextId, Dsn, Epoch, Flags, Generation, Header, Incarnation, Pos, RangeDigest,
-    Sid, StreamId,
+    ContextId, Dsn, Epoch, Flags, Generation, Header, Incarnation, Pos, RangeDigest, Sid, StreamId,
 };
 
 use super::counters::LegStatus;
+use super::epochs::Retired;
 use super::hold::Hold;
 use super::quarantine::Quarantine;
+use super::view::View;
 use crate::event::{LegState, Place};
 use crate::limits::Limits;
 use crate::receipt::{Side, Trigger};
 use crate::time::Time;
-
-/// How much a context is worth: greater outranks (RM-9a).
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Rank {
-    complete: bool,
-    first: Reverse<u64>,
-    abandoned: Reverse<u32>,
-}
-
-impl Rank {
-    fn of(header: &Header) -> Self {
-        Self {
-            complete: header.is_complete(),
-            first: Reverse(header.first),
-            abandoned: Reverse(header.abandoned),
-        }
-    }
-}
-
-/// Where an epoch ended: the number behind its last, and its last that carries records.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct End {
-    pub(super) next: u64,
-    pub(super) prev: u64,
-}
-
-/// A leg as it stands in one epoch.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct View {
-    pub(super) turn: u32,
-    pub(super) epoch: Epoch,
-    pub(super) predecessor: Epoch,
-    pub(super) predecessor_end: Option<End>,
-    pub(super) context: ContextId,
-    pub(super) rank: Rank,
-    pub(super) first: u64,
-    pub(super) complete: bool,
-    /// Everything below was sent or is silent.
-    pub(super) next: Place,
-    /// From the newest heartbeat: records up to `prev`, silence from there to `next`.
-    pub(super) beat: Option<End>,
-    /// Administrative messages before that heartbeat.
-    pub(super) beat_adm: Adm,
-    pub(super) ended: Option<End>,
-    /// Its heartbeat took back what was vouched for before.
-    pub(super) stepped_back: bool,
-}
-
-impl View {
-    fn new(turn: u32, header: &Header) -> Self {
-        Self {
-            turn,
-            epoch: header.epoch,
-            predecessor: header.predecessor,
-            predecessor_end: None,
-            context: header.context,
-            rank: Rank::of(header),
-            first: header.first,
-            complete: header.is_complete(),
-            next: Place::start(0),
-            beat: None,
-            beat_adm: Adm(0),
-            ended: None,
-            stepped_back: false,
-        }
-    }
-
-    fn refresh(&mut self, header: &Header) {
-        if self.context != header.context {
-            // What the last heartbeat vouched for, it vouched for in another context.
-            self.beat = None;
-        }
-        self.context = header.context;
-        self.rank = Rank::of(header);
-        self.first = header.first;
-        self.complete = header.is_complete();
-        if header.predecessor.is_some() {
-            self.predecessor = header.predecessor;
-        }
-    }
-
-    /// Forgets what was vouched for.
-    fn unsay(&mut self) {
-        self.next = Place::start(0);
-        self.beat = None;
-        self.ended = None;
-    }
-
-    pub(super) fn on_beat(&mut self, beat: &Beat, adm: Adm) {
-        let next = Place::start(beat.next_sseq);
-        if next < self.next {
-            // Only a source that began its numbering again makes its adapter take back what it vouched for.
-            self.unsay();
-            self.stepped_back = true;
-        }
-        self.next = self.next.max(next);
-        let end = End {
-            next: beat.next_sseq,
-            prev: beat.prev,
-        };
-        self.beat = Some(end);
-        self.beat_adm = adm;
-        if beat.ended {
-            self.ended = Some(end);
-        }
-        if beat.predecessor_next != 0 {
-            self.predecessor_end = Some(End {
-                next: beat.predecessor_next,
-                prev: beat.predecessor_prev,
-            });
-        }
-    }
-}
 
 /// The other leg says that this leg's process is gone.
 #[derive(Clone, Copy, Debug)]
@@ -366,10 +252,10 @@ impl LegSide {
 
     /// Forgets every epoch before `epoch`, or those that are `retired` when the leg has not spoken of `epoch`,
     /// and what is held of them. Returns how many held records that were.
-    pub(super) fn go_on_to(&mut self, epoch: Epoch, retired: &[Epoch]) -> u64 {
+    pub(super) fn go_on_to(&mut self, epoch: Epoch, retired: &Retired) -> u64 {
         let turn = self.view(epoch).map(|view| view.turn);
         let is_left = |view: &View| {
-            turn.map_or_else(|| retired.contains(&view.epoch), |turn| view.turn < turn)
+            turn.map_or_else(|| retired.contains(view.epoch), |turn| view.turn < turn)
         };
         for view in &mut self.views {
             *view = view.filter(|view| !is_left(view));

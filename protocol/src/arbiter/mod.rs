@@ -19,13 +19,20 @@
 //! Records are handed over where they lie, in the datagram or in the hold; nothing is allocated after
 //! [`Arbiter::add_source`].
 
+mod belief;
+mod contexts;
 mod counters;
+mod cursor;
+mod epochs;
 mod hold;
+mod holes;
 mod leg;
 mod liveness;
 mod quarantine;
 mod settle;
+mod skew;
 mod source;
+mod view;
 
 pub use counters::{Counters, LegStatus};
 

@@ -8,21 +8,22 @@
 //!  heartbeat ─► progress, silence vouched for ───────────────────────────┘
 //! ```
 //!
-//! The cursor is the next place to deliver. It moves by delivering, by vouched silence, by a declared Gap,
-//! and by nothing else. This file is the way of a datagram; `settle` decides what happens to what could
-//! not be delivered at once, `liveness` which legs count.
+//! This file is the way of a datagram. `belief` decides which are taken for true, `cursor` how a record is
+//! delivered, `settle` what happens to what could not be delivered at once, `liveness` which legs count.
 
 use core::time::Duration;
 
-use twinfeed_wire::{
-    Adm, BodyKind, ContextId, Datagram, Epoch, Flags, Header, Pos, Record, Sid, StreamId,
-};
+use twinfeed_wire::{BodyKind, Datagram, Flags, Header, Record, Sid, StreamId};
 
+use super::belief::claim;
 use super::counters::{Counters, LegStatus};
+use super::cursor::{Cursor, Standing, behind, hand_over};
+use super::epochs::Retired;
 use super::hold::Entry;
-use super::leg::{Admission, Hint, LegSide, Rank};
-use super::quarantine::Claim;
-use crate::event::{Delivered, DiscontinuityCause, Event, Handler, Leg, LegState, Place};
+use super::holes::Hole;
+use super::leg::{Admission, Hint, LegSide};
+use super::skew::Arrivals;
+use crate::event::{DiscontinuityCause, Event, Handler, Leg, LegState, Place};
 use crate::limits::{Limits, Policy};
 use crate::receipt::Trigger;
 use crate::time::Time;
@@ -33,68 +34,6 @@ pub(super) struct Out<'a, H: ?Sized> {
     pub(super) limits: &'a Limits,
     pub(super) counters: &'a mut Counters,
     pub(super) handler: &'a mut H,
-}
-
-/// The next place to deliver, and what numbers mean there.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cursor {
-    pub(super) epoch: Epoch,
-    pub(super) predecessor: Epoch,
-    pub(super) context: ContextId,
-    pub(super) complete: bool,
-    pub(super) rank: Rank,
-    pub(super) next: Place,
-    pub(super) adm: Adm,
-}
-
-/// A hole at the cursor.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hole {
-    pub(super) from: Place,
-    pub(super) until: Place,
-    pub(super) opened: Time,
-    /// When the last live leg passed it.
-    pub(super) passed: Option<Time>,
-}
-
-/// Where a record stands to the cursor.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Standing {
-    Delivered,
-    Next,
-    Beyond,
-}
-
-impl Cursor {
-    /// The next-record rule (RM-14).
-    pub(super) fn standing(&self, record: &Entry) -> Standing {
-        if record.kind == BodyKind::Administrative {
-            return match record.adm.cmp(&self.adm) {
-                core::cmp::Ordering::Less => Standing::Delivered,
-                core::cmp::Ordering::Equal
-                    if self.next.part == 0 && record.sseq < self.next.sseq =>
-                {
-                    Standing::Next
-                }
-                _ => Standing::Beyond,
-            };
-        }
-        let place = Place {
-            sseq: record.sseq,
-            part: record.part,
-        };
-        if place < self.next {
-            Standing::Delivered
-        } else if record.adm != self.adm {
-            Standing::Beyond
-        } else if place == self.next
-            || (self.next.part == 0 && record.part == 0 && record.prev < self.next.sseq)
-        {
-            Standing::Next
-        } else {
-            Standing::Beyond
-        }
-    }
 }
 
 /// Which bound was reached, so that decisions cannot wait.
@@ -113,8 +52,7 @@ pub(super) struct Source {
     pub(super) cursor: Option<Cursor>,
     pub(super) legs: [LegSide; 2],
     pub(super) hole: Option<Hole>,
-    pub(super) retired: [Epoch; RETIRED_EPOCHS],
-    retired_at: usize,
+    pub(super) retired: Retired,
     pub(super) preferred: Leg,
     /// To be told before whatever is delivered or declared next.
     pub(super) announce: Option<DiscontinuityCause>,
@@ -135,14 +73,8 @@ pub(super) struct Source {
     pub(super) ended: bool,
     /// What needs room, while a bound is reached.
     pub(super) pressure: Option<Pressure>,
-    arrivals: [(Place, Time, Leg); KEPT_ARRIVALS],
-    arrivals_at: usize,
+    pub(super) arrivals: Arrivals,
 }
-
-/// Epochs remembered as left; an older one could only return after that many sessions.
-const RETIRED_EPOCHS: usize = 64;
-/// Deliveries remembered in order to measure by how much one leg is ahead.
-const KEPT_ARRIVALS: usize = 64;
 
 impl Source {
     pub(super) fn new(sid: Sid, limits: &Limits) -> Self {
@@ -151,8 +83,7 @@ impl Source {
             cursor: None,
             legs: [LegSide::new(limits), LegSide::new(limits)],
             hole: None,
-            retired: [Epoch::NONE; RETIRED_EPOCHS],
-            retired_at: 0,
+            retired: Retired::new(),
             preferred: Leg::Zero,
             announce: None,
             orphan_since: None,
@@ -165,8 +96,7 @@ impl Source {
             stale: false,
             ended: false,
             pressure: None,
-            arrivals: [(Place::start(0), Time::ZERO, Leg::Zero); KEPT_ARRIVALS],
-            arrivals_at: 0,
+            arrivals: Arrivals::new(),
         }
     }
 
@@ -202,7 +132,7 @@ impl Source {
                 return;
             }
         };
-        if self.retired.contains(&header.epoch) {
+        if self.retired.contains(header.epoch) {
             out.counters.retired_epoch += 1;
             return;
         }
@@ -217,7 +147,7 @@ impl Source {
     }
 
     /// Takes in a datagram whose numbers are believed.
-    fn process<H: Handler + ?Sized>(
+    pub(super) fn process<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
         datagram: &Datagram<'_>,
@@ -400,23 +330,6 @@ impl Source {
         side.state == LegState::Live && side.hint.is_none() && !side.source_stale && speaks_of_it
     }
 
-    fn join(&mut self, leg: Leg, header: &Header, next: Place, adm: Adm) {
-        let Some(view) = self.legs[leg.index()].view(header.epoch) else {
-            return;
-        };
-        self.cursor = Some(Cursor {
-            epoch: header.epoch,
-            predecessor: header.predecessor,
-            context: header.context,
-            complete: header.is_complete(),
-            rank: view.rank,
-            next,
-            adm,
-        });
-        self.announce = Some(DiscontinuityCause::Join);
-        self.ended = false;
-    }
-
     /// Puts a record into its leg's hold; a full hold forces decisions first.
     fn keep<H: Handler + ?Sized>(
         &mut self,
@@ -445,224 +358,6 @@ impl Source {
         }
     }
 
-    /// Moves the cursor over `entry` and tells what must be told before it. The caller hands over the
-    /// record itself, so that state is sound whatever the handler does.
-    pub(super) fn deliver<H: Handler + ?Sized>(
-        &mut self,
-        leg: Leg,
-        entry: &Entry,
-        out: &mut Out<'_, H>,
-    ) {
-        let Some(mut cursor) = self.cursor else {
-            return;
-        };
-        self.tell_recovered(out);
-        self.tell_announced(
-            Place {
-                sseq: entry.sseq,
-                part: entry.part,
-            },
-            out,
-        );
-        if entry.kind == BodyKind::Administrative {
-            cursor.adm = Adm(entry.adm.0 + 1);
-        } else {
-            cursor.next = behind(entry);
-        }
-        self.cursor = Some(cursor);
-        let silence = out.now.since(self.last_delivery);
-        for side in &mut self.legs {
-            side.silence = side.silence.max(silence);
-        }
-        self.last_delivery = out.now;
-        self.legs[leg.index()].wins += 1;
-        out.counters.records += 1;
-    }
-
-    /// Says that a hole was closed, once the cursor has passed it.
-    pub(super) fn tell_recovered<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
-        let (Some(cursor), Some(hole)) = (self.cursor, self.hole) else {
-            return;
-        };
-        if cursor.next < hole.until {
-            return;
-        }
-        self.hole = None;
-        out.counters.recovered += 1;
-        out.handler.event(&Event::Recovered {
-            sid: self.sid,
-            epoch: cursor.epoch,
-            from: hole.from,
-            until: hole.until,
-        });
-    }
-
-    /// Tells a discontinuity that was decided, now that something follows it.
-    pub(super) fn tell_announced<H: Handler + ?Sized>(&mut self, at: Place, out: &mut Out<'_, H>) {
-        let (Some(cursor), Some(cause)) = (self.cursor, self.announce.take()) else {
-            return;
-        };
-        out.counters.discontinuities += 1;
-        out.handler.event(&Event::Discontinuity {
-            sid: self.sid,
-            epoch: cursor.epoch,
-            at,
-            context: cursor.context,
-            complete: cursor.complete,
-            cause,
-        });
-    }
-
-    pub(super) fn retire(&mut self, epoch: Epoch) {
-        self.retired[self.retired_at] = epoch;
-        self.retired_at = (self.retired_at + 1) % RETIRED_EPOCHS;
-    }
-
-    /// Whether a datagram of `leg` claims what nobody would believe from one datagram (RM-14a).
-    fn is_absurd(&self, leg: Leg, claim: &Claim, limits: &Limits) -> bool {
-        let Some(cursor) = self.cursor else {
-            return false;
-        };
-        let Some(view) = self.legs[leg.index()].view(claim.epoch) else {
-            // An epoch that the other leg has moved to, or is in, is confirmed.
-            return claim.epoch != cursor.epoch
-                && self.legs[leg.other().index()].view(claim.epoch).is_none()
-                || self.is_far(claim, limits);
-        };
-        claim.from > view.next.sseq.saturating_add(limits.window) && self.is_far(claim, limits)
-    }
-
-    /// Whether a datagram begins beyond everything known of its epoch by more than the window.
-    fn is_far(&self, claim: &Claim, limits: &Limits) -> bool {
-        let cursor = self
-            .cursor
-            .filter(|cursor| cursor.epoch == claim.epoch)
-            .map(|cursor| cursor.next.sseq);
-        let known = self
-            .legs
-            .iter()
-            .filter_map(|side| side.view(claim.epoch))
-            .map(|view| view.next.sseq.max(view.first))
-            .chain(self.told_end(claim.epoch))
-            .chain(cursor)
-            .max();
-        known.is_some_and(|known| claim.from > known.saturating_add(limits.window))
-    }
-
-    /// Where an epoch ended, as those say who have gone on to the next one.
-    fn told_end(&self, epoch: Epoch) -> Option<u64> {
-        self.legs
-            .iter()
-            .flat_map(LegSide::views)
-            .filter(|view| view.predecessor == epoch)
-            .filter_map(|view| view.predecessor_end)
-            .map(|end| end.next)
-            .max()
-    }
-
-    fn quarantine<H: Handler + ?Sized>(
-        &mut self,
-        leg: Leg,
-        datagram: &Datagram<'_>,
-        bytes: &[u8],
-        out: &mut Out<'_, H>,
-    ) {
-        let claim = claim(datagram);
-        let window = out.limits.window;
-        out.counters.quarantined += 1;
-        let [this, other] = [leg, leg.other()].map(Leg::index);
-        out.counters.quarantine_overflow += self.legs[this].quarantine.keep(claim, bytes);
-        if self.legs[other].quarantine.agrees_with(&claim, window)
-            || self.legs[this].quarantine.confirms_itself(window)
-        {
-            self.release_believed(leg, &claim, out);
-            self.release_believed(leg.other(), &claim, out);
-        }
-    }
-
-    /// Processes in order of arrival what waited and is covered by `confirmed`, or is not absurd any more
-    /// for what has become known meanwhile; the rest goes on waiting.
-    fn release_believed<H: Handler + ?Sized>(
-        &mut self,
-        leg: Leg,
-        confirmed: &Claim,
-        out: &mut Out<'_, H>,
-    ) {
-        let window = out.limits.window;
-        loop {
-            let believed = |waiting: &Claim| {
-                waiting.is_covered_by(confirmed, window)
-                    || !self.is_absurd(leg, waiting, out.limits)
-            };
-            let first = self.legs[leg.index()]
-                .quarantine
-                .claims()
-                .position(believed);
-            let Some(slot) = first.and_then(|index| self.legs[leg.index()].quarantine.take(index))
-            else {
-                return;
-            };
-            let buffer = self.legs[leg.index()].quarantine.lend(slot);
-            if let Ok(datagram) = Datagram::parse(&buffer)
-                && !self.retired.contains(&datagram.header().epoch)
-            {
-                self.process(leg, &datagram, false, out);
-            }
-            self.legs[leg.index()].quarantine.give_back(slot, buffer);
-        }
-    }
-
-    /// Decides about what waited, now that its sender goes on: believed with this datagram when it leads no
-    /// further, dropped when the sender goes on as if it had never said it. Who goes on to another epoch takes
-    /// back nothing of the one before.
-    fn judge_waiting<H: Handler + ?Sized>(
-        &mut self,
-        leg: Leg,
-        datagram: &Datagram<'_>,
-        out: &mut Out<'_, H>,
-    ) {
-        if self.legs[leg.index()].quarantine.newest().is_none() {
-            return;
-        }
-        let claim = claim(datagram);
-        self.release_believed(leg, &claim, out);
-        let left = self.cursor.map(|cursor| cursor.epoch);
-        let left = left.filter(|epoch| *epoch != claim.epoch);
-        let quarantine = &mut self.legs[leg.index()].quarantine;
-        if quarantine.newest().is_some_and(|newest| claim.dsn > newest) {
-            let dropped = quarantine.retain(|waiting| Some(waiting.epoch) == left);
-            out.counters.quarantine_dropped += dropped;
-        }
-    }
-
-    /// Arrivals of numbers that mean something else from here on are no measure.
-    pub(super) fn forget_arrivals(&mut self) {
-        self.arrivals = [(Place::start(0), Time::ZERO, Leg::Zero); KEPT_ARRIVALS];
-    }
-
-    /// Measures by how much the legs are apart: the same place brought by both.
-    fn note_arrival(&mut self, leg: Leg, datagram: &Datagram<'_>, now: Time) {
-        let place = Place::start(datagram.highest_sseq());
-        let newest = (self.arrivals_at + KEPT_ARRIVALS - 1) % KEPT_ARRIVALS;
-        if self.arrivals[newest].0 < place {
-            self.arrivals[self.arrivals_at] = (place, now, leg);
-            self.arrivals_at = (self.arrivals_at + 1) % KEPT_ARRIVALS;
-            return;
-        }
-        let first = self
-            .arrivals
-            .iter()
-            .find(|(known, _, by)| *known == place && *by != leg);
-        if let Some(&(_, at, by)) = first {
-            // A moving average over 16 measurements.
-            let lead = crate::time::nanos(now.since(at));
-            let ahead = &mut self.legs[by.index()].lead_ns;
-            *ahead = *ahead - *ahead / 16 + lead / 16;
-            let behind = &mut self.legs[leg.index()].lead_ns;
-            *behind -= *behind / 16;
-        }
-    }
-
     /// Delivers what a leg holds and may now be delivered; returns how many of its records that were.
     pub(super) fn release<H: Handler + ?Sized>(&mut self, leg: Leg, out: &mut Out<'_, H>) -> u64 {
         let before = self.legs[leg.index()].wins;
@@ -686,60 +381,4 @@ impl Source {
         let filled = self.release(survivor, out);
         self.legs[gone.index()].hint = Some(Hint { held, filled });
     }
-}
-
-/// What a datagram claims.
-fn claim(datagram: &Datagram<'_>) -> Claim {
-    let header = datagram.header();
-    Claim {
-        dsn: header.dsn,
-        epoch: header.epoch,
-        from: datagram
-            .heartbeat()
-            .map_or(header.base_sseq, |heartbeat| heartbeat.beat.next_sseq),
-        sseq: datagram.highest_sseq(),
-        heartbeat: header.is_heartbeat(),
-    }
-}
-
-/// The place behind a record.
-pub(super) fn behind(entry: &Entry) -> Place {
-    if entry.flags.has(twinfeed_wire::RecordFlags::LAST) {
-        Place::start(entry.sseq.saturating_add(1))
-    } else {
-        Place {
-            sseq: entry.sseq,
-            part: entry.part.saturating_add(1),
-        }
-    }
-}
-
-/// Gives a record to the application, or skips it when nobody could read it.
-pub(super) fn hand_over<H: Handler + ?Sized>(
-    sid: Sid,
-    epoch: Epoch,
-    leg: Leg,
-    entry: &Entry,
-    body: &[u8],
-    out: &mut Out<'_, H>,
-) {
-    if let BodyKind::Unknown(_) = entry.kind {
-        out.counters.skipped_kinds += 1;
-        return;
-    }
-    out.handler.record(&Delivered {
-        pos: Pos {
-            sid,
-            epoch,
-            sseq: entry.sseq,
-            part: entry.part,
-        },
-        kind: entry.kind,
-        flags: entry.flags,
-        adm: entry.adm,
-        leg,
-        body,
-        received_at: entry.received_at,
-        sent_at: entry.sent_at,
-    });
 }

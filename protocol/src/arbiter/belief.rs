@@ -1,0 +1,152 @@
+//! Is what a datagram claims believed?
+//!
+//! ```text
+//!              absurd: far beyond everything known, or a new epoch
+//!  datagram ──┬──────────────────────────────► quarantine ──┬─ confirmed ─► process
+//!             │                                             └─ taken back ─► dropped, counted
+//!             └─ believed ─► process, and with it what waited and leads no further
+//! ```
+//!
+//! `quarantine` keeps the datagrams; here is decided which of them are in doubt and when they are not any
+//! more (RM-14a). Before that no Gap is declared and nothing is delivered for their sake.
+
+use twinfeed_wire::{Datagram, Epoch};
+
+use super::leg::LegSide;
+use super::quarantine::Claim;
+use super::source::{Out, Source};
+use crate::event::{Handler, Leg};
+use crate::limits::Limits;
+
+impl Source {
+    /// Whether a datagram of `leg` claims what nobody would believe from one datagram (RM-14a).
+    pub(super) fn is_absurd(&self, leg: Leg, claim: &Claim, limits: &Limits) -> bool {
+        let Some(cursor) = self.cursor else {
+            return false;
+        };
+        let Some(view) = self.legs[leg.index()].view(claim.epoch) else {
+            // An epoch that the other leg has moved to, or is in, is confirmed.
+            return claim.epoch != cursor.epoch
+                && self.legs[leg.other().index()].view(claim.epoch).is_none()
+                || self.is_far(claim, limits);
+        };
+        claim.from > view.next.sseq.saturating_add(limits.window) && self.is_far(claim, limits)
+    }
+
+    /// Whether a datagram begins beyond everything known of its epoch by more than the window.
+    fn is_far(&self, claim: &Claim, limits: &Limits) -> bool {
+        let cursor = self
+            .cursor
+            .filter(|cursor| cursor.epoch == claim.epoch)
+            .map(|cursor| cursor.next.sseq);
+        let known = self
+            .legs
+            .iter()
+            .filter_map(|side| side.view(claim.epoch))
+            .map(|view| view.next.sseq.max(view.first))
+            .chain(self.told_end(claim.epoch))
+            .chain(cursor)
+            .max();
+        known.is_some_and(|known| claim.from > known.saturating_add(limits.window))
+    }
+
+    /// Where an epoch ended, as those say who have gone on to the next one.
+    fn told_end(&self, epoch: Epoch) -> Option<u64> {
+        self.legs
+            .iter()
+            .flat_map(LegSide::views)
+            .filter(|view| view.predecessor == epoch)
+            .filter_map(|view| view.predecessor_end)
+            .map(|end| end.next)
+            .max()
+    }
+
+    pub(super) fn quarantine<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        datagram: &Datagram<'_>,
+        bytes: &[u8],
+        out: &mut Out<'_, H>,
+    ) {
+        let claim = claim(datagram);
+        let window = out.limits.window;
+        out.counters.quarantined += 1;
+        let [this, other] = [leg, leg.other()].map(Leg::index);
+        out.counters.quarantine_overflow += self.legs[this].quarantine.keep(claim, bytes);
+        if self.legs[other].quarantine.agrees_with(&claim, window)
+            || self.legs[this].quarantine.confirms_itself(window)
+        {
+            self.release_believed(leg, &claim, out);
+            self.release_believed(leg.other(), &claim, out);
+        }
+    }
+
+    /// Processes in order of arrival what waited and is covered by `confirmed`, or is not absurd any more
+    /// for what has become known meanwhile; the rest goes on waiting.
+    pub(super) fn release_believed<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        confirmed: &Claim,
+        out: &mut Out<'_, H>,
+    ) {
+        let window = out.limits.window;
+        loop {
+            let believed = |waiting: &Claim| {
+                waiting.is_covered_by(confirmed, window)
+                    || !self.is_absurd(leg, waiting, out.limits)
+            };
+            let first = self.legs[leg.index()]
+                .quarantine
+                .claims()
+                .position(believed);
+            let Some(slot) = first.and_then(|index| self.legs[leg.index()].quarantine.take(index))
+            else {
+                return;
+            };
+            let buffer = self.legs[leg.index()].quarantine.lend(slot);
+            if let Ok(datagram) = Datagram::parse(&buffer)
+                && !self.retired.contains(datagram.header().epoch)
+            {
+                self.process(leg, &datagram, false, out);
+            }
+            self.legs[leg.index()].quarantine.give_back(slot, buffer);
+        }
+    }
+
+    /// Decides about what waited, now that its sender goes on: believed with this datagram when it leads no
+    /// further, dropped when the sender goes on as if it had never said it. Who goes on to another epoch takes
+    /// back nothing of the one before.
+    pub(super) fn judge_waiting<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        datagram: &Datagram<'_>,
+        out: &mut Out<'_, H>,
+    ) {
+        if self.legs[leg.index()].quarantine.newest().is_none() {
+            return;
+        }
+        let claim = claim(datagram);
+        self.release_believed(leg, &claim, out);
+        let left = self.cursor.map(|cursor| cursor.epoch);
+        let left = left.filter(|epoch| *epoch != claim.epoch);
+        let quarantine = &mut self.legs[leg.index()].quarantine;
+        if quarantine.newest().is_some_and(|newest| claim.dsn > newest) {
+            let dropped = quarantine.retain(|waiting| Some(waiting.epoch) == left);
+            out.counters.quarantine_dropped += dropped;
+        }
+    }
+}
+
+/// What a datagram claims.
+pub(super) fn claim(datagram: &Datagram<'_>) -> Claim {
+    let header = datagram.header();
+    Claim {
+        dsn: header.dsn,
+        epoch: header.epoch,
+        from: datagram
+            .heartbeat()
+            .map_or(header.base_sseq, |heartbeat| heartbeat.beat.next_sseq),
+        sseq: datagram.highest_sseq(),
+        heartbeat: header.is_heartbeat(),
+    }
+}

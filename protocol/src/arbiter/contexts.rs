@@ -1,0 +1,86 @@
+//! In whose memory of the past is the application told what happens?
+//!
+//! ```text
+//!                     a live leg's context outranks
+//!  context of cursor ───────────────────────────────► its context, at once
+//!        │
+//!        └─ no live leg speaks in it ─► orphaned ─ nothing of it is held, `reorder_hold` is over ─► theirs
+//! ```
+//!
+//! Records of another context wait in their leg's hold (RM-9a). Going over is a `Discontinuity`, told when
+//! something follows in the new context.
+
+use super::source::{Out, Source};
+use super::view::View;
+use crate::event::{DiscontinuityCause, GapCause, Handler, Leg, LegState};
+
+impl Source {
+    /// Goes over to the context that outranks, or that is left (RM-9a).
+    pub(super) fn choose_context<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) -> bool {
+        let Some(cursor) = self.cursor else {
+            return false;
+        };
+        let live = |leg: &Leg| self.legs[leg.index()].state == LegState::Live;
+        let best = Leg::BOTH
+            .into_iter()
+            .filter(live)
+            .filter_map(|leg| {
+                self.legs[leg.index()]
+                    .view(cursor.epoch)
+                    .map(|view| (leg, *view))
+            })
+            .max_by_key(|(_, view)| (view.rank, view.context == cursor.context));
+        let Some((leg, view)) = best else {
+            self.orphan_since = None;
+            return false;
+        };
+        if view.context == cursor.context {
+            self.orphan_since = None;
+            return false;
+        }
+        if view.rank > cursor.rank {
+            self.enter(&view);
+            return true;
+        }
+        let spoken = Leg::BOTH.into_iter().filter(live).any(|leg| {
+            let view = self.legs[leg.index()].view(cursor.epoch);
+            view.is_some_and(|view| view.context == cursor.context)
+        });
+        if spoken {
+            self.orphan_since = None;
+            return false;
+        }
+        let since = *self.orphan_since.get_or_insert(out.now);
+        let left = Leg::BOTH
+            .into_iter()
+            .any(|leg| self.first_in(leg, &cursor, cursor.context).is_some());
+        if left || !self.waited(since, out) {
+            return false;
+        }
+        let until = self.reach(leg, &view, &cursor, view.context);
+        if let Some(until) = until.filter(|until| *until > cursor.next) {
+            self.declare(until, GapCause::Abandoned, out);
+        }
+        self.enter(&view);
+        true
+    }
+
+    /// Takes `view`'s context; told when something follows in it.
+    fn enter(&mut self, view: &View) {
+        let Some(cursor) = &mut self.cursor else {
+            return;
+        };
+        self.announce = match self.announce {
+            None => Some(DiscontinuityCause::Context {
+                from: cursor.context,
+            }),
+            Some(DiscontinuityCause::Context { from }) if from == view.context => None,
+            told => told,
+        };
+        cursor.context = view.context;
+        cursor.complete = view.complete;
+        cursor.rank = view.rank;
+        self.hole = None;
+        self.orphan_since = None;
+    }
+}

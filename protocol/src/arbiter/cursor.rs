@@ -1,0 +1,200 @@
+//! Where does the application stand, and what moves it on?
+//!
+//! ```text
+//!   delivered or declared | next | held, or not here yet
+//!   ──────────────────────┼──────┼──────────────────────►  numbers of one epoch, in one context
+//!                         cursor
+//! ```
+//!
+//! The cursor is the next place to deliver. It moves by delivering, by vouched silence, by a declared Gap,
+//! and by nothing else. What must be told before a record is told here, in front of it.
+//!
+//! Nothing here knows who waits for what, or for how long.
+
+use twinfeed_wire::{Adm, BodyKind, ContextId, Epoch, Header, Pos, Sid};
+
+use super::hold::Entry;
+use super::source::{Out, Source};
+use super::view::Rank;
+use crate::event::{Delivered, DiscontinuityCause, Event, Handler, Leg, Place};
+
+/// The next place to deliver, and what numbers mean there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cursor {
+    pub(super) epoch: Epoch,
+    pub(super) predecessor: Epoch,
+    pub(super) context: ContextId,
+    pub(super) complete: bool,
+    pub(super) rank: Rank,
+    pub(super) next: Place,
+    pub(super) adm: Adm,
+}
+
+/// Where a record stands to the cursor.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Standing {
+    Delivered,
+    Next,
+    Beyond,
+}
+
+impl Cursor {
+    /// The next-record rule (RM-14).
+    pub(super) fn standing(&self, record: &Entry) -> Standing {
+        if record.kind == BodyKind::Administrative {
+            return match record.adm.cmp(&self.adm) {
+                core::cmp::Ordering::Less => Standing::Delivered,
+                core::cmp::Ordering::Equal
+                    if self.next.part == 0 && record.sseq < self.next.sseq =>
+                {
+                    Standing::Next
+                }
+                _ => Standing::Beyond,
+            };
+        }
+        let place = Place {
+            sseq: record.sseq,
+            part: record.part,
+        };
+        if place < self.next {
+            Standing::Delivered
+        } else if record.adm != self.adm {
+            Standing::Beyond
+        } else if place == self.next
+            || (self.next.part == 0 && record.part == 0 && record.prev < self.next.sseq)
+        {
+            Standing::Next
+        } else {
+            Standing::Beyond
+        }
+    }
+}
+
+impl Source {
+    pub(super) fn join(&mut self, leg: Leg, header: &Header, next: Place, adm: Adm) {
+        let Some(view) = self.legs[leg.index()].view(header.epoch) else {
+            return;
+        };
+        self.cursor = Some(Cursor {
+            epoch: header.epoch,
+            predecessor: header.predecessor,
+            context: header.context,
+            complete: header.is_complete(),
+            rank: view.rank,
+            next,
+            adm,
+        });
+        self.announce = Some(DiscontinuityCause::Join);
+        self.ended = false;
+    }
+
+    /// Moves the cursor over `entry` and tells what must be told before it. The caller hands over the
+    /// record itself, so that state is sound whatever the handler does.
+    pub(super) fn deliver<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        entry: &Entry,
+        out: &mut Out<'_, H>,
+    ) {
+        let Some(mut cursor) = self.cursor else {
+            return;
+        };
+        self.tell_recovered(out);
+        self.tell_announced(
+            Place {
+                sseq: entry.sseq,
+                part: entry.part,
+            },
+            out,
+        );
+        if entry.kind == BodyKind::Administrative {
+            cursor.adm = Adm(entry.adm.0 + 1);
+        } else {
+            cursor.next = behind(entry);
+        }
+        self.cursor = Some(cursor);
+        let silence = out.now.since(self.last_delivery);
+        for side in &mut self.legs {
+            side.silence = side.silence.max(silence);
+        }
+        self.last_delivery = out.now;
+        self.legs[leg.index()].wins += 1;
+        out.counters.records += 1;
+    }
+
+    /// Says that a hole was closed, once the cursor has passed it.
+    pub(super) fn tell_recovered<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
+        let (Some(cursor), Some(hole)) = (self.cursor, self.hole) else {
+            return;
+        };
+        if cursor.next < hole.until {
+            return;
+        }
+        self.hole = None;
+        out.counters.recovered += 1;
+        out.handler.event(&Event::Recovered {
+            sid: self.sid,
+            epoch: cursor.epoch,
+            from: hole.from,
+            until: hole.until,
+        });
+    }
+
+    /// Tells a discontinuity that was decided, now that something follows it.
+    pub(super) fn tell_announced<H: Handler + ?Sized>(&mut self, at: Place, out: &mut Out<'_, H>) {
+        let (Some(cursor), Some(cause)) = (self.cursor, self.announce.take()) else {
+            return;
+        };
+        out.counters.discontinuities += 1;
+        out.handler.event(&Event::Discontinuity {
+            sid: self.sid,
+            epoch: cursor.epoch,
+            at,
+            context: cursor.context,
+            complete: cursor.complete,
+            cause,
+        });
+    }
+}
+
+/// The place behind a record.
+pub(super) fn behind(entry: &Entry) -> Place {
+    if entry.flags.has(twinfeed_wire::RecordFlags::LAST) {
+        Place::start(entry.sseq.saturating_add(1))
+    } else {
+        Place {
+            sseq: entry.sseq,
+            part: entry.part.saturating_add(1),
+        }
+    }
+}
+
+/// Gives a record to the application, or skips it when nobody could read it.
+pub(super) fn hand_over<H: Handler + ?Sized>(
+    sid: Sid,
+    epoch: Epoch,
+    leg: Leg,
+    entry: &Entry,
+    body: &[u8],
+    out: &mut Out<'_, H>,
+) {
+    if let BodyKind::Unknown(_) = entry.kind {
+        out.counters.skipped_kinds += 1;
+        return;
+    }
+    out.handler.record(&Delivered {
+        pos: Pos {
+            sid,
+            epoch,
+            sseq: entry.sseq,
+            part: entry.part,
+        },
+        kind: entry.kind,
+        flags: entry.flags,
+        adm: entry.adm,
+        leg,
+        body,
+        received_at: entry.received_at,
+        sent_at: entry.sent_at,
+    });
+}

@@ -1,0 +1,300 @@
+//! When is one life of the numbering over, and where does the next one begin?
+//!
+//! ```text
+//!              everything up to its end is delivered or declared
+//!  epoch ──┬──────────────────────────────────────────────────────► Ended
+//!          ├─ and somebody speaks of the next one ────────────────► Reset(epoch), tail complete
+//!          ├─ nobody stays in it, `reorder_hold` is over ─────────► Gap up to its end, if that is known; Reset
+//!          └─ every live leg stands far below, or says so itself ─► Reset(regress)
+//! ```
+//!
+//! An epoch that was left is retired and never returns. Of two epochs ahead the one comes first that the
+//! other names as its predecessor.
+
+use twinfeed_wire::Epoch;
+
+use super::cursor::Cursor;
+use super::leg::LegSide;
+use super::source::{Out, Source};
+use super::view::End;
+use crate::event::{DiscontinuityCause, Event, Handler, Leg, LegState, Place, ResetCause, Tail};
+
+/// Epochs that were left, as many as are remembered.
+#[derive(Debug)]
+pub(super) struct Retired {
+    epochs: [Epoch; RETIRED_EPOCHS],
+    at: usize,
+}
+
+/// Epochs remembered as left; an older one could only return after that many sessions.
+const RETIRED_EPOCHS: usize = 64;
+
+impl Retired {
+    pub(super) const fn new() -> Self {
+        Self {
+            epochs: [Epoch::NONE; RETIRED_EPOCHS],
+            at: 0,
+        }
+    }
+
+    pub(super) fn contains(&self, epoch: Epoch) -> bool {
+        self.epochs.contains(&epoch)
+    }
+
+    fn add(&mut self, epoch: Epoch) {
+        self.epochs[self.at] = epoch;
+        self.at = (self.at + 1) % RETIRED_EPOCHS;
+    }
+}
+
+impl Source {
+    /// Tells the end of an epoch, and goes over to the next one.
+    pub(super) fn judge_end<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) -> bool {
+        let Some(cursor) = self.cursor else {
+            return false;
+        };
+        let told_end = self
+            .legs
+            .iter()
+            .filter_map(|side| side.view(cursor.epoch).and_then(|view| view.ended))
+            .max_by_key(|end| end.next);
+        if let Some(end) = told_end.filter(|end| cursor.next >= Place::start(end.next))
+            && !self.ended
+        {
+            self.ended = true;
+            self.tell_announced(cursor.next, out);
+            out.handler.event(&Event::Ended {
+                sid: self.sid,
+                epoch: cursor.epoch,
+                next_sseq: end.next,
+            });
+            return true;
+        }
+        let Some(target) = self.successor(&cursor) else {
+            self.deserted_since = None;
+            return false;
+        };
+        let held = |leg| self.first_in(leg, &cursor, cursor.context).is_some();
+        if self.hole.is_some() || Leg::BOTH.into_iter().any(held) || self.orphans_held(&cursor) {
+            return false;
+        }
+        let link = self.link(target, cursor.epoch);
+        let end = told_end.or(link.flatten());
+        let over = end.is_some_and(|end| cursor.next.part == 0 && cursor.next.sseq > end.prev);
+        // Without a link there may be an epoch in between, and whoever stays may yet go there.
+        if !over || link.is_none() {
+            // No pressure is a reason to guess while a live leg is there.
+            let stays = self.somebody_stays(&cursor, link.is_none());
+            let certain = link.is_some() || !self.somebody_lives_in(cursor.epoch);
+            if stays && !(self.forced() && certain) {
+                self.deserted_since = None;
+                return false;
+            }
+            let since = *self.deserted_since.get_or_insert(out.now);
+            if !self.waited(since, out) {
+                return false;
+            }
+            if let Some(end) = end.filter(|_| !over) {
+                let cause = self.cause(since, out.limits);
+                self.declare(Place::start(end.prev + 1), cause, out);
+                return true;
+            }
+        }
+        let tail = if link.is_some() && end.is_some() {
+            Tail::Complete
+        } else {
+            Tail::Unknown
+        };
+        self.begin(
+            target,
+            ResetCause::Epoch {
+                from: cursor.epoch,
+                tail,
+            },
+            out,
+        );
+        true
+    }
+
+    /// The epoch to go over to, once this one is over.
+    fn successor(&self, cursor: &Cursor) -> Option<Epoch> {
+        let ahead = |leg: Leg| {
+            self.legs[leg.index()]
+                .latest()
+                .filter(|view| view.epoch != cursor.epoch && view.epoch != cursor.predecessor)
+        };
+        match (ahead(Leg::Zero), ahead(Leg::One)) {
+            (Some(zero), Some(one)) => {
+                let zero_first = zero.predecessor == cursor.epoch || one.predecessor == zero.epoch;
+                let one_first = one.predecessor == cursor.epoch || zero.predecessor == one.epoch;
+                let live = self.legs[0].state == LegState::Live;
+                Some(if zero_first || (!one_first && live) {
+                    zero.epoch
+                } else {
+                    one.epoch
+                })
+            }
+            (zero, one) => zero.or(one).map(|view| view.epoch),
+        }
+    }
+
+    /// Whether somebody in `target` names `epoch` as the one before, and what it knows of its end.
+    fn link(&self, target: Epoch, epoch: Epoch) -> Option<Option<End>> {
+        self.legs
+            .iter()
+            .filter_map(|side| side.view(target))
+            .filter(|view| view.predecessor == epoch)
+            .map(|view| view.predecessor_end)
+            .max_by_key(|end| end.map(|end| end.next))
+    }
+
+    /// Whether a leg is still in the cursor's epoch: a live one that has not ended it, or, when the way on is
+    /// not certain, any that speaks and hears its source.
+    fn somebody_stays(&self, cursor: &Cursor, uncertain: bool) -> bool {
+        self.legs.iter().any(|side| {
+            let there = side.latest().filter(|view| view.epoch == cursor.epoch);
+            there.is_some_and(|view| match side.state {
+                LegState::Live => uncertain || view.ended.is_none(),
+                LegState::Stalled => uncertain && !side.source_stale,
+                LegState::Unheard | LegState::Lost => false,
+            })
+        })
+    }
+
+    fn somebody_lives_in(&self, epoch: Epoch) -> bool {
+        self.legs.iter().any(|side| {
+            let there = side.latest().is_some_and(|view| view.epoch == epoch);
+            there && side.state == LegState::Live
+        })
+    }
+
+    /// Whether records of the epoch are held in a context that is not delivered yet, but will be.
+    fn orphans_held(&self, cursor: &Cursor) -> bool {
+        self.orphan_since.is_some()
+            && self.legs.iter().any(|side| {
+                let turn = side.view(cursor.epoch).map(|view| view.turn);
+                side.hold.iter().any(|entry| Some(entry.turn) == turn)
+            })
+    }
+
+    /// Starts afresh in `epoch`, at its best leg's first number (or where that leg stands).
+    fn begin<H: Handler + ?Sized>(
+        &mut self,
+        epoch: Epoch,
+        cause: ResetCause,
+        out: &mut Out<'_, H>,
+    ) {
+        let best = self
+            .legs
+            .iter()
+            .filter_map(|side| {
+                side.view(epoch)
+                    .map(|view| (side.state == LegState::Live, view))
+            })
+            .max_by_key(|(live, view)| (*live, view.rank));
+        let (Some(&(_, view)), Some(left)) = (best.as_ref(), self.cursor) else {
+            return;
+        };
+        let view = *view;
+        let next = match cause {
+            ResetCause::Epoch { .. } => Place::start(view.first),
+            // The lowest, so that no live leg's first numbers are taken for old ones.
+            ResetCause::Regress => {
+                let live = self.legs.iter().filter(|side| side.state == LegState::Live);
+                let places = live
+                    .filter_map(|side| side.view(epoch))
+                    .map(|view| view.next);
+                places.min().unwrap_or(view.next)
+            }
+        };
+        let before = if view.predecessor.is_some() {
+            view.predecessor
+        } else {
+            left.epoch
+        };
+        self.cursor = Some(Cursor {
+            epoch,
+            predecessor: if epoch == left.epoch {
+                left.predecessor
+            } else {
+                before
+            },
+            context: view.context,
+            complete: view.complete,
+            rank: view.rank,
+            next,
+            adm: left.adm,
+        });
+        if epoch != left.epoch {
+            self.retired.add(left.epoch);
+            if before != left.epoch {
+                self.retired.add(before);
+            }
+            for side in &mut self.legs {
+                out.counters.retired_epoch += side.go_on_to(epoch, &self.retired);
+            }
+        }
+        self.ended = false;
+        self.hole = None;
+        self.orphan_since = None;
+        self.deserted_since = None;
+        self.regress_since = None;
+        self.arrivals.forget();
+        if self.announce.take() == Some(DiscontinuityCause::Join) {
+            // Nothing was told of what is left: the application joins here.
+            self.announce = Some(DiscontinuityCause::Join);
+            return;
+        }
+        out.counters.resets += 1;
+        out.handler.event(&Event::Reset {
+            sid: self.sid,
+            epoch,
+            at: next,
+            context: view.context,
+            complete: view.complete,
+            cause,
+        });
+    }
+
+    /// Rebases when every live leg stands below the cursor by more than the window (RM-14a).
+    pub(super) fn judge_regress<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) -> bool {
+        let Some(cursor) = self.cursor else {
+            return false;
+        };
+        let live = || self.legs.iter().filter(|side| side.state == LegState::Live);
+        let below = live().next().is_some()
+            && live().all(|side| {
+                side.latest().is_some_and(|view| {
+                    view.epoch == cursor.epoch
+                        && view.next.sseq.saturating_add(out.limits.window) < cursor.next.sseq
+                })
+            });
+        let stepped_back = below_at_all(live(), &cursor);
+        if !below && !stepped_back {
+            self.regress_since = None;
+            return false;
+        }
+        let since = *self.regress_since.get_or_insert(out.now);
+        if !stepped_back && self.judged_at.since(since) < self.regress_patience() {
+            return false;
+        }
+        for side in &mut self.legs {
+            side.step_back(cursor.epoch);
+        }
+        self.begin(cursor.epoch, ResetCause::Regress, out);
+        true
+    }
+
+    pub(super) fn regress_patience(&self) -> core::time::Duration {
+        self.legs[0].heartbeat.max(self.legs[1].heartbeat) * 3
+    }
+}
+
+/// Whether every live leg says itself that its source stepped back below the cursor.
+fn below_at_all<'a>(mut live: impl Iterator<Item = &'a LegSide>, cursor: &Cursor) -> bool {
+    let said = |side: &LegSide| {
+        side.view(cursor.epoch)
+            .is_some_and(|view| view.stepped_back && view.next < cursor.next)
+    };
+    live.next().is_some_and(said) && live.all(said)
+}

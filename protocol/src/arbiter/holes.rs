@@ -1,0 +1,179 @@
+//! What is missing at the cursor, and when is it given up?
+//!
+//! ```text
+//!            cursor        until                    every live leg is past it
+//!  delivered │    missing    │ held or vouched for  ──────── `reorder_hold` ────────► Gap
+//! ```
+//!
+//! A hole is given up only when each live leg in the cursor's context has passed it and `reorder_hold` has
+//! gone by. Records that count other administrative messages than were delivered are a hole of another
+//! kind: nothing between the numbers is missing, something beside them is.
+
+use twinfeed_wire::{Adm, ContextId};
+
+use super::cursor::{Cursor, Standing};
+use super::source::{Out, Source};
+use super::view::View;
+use crate::event::{DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Place};
+use crate::limits::Limits;
+use crate::time::Time;
+
+/// A hole at the cursor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hole {
+    pub(super) from: Place,
+    pub(super) until: Place,
+    pub(super) opened: Time,
+    /// When the last live leg passed it.
+    pub(super) passed: Option<Time>,
+}
+
+impl Source {
+    /// First place that a leg can still bring in `context`, as far as it lies behind the cursor.
+    pub(super) fn reach(
+        &self,
+        leg: Leg,
+        view: &View,
+        cursor: &Cursor,
+        context: ContextId,
+    ) -> Option<Place> {
+        if let Some((_, entry)) = self.first_in(leg, cursor, context) {
+            return Some(entry.reach());
+        }
+        if view.context != context || view.next <= cursor.next {
+            return None;
+        }
+        match view.beat {
+            Some(beat) if beat.prev >= cursor.next.sseq => Some(Place::start(beat.prev + 1)),
+            // Silence up to where the leg stands: nothing is missing.
+            Some(beat) if cursor.next.part == 0 && view.next <= Place::start(beat.next) => None,
+            _ => Some(view.next),
+        }
+    }
+
+    /// Finds a hole at the cursor and gives it up when nobody can fill it any more.
+    pub(super) fn judge_hole<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) -> bool {
+        let Some(cursor) = self.cursor else {
+            return false;
+        };
+        let mut until: Option<Place> = None;
+        let mut counted_apart = None;
+        let mut waiting = false;
+        for leg in Leg::BOTH {
+            let side = &self.legs[leg.index()];
+            let Some(view) = side.view(cursor.epoch) else {
+                continue;
+            };
+            if let Some((_, entry)) = self.first_in(leg, &cursor, cursor.context) {
+                if cursor.standing(entry) == Standing::Next {
+                    // The policy holds it back: nothing is missing.
+                    self.hole = None;
+                    return false;
+                }
+                if entry.reach() <= cursor.next {
+                    counted_apart = Some(entry.adm);
+                }
+            }
+            let here = self.reach(leg, view, &cursor, cursor.context);
+            if let Some(place) = here.filter(|place| *place > cursor.next) {
+                until = Some(until.map_or(place, |least| least.min(place)));
+            }
+            let current = side
+                .latest()
+                .is_some_and(|latest| latest.epoch == cursor.epoch);
+            let live = side.state == LegState::Live && view.context == cursor.context && current;
+            waiting |= live && view.next <= cursor.next;
+        }
+        let Some(until) = until.or(counted_apart.map(|_| cursor.next)) else {
+            self.hole = None;
+            return false;
+        };
+        let hole = match self.hole {
+            Some(hole) if hole.from == cursor.next => Hole { until, ..hole },
+            _ => Hole {
+                from: cursor.next,
+                until,
+                opened: out.now,
+                passed: None,
+            },
+        };
+        let passed = if waiting {
+            None
+        } else {
+            hole.passed.or(Some(out.now))
+        };
+        self.hole = Some(Hole { passed, ..hole });
+        let give_up = self.forced() || passed.is_some_and(|since| self.waited(since, out));
+        if !give_up {
+            return false;
+        }
+        match counted_apart {
+            Some(adm) => self.count_apart(adm, out),
+            None => self.declare(until, self.cause(hole.opened, out.limits), out),
+        }
+        true
+    }
+
+    pub(super) fn cause(&self, opened: Time, limits: &Limits) -> GapCause {
+        let overrun = self
+            .last_local_drop
+            .is_some_and(|at| at.after(limits.reorder_hold + limits.lag_time) >= opened);
+        if self.forced() {
+            GapCause::HoldFull
+        } else if overrun {
+            GapCause::ReceiverOverrun
+        } else if self.legs.iter().any(|side| side.state == LegState::Stalled) {
+            GapCause::Lag
+        } else {
+            GapCause::LostOnEveryLeg
+        }
+    }
+
+    /// Declares everything up to `until` missing for good.
+    pub(super) fn declare<H: Handler + ?Sized>(
+        &mut self,
+        until: Place,
+        cause: GapCause,
+        out: &mut Out<'_, H>,
+    ) {
+        let Some(mut cursor) = self.cursor else {
+            return;
+        };
+        let from = cursor.next;
+        self.tell_announced(from, out);
+        let messages = until.sseq - from.sseq + u64::from(until.part > 0);
+        out.counters.gaps += 1;
+        out.counters.gap_messages += messages;
+        cursor.next = until;
+        self.cursor = Some(cursor);
+        self.hole = None;
+        out.handler.event(&Event::Gap {
+            sid: self.sid,
+            epoch: cursor.epoch,
+            from,
+            until,
+            cause,
+        });
+    }
+
+    /// What is next counts other administrative messages than were delivered, and nobody can bring them.
+    fn count_apart<H: Handler + ?Sized>(&mut self, adm: Adm, out: &mut Out<'_, H>) {
+        let Some(mut cursor) = self.cursor else {
+            return;
+        };
+        self.tell_announced(cursor.next, out);
+        if adm > cursor.adm {
+            let event = Event::AdministrativeGap {
+                sid: self.sid,
+                from: cursor.adm,
+                until: adm,
+            };
+            out.handler.event(&event);
+        } else {
+            self.announce = Some(DiscontinuityCause::Administrative);
+        }
+        cursor.adm = adm;
+        self.cursor = Some(cursor);
+        self.hole = None;
+    }
+}
