@@ -97,7 +97,7 @@ pub enum GapCause {
     ReceiverOverrun,
     /// The other leg is alive but too far behind to wait for.
     Lag,
-    /// What is held reached its bound before the hole was filled.
+    /// What is held, or told apart of an unordered source, reached its bound before the hole was filled.
     HoldFull,
     /// The source itself, or every adapter, gave the range up.
     Abandoned,
@@ -197,7 +197,8 @@ impl LegState {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Everything from `from` up to, not including, `until` is missing for good.
+    /// Everything from `from` up to, not including, `until` is missing for good. Of an ordered source that is
+    /// what comes next; of an unordered one, what comes next may lie on either side.
     Gap {
         /// Source stream.
         sid: Sid,
@@ -219,7 +220,8 @@ pub enum Event {
         /// First number behind the hole.
         until: Adm,
     },
-    /// A hole that records waited behind was closed in time: nothing is missing.
+    /// A hole that records waited behind was closed in time: nothing is missing. Behind a hole of an unordered
+    /// source nothing waits: it closes without a word.
     Recovered {
         /// Source stream.
         sid: Sid,
@@ -238,7 +240,8 @@ pub enum Event {
         sid: Sid,
         /// Epoch of what follows.
         epoch: Epoch,
-        /// Where what follows begins.
+        /// Where what follows begins; of an unordered source the lowest number that was neither delivered nor
+        /// declared, below which nothing follows.
         at: Place,
         /// Context of what follows.
         context: ContextId,
@@ -311,7 +314,8 @@ pub enum Event {
 
 /// Where records and events go, in one order.
 pub trait Handler {
-    /// A record, exactly once, in order within its sid.
+    /// A record, exactly once; in order within its sid, unless that is unordered: then as it comes, the parts of
+    /// one source message in order.
     fn record(&mut self, record: &Delivered<'_>);
     /// What happened between the record before and the record after.
     fn event(&mut self, event: &Event);

@@ -24,7 +24,7 @@ pub mod sequencer;
 pub mod time;
 pub mod window;
 
-pub use arbiter::{Arbiter, Control, Counters, LegStatus};
+pub use arbiter::{Arbiter, Control, Counters, LegStatus, OrderingClass};
 pub use epoch::EpochStart;
 pub use event::{
     CloseReason, Delivered, DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Place,

@@ -19,7 +19,7 @@ pub enum Policy {
 /// The arbiter's knobs and bounds, for one source stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Which leg's records an application gets.
+    /// Which leg's records an application gets. Of an unordered source the first arrival, whatever is said here.
     pub policy: Policy,
     /// An alive leg this many source numbers behind the other, for [`Limits::lag_time`], is abandoned.
     pub lag_messages: u64,
@@ -34,6 +34,12 @@ pub struct Limits {
     pub held_bytes: usize,
     /// A jump of more source numbers than this is absurd until confirmed.
     pub window: u64,
+    /// Numbers of an unordered source that are told apart, from the lowest missing one on; one bit each, rounded
+    /// up to a multiple of 64. What comes further ahead declares the lowest missing ones as a Gap.
+    pub seen_window: usize,
+    /// Most messages of an unordered source that may be half delivered. One more declares the rest of the lowest
+    /// one as a Gap.
+    pub half_messages: usize,
     /// Most datagrams kept per leg while a jump or a new epoch waits for confirmation. Full: the oldest is
     /// dropped, which shows as a Gap once the jump is confirmed.
     pub quarantined_datagrams: usize,
@@ -57,6 +63,8 @@ impl Default for Limits {
             held_records: 32_768,
             held_bytes: 8 << 20,
             window: 1_000_000,
+            seen_window: 65_536,
+            half_messages: 64,
             quarantined_datagrams: 256,
             max_datagram: 1_472,
             heartbeat: Duration::from_millis(10),
@@ -97,6 +105,8 @@ impl Limits {
                 self.held_bytes >= self.max_datagram,
             ),
             ("window", "be at least 1", self.window >= 1),
+            ("seen_window", "be at least 1", self.seen_window >= 1),
+            ("half_messages", "be at least 1", self.half_messages >= 1),
             (
                 "quarantined_datagrams",
                 "be at least 4",

@@ -16,7 +16,6 @@
 use core::ops::Range;
 
 use crate::event::Place;
-use crate::limits::BadLimit;
 
 /// What the window knows about one arriving number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,22 +43,15 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window that tells `span` numbers apart, rounded up to a multiple of 64, and waits for `first`.
-    ///
-    /// # Errors
-    /// [`BadLimit`] when `span` is 0.
-    pub fn new(span: usize, first: u64) -> Result<Self, BadLimit> {
-        if span == 0 {
-            return Err(BadLimit {
-                name: "window",
-                must: "be at least 1",
-            });
-        }
-        Ok(Self {
+    /// A window that tells `span` numbers apart, rounded up to a multiple of 64 and at least 64, and waits for
+    /// `first`.
+    #[must_use]
+    pub fn new(span: usize, first: u64) -> Self {
+        Self {
             floor: first,
-            seen: vec![0; span.div_ceil(64)].into_boxed_slice(),
+            seen: vec![0; span.div_ceil(64).max(1)].into_boxed_slice(),
             count: 0,
-        })
+        }
     }
 
     /// How many numbers, counted from the floor, the window tells apart.
@@ -168,114 +160,167 @@ impl Window {
 pub enum Offer {
     /// Deliver it now: nothing waits for it and it waits for nothing.
     Deliver,
-    /// Known: drop it, count it.
+    /// Delivered, silent or given up: drop it, count it.
     Duplicate,
-    /// A later part of a source message whose earlier part did not come: drop it; the other leg may bring
-    /// all of it, otherwise the message is reported lost.
+    /// A later part of a source message whose earlier part did not come yet.
     Early,
 }
 
-/// Delivers the records of one unordered source once each, and reports what never came.
+/// Says which records of one unordered source are to be delivered, once each, and what never came.
 ///
-/// A source message of several records is delivered part by part; it counts as seen with its last part.
-#[derive(Debug)]
+/// A source message of several records is delivered part by part; it counts as seen with its last part. To take a
+/// record in: [`Unordered::look`], then [`Unordered::make_room`] until `None`, then [`Unordered::take`]. What is
+/// given up is answered range by range, so that every answer can be told before the next one is asked for.
+#[derive(Clone, Debug)]
 pub struct Unordered {
     window: Window,
-    /// Messages of which some parts were delivered: (number, next part).
+    /// Messages of which some parts were delivered, none below the floor: (number, next part).
     partial: Vec<(u64, u16)>,
     most_partial: usize,
+    /// Nothing at or above this number was delivered.
+    top: u64,
 }
 
 impl Unordered {
-    /// `span` numbers are told apart, `partial` messages may be half delivered at a time.
-    ///
-    /// # Errors
-    /// [`BadLimit`] when a bound is 0.
-    pub fn new(span: usize, partial: usize, first: u64) -> Result<Self, BadLimit> {
-        if partial == 0 {
-            return Err(BadLimit {
-                name: "partial",
-                must: "be at least 1",
-            });
+    /// `span` numbers are told apart, as by [`Window::new`]; `partial` messages (at least one) may be half
+    /// delivered at a time.
+    #[must_use]
+    pub fn new(span: usize, partial: usize, first: u64) -> Self {
+        let most_partial = partial.max(1);
+        Self {
+            window: Window::new(span, first),
+            partial: Vec::with_capacity(most_partial),
+            most_partial,
+            top: first,
         }
-        Ok(Self {
-            window: Window::new(span, first)?,
-            partial: Vec::with_capacity(partial),
-            most_partial: partial,
-        })
     }
 
-    /// Every number below this one was delivered or reported lost.
+    /// Every number below this one was delivered, is silent, or was given up; this one was not.
     #[must_use]
     pub const fn floor(&self) -> u64 {
         self.window.floor()
     }
 
-    /// Another epoch begins at `first`; what is missing of the one before is reported by
-    /// [`Unordered::settle`].
+    /// Nothing at or above this number was delivered.
+    #[must_use]
+    pub fn top(&self) -> u64 {
+        self.top.max(self.floor())
+    }
+
+    /// Forgets everything and waits for `first`.
     pub fn reset(&mut self, first: u64) {
         self.window.reset(first);
         self.partial.clear();
+        self.top = first;
     }
 
-    /// A record at `place` came, the last of its message or not. Numbers that must be forgotten for its
-    /// sake, and were never wholly seen, go to `lost` before it may be delivered.
-    pub fn offer(&mut self, place: Place, last: bool, mut lost: impl FnMut(Range<u64>)) -> Offer {
-        let Place { sseq, part } = place;
-        match self.window.look(sseq) {
+    /// What to do with a record at `place`.
+    pub fn look(&self, place: Place) -> Offer {
+        match self.window.look(place.sseq) {
             Verdict::Settled | Verdict::Duplicate => return Offer::Duplicate,
-            Verdict::Fresh => {}
-            Verdict::Beyond if sseq == u64::MAX => return Offer::Early,
-            Verdict::Beyond => self.settle(sseq + 1 - self.window.span(), &mut lost),
+            // No number lies behind it, so no window reaches it.
+            Verdict::Beyond if place.sseq == u64::MAX => return Offer::Early,
+            Verdict::Beyond | Verdict::Fresh => {}
         }
-        let known = self.partial.iter().position(|&(number, _)| number == sseq);
-        let next = known.map_or(0, |index| self.partial[index].1);
-        if part != next {
-            return if part < next {
-                Offer::Duplicate
-            } else {
-                Offer::Early
-            };
+        match place.part.cmp(&self.next_part(place.sseq)) {
+            core::cmp::Ordering::Less => Offer::Duplicate,
+            core::cmp::Ordering::Equal => Offer::Deliver,
+            core::cmp::Ordering::Greater => Offer::Early,
         }
-        match (known, part.checked_add(1)) {
-            (known, _) if last => {
+    }
+
+    /// Gives up what must be forgotten before the record at `place` can be taken; call it until `None`.
+    /// Numbers from `silent_from` up to the record's own carry nothing and are not missing.
+    pub fn make_room(
+        &mut self,
+        place: Place,
+        last: bool,
+        silent_from: u64,
+    ) -> Option<Range<Place>> {
+        let below = place.sseq.saturating_sub(self.window.span() - 1);
+        if let Some(missing) = self.give_up(below.min(silent_from)) {
+            return Some(missing);
+        }
+        let known = self.next_part(place.sseq) > 0;
+        let full = self.partial.len() == self.most_partial;
+        (full && !last && !known).then(|| self.give_up_partial())?
+    }
+
+    /// Takes a record that is to be delivered, after room was made for it.
+    pub fn take(&mut self, place: Place, last: bool, silent_from: u64) {
+        self.pass_silence(silent_from..place.sseq);
+        let known = self.partial.iter().position(|at| at.0 == place.sseq);
+        match (known, place.part.checked_add(1)) {
+            (Some(index), Some(next)) if !last => self.partial[index].1 = next,
+            (None, Some(next)) if !last && self.partial.len() < self.most_partial => {
+                self.partial.push((place.sseq, next));
+            }
+            // Its last part, or as good as: a message cannot have more parts than can be counted.
+            (known, _) => {
                 if let Some(index) = known {
                     self.partial.swap_remove(index);
                 }
-                let _ = self.window.mark(sseq);
-            }
-            (Some(index), Some(next)) => self.partial[index].1 = next,
-            (None, Some(next)) => self.begin_partial(sseq, next, &mut lost),
-            // 65,536 parts and no last one: no such message can be made.
-            (_, None) => return Offer::Early,
-        }
-        Offer::Deliver
-    }
-
-    /// Nothing below `until` will come any more: what is missing there goes to `lost`.
-    pub fn settle(&mut self, until: u64, mut lost: impl FnMut(Range<u64>)) {
-        while let Some(range) = self.window.advance_to(until) {
-            lost(range);
-        }
-        let floor = self.window.floor();
-        self.partial.retain(|&(number, _)| number >= floor);
-    }
-
-    /// Remembers a half delivered message. Full: the one with the lowest number is given up, and counts as
-    /// seen, so that no part of it is delivered twice.
-    fn begin_partial(&mut self, sseq: u64, next: u16, lost: &mut impl FnMut(Range<u64>)) {
-        if self.partial.len() == self.most_partial {
-            let lowest = self
-                .partial
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, (number, _))| *number);
-            if let Some((index, &(number, _))) = lowest {
-                self.partial.swap_remove(index);
-                let _ = self.window.mark(number);
-                lost(number..number + 1);
+                let _ = self.window.mark(place.sseq);
             }
         }
-        self.partial.push((sseq, next));
+        self.top = self.top.max(place.sseq.saturating_add(1));
+        self.drop_settled();
+    }
+
+    /// Notes that the numbers of `silent` carry nothing; answers whether the window reached all of them.
+    pub fn pass_silence(&mut self, silent: Range<u64>) -> bool {
+        let from = silent.start.max(self.floor());
+        if from == self.floor() {
+            while self.window.advance_to(silent.end).is_some() {}
+            self.drop_settled();
+            return true;
+        }
+        let reached = silent
+            .end
+            .min(self.floor().saturating_add(self.window.span()));
+        for number in from..reached {
+            let _ = self.window.mark(number);
+        }
+        reached >= silent.end
+    }
+
+    /// Gives up the first missing range below `until`; call it until `None`, then everything below `until` is
+    /// settled. A half delivered message is missing from its next part on.
+    pub fn give_up(&mut self, until: u64) -> Option<Range<Place>> {
+        let floor = self.floor();
+        let half = self.partial.iter().map(|at| at.0);
+        let cut = half
+            .filter(|number| (floor + 1..until).contains(number))
+            .min();
+        let from = Place {
+            sseq: floor,
+            part: self.next_part(floor),
+        };
+        let missing = self.window.advance_to(cut.unwrap_or(until))?;
+        self.drop_settled();
+        Some(from..Place::start(missing.end))
+    }
+
+    /// Gives up the half delivered message with the lowest number: no further part of it is delivered.
+    fn give_up_partial(&mut self) -> Option<Range<Place>> {
+        let lowest = self.partial.iter().copied().min()?;
+        let _ = self.window.mark(lowest.0);
+        self.partial.retain(|at| *at != lowest);
+        self.drop_settled();
+        let from = Place {
+            sseq: lowest.0,
+            part: lowest.1,
+        };
+        Some(from..Place::start(lowest.0 + 1))
+    }
+
+    fn next_part(&self, sseq: u64) -> u16 {
+        let known = self.partial.iter().find(|at| at.0 == sseq);
+        known.map_or(0, |at| at.1)
+    }
+
+    fn drop_settled(&mut self) {
+        let floor = self.floor();
+        self.partial.retain(|at| at.0 >= floor);
     }
 }

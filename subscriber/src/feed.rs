@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use twinfeed_net::clock::Reading;
-use twinfeed_protocol::arbiter::{Arbiter, Control};
+use twinfeed_protocol::arbiter::{Arbiter, Control, OrderingClass};
 use twinfeed_protocol::{CloseReason, Event, Handler, Leg, Receipt, Time};
 use twinfeed_wire::Sid;
 
@@ -250,7 +250,7 @@ fn put_in_force(
         return;
     };
     for sid in plan.sources {
-        arbiter.add_source(sid);
+        arbiter.add_source(sid, OrderingClass::Ordered);
         sids.push(sid);
     }
     for (sid, leg, stream) in plan.streams {

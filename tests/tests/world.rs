@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use twinfeed_protocol::{Leg, Limits, Policy};
+use twinfeed_protocol::{Leg, Limits, OrderingClass, Policy};
 use twinfeed_tests::world::exchange::Shape;
 use twinfeed_tests::world::faults::{partition::Cut, process::Kill, process::Stop};
 use twinfeed_tests::world::net::{forge, loss, shift};
@@ -15,7 +15,7 @@ use twinfeed_tests::world::{self, Outcome, Plan};
 const SEEDS: u64 = 2_000;
 
 /// What must have happened in some seed, or the seeds prove nothing.
-const MUST_HAPPEN: [&str; 55] = [
+const MUST_HAPPEN: [&str; 60] = [
     // the network
     "loss",
     "burst_loss",
@@ -68,6 +68,12 @@ const MUST_HAPPEN: [&str; 55] = [
     "event.switched.step_down",
     "event.switched.lag",
     "event.switched.order",
+    // what applications were told of unordered sources
+    "unordered.ahead",
+    "unordered.record",
+    "unordered.gap",
+    "unordered.reset",
+    "unordered.discontinuity",
     // what arbiters counted
     "count.records",
     "count.duplicates",
@@ -280,6 +286,55 @@ fn every_planted_fault_is_caught() {
         keeps(eventful(Plant::Nothing));
         let outcome = world::run(eventful(plant), 0);
         assert!(!outcome.violations.is_empty(), "{plant:?} went unnoticed");
+    }
+}
+
+/// The same for an unordered source; a swap breaks a promise only between parts of one message.
+#[test]
+fn every_planted_fault_is_caught_without_order() {
+    let plants = [
+        Plant::Drop(50),
+        Plant::Double(50),
+        Plant::Damage(50),
+        Plant::FalseGap(50),
+        Plant::SwallowGaps,
+        Plant::SwallowResets,
+        Plant::SwallowEnds,
+        Plant::SwallowDiscontinuities,
+    ];
+    for plant in plants {
+        let eventful = |plant| {
+            let mut plan = Plan::plain(7, 1).with_source(|shape| {
+                shape.lives = vec![200, 100];
+                shape.ends = true;
+                shape.ordering = OrderingClass::Unordered;
+            });
+            let both = |plan: Plan, leg| plan.with(MS(30), Cut::of(leg, MS(8)));
+            plan = Leg::BOTH.into_iter().fold(plan, both);
+            let mut application = Application::plain(Policy::FirstArrival);
+            application.plant = plant;
+            plan.subscribers = vec![application];
+            plan
+        };
+        keeps(eventful(Plant::Nothing));
+        let outcome = world::run(eventful(plant), 0);
+        assert!(!outcome.violations.is_empty(), "{plant:?} went unnoticed");
+    }
+}
+
+/// Shuffled on its way, nothing of an unordered source waits and nothing is missing.
+#[test]
+fn an_unordered_source_needs_no_order() {
+    for seed in 1..=20 {
+        let shuffle = || shift::Skew::of(MS(3));
+        let plan = Plan::plain(seed, 300)
+            .with_source(|shape| shape.ordering = OrderingClass::Unordered)
+            .with_way(Leg::Zero, || loss::EveryNth::new(7))
+            .with_way(Leg::One, shuffle);
+        let outcome = keeps(plan);
+        assert!(outcome.stats.count("unordered.ahead") > 20, "seed {seed}");
+        assert_eq!((gaps(&outcome), switches(&outcome)), (0, 0), "seed {seed}");
+        assert_eq!(outcome.stats.count("event.recovered"), 0, "seed {seed}");
     }
 }
 

@@ -38,7 +38,7 @@ impl Source {
         let cursor = self
             .cursor
             .filter(|cursor| cursor.epoch == claim.epoch)
-            .map(|cursor| cursor.next.sseq);
+            .map(|cursor| self.reached(&cursor).sseq);
         let known = self
             .legs
             .iter()

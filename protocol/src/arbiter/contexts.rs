@@ -12,7 +12,7 @@
 
 use super::source::{Out, Source};
 use super::view::View;
-use crate::event::{DiscontinuityCause, GapCause, Handler, Leg, LegState};
+use crate::event::{DiscontinuityCause, GapCause, Handler, Leg, LegState, Place};
 
 impl Source {
     /// Goes over to the context that outranks, or that is left (RM-9a).
@@ -57,7 +57,11 @@ impl Source {
         if left || !self.waited(since, out) {
             return false;
         }
-        let until = self.reach(leg, &view, &cursor, view.context);
+        let until = match self.seen {
+            None => self.reach(leg, &view, &cursor, view.context),
+            // What is missing above its first number, whoever speaks in it will pass.
+            Some(_) => Some(Place::start(view.first)),
+        };
         if let Some(until) = until.filter(|until| *until > cursor.next) {
             self.declare(until, GapCause::Abandoned, out);
         }

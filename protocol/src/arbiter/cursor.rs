@@ -7,11 +7,11 @@
 //! ```
 //!
 //! The cursor is the next place to deliver. It moves by delivering, by vouched silence, by a declared Gap,
-//! and by nothing else. What must be told before a record is told here, in front of it.
+//! and by nothing else. Of an unordered source it is the floor, see `unordered`. What must be told before a record is told here, in front of it.
 //!
 //! Nothing here knows who waits for what, or for how long.
 
-use twinfeed_wire::{Adm, BodyKind, ContextId, Epoch, Header, Pos, Sid};
+use twinfeed_wire::{Adm, BodyKind, ContextId, Datagram, Epoch, Header, Pos, Record, Sid};
 
 use super::hold::Entry;
 use super::source::{Out, Source};
@@ -84,8 +84,32 @@ impl Source {
             next,
             adm,
         });
+        if let Some(seen) = &mut self.seen {
+            seen.reset(next.sseq);
+        }
         self.announce = Some(DiscontinuityCause::Join);
         self.ended = false;
+    }
+
+    /// Joins an unordered source before any record of its first datagram: at the lowest that can begin.
+    pub(super) fn join_at_lowest(&mut self, leg: Leg, datagram: &Datagram<'_>) {
+        if self.cursor.is_some() || self.seen.is_none() {
+            return;
+        }
+        let begins =
+            |record: &Record<'_>| record.part == 0 && record.kind != BodyKind::Administrative;
+        let lowest = datagram
+            .records()
+            .filter(begins)
+            .min_by_key(|record| record.sseq);
+        if let Some(record) = lowest {
+            self.join(
+                leg,
+                datagram.header(),
+                Place::start(record.sseq),
+                record.adm,
+            );
+        }
     }
 
     /// Moves the cursor over `entry` and tells what must be told before it. The caller hands over the
@@ -96,23 +120,29 @@ impl Source {
         entry: &Entry,
         out: &mut Out<'_, H>,
     ) {
-        let Some(mut cursor) = self.cursor else {
+        let Some(cursor) = self.cursor else {
             return;
         };
         self.tell_recovered(out);
-        self.tell_announced(
-            Place {
-                sseq: entry.sseq,
-                part: entry.part,
-            },
-            out,
-        );
+        let at = Place {
+            sseq: entry.sseq,
+            part: entry.part,
+        };
+        let ordered = self.seen.is_none();
+        self.tell_announced(if ordered { at } else { cursor.next }, out);
         if entry.kind == BodyKind::Administrative {
-            cursor.adm = Adm(entry.adm.0 + 1);
+            self.cursor = Some(Cursor {
+                adm: Adm(entry.adm.0 + 1),
+                ..cursor
+            });
+        } else if ordered {
+            self.cursor = Some(Cursor {
+                next: behind(entry),
+                ..cursor
+            });
         } else {
-            cursor.next = behind(entry);
+            self.see(entry, out);
         }
-        self.cursor = Some(cursor);
         let silence = out.now.since(self.last_delivery);
         for side in &mut self.legs {
             side.silence = side.silence.max(silence);
@@ -131,6 +161,9 @@ impl Source {
             return;
         }
         self.hole = None;
+        if self.seen.is_some() {
+            return; // nothing waited behind it
+        }
         out.counters.recovered += 1;
         out.handler.event(&Event::Recovered {
             sid: self.sid,
@@ -159,7 +192,7 @@ impl Source {
 
 /// The place behind a record.
 pub(super) fn behind(entry: &Entry) -> Place {
-    if entry.flags.has(twinfeed_wire::RecordFlags::LAST) {
+    if entry.is_last() {
         Place::start(entry.sseq.saturating_add(1))
     } else {
         Place {

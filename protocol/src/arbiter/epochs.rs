@@ -225,6 +225,9 @@ impl Source {
             next,
             adm: left.adm,
         });
+        if let Some(seen) = &mut self.seen {
+            seen.reset(next.sseq);
+        }
         if epoch != left.epoch {
             self.retired.add(left.epoch);
             if before != left.epoch {
@@ -269,7 +272,7 @@ impl Source {
                         && view.next.sseq.saturating_add(out.limits.window) < cursor.next.sseq
                 })
             });
-        let stepped_back = below_at_all(live(), &cursor);
+        let stepped_back = below_at_all(live(), &cursor, self.reached(&cursor));
         if !below && !stepped_back {
             self.regress_since = None;
             return false;
@@ -291,10 +294,14 @@ impl Source {
 }
 
 /// Whether every live leg says itself that its source stepped back below the cursor.
-fn below_at_all<'a>(mut live: impl Iterator<Item = &'a LegSide>, cursor: &Cursor) -> bool {
+fn below_at_all<'a>(
+    mut live: impl Iterator<Item = &'a LegSide>,
+    cursor: &Cursor,
+    reached: Place,
+) -> bool {
     let said = |side: &LegSide| {
         side.view(cursor.epoch)
-            .is_some_and(|view| view.stepped_back && view.next < cursor.next)
+            .is_some_and(|view| view.stepped_back && view.next < reached)
     };
     live.next().is_some_and(said) && live.all(said)
 }

@@ -46,6 +46,11 @@ impl Entry {
         (self.turn, self.sseq, part, self.adm.0)
     }
 
+    /// Whether it is the last record of its source message.
+    pub(super) fn is_last(&self) -> bool {
+        self.flags.has(RecordFlags::LAST)
+    }
+
     /// First place that is not missing any more once this record is at hand: its own, or the one behind
     /// `prev`, from where it vouches for silence.
     pub(super) fn reach(&self) -> Place {
@@ -137,6 +142,21 @@ impl Hold {
         let slot = self.store(body).ok_or(Full)?;
         self.entries.insert(place, (entry, slot));
         Ok(true)
+    }
+
+    /// Drops what `gone` says is not wanted any more; returns how many records that was.
+    pub(super) fn drop_where(&mut self, gone: impl Fn(&Entry) -> bool) -> u64 {
+        let before = self.entries.len();
+        let (small, large) = (&mut self.small, &mut self.large);
+        self.entries.retain(|(entry, slot)| {
+            let drop = gone(entry);
+            if drop {
+                let slab = if slot.large { &mut *large } else { &mut *small };
+                slab.release(slot.index);
+            }
+            !drop
+        });
+        (before - self.entries.len()) as u64
     }
 
     /// Drops everything.

@@ -9,7 +9,7 @@
 //! gone by. Records that count other administrative messages than were delivered are a hole of another
 //! kind: nothing between the numbers is missing, something beside them is.
 
-use twinfeed_wire::{Adm, ContextId};
+use twinfeed_wire::{Adm, ContextId, Epoch};
 
 use super::cursor::{Cursor, Standing};
 use super::source::{Out, Source};
@@ -53,6 +53,9 @@ impl Source {
 
     /// Finds a hole at the cursor and gives it up when nobody can fill it any more.
     pub(super) fn judge_hole<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) -> bool {
+        if self.seen.is_some() {
+            return self.judge_missing(out);
+        }
         let Some(cursor) = self.cursor else {
             return false;
         };
@@ -136,20 +139,33 @@ impl Source {
         cause: GapCause,
         out: &mut Out<'_, H>,
     ) {
+        if self.seen.is_some() {
+            return self.declare_missing(until.sseq, cause, out);
+        }
         let Some(mut cursor) = self.cursor else {
             return;
         };
         let from = cursor.next;
         self.tell_announced(from, out);
-        let messages = until.sseq - from.sseq + u64::from(until.part > 0);
-        out.counters.gaps += 1;
-        out.counters.gap_messages += messages;
         cursor.next = until;
         self.cursor = Some(cursor);
         self.hole = None;
+        self.tell_gap(cursor.epoch, from, until, cause, out);
+    }
+
+    pub(super) fn tell_gap<H: Handler + ?Sized>(
+        &self,
+        epoch: Epoch,
+        from: Place,
+        until: Place,
+        cause: GapCause,
+        out: &mut Out<'_, H>,
+    ) {
+        out.counters.gaps += 1;
+        out.counters.gap_messages += until.sseq - from.sseq + u64::from(until.part > 0);
         out.handler.event(&Event::Gap {
             sid: self.sid,
-            epoch: cursor.epoch,
+            epoch,
             from,
             until,
             cause,
@@ -157,7 +173,7 @@ impl Source {
     }
 
     /// What is next counts other administrative messages than were delivered, and nobody can bring them.
-    fn count_apart<H: Handler + ?Sized>(&mut self, adm: Adm, out: &mut Out<'_, H>) {
+    pub(super) fn count_apart<H: Handler + ?Sized>(&mut self, adm: Adm, out: &mut Out<'_, H>) {
         let Some(mut cursor) = self.cursor else {
             return;
         };

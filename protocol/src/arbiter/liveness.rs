@@ -137,7 +137,7 @@ impl Source {
         }
         let steady = self.legs[leg.index()].state == LegState::Live
             && out.now.since(self.legs[leg.index()].live_since) >= out.limits.hold_down;
-        if out.limits.policy == Policy::PreferActive && self.preferred != leg && steady {
+        if self.policy(out.limits) == Policy::PreferActive && self.preferred != leg && steady {
             self.switch(leg.other(), trigger, None, out);
         }
     }
@@ -151,7 +151,7 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let other = leg.other();
-        let relied_on = out.limits.policy == Policy::FirstArrival || leg == self.preferred;
+        let relied_on = self.policy(out.limits) == Policy::FirstArrival || leg == self.preferred;
         if !relied_on || !speaks(&self.legs[other.index()]) {
             return;
         }

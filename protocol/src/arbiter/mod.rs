@@ -13,8 +13,9 @@
 //! state is sound before each call of it, so a handler that panics loses the rest of that datagram on that
 //! leg and nothing else.
 //!
-//! **Invariant:** an application sees contiguous records, or a declared `Gap`, `Discontinuity` or `Reset` in
-//! order with them, or `Closed`. There is no fourth outcome.
+//! **Invariant:** of an ordered source an application sees contiguous records, or a declared `Gap`, `Discontinuity` or `Reset` in
+//! order with them, or `Closed`; of an unordered one every record once, as it comes, or inside a `Gap` and then
+//! not later. There is no fourth outcome.
 //!
 //! Records are handed over where they lie, in the datagram or in the hold; nothing is allocated after
 //! [`Arbiter::add_source`].
@@ -32,6 +33,7 @@ mod quarantine;
 mod settle;
 mod skew;
 mod source;
+mod unordered;
 mod view;
 
 pub use counters::{Counters, LegStatus};
@@ -44,6 +46,17 @@ use crate::receipt::Trigger;
 use crate::time::{Time, earlier};
 
 use source::{Out, Source};
+
+/// Whether the order of a source stream's records means anything.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum OrderingClass {
+    /// Each record may build on the one before: nothing is delivered before what precedes it.
+    #[default]
+    Ordered,
+    /// Each record stands alone: it is delivered as it comes, whatever its position, once. Parts of one
+    /// source message keep their order.
+    Unordered,
+}
 
 /// What does not come from a leg.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -95,10 +108,10 @@ impl Arbiter {
         })
     }
 
-    /// Adds a source stream and allocates what it may hold. Adding it again changes nothing.
-    pub fn add_source(&mut self, sid: Sid) {
+    /// Adds a source stream and allocates what it may hold. Adding it again changes nothing, not even its class.
+    pub fn add_source(&mut self, sid: Sid, class: OrderingClass) {
         if self.source(sid).is_none() {
-            self.sources.push(Source::new(sid, &self.limits));
+            self.sources.push(Source::new(sid, class, &self.limits));
         }
     }
 

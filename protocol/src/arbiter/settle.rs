@@ -101,6 +101,9 @@ impl Source {
 
     /// Moves over silence that a heartbeat vouches for.
     fn cover<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) -> bool {
+        if self.seen.is_some() {
+            return self.cover_unordered();
+        }
         let Some(mut cursor) = self.cursor else {
             return false;
         };
@@ -124,6 +127,7 @@ impl Source {
     /// Delivers whatever is next in the holds, as far as the policy lets it.
     pub(super) fn deliver_held<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) -> bool {
         let mut moved = false;
+        self.drop_seen(out);
         while let Some((leg, index)) = self.next_held(out) {
             let Some(cursor) = self.cursor else { break };
             let Some((entry, kept)) = self.legs[leg.index()].hold.take(index) else {
@@ -134,11 +138,17 @@ impl Source {
             hand_over(self.sid, cursor.epoch, leg, &entry, body, out);
             moved = true;
         }
+        if moved {
+            self.drop_seen(out);
+        }
         moved
     }
 
     /// The held record to deliver next. Drops what was delivered meanwhile.
     fn next_held<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) -> Option<(Leg, usize)> {
+        if self.seen.is_some() {
+            return self.next_unordered();
+        }
         let cursor = self.cursor?;
         for leg in Leg::BOTH {
             self.drop_delivered(leg, &cursor, out);
@@ -203,7 +213,7 @@ impl Source {
                 .hold
                 .front()
                 .map(|entry| entry.held_at);
-            front.filter(|_| limits.policy == Policy::PreferActive)
+            front.filter(|_| self.policy(limits) == Policy::PreferActive)
         };
         let after = |since: Option<Time>, span| since.map(|since| since.after(span));
         let hold = limits.reorder_hold;
@@ -214,6 +224,7 @@ impl Source {
             after(self.regress_since, self.regress_patience()),
             after(held(Leg::Zero), limits.lag_time),
             after(held(Leg::One), limits.lag_time),
+            self.apart_deadline(limits),
         ];
         let legs = Leg::BOTH
             .into_iter()

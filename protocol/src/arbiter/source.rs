@@ -15,6 +15,7 @@ use core::time::Duration;
 
 use twinfeed_wire::{BodyKind, Datagram, Flags, Header, Record, Sid, StreamId};
 
+use super::OrderingClass;
 use super::belief::claim;
 use super::counters::{Counters, LegStatus};
 use super::cursor::{Cursor, Standing, behind, hand_over};
@@ -23,6 +24,7 @@ use super::hold::Entry;
 use super::holes::Hole;
 use super::leg::{Admission, Hint, LegSide};
 use super::skew::Arrivals;
+use super::unordered::Seen;
 use crate::event::{DiscontinuityCause, Event, Handler, Leg, LegState, Place};
 use crate::limits::{Limits, Policy};
 use crate::receipt::Trigger;
@@ -50,6 +52,8 @@ pub(super) enum Pressure {
 pub(super) struct Source {
     pub(super) sid: Sid,
     pub(super) cursor: Option<Cursor>,
+    /// What came, when the source is unordered.
+    pub(super) seen: Option<Seen>,
     pub(super) legs: [LegSide; 2],
     pub(super) hole: Option<Hole>,
     pub(super) retired: Retired,
@@ -77,10 +81,11 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(sid: Sid, limits: &Limits) -> Self {
+    pub(super) fn new(sid: Sid, class: OrderingClass, limits: &Limits) -> Self {
         Self {
             sid,
             cursor: None,
+            seen: (class == OrderingClass::Unordered).then(|| Seen::new(limits)),
             legs: [LegSide::new(limits), LegSide::new(limits)],
             hole: None,
             retired: Retired::new(),
@@ -178,6 +183,7 @@ impl Source {
                 self.on_heartbeat(leg, header, &heartbeat, out);
             }
         } else {
+            self.join_at_lowest(leg, datagram);
             for record in datagram.records() {
                 self.on_record(leg, turn, header, &record, out);
             }
@@ -290,7 +296,7 @@ impl Source {
             .cursor
             .as_ref()
             .filter(|cursor| cursor.epoch == header.epoch);
-        let standing = cursor.map_or(Standing::Beyond, |cursor| cursor.standing(&entry));
+        let standing = cursor.map_or(Standing::Beyond, |cursor| self.standing(cursor, &entry));
         let same = cursor.is_some_and(|cursor| cursor.context == header.context);
         match standing {
             Standing::Delivered => {
@@ -303,19 +309,28 @@ impl Source {
             }
             Standing::Next | Standing::Beyond => self.keep(leg, entry, record.body, out),
         }
+        let ordered = self.seen.is_none();
         // Only now has the leg passed this record: what a full hold decides in between must not take it
         // for missing.
         if record.kind != BodyKind::Administrative
             && let Some(view) = self.legs[leg.index()].view_mut(header.epoch)
             && view.context == header.context
         {
-            view.next = view.next.max(behind(&entry));
+            view.on_record(behind(&entry), ordered);
+        }
+    }
+
+    /// The policy in force: without order there is no turn to wait for.
+    pub(super) fn policy(&self, limits: &Limits) -> Policy {
+        match self.seen {
+            Some(_) => Policy::FirstArrival,
+            None => limits.policy,
         }
     }
 
     /// Whether the policy lets this leg's records through as they come.
     pub(super) fn is_relied_on(&self, leg: Leg, limits: &Limits) -> bool {
-        limits.policy == Policy::FirstArrival
+        self.policy(limits) == Policy::FirstArrival
             || leg == self.preferred
             || !self.is_usable(self.preferred)
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A leg is seen through a few views: of the epoch the application is in, and of those the leg has gone on
-//! to. A view's `next` is its *progress*: everything below was sent or vouched for as silent.
+//! to. A view's `passed` is its *progress*: everything below was sent or vouched for as silent.
 
 use core::cmp::Reverse;
 
@@ -51,8 +51,11 @@ pub(super) struct View {
     pub(super) rank: Rank,
     pub(super) first: u64,
     pub(super) complete: bool,
-    /// Everything below was sent or is silent.
+    /// Behind the furthest that the leg sent or vouched for.
     pub(super) next: Place,
+    /// Everything below was sent or is silent. In an ordered source that is `next`; in an unordered one only
+    /// heartbeats say it.
+    pub(super) passed: Place,
     /// From the newest heartbeat: records up to `prev`, silence from there to `next`.
     pub(super) beat: Option<End>,
     /// Administrative messages before that heartbeat.
@@ -74,6 +77,7 @@ impl View {
             first: header.first,
             complete: header.is_complete(),
             next: Place::start(0),
+            passed: Place::start(0),
             beat: None,
             beat_adm: Adm(0),
             ended: None,
@@ -98,18 +102,28 @@ impl View {
     /// Forgets what was vouched for.
     pub(super) fn unsay(&mut self) {
         self.next = Place::start(0);
+        self.passed = Place::start(0);
         self.beat = None;
         self.ended = None;
     }
 
+    /// Notes that a record came behind which `next` is the next place.
+    pub(super) fn on_record(&mut self, next: Place, ordered: bool) {
+        self.next = self.next.max(next);
+        if ordered {
+            self.passed = self.passed.max(next);
+        }
+    }
+
     pub(super) fn on_beat(&mut self, beat: &Beat, adm: Adm) {
         let next = Place::start(beat.next_sseq);
-        if next < self.next {
+        if next < self.passed {
             // Only a source that began its numbering again makes its adapter take back what it vouched for.
             self.unsay();
             self.stepped_back = true;
         }
         self.next = self.next.max(next);
+        self.passed = self.passed.max(next);
         let end = End {
             next: beat.next_sseq,
             prev: beat.prev,

@@ -8,7 +8,9 @@
 
 use std::time::Duration;
 
-use twinfeed_protocol::{Arbiter, Control, Delivered, Event, Handler, Leg, Limits, Time};
+use twinfeed_protocol::{
+    Arbiter, Control, Delivered, Event, Handler, Leg, Limits, OrderingClass, Time,
+};
 use twinfeed_wire::*;
 
 /// One thing the application was told, in short.
@@ -140,8 +142,12 @@ pub struct Kit {
 
 impl Kit {
     pub fn new(limits: Limits) -> Self {
+        Self::of(OrderingClass::Ordered, limits)
+    }
+
+    pub fn of(class: OrderingClass, limits: Limits) -> Self {
         let mut arbiter = Arbiter::new(limits).unwrap();
-        arbiter.add_source(SID);
+        arbiter.add_source(SID, class);
         for leg in Leg::BOTH {
             arbiter.set_stream(SID, leg, StreamId(10 + leg.index() as u32));
         }

@@ -209,7 +209,7 @@ impl Ledger {
 fn arbiter(limits: Limits, plan: &Plan) -> Result<Arbiter, Error> {
     let mut arbiter = Arbiter::new(limits)?;
     for &sid in &plan.sources {
-        arbiter.add_source(sid);
+        arbiter.add_source(sid, twinfeed_protocol::OrderingClass::Ordered);
     }
     Ok(arbiter)
 }

@@ -11,6 +11,7 @@
 use core::time::Duration;
 use std::rc::Rc;
 
+use twinfeed_protocol::OrderingClass;
 use twinfeed_protocol::time::Time;
 use twinfeed_wire::{Epoch, Sid};
 
@@ -37,6 +38,8 @@ pub struct Shape {
     pub marked_percent: u64,
     /// Whether the last life ends too.
     pub ends: bool,
+    /// Whether subscribers need its order.
+    pub ordering: OrderingClass,
 }
 
 impl Shape {
@@ -53,6 +56,7 @@ impl Shape {
             pause_percent: 0,
             marked_percent: 100,
             ends: false,
+            ordering: OrderingClass::Ordered,
         }
     }
 
@@ -73,6 +77,7 @@ impl Shape {
             pause_percent: rng.pick(&[0, 2, 6]),
             marked_percent: rng.pick(&[0, 70, 100]),
             ends: rng.chance(50),
+            ordering: OrderingClass::Ordered,
         }
     }
 }

@@ -18,7 +18,7 @@ use core::time::Duration;
 use twinfeed_protocol::line::Line;
 use twinfeed_protocol::sequencer::Now;
 use twinfeed_protocol::time::{Time, earlier};
-use twinfeed_protocol::{Control, Leg};
+use twinfeed_protocol::{Control, Leg, OrderingClass};
 use twinfeed_wire::{Generation, Sid};
 
 pub mod adapters;
@@ -103,7 +103,11 @@ impl World {
             .iter()
             .map(|shape| (shape.sid, shape.first))
             .collect();
-        let sids: Vec<Sid> = sources.iter().map(|&(sid, _)| sid).collect();
+        let classes: Vec<(Sid, OrderingClass)> = plan
+            .sources
+            .iter()
+            .map(|shape| (shape.sid, shape.ordering))
+            .collect();
         let mut ground = Ground::new(seed, trace);
         let mut subscribers = Vec::new();
         for (number, application) in plan.subscribers.into_iter().enumerate() {
@@ -112,7 +116,7 @@ impl World {
             subscribers.push(Subscriber::new(
                 number,
                 application.limits,
-                &sids,
+                &classes,
                 application.socket_room,
                 application.plant,
             ));

@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use twinfeed_protocol::line::LineLimits;
-use twinfeed_protocol::{Leg, Limits, Policy};
+use twinfeed_protocol::{Leg, Limits, OrderingClass, Policy};
 use twinfeed_wire::Sid;
 
 use super::adapters::Conduct;
@@ -147,7 +147,7 @@ impl Plan {
     pub fn draw(seed: u64) -> Self {
         let mut rng = Rng::of(seed, "plan");
         let sources = (1..=rng.pick(&[1, 1, 1, 2, 3]))
-            .map(|sid| Shape::draw(Sid(sid), &mut Rng::of(seed, &format!("shape {sid}"))))
+            .map(|sid| source(seed, Sid(sid)))
             .collect();
         let lines = rng.chance(40).then(|| LineLimits {
             held_messages: 512,
@@ -209,6 +209,18 @@ impl Plan {
     }
 }
 
+fn source(seed: u64, sid: Sid) -> Shape {
+    let unordered = Rng::of(seed, &format!("ordering {sid}")).chance(30);
+    Shape {
+        ordering: if unordered {
+            OrderingClass::Unordered
+        } else {
+            OrderingClass::Ordered
+        },
+        ..Shape::draw(sid, &mut Rng::of(seed, &format!("shape {sid}")))
+    }
+}
+
 fn applications(seed: u64, rng: &mut Rng) -> Vec<Application> {
     let mut draw = Rng::of(seed, "applications");
     let mut applications = vec![
@@ -218,6 +230,11 @@ fn applications(seed: u64, rng: &mut Rng) -> Vec<Application> {
     if rng.chance(30) {
         let policy = rng.pick(&[Policy::FirstArrival, Policy::PreferActive]);
         applications.push(Application::draw(policy, true, &mut draw));
+    }
+    let mut seen = Rng::of(seed, "seen windows");
+    for application in &mut applications {
+        application.limits.seen_window = seen.pick(&[64, 65_536]);
+        application.limits.half_messages = seen.pick(&[1, 64]);
     }
     applications
 }

@@ -7,7 +7,9 @@
 use std::collections::VecDeque;
 
 use twinfeed_protocol::time::Time;
-use twinfeed_protocol::{Arbiter, Control, Delivered, Event, Handler, Leg, Limits, Place};
+use twinfeed_protocol::{
+    Arbiter, Control, Delivered, Event, Handler, Leg, Limits, OrderingClass, Place,
+};
 use twinfeed_wire::Sid;
 
 use super::adapters::stream_id;
@@ -56,15 +58,21 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// A subscriber to every one of `sids`, absent so far.
+    /// A subscriber to every one of `sources`, absent so far.
     ///
     /// # Panics
     /// When the world's limits are ones no arbiter works with.
     #[must_use]
-    pub fn new(number: usize, limits: Limits, sids: &[Sid], room: usize, plant: Plant) -> Self {
+    pub fn new(
+        number: usize,
+        limits: Limits,
+        sources: &[(Sid, OrderingClass)],
+        room: usize,
+        plant: Plant,
+    ) -> Self {
         let mut arbiter = Arbiter::new(limits).expect("a world's limits are workable");
-        for &sid in sids {
-            arbiter.add_source(sid);
+        for &(sid, class) in sources {
+            arbiter.add_source(sid, class);
             for leg in Leg::BOTH {
                 arbiter.set_stream(sid, leg, stream_id(leg, sid));
             }
@@ -74,7 +82,10 @@ impl Subscriber {
             limits,
             arbiter,
             state: State::Absent,
-            witnesses: sids.iter().map(|&sid| Witness::new(sid, limits)).collect(),
+            witnesses: sources
+                .iter()
+                .map(|&(sid, class)| Witness::new(sid, class, limits))
+                .collect(),
             socket: VecDeque::new(),
             socket_room: room,
             dropped: [0; 2],
@@ -234,6 +245,9 @@ impl Subscriber {
                 .iter_mut()
                 .filter(|witness| Some(witness.sid) == sid)
             {
+                if let Some(name) = unordered_word(witness, &told) {
+                    watch.stats.add(name);
+                }
                 if let Err(what) = witness.judge(now, &told, watch.ledger) {
                     let (subscriber, sid) = (self.number, witness.sid);
                     watch.violations.push(Violation {
@@ -407,6 +421,19 @@ fn sid_of(told: &Told) -> Option<Sid> {
             | Event::Ended { sid, .. } => Some(*sid),
             _ => None,
         },
+    }
+}
+
+/// What is counted of unordered sources apart.
+fn unordered_word(witness: &Witness, told: &Told) -> Option<&'static str> {
+    witness.scattered.as_ref()?;
+    match told {
+        Told::Record(record) if record.place() > witness.cursor => Some("unordered.ahead"),
+        Told::Record(_) => Some("unordered.record"),
+        Told::Event(Event::Gap { .. }) => Some("unordered.gap"),
+        Told::Event(Event::Reset { .. }) => Some("unordered.reset"),
+        Told::Event(Event::Discontinuity { .. }) => Some("unordered.discontinuity"),
+        Told::Event(_) => None,
     }
 }
 

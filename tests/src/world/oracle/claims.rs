@@ -9,6 +9,8 @@ use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{GapCause, Leg, LegState, Place, Receipt, Trigger};
 use twinfeed_wire::ContextId;
 
+use std::collections::BTreeSet;
+
 use super::heard::LegHeard;
 use super::ledger::Ledger;
 use super::witness::{Judgement, Witness};
@@ -34,7 +36,13 @@ pub(super) fn gap(
     let given_up = ledger
         .context(witness.sid, witness.epoch, witness.context)
         .is_some_and(|context| context.abandoned > 0);
-    if silent && cause != GapCause::Abandoned && !given_up {
+    // What the window of an unordered source slides past one by one may be silent: nobody has said so yet. And
+    // who said it in a context that the application was not in said it of other numbers.
+    let unsaid = witness
+        .scattered
+        .as_ref()
+        .is_some_and(|scattered| cause == GapCause::HoldFull || scattered.went_over);
+    if silent && cause != GapCause::Abandoned && !given_up && !unsaid {
         return Err(format!(
             "Gap {from} to {until} holds nothing that could be missing"
         ));
@@ -45,7 +53,9 @@ pub(super) fn gap(
     let key = (witness.epoch, witness.context);
     if !witness.overflowed
         && let Some(places) = witness.heard.records.get(&key)
-        && let Some(place) = places.range(from..until).next()
+        && let Some(place) = places
+            .range(from..until)
+            .find(|&&place| could_be_told(witness, places, place))
     {
         return Err(format!(
             "Gap {from} to {until} ({}): {place} has arrived",
@@ -69,20 +79,31 @@ fn may_still_bring(witness: &Witness, now: Time, leg: Leg, until: Place) -> bool
     let alive = heard
         .last
         .is_some_and(|last| now.since(last) < witness.limits.heartbeat);
+    // Without order a record says nothing of those before it.
+    let passed = match witness.scattered {
+        Some(_) => heard.vouched,
+        None => heard.progress,
+    };
     alive
         && !heard.stepped_down
         && heard.state == LegState::Live
         && (heard.epoch, heard.context) == (witness.epoch, witness.context)
-        && heard.progress < until.sseq
+        && passed < until.sseq
+}
+
+/// Whether a record that arrived could have been told: in an unordered source a later part waits for the
+/// earlier ones of its message alone, in an ordered one nothing that arrived is missing.
+fn could_be_told(witness: &Witness, arrived: &BTreeSet<Place>, place: Place) -> bool {
+    let earlier = |part| arrived.contains(&Place { part, ..place });
+    witness.scattered.is_none() || (0..place.part).all(earlier)
 }
 
 /// The numbering steps back only when every leg that speaks stands far below (RM-14a), or below at all and
 /// says itself that it took back what it had vouched for: then its adapter numbers the source anew.
 pub(super) fn regress(witness: &Witness, at: Place) -> Judgement {
     let far = |number: u64| number.saturating_add(witness.limits.window) < witness.cursor.sseq;
-    let below = |leg: &LegHeard| {
-        far(leg.progress) || leg.stepped_back && leg.progress < witness.cursor.sseq
-    };
+    let below =
+        |leg: &LegHeard| far(leg.progress) || leg.stepped_back && leg.progress < witness.reached();
     let mut there = witness
         .heard
         .legs

@@ -22,6 +22,8 @@ pub struct LegHeard {
     pub complete: bool,
     /// The furthest number it vouched for in that epoch.
     pub progress: u64,
+    /// The furthest number that its heartbeats vouched for in that epoch.
+    pub vouched: u64,
     /// Whether a heartbeat of it took back what it had vouched for in that epoch.
     pub stepped_back: bool,
     /// Its state by the arbiter's own word.
@@ -45,6 +47,7 @@ impl Default for LegHeard {
             context: ContextId(0),
             complete: false,
             progress: 0,
+            vouched: 0,
             stepped_back: false,
             state: LegState::Unheard,
             stepped_down: false,
@@ -101,6 +104,7 @@ impl Heard {
             heard.stepped_down = false;
             heard.stepped_back = false;
             heard.progress = 0;
+            heard.vouched = 0;
         }
         if !heard.dsns.insert(header.dsn.0) {
             return; // a copy is no sign of life, and brings nothing new
@@ -124,6 +128,7 @@ impl Heard {
             let back = !other && beat.is_some_and(|next| next < heard.progress);
             if other || back {
                 heard.progress = 0;
+                heard.vouched = 0;
                 heard.stepped_back = back;
             }
             heard.epoch = header.epoch;
@@ -135,7 +140,8 @@ impl Heard {
             .records
             .entry((header.epoch, header.context))
             .or_default();
-        let mut progress = datagram.heartbeat().map_or(0, |beat| beat.beat.next_sseq);
+        let vouched = datagram.heartbeat().map_or(0, |beat| beat.beat.next_sseq);
+        let mut progress = vouched;
         for record in datagram.records() {
             let place = Place {
                 sseq: record.sseq,
@@ -146,6 +152,7 @@ impl Heard {
         }
         if heard.epoch == header.epoch {
             heard.progress = heard.progress.max(progress);
+            heard.vouched = heard.vouched.max(vouched);
         }
     }
 

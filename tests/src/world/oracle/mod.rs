@@ -19,6 +19,7 @@ use twinfeed_wire::{Adm, BodyKind, Pos, RecordFlags, Sid};
 pub mod claims;
 pub mod heard;
 pub mod ledger;
+pub mod scattered;
 pub mod witness;
 pub mod words;
 

@@ -2,13 +2,17 @@
 //!
 //! The witness keeps a cursor: the first place that the application has heard nothing of. A record must
 //! stand at the cursor, or behind it by covered numbers alone; a `Gap` must begin there. So nothing can be
-//! delivered twice, out of order, inside a declared gap, or be missing without a word. Whether an event
+//! delivered twice, out of order, inside a declared gap, or be missing without a word. Of an unordered source
+//! [`Scattered`] keeps what was told, and the cursor follows it. Whether an event
 //! was *called for* is judged in [`super::claims`].
 
 use twinfeed_protocol::time::Time;
-use twinfeed_protocol::{DiscontinuityCause, Event, Limits, Place, ResetCause, Tail};
+use twinfeed_protocol::{
+    DiscontinuityCause, Event, Limits, OrderingClass, Place, ResetCause, Tail,
+};
 use twinfeed_wire::{Adm, ContextId, Epoch, Sid};
 
+use super::scattered::Scattered;
 use super::{Copied, Heard, Ledger, Told, claims};
 
 /// One subscriber and one source stream.
@@ -26,6 +30,8 @@ pub struct Witness {
     pub context: ContextId,
     /// The first place it has heard nothing of.
     pub cursor: Place,
+    /// What it was told, when the source is unordered.
+    pub scattered: Option<Scattered>,
     /// Numbers declared missing in this epoch.
     pub gaps: Vec<(Place, Place)>,
     /// Whether it was told that the epoch ended.
@@ -52,7 +58,8 @@ pub type Judgement = Result<(), String>;
 impl Witness {
     /// A witness of a subscriber that has not joined.
     #[must_use]
-    pub fn new(sid: Sid, limits: Limits) -> Self {
+    pub fn new(sid: Sid, class: OrderingClass, limits: Limits) -> Self {
+        let unordered = class == OrderingClass::Unordered;
         Self {
             sid,
             limits,
@@ -60,6 +67,7 @@ impl Witness {
             epoch: Epoch::NONE,
             context: ContextId(0),
             cursor: Place::start(0),
+            scattered: unordered.then(Scattered::default),
             gaps: Vec::new(),
             ended: false,
             stale: false,
@@ -104,7 +112,9 @@ impl Witness {
                 record.pos.epoch
             ));
         }
-        self.reaches(place, ledger, "record")?;
+        if self.scattered.is_none() {
+            self.reaches(place, ledger, "record")?;
+        }
         let context = ledger.context(self.sid, self.epoch, self.context);
         let Some(sent) = context.and_then(|context| context.records.get(&place)) else {
             return Err(format!(
@@ -130,7 +140,14 @@ impl Witness {
         if self.stale {
             return Err(format!("record {place} while Stale"));
         }
-        self.cursor = if record.flags.has(twinfeed_wire::RecordFlags::LAST) {
+        let last = record.flags.has(twinfeed_wire::RecordFlags::LAST);
+        if let Some(scattered) = &mut self.scattered {
+            scattered.record(place, last)?;
+            self.pass_told(ledger);
+            self.records += 1;
+            return Ok(());
+        }
+        self.cursor = if last {
             Place::start(place.sseq + 1)
         } else {
             Place {
@@ -140,6 +157,33 @@ impl Witness {
         };
         self.records += 1;
         Ok(())
+    }
+
+    /// Moves the cursor over everything told, declared or covered.
+    fn pass_told(&mut self, ledger: &Ledger) {
+        let Some(scattered) = &self.scattered else {
+            return;
+        };
+        let owed = |place| ledger.owed(self.sid, self.epoch, place);
+        while let Some(behind) = scattered.behind(owed(self.cursor)) {
+            self.cursor = behind;
+        }
+    }
+
+    /// The application is owed everything from `cursor` on.
+    fn start(&mut self, cursor: Place) {
+        self.cursor = cursor;
+        self.gaps.clear();
+        if let Some(scattered) = &mut self.scattered {
+            scattered.start(cursor);
+        }
+    }
+
+    /// Behind the furthest that was told.
+    #[must_use]
+    pub fn reached(&self) -> u64 {
+        let top = self.scattered.as_ref().map(Scattered::top);
+        top.map_or(self.cursor.sseq, |top| top.max(self.cursor.sseq))
     }
 
     /// Whether nothing but covered numbers stands between the cursor and `place`.
@@ -181,8 +225,15 @@ impl Witness {
                 if until <= from {
                     return Err(format!("Gap {from} to {until} is empty"));
                 }
-                self.reaches(from, ledger, "Gap from")?;
+                if self.scattered.is_none() {
+                    self.reaches(from, ledger, "Gap from")?;
+                }
                 claims::gap(self, now, from, until, cause, ledger)?;
+                if let Some(scattered) = &mut self.scattered {
+                    scattered.gap(from, until)?;
+                    self.pass_told(ledger);
+                    return Ok(());
+                }
                 self.gaps.push((from, until));
                 self.cursor = until;
                 Ok(())
@@ -247,6 +298,9 @@ impl Witness {
     }
 
     fn recovered(&self, epoch: Epoch, from: Place, until: Place) -> Judgement {
+        if self.scattered.is_some() {
+            return Err("Recovered, but nothing waits behind an unordered hole".into());
+        }
         if epoch != self.epoch || until <= from {
             return Err(format!("Recovered {from} to {until} of epoch {epoch}"));
         }
@@ -273,7 +327,7 @@ impl Witness {
             DiscontinuityCause::Join => {
                 self.epoch = epoch;
                 self.context = context;
-                self.cursor = at;
+                self.start(at);
                 Ok(())
             }
             DiscontinuityCause::Context { from } => {
@@ -283,9 +337,17 @@ impl Witness {
                         self.context
                     ));
                 }
-                self.reaches(at, ledger, "Discontinuity at")?;
+                let owed = ledger.owed(self.sid, self.epoch, self.cursor);
+                if self.scattered.is_none() {
+                    self.reaches(at, ledger, "Discontinuity at")?;
+                } else if at > owed {
+                    return Err(format!("Discontinuity at {at}, but {owed} is open"));
+                }
                 claims::outranks(self, now, context, ledger)?;
                 self.context = context;
+                if let Some(scattered) = &mut self.scattered {
+                    scattered.went_over = true;
+                }
                 Ok(())
             }
             DiscontinuityCause::Administrative => Err("nobody made administrative messages".into()),
@@ -302,14 +364,13 @@ impl Witness {
     ) -> Judgement {
         let ResetCause::Epoch { from, tail } = cause else {
             claims::regress(self, at)?;
-            self.gaps.clear();
             // What came before the step back came for another count.
             self.heard.records.remove(&(epoch, context));
             for leg in &mut self.heard.legs {
                 leg.stepped_back = false;
             }
             self.context = context;
-            self.cursor = at;
+            self.start(at);
             return Ok(());
         };
         if from != self.epoch || epoch == from {
@@ -336,14 +397,10 @@ impl Witness {
         }
         self.epoch = epoch;
         self.context = context;
-        self.gaps.clear();
         self.ended = false;
         // The epoch begins for this application where its context begins.
-        self.cursor = Place::start(
-            ledger
-                .context(self.sid, epoch, context)
-                .map_or(0, |c| c.first),
-        );
+        let first = ledger.context(self.sid, epoch, context);
+        self.start(Place::start(first.map_or(0, |c| c.first)));
         self.reaches(at, ledger, "Reset at")
     }
 

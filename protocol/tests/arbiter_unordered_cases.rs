@@ -1,0 +1,532 @@
+//! The arbiter and an unordered source, by hand: one small case per rule, the edge and one step beyond.
+#![allow(clippy::unwrap_used, reason = "a case that does not hold fails")]
+
+mod arbiter_kit;
+
+use arbiter_kit::*;
+use twinfeed_protocol::*;
+use twinfeed_wire::*;
+
+fn of(limits: Limits) -> (Kit, Sender, Sender) {
+    (
+        Kit::of(OrderingClass::Unordered, limits),
+        Sender::new(Leg::Zero),
+        Sender::new(Leg::One),
+    )
+}
+
+fn pair() -> (Kit, Sender, Sender) {
+    of(Limits::default())
+}
+
+/// Both legs brought and vouched for 1 to 3.
+fn joined(limits: Limits) -> (Kit, Sender, Sender) {
+    let (mut kit, mut zero, mut one) = of(limits);
+    kit.joined(&mut zero, &mut one, 3);
+    beats(&mut kit, [&mut zero, &mut one], 3, 4);
+    (kit, zero, one)
+}
+
+fn beats(kit: &mut Kit, senders: [&mut Sender; 2], prev: u64, next: u64) {
+    for sender in senders {
+        kit.beat(sender, prev, next);
+    }
+}
+
+fn at(sseq: u64, part: u16) -> Place {
+    Place { sseq, part }
+}
+
+fn gap(from: Place, until: Place, cause: GapCause) -> Told {
+    let (sid, epoch) = (SID, Epoch(1));
+    Told::Event(Event::Gap {
+        sid,
+        epoch,
+        from,
+        until,
+        cause,
+    })
+}
+
+fn lost(from: u64, until: u64) -> Told {
+    gap(at(from, 0), at(until, 0), GapCause::LostOnEveryLeg)
+}
+
+#[test]
+fn a_record_waits_for_nothing_before_it_and_comes_once() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    kit.records(&mut zero, &run(9..=9));
+    assert_eq!(kit.numbers(), [9]);
+    kit.records(&mut one, &run(6..=9));
+    assert_eq!(kit.numbers(), [6, 7, 8]);
+    kit.records(&mut zero, &run(4..=5));
+    assert_eq!(kit.numbers(), [4, 5]);
+    kit.records(&mut one, &run(4..=5));
+    kit.pass(ms(5));
+    assert_eq!(kit.told(), []);
+    let counters = kit.arbiter.counters();
+    assert_eq!(
+        (counters.gaps, counters.recovered, counters.held),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn a_datagram_may_bring_its_records_in_any_order() {
+    let (mut kit, mut zero, _) = pair();
+    let shuffled = [7, 5, 6].map(|sseq| (sseq, 0, true, sseq - 1));
+    kit.records(&mut zero, &shuffled);
+    let told = kit.told();
+    let join = Event::Discontinuity {
+        sid: SID,
+        epoch: Epoch(1),
+        at: at(5, 0),
+        context: ContextId(1),
+        complete: true,
+        cause: DiscontinuityCause::Join,
+    };
+    let records = [7, 5, 6].map(|sseq| Told::Record(sseq, 0, Leg::Zero));
+    assert_eq!(told[0], Told::Event(join), "at the lowest number");
+    assert_eq!(told[1..], records);
+}
+
+#[test]
+fn what_lies_before_the_join_is_not_owed() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.records(&mut zero, &run(50..=50));
+    kit.told();
+    kit.records(&mut one, &run(48..=51));
+    assert_eq!(kit.numbers(), [51]);
+    beats(&mut kit, [&mut zero, &mut one], 51, 52);
+    kit.pass(ms(5));
+    assert_eq!(kit.told(), []);
+}
+
+#[test]
+fn what_both_legs_passed_is_declared_after_the_reorder_hold_and_never_delivered_then() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    kit.records(&mut zero, &run(6..=6));
+    kit.records(&mut one, &run(8..=8));
+    assert_eq!(kit.numbers(), [6, 8]);
+    kit.beat(&mut zero, 8, 9);
+    kit.pass(ms(5));
+    assert_eq!(kit.told(), [], "leg 1 may still bring 4, 5 and 7");
+    kit.beat(&mut one, 8, 9);
+    kit.pass(Limits::default().reorder_hold - core::time::Duration::from_nanos(1));
+    assert_eq!(kit.told(), [], "both passed, the reorder hold is not over");
+    kit.pass(core::time::Duration::from_nanos(1));
+    assert_eq!(kit.told(), [lost(4, 6), lost(7, 8)]);
+    kit.records(&mut one, &run(4..=8));
+    assert_eq!(kit.told(), [], "a gap is final");
+    assert_eq!(kit.arbiter.counters().gap_messages, 3);
+}
+
+#[test]
+fn a_record_says_nothing_of_those_before_it() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    kit.records(&mut zero, &run(6..=6));
+    kit.records(&mut one, &run(6..=6));
+    kit.pass(ms(9));
+    assert_eq!(kit.numbers(), [6]);
+    kit.records(&mut one, &run(4..=5));
+    assert_eq!(kit.numbers(), [4, 5]);
+}
+
+#[test]
+fn a_late_copy_within_the_hold_fills_and_nothing_is_said() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let late = one.records(&run(4..=5));
+    kit.records(&mut zero, &run(6..=6));
+    beats(&mut kit, [&mut zero, &mut one], 6, 7);
+    kit.pass(ms(1));
+    kit.give(Leg::One, &late);
+    kit.pass(ms(5));
+    assert_eq!(kit.numbers(), [6, 4, 5]);
+}
+
+#[test]
+fn silence_is_not_missing_wherever_it_stands() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    // 4 is lost; 5 to 8 and 10 to 19 carry nothing.
+    kit.records(&mut zero, &[(9, 0, true, 4)]);
+    beats(&mut kit, [&mut zero, &mut one], 9, 20);
+    kit.pass(ms(5));
+    let told = kit.told();
+    assert_eq!(told, [Told::Record(9, 0, Leg::Zero), lost(4, 5)]);
+    kit.records(&mut one, &[(20, 0, true, 9)]);
+    assert_eq!(kit.numbers(), [20]);
+}
+
+#[test]
+fn a_lost_tail_is_declared_by_heartbeats_alone() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    beats(&mut kit, [&mut zero, &mut one], 5, 6);
+    kit.pass(ms(3));
+    assert_eq!(kit.told(), [lost(4, 6)]);
+}
+
+#[test]
+fn parts_of_one_message_keep_their_order_and_come_from_either_leg() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    kit.records(&mut one, &[(4, 1, false, 3), (5, 0, true, 4)]);
+    assert_eq!(kit.numbers(), [5], "4.1 waits for 4.0");
+    kit.records(&mut zero, &[(4, 0, false, 3), (4, 2, true, 3)]);
+    let parts = [(0, Leg::Zero), (1, Leg::One), (2, Leg::Zero)];
+    let expected = parts.map(|(part, leg)| Told::Record(4, part, leg));
+    assert_eq!(kit.told(), expected);
+    kit.records(&mut one, &[(4, 0, false, 3), (4, 1, false, 3)]);
+    assert_eq!(kit.told(), []);
+}
+
+#[test]
+fn a_half_delivered_message_is_missing_from_its_next_part_on() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    kit.records(&mut zero, &[(4, 0, false, 3), (5, 0, true, 4)]);
+    kit.records(&mut one, &[(4, 2, true, 3)]);
+    assert_eq!(kit.numbers(), [4, 5]);
+    beats(&mut kit, [&mut zero, &mut one], 5, 6);
+    kit.pass(ms(3));
+    let cause = GapCause::LostOnEveryLeg;
+    assert_eq!(kit.told(), [gap(at(4, 1), at(5, 0), cause)]);
+    kit.records(&mut zero, &[(4, 1, false, 3)]);
+    assert_eq!(kit.told(), []);
+    assert_eq!(kit.arbiter.leg_status(SID, Leg::One).unwrap().held, 0);
+}
+
+#[test]
+fn more_half_delivered_messages_than_the_bound_give_up_the_lowest() {
+    let limits = Limits {
+        half_messages: 1,
+        ..Limits::default()
+    };
+    let (mut kit, mut zero, _) = joined(limits);
+    kit.records(&mut zero, &[(4, 0, false, 3), (5, 0, false, 4)]);
+    let told = kit.told();
+    assert_eq!(told[1], gap(at(4, 1), at(5, 0), GapCause::HoldFull));
+    kit.records(&mut zero, &[(4, 1, true, 3), (5, 1, true, 4)]);
+    assert_eq!(kit.told(), [Told::Record(5, 1, Leg::Zero)]);
+}
+
+#[test]
+fn the_window_declares_what_it_forgets() {
+    let limits = Limits {
+        seen_window: 64,
+        ..Limits::default()
+    };
+    let (mut kit, mut zero, mut one) = joined(limits);
+    kit.records(&mut zero, &run(67..=67));
+    assert_eq!(kit.numbers(), [67], "4 and 67 are 64 numbers");
+    kit.records(&mut zero, &run(69..=69));
+    let full = gap(at(4, 0), at(6, 0), GapCause::HoldFull);
+    assert_eq!(kit.told(), [full, Told::Record(69, 0, Leg::Zero)]);
+    kit.records(&mut one, &run(4..=6));
+    assert_eq!(kit.numbers(), [6]);
+}
+
+#[test]
+fn an_absurd_number_changes_nothing_and_a_confirmed_jump_is_followed() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let far = 5_000_000;
+    kit.records(&mut zero, &run(far..=far));
+    assert_eq!(kit.told(), []);
+    kit.records(&mut zero, &run(4..=4));
+    assert_eq!(kit.numbers(), [4]);
+    assert_eq!(kit.arbiter.counters().quarantine_dropped, 1);
+    kit.records(&mut zero, &run(far..=far));
+    kit.records(&mut one, &run(far..=far));
+    let told = kit.told();
+    assert!(
+        told.iter()
+            .any(|told| matches!(told, Told::Record(5_000_000, ..))),
+        "{told:?}"
+    );
+    assert_eq!(kit.arbiter.counters().records, 5);
+}
+
+#[test]
+fn both_policies_deliver_the_first_arrival_and_record_one_switch_per_leg_lost() {
+    for policy in [Policy::FirstArrival, Policy::PreferActive] {
+        let (mut kit, _, mut one) = joined(Limits {
+            policy,
+            ..Limits::default()
+        });
+        for next in 4..=60 {
+            kit.records(&mut one, &run(next..=next));
+            assert_eq!(kit.arbiter.counters().records, next, "{policy:?}");
+            kit.pass(ms(1));
+        }
+        let told = kit.told();
+        let receipts = told.iter().filter_map(|told| match told {
+            Told::Event(Event::Switched(receipt)) => Some((receipt.from_leg, receipt.trigger)),
+            _ => None,
+        });
+        let receipts: Vec<_> = receipts.collect();
+        assert_eq!(receipts, [(Leg::Zero, Trigger::Lag)], "{policy:?}");
+    }
+}
+
+#[test]
+fn a_dead_leg_is_not_waited_for() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    kit.records(&mut one, &run(6..=6));
+    one.header.flags = Flags::PEER_LOST;
+    for _ in 0..6 {
+        kit.beat(&mut one, 6, 7);
+        kit.pass(ms(5));
+    }
+    let told = kit.told();
+    assert!(told.contains(&lost(4, 6)), "{told:?}");
+    let switched = |told: &&Told| matches!(told, Told::Event(Event::Switched(r)) if r.trigger == Trigger::TransportReset);
+    assert_eq!(told.iter().filter(switched).count(), 1);
+    kit.records(&mut zero, &run(4..=7));
+    assert_eq!(
+        kit.numbers(),
+        [7],
+        "it is heard again, what was declared is not"
+    );
+}
+
+#[test]
+fn the_end_is_told_when_everything_below_it_is() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let end = Beat {
+        next_sseq: 6,
+        prev: 5,
+        ended: true,
+        interval_us: 10_000,
+        ..Beat::default()
+    };
+    kit.records(&mut zero, &run(5..=5));
+    kit.beat_of(&mut zero, end);
+    assert_eq!(kit.numbers(), [5]);
+    kit.beat_of(&mut one, end);
+    assert_eq!(kit.told(), [], "4 is not declared yet");
+    kit.pass(ms(2));
+    let ended = Event::Ended {
+        sid: SID,
+        epoch: Epoch(1),
+        next_sseq: 6,
+    };
+    assert_eq!(kit.told(), [lost(4, 5), Told::Event(ended)]);
+}
+
+#[test]
+fn the_next_epoch_waits_for_the_end_of_this_one() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let next = |header: &mut Header| {
+        header.epoch = Epoch(2);
+        header.context = ContextId(2);
+        header.predecessor = Epoch(1);
+    };
+    let last = |kit: &mut Kit, sender: &mut Sender| {
+        kit.records(sender, &run(5..=5));
+        sender.header.flags = Flags(0);
+        kit.beat_of(
+            sender,
+            Beat {
+                next_sseq: 6,
+                prev: 5,
+                ended: true,
+                interval_us: 10_000,
+                ..Beat::default()
+            },
+        );
+        next(&mut sender.header);
+        kit.beat_of(
+            sender,
+            Beat {
+                next_sseq: 1,
+                prev: 0,
+                predecessor_next: 6,
+                predecessor_prev: 5,
+                interval_us: 10_000,
+                ..Beat::default()
+            },
+        );
+        kit.records(sender, &run(2..=2));
+    };
+    last(&mut kit, &mut zero);
+    assert_eq!(kit.numbers(), [5], "leg 1 may still bring 4");
+    last(&mut kit, &mut one);
+    kit.pass(ms(5));
+    let told = kit.told();
+    assert_eq!(told[0], lost(4, 5));
+    assert!(
+        matches!(told[1], Told::Event(Event::Ended { .. })),
+        "{told:?}"
+    );
+    let reset = Event::Reset {
+        sid: SID,
+        epoch: Epoch(2),
+        at: at(1, 0),
+        context: ContextId(2),
+        complete: true,
+        cause: ResetCause::Epoch {
+            from: Epoch(1),
+            tail: Tail::Complete,
+        },
+    };
+    assert_eq!(told[2], Told::Event(reset));
+    assert!(matches!(told[3], Told::Record(2, 0, _)), "{told:?}");
+    assert_eq!(told.len(), 4, "1 is waited for");
+}
+
+#[test]
+fn another_context_waits_and_going_over_is_told_before_its_first_record() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    one.header.context = ContextId(9);
+    one.header.first = 2;
+    kit.records(&mut one, &run(6..=6));
+    assert_eq!(kit.told(), [], "leg 0 is complete and lives");
+    kit.records(&mut zero, &run(4..=4));
+    for _ in 0..5 {
+        kit.pass(ms(8));
+        kit.beat(&mut one, 6, 7);
+    }
+    let told = kit.told();
+    assert_eq!(told[0], Told::Record(4, 0, Leg::Zero));
+    let over = told.iter().position(|told| {
+        matches!(
+            told,
+            Told::Event(Event::Discontinuity {
+                context: ContextId(9),
+                cause: DiscontinuityCause::Context { from: ContextId(1) },
+                ..
+            })
+        )
+    });
+    let six = told
+        .iter()
+        .position(|told| *told == Told::Record(6, 0, Leg::One));
+    assert!(over.is_some() && over < six, "{told:?}");
+    let five = gap(at(5, 0), at(6, 0), GapCause::Lag);
+    assert!(told.contains(&five), "{told:?}");
+}
+
+#[test]
+fn a_context_that_outranks_is_gone_over_to_at_once() {
+    let (mut kit, mut zero, mut one) = pair();
+    zero.header.first = 2;
+    kit.records(&mut zero, &run(5..=5));
+    kit.told();
+    one.header.context = ContextId(2);
+    kit.records(&mut one, &run(5..=6));
+    let told = kit.told();
+    assert!(
+        matches!(
+            told[0],
+            Told::Event(Event::Discontinuity {
+                context: ContextId(2),
+                ..
+            })
+        ),
+        "{told:?}"
+    );
+    assert_eq!(told[1..], [Told::Record(6, 0, Leg::One)]);
+}
+
+#[test]
+fn a_source_that_steps_back_is_followed() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    kit.records(&mut zero, &run(5..=40));
+    kit.beat(&mut zero, 40, 41);
+    kit.told();
+    kit.beat(&mut one, 40, 41);
+    beats(&mut kit, [&mut zero, &mut one], 9, 10);
+    let told = kit.told();
+    let reset = |told: &Told| {
+        matches!(
+            told,
+            Told::Event(Event::Reset {
+                cause: ResetCause::Regress,
+                at: Place { sseq: 10, part: 0 },
+                ..
+            })
+        )
+    };
+    assert!(told.iter().any(reset), "{told:?}");
+    kit.records(&mut one, &run(10..=10));
+    assert_eq!(kit.numbers(), [10]);
+}
+
+/// An administrative message and what counts it, as bytes.
+fn administrative(sender: &mut Sender, behind: u64, adm: u32) -> Vec<u8> {
+    sender.header.dsn.0 += 1;
+    let mut buffer = vec![0; DEFAULT_DATAGRAM];
+    let header = Header {
+        base_sseq: behind,
+        base_adm: Adm(u64::from(adm)),
+        ..sender.header
+    };
+    let mut writer = Writer::begin(&mut buffer, header);
+    writer
+        .push(&Record {
+            kind: BodyKind::Administrative,
+            flags: RecordFlags::LAST,
+            part: 0,
+            sseq: behind,
+            prev: behind,
+            adm: header.base_adm,
+            body: &body(behind, 0),
+        })
+        .unwrap();
+    let length = writer.finish(sender.header.dsn, sender.header.flags, 0);
+    buffer.truncate(length);
+    buffer
+}
+
+#[test]
+fn nothing_that_counts_an_administrative_message_comes_before_it() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let message = administrative(&mut one, 4, 0);
+    zero.header.base_adm = Adm(1);
+    kit.records(&mut zero, &run(5..=6));
+    assert_eq!(kit.told(), [], "they count a message that is not here");
+    kit.give(Leg::One, &message);
+    assert_eq!(kit.numbers(), [4, 5, 6], "the message stands behind 4");
+    kit.records(&mut one, &run(4..=4));
+    assert_eq!(kit.numbers(), [4], "the late is not waited for");
+}
+
+#[test]
+fn an_administrative_message_that_does_not_come_is_declared_after_lag_time() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    zero.header.base_adm = Adm(1);
+    kit.records(&mut zero, &run(4..=4));
+    for _ in 0..4 {
+        assert_eq!(kit.told(), []);
+        kit.pass(ms(5));
+        kit.beat(&mut zero, 4, 5);
+        kit.beat(&mut one, 3, 4);
+    }
+    let told = kit.told();
+    let declared = Event::AdministrativeGap {
+        sid: SID,
+        from: Adm(0),
+        until: Adm(1),
+    };
+    let four = Told::Record(4, 0, Leg::Zero);
+    let position = |what: &Told| told.iter().position(|told| told == what);
+    let (gap, record) = (position(&Told::Event(declared)), position(&four));
+    assert!(gap.is_some() && gap < record, "{told:?}");
+}
+
+#[test]
+fn a_full_hold_gives_up_the_lowest_that_waits() {
+    let limits = Limits {
+        held_records: 2,
+        ..Limits::default()
+    };
+    let (mut kit, mut zero, _) = joined(limits);
+    for sseq in 4..=6 {
+        kit.records(&mut zero, &[(sseq, 1, true, sseq - 1)]);
+    }
+    let told = kit.told();
+    assert!(
+        told.contains(&gap(at(4, 0), at(5, 0), GapCause::HoldFull)),
+        "{told:?}"
+    );
+    assert_eq!(kit.arbiter.counters().hold_overflow, 0);
+    kit.records(&mut zero, &[(5, 0, false, 4), (6, 0, false, 5)]);
+    assert_eq!(kit.numbers(), [5, 6, 5, 6]);
+}
