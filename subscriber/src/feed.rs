@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use twinfeed_net::clock::Reading;
-use twinfeed_protocol::arbiter::{Arbiter, Control, OrderingClass};
+use twinfeed_protocol::arbiter::{Arbiter, Control};
 use twinfeed_protocol::{CloseReason, Event, Handler, Leg, Receipt, Time};
 use twinfeed_wire::Sid;
 
@@ -249,8 +249,8 @@ fn put_in_force(
         debug_assert!(false, "invariant: the first plan brings the arbiter");
         return;
     };
-    for sid in plan.sources {
-        arbiter.add_source(sid, OrderingClass::Ordered);
+    for (sid, class) in plan.sources {
+        arbiter.add_source(sid, class);
         sids.push(sid);
     }
     for (sid, leg, stream) in plan.streams {

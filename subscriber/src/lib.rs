@@ -15,7 +15,10 @@
 //! # What to do with your book
 //!
 //! Records and events reach the [`Handler`] in one order. Per source stream (`sid`) an application sees
-//! contiguous records, or one of these in order with them; there is no silent fourth case.
+//! contiguous records, or one of these in order with them; there is no silent fourth case. Of a source stream
+//! that the feed calls *unordered* (`ordering` in stream-admin's configuration) each record comes as soon as
+//! either leg brings it, whatever its number: once, or inside a [`Event::Gap`] and then never. Such records must
+//! each stand alone: a book needs an ordered source. Which policy is set makes no difference to them.
 //!
 //! | event | what it means | the book | for which instruments |
 //! |---|---|---|---|

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam::queue::ArrayQueue;
-use twinfeed_protocol::arbiter::Arbiter;
+use twinfeed_protocol::arbiter::{Arbiter, OrderingClass};
 use twinfeed_protocol::{CloseReason, Leg, Receipt};
 use twinfeed_wire::{Generation, Sid, StreamId};
 
@@ -41,8 +41,8 @@ pub(crate) enum Command {
 pub(crate) struct Plan {
     /// The machine, made once per feed from the first grant.
     pub(crate) arbiter: Option<Arbiter>,
-    /// Source streams that are new.
-    pub(crate) sources: Vec<Sid>,
+    /// Source streams that are new, and whether their order means anything.
+    pub(crate) sources: Vec<(Sid, OrderingClass)>,
     /// Streams that are new or changed.
     pub(crate) streams: Vec<(Sid, Leg, StreamId)>,
     /// Sockets to read from now on.

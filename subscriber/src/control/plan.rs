@@ -6,15 +6,14 @@
 //! A leg that is pending keeps what it had: its adapter comes back with the same streams, and datagrams
 //! of an adapter that stream-admin has lost sight of are as good as any.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use twinfeed_control as admin;
-use twinfeed_control::{
-    Constraints, Grant, GrantedLeg, GrantedStream, OrderingClass, Role, Transport,
-};
-use twinfeed_protocol::arbiter::Arbiter;
+use twinfeed_control::{Constraints, Grant, GrantedLeg, GrantedStream, Role, Transport};
+use twinfeed_protocol::arbiter::{Arbiter, OrderingClass};
 use twinfeed_protocol::{Leg, Limits};
 use twinfeed_wire::{Generation, Sid, StreamId};
 
@@ -32,7 +31,7 @@ pub const MAX_SOCKETS: usize = twinfeed_net::wait::MAX_WAIT_SOCKETS;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     started: bool,
-    sids: BTreeSet<Sid>,
+    sids: BTreeMap<Sid, OrderingClass>,
     streams: BTreeMap<(Sid, usize), StreamId>,
     sockets: Vec<Known>,
     roles: Option<(Leg, Generation)>,
@@ -100,17 +99,14 @@ impl Ledger {
     fn plan_streams(&mut self, grant: &Grant, plan: &mut Plan) -> Result<(), Error> {
         for (leg, stream) in streams(grant) {
             let (sid, id) = (Sid(stream.sid.0), StreamId(stream.stream_id.0));
-            if grant.constraints.ordering(stream.sid) == OrderingClass::Unordered {
-                return Err(Error::Grant {
-                    feed: grant.feed.to_string(),
-                    cause: format!(
-                        "source stream {sid} is unordered, this version needs ordered ones"
-                    ),
-                    remedy: "select the ordered source streams (`sids`)",
-                });
-            }
-            if self.sids.insert(sid) {
-                plan.sources.push(sid);
+            let class = class_of(grant.constraints.ordering(stream.sid));
+            match self.sids.entry(sid) {
+                Entry::Vacant(new) => {
+                    new.insert(class);
+                    plan.sources.push((sid, class));
+                }
+                Entry::Occupied(known) if *known.get() == class => {}
+                Entry::Occupied(_) => return Err(other_class(grant, sid)),
             }
             if self.streams.insert((sid, leg.index()), id) != Some(id) {
                 plan.streams.push((sid, leg, id));
@@ -208,8 +204,8 @@ impl Ledger {
 /// The machine with its sources, so that their memory is not allocated by the thread that polls.
 fn arbiter(limits: Limits, plan: &Plan) -> Result<Arbiter, Error> {
     let mut arbiter = Arbiter::new(limits)?;
-    for &sid in &plan.sources {
-        arbiter.add_source(sid, twinfeed_protocol::OrderingClass::Ordered);
+    for &(sid, class) in &plan.sources {
+        arbiter.add_source(sid, class);
     }
     Ok(arbiter)
 }
@@ -297,6 +293,23 @@ fn roles(grant: &Grant) -> Option<(Leg, Generation)> {
     Some((leg_of(active.leg), Generation(grant.generation.0)))
 }
 
+/// The class of the data plane behind the control plane's word.
+fn class_of(word: admin::OrderingClass) -> OrderingClass {
+    match word {
+        admin::OrderingClass::Ordered => OrderingClass::Ordered,
+        admin::OrderingClass::Unordered => OrderingClass::Unordered,
+    }
+}
+
+/// What was delivered in order cannot be gone on with out of order, nor the other way round.
+fn other_class(grant: &Grant, sid: Sid) -> Error {
+    Error::Grant {
+        feed: grant.feed.to_string(),
+        cause: format!("the `ordering` of source stream {sid} was changed"),
+        remedy: "open the subscription again",
+    }
+}
+
 fn beyond(grant: &Grant, what: &str, limit: usize) -> Error {
     Error::Grant {
         feed: grant.feed.to_string(),
@@ -340,7 +353,7 @@ mod tests {
             .plan(&grant, means(&settings, &mut unicast))
             .unwrap();
         assert!(plan.arbiter.is_some());
-        assert_eq!(plan.sources, [Sid(1)]);
+        assert_eq!(plan.sources, [(Sid(1), OrderingClass::Ordered)]);
         assert_eq!(plan.streams.len(), 2);
         assert_eq!(plan.open.len(), 2);
         assert_eq!(plan.roles, Some((Leg::Zero, Generation(1))));
@@ -435,18 +448,27 @@ mod tests {
     }
 
     #[test]
-    fn an_unordered_source_is_refused_by_name() {
+    fn an_unordered_source_is_taken_and_keeps_its_class() {
         let settings = testing::socket_settings();
         let mut unicast = bound(&settings);
-        let mut grant = testing::grant();
+        let ordered = testing::grant();
+        let mut grant = ordered.clone();
         grant.constraints.sources.push(admin::SourceConstraint {
             sid: admin::Sid(1),
-            ordering: OrderingClass::Unordered,
+            ordering: admin::OrderingClass::Unordered,
         });
-        let refused = Ledger::default().plan(&grant, means(&settings, &mut unicast));
-        let error = refused.unwrap_err().to_string();
-        assert!(error.contains("source stream 1 is unordered"), "{error}");
-        assert!(unicast.iter().all(Option::is_some), "sockets are kept");
+        let (ledger, plan) = Ledger::default()
+            .plan(&grant, means(&settings, &mut unicast))
+            .unwrap();
+        assert_eq!(plan.sources, [(Sid(1), OrderingClass::Unordered)]);
+        let (_, plan) = ledger.plan(&grant, means(&settings, &mut unicast)).unwrap();
+        assert!(plan.is_empty(), "{plan:?}");
+        let changed = ledger.plan(&ordered, means(&settings, &mut unicast));
+        let error = changed.unwrap_err().to_string();
+        assert!(
+            error.contains("`ordering` of source stream 1 was changed"),
+            "{error}"
+        );
     }
 
     #[test]
