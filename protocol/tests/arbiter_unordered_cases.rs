@@ -246,22 +246,28 @@ fn an_absurd_number_changes_nothing_and_a_confirmed_jump_is_followed() {
 #[test]
 fn both_policies_deliver_the_first_arrival_and_record_one_switch_per_leg_lost() {
     for policy in [Policy::FirstArrival, Policy::PreferActive] {
-        let (mut kit, _, mut one) = joined(Limits {
-            policy,
-            ..Limits::default()
-        });
-        for next in 4..=60 {
-            kit.records(&mut one, &run(next..=next));
-            assert_eq!(kit.arbiter.counters().records, next, "{policy:?}");
-            kit.pass(ms(1));
+        for lost in Leg::BOTH {
+            let limits = Limits {
+                policy,
+                ..Limits::default()
+            };
+            let (mut kit, zero, one) = joined(limits);
+            let mut survivor = if lost == Leg::Zero { one } else { zero };
+            kit.control(Control::Order { to: Leg::One });
+            for next in 4..=60 {
+                kit.records(&mut survivor, &run(next..=next));
+                assert_eq!(kit.arbiter.counters().records, next, "{policy:?}");
+                kit.pass(ms(1));
+            }
+            let told = kit.told();
+            let receipts = told.iter().filter_map(|told| match told {
+                Told::Event(Event::Switched(receipt)) => Some((receipt.from_leg, receipt.trigger)),
+                _ => None,
+            });
+            let receipts: Vec<_> = receipts.collect();
+            assert_eq!(receipts, [(lost, Trigger::Lag)], "{policy:?}");
+            assert_eq!(kit.arbiter.counters().held, 0, "{policy:?}");
         }
-        let told = kit.told();
-        let receipts = told.iter().filter_map(|told| match told {
-            Told::Event(Event::Switched(receipt)) => Some((receipt.from_leg, receipt.trigger)),
-            _ => None,
-        });
-        let receipts: Vec<_> = receipts.collect();
-        assert_eq!(receipts, [(Leg::Zero, Trigger::Lag)], "{policy:?}");
     }
 }
 
