@@ -34,6 +34,8 @@ pub enum ProblemCode {
     UnknownPath,
     /// 409: somebody else holds what was asked for.
     Conflict,
+    /// 422: a number in the request cannot be true; nobody else is concerned.
+    Implausible,
     /// 413: the request is longer than the limit.
     TooLarge,
     /// 429: a named limit is reached.
@@ -57,6 +59,7 @@ impl ProblemCode {
             Self::NotEntitled => 403,
             Self::UnknownFeed | Self::UnknownId | Self::UnknownPath => 404,
             Self::Conflict => 409,
+            Self::Implausible => 422,
             Self::TooLarge => 413,
             Self::LimitReached => 429,
             Self::Internal | Self::Other => 500,

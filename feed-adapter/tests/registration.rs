@@ -171,6 +171,7 @@ fn refusals_are_told_once_per_reason_and_waited_out_and_only_a_replacement_ends(
         register: vec![
             refusal(403, "not-entitled", "not yours"),
             refusal(403, "not-entitled", "not yours"),
+            refusal(422, "implausible", "generation 4000000000?"),
             (200, assignment(1)),
         ],
         watches: 0,
@@ -184,6 +185,7 @@ fn refusals_are_told_once_per_reason_and_waited_out_and_only_a_replacement_ends(
     assert_eq!(next(&learnt), "found");
     assert_eq!(next(&learnt), "lost no feed f; mend it");
     assert_eq!(next(&learnt), "lost not yours; mend it");
+    assert_eq!(next(&learnt), "lost generation 4000000000?; mend it");
     assert_eq!(next(&learnt), "found");
     assert_eq!(next(&learnt), "registered true");
     assert_eq!(
@@ -208,6 +210,10 @@ fn every_answer_has_its_verdict() {
         (
             with(|message, remedy| Error::Conflict { message, remedy }),
             Verdict::Replaced,
+        ),
+        (
+            with(|message, remedy| Error::Implausible { message, remedy }),
+            Verdict::GoOn,
         ),
         (
             with(|message, remedy| Error::UnknownFeed { message, remedy }),

@@ -68,6 +68,14 @@ pub enum Error {
         /// What helps.
         remedy: String,
     },
+    /// A number in the request cannot be true, such as a generation that nobody can have granted.
+    #[error("{message}; {remedy}")]
+    Implausible {
+        /// What the server said.
+        message: String,
+        /// What helps.
+        remedy: String,
+    },
     /// A named limit is reached: wait, or raise it.
     #[error("{message}; {remedy}")]
     LimitReached {
@@ -120,6 +128,7 @@ impl Error {
             | Self::UnknownFeed { .. }
             | Self::UnknownId { .. }
             | Self::Conflict { .. }
+            | Self::Implausible { .. }
             | Self::Refused { .. }
             | Self::Answer { .. } => false,
         }
@@ -136,6 +145,7 @@ impl Error {
             Self::Configuration { .. } | Self::UnknownFeed { .. } => 78,
             Self::UnknownId { .. }
             | Self::Conflict { .. }
+            | Self::Implausible { .. }
             | Self::Refused { .. }
             | Self::Answer { .. } => 1,
         }
@@ -157,6 +167,7 @@ impl Error {
             ProblemCode::UnknownFeed => Self::UnknownFeed { message, remedy },
             ProblemCode::UnknownId => Self::UnknownId { message, remedy },
             ProblemCode::Conflict => Self::Conflict { message, remedy },
+            ProblemCode::Implausible => Self::Implausible { message, remedy },
             ProblemCode::LimitReached => Self::LimitReached { message, remedy },
             ProblemCode::BadRequest | ProblemCode::UnknownPath | ProblemCode::TooLarge => {
                 Self::Refused {

@@ -170,7 +170,7 @@ impl Registry {
     /// # Errors
     ///
     /// `unknown-feed`, `bad-request` with the field at fault, `conflict` when the incarnation was
-    /// replaced or remembers an impossible generation.
+    /// replaced, `implausible` when it remembers an impossible generation.
     pub fn register(
         &mut self,
         caller: &Caller<'_>,

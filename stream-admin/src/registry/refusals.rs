@@ -41,12 +41,19 @@ pub(super) fn not_seated(feed: &Feed, leg: LegIndex, incarnation: Incarnation) -
 
 pub(super) fn claim_refused(request: &Register, refused: &ClaimRefused) -> Problem {
     let (feed, role) = (&request.feed, request.preferred_role);
-    let remedy = match refused {
-        ClaimRefused::Replaced(_) => "stop this process; two of the same name may be running",
-        ClaimRefused::Absurd { .. } => "delete the adapter's saved grant and start it again",
+    let (code, remedy) = match refused {
+        ClaimRefused::Replaced(_) => (
+            ProblemCode::Conflict,
+            "stop this process; two of the same name may be running",
+        ),
+        // Not a conflict: nobody else has the seat, so whoever sits in it goes on.
+        ClaimRefused::Absurd { .. } => (
+            ProblemCode::Implausible,
+            "delete the adapter's saved grant and start it again",
+        ),
     };
     Problem {
-        code: ProblemCode::Conflict,
+        code,
         message: format!("{feed}.{role}: {refused}"),
         remedy: remedy.to_owned(),
     }

@@ -214,6 +214,28 @@ fn stream_ids_are_never_shared_and_survive_both_ends() {
 }
 
 #[test]
+fn a_number_that_cannot_be_true_is_no_conflict() {
+    let mut registry = started(Vec::new());
+    let _ = registry
+        .register(&ADAPTER, offer(Role::Active, 1), Now(0))
+        .unwrap();
+    let absurd = Register {
+        generation_held: Some(Generation(2 + pair::HELD_JUMP_LIMIT)),
+        ..offer(Role::Active, 1)
+    };
+    let refused = registry.register(&ADAPTER, absurd, Now(1)).unwrap_err();
+    assert_eq!(refused.code, ProblemCode::Implausible);
+    assert!(refused.message.contains("1048578"), "{}", refused.message);
+    let _ = registry
+        .register(&ADAPTER, offer(Role::Active, 2), Now(1))
+        .unwrap();
+    let refused = registry
+        .register(&ADAPTER, offer(Role::Active, 1), Now(1))
+        .unwrap_err();
+    assert_eq!(refused.code, ProblemCode::Conflict, "it was replaced");
+}
+
+#[test]
 fn a_restart_keeps_subscriptions_and_raises_revisions() {
     let mut registry = started(Vec::new());
     let mut disk = BTreeMap::new();
