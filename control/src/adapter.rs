@@ -7,6 +7,9 @@
 //!          stream-admin lost it ◄─┘
 //! ```
 //!
+//! A registration is refused while a living adapter in the other seat converts by another configuration:
+//! two legs must mean the same by the same numbers.
+//!
 //! A feed has two seats, named by the role that their binary prefers. The seat is durable, who sits in
 //! it is an [`Incarnation`], and which role it plays is decided by the granted [`Generation`].
 

@@ -34,6 +34,8 @@ pub enum ProblemCode {
     UnknownPath,
     /// 409: somebody else holds what was asked for.
     Conflict,
+    /// 409: the living adapter of the other seat was configured to convert differently.
+    ConfigMismatch,
     /// 422: a number in the request cannot be true; nobody else is concerned.
     Implausible,
     /// 413: the request is longer than the limit.
@@ -58,7 +60,7 @@ impl ProblemCode {
             Self::Unauthenticated => 401,
             Self::NotEntitled => 403,
             Self::UnknownFeed | Self::UnknownId | Self::UnknownPath => 404,
-            Self::Conflict => 409,
+            Self::Conflict | Self::ConfigMismatch => 409,
             Self::Implausible => 422,
             Self::TooLarge => 413,
             Self::LimitReached => 429,

@@ -9,6 +9,9 @@
 //! Once a seat is held, one answer ends it: that somebody else sits in it ([`Verdict::Replaced`]). Every
 //! other refusal is told once and waited out, as an absence is: data do not depend on stream-admin.
 //!
+//! Until then one more does: that the living adapter of the other seat converts differently. Who resumed
+//! alone has not sat in this life, and stops sending what would be merged with something else.
+//!
 //! Both threads may block for as long as they like: the data thread does not know them. What they learn
 //! goes to one channel, in [`Learnt`]; what it means is decided by whoever reads that.
 
@@ -42,6 +45,8 @@ pub enum Learnt {
     Found,
     /// Somebody else has the seat, for good.
     Replaced(Error),
+    /// The first answer in this life: the living peer converts differently.
+    Mismatched(Error),
 }
 
 /// What an error means for an adapter that sits in its seat.
@@ -94,7 +99,8 @@ impl Seat {
     /// Asks once.
     ///
     /// # Errors
-    /// What waiting would not mend: a token that is nobody's, an unknown feed.
+    /// What waiting would not mend: a token that is nobody's, an unknown feed, another configuration than
+    /// the living peer's.
     pub fn attempt(&self) -> Result<FirstAttempt, Error> {
         match self.client.register(&self.request) {
             Ok(assignment) => Ok(FirstAttempt::Seated(Box::new(assignment))),
@@ -135,6 +141,7 @@ impl Seat {
             stop,
             learnt,
             watched: None,
+            sat: seated.is_some(),
             outage: seated.is_none(),
             reasons: Vec::new(),
         };
@@ -164,6 +171,8 @@ struct Keeper {
     learnt: Sender<Learnt>,
     /// Ends the present watch.
     watched: Option<StopFlag>,
+    /// Whether stream-admin has given this process its seat, ever.
+    sat: bool,
     /// Whether the lease could not be renewed last time.
     outage: bool,
     /// Reasons that were told in this outage.
@@ -196,12 +205,17 @@ impl Keeper {
         while !self.stop.is_stopped() {
             match self.seat.client.register(&self.seat.request) {
                 Ok(assignment) => {
+                    self.sat = true;
                     self.found();
                     self.say(Learnt::Registered {
                         assignment: Box::new(assignment.clone()),
                         forgotten,
                     });
                     return Some(assignment);
+                }
+                Err(error @ Error::ConfigMismatch { .. }) if !self.sat => {
+                    self.say(Learnt::Mismatched(error));
+                    return None;
                 }
                 Err(error) => match Verdict::of(&error) {
                     Verdict::Replaced => {

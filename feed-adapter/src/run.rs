@@ -8,8 +8,8 @@
 //!             └──── PeerLost, at once, past this thread ──► data thread
 //! ```
 //!
-//! What the inputs mean is in `news`; a signal, the end of the data thread and the loss of the seat to
-//! another process are the only ends.
+//! What the inputs mean is in `news`; a signal, the end of the data thread, the loss of the seat to
+//! another process and a first answer that the peer converts differently are the only ends.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -214,9 +214,9 @@ impl Adapter {
                     Err(_) => return self.leave(SIGTERM),
                 },
                 recv(learnt) -> news => if let Ok(news) = news
-                    && let Some(replaced) = self.learn(news)
+                    && let Some(reason) = self.learn(news)
                 {
-                    return self.give_way(replaced);
+                    return self.give_way(reason);
                 },
                 recv(notices) -> notice => if let Ok(notice) = notice { self.hear(notice) },
                 recv(ended) -> ended => return self.after_data(ended.ok()),
@@ -311,16 +311,16 @@ impl Adapter {
         ended
     }
 
-    /// Somebody else has the seat: streams end, the link says goodbye, and the reason is the result. The
-    /// seat is no longer ours to give back.
-    fn give_way(self, replaced: AdapterError) -> Result<(), AdapterError> {
-        warn!("{replaced}; draining");
+    /// The seat is not, or no longer, ours, nor ours to give back: streams end, the link says goodbye, and
+    /// the reason is the result.
+    fn give_way(self, reason: AdapterError) -> Result<(), AdapterError> {
+        warn!("{reason}; draining");
         if let Err(error) = self.drain() {
             error!("{error}");
         }
         self.link.leave();
         self.stop.stop();
-        Err(replaced)
+        Err(reason)
     }
 
     /// Waits until the data thread has ended its streams.

@@ -30,7 +30,9 @@ pub(crate) fn take_seat(
         Ok(FirstAttempt::Seated(assignment)) => return Ok(Some((*assignment, true))),
         Ok(FirstAttempt::Absent(error)) if no_wait => return Err(error.into()),
         Ok(FirstAttempt::Absent(error)) => error,
-        // With a grant, remembered or not, one refusal ends an adapter.
+        // What is remembered outlives a refusal, but not that the seat is somebody else's, nor that what
+        // would be sent differs from what the living peer sends under the same numbers.
+        Err(error @ twinfeed_control::Error::ConfigMismatch { .. }) => return Err(error.into()),
         Err(error) if held.is_some() && Verdict::of(&error) != Verdict::Replaced => error,
         Err(error) => return Err(error.into()),
     };

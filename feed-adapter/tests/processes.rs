@@ -1,9 +1,12 @@
 //! Do the two programs end with the exit code that says why?
 #![allow(clippy::unwrap_used, reason = "a test's helpers panic as its tests do")]
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+
+use twinfeed_feed_adapter::state::{Held, StateFile};
 
 const ACTIVE: &str = env!("CARGO_BIN_EXE_active-feed-adapter");
 const BACKUP: &str = env!("CARGO_BIN_EXE_backup-feed-adapter");
@@ -87,6 +90,57 @@ fn without_stream_admin_no_wait_ends_with_69() {
     let (code, _, stderr) = ended(BACKUP, &config, &["--no-wait"]);
     assert_eq!(code, 69, "{stderr}");
     assert!(stderr.contains("cannot be reached"), "{stderr}");
+}
+
+/// A stream-admin that answers every request with this refusal; its port.
+fn refusing(status: u16, code: &str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let body = format!(r#"{{"code":"{code}","message":"digest 1, peer 2","remedy":"mend it"}}"#);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 65_536];
+            // One small request: head and body arrive together or the client tries again.
+            let _ = stream.read(&mut request);
+            let length = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status} x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            );
+        }
+    });
+    port
+}
+
+#[test]
+fn who_converts_otherwise_than_its_living_peer_ends_with_78_whatever_it_remembers() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = feed(directory.path(), refusing(409, "config-mismatch"), "");
+    let state = directory.path().join("state");
+    let flags = ["--state-dir", state.to_str().unwrap()];
+    for remembers in [false, true] {
+        if remembers {
+            let json = r#"{"feed": "f", "preferred_role": "active", "assignment": {
+                "adapter": "f.active", "incarnation": "7", "generation": 1, "role": "active",
+                "lease_ms": 1000, "streams": [{"sid": 1, "stream_id": 17}], "destinations": [],
+                "constraints": {"sources": [], "delivery": "exactly-once", "heartbeat_us": 10000,
+                    "missed_heartbeats": 3, "sync_threshold": 1000, "lag_messages": null,
+                    "lag_us": null, "reorder_hold_us": null, "reorder_hold_bytes": 1,
+                    "max_datagram": 1472},
+                "revision": 1}}"#;
+            let held: Held = serde_json::from_str(json).unwrap();
+            StateFile::in_directory(&state)
+                .unwrap()
+                .save(&held)
+                .unwrap();
+        }
+        let (code, _, stderr) = ended(ACTIVE, &config, &flags);
+        assert_eq!(code, 78, "{stderr}");
+        assert!(stderr.contains("digest 1, peer 2; mend it"), "{stderr}");
+        assert!(!stderr.contains("granted"), "it never sent: {stderr}");
+        assert!(!stderr.contains("remembered grant"), "{stderr}");
+    }
 }
 
 #[test]

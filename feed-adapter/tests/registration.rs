@@ -97,6 +97,13 @@ fn answer(mut stream: TcpStream, script: &Mutex<Script>) {
 }
 
 fn keep(address: SocketAddr) -> (Receiver<Learnt>, StopFlag) {
+    let seated: Assignment = serde_json::from_value(assignment(5)).unwrap();
+    assert_eq!(seated.streams[0].sid, Sid(1));
+    keep_from(address, Some(seated))
+}
+
+/// Keeps the seat; without `seated`, as a process does that resumed alone.
+fn keep_from(address: SocketAddr, seated: Option<Assignment>) -> (Receiver<Learnt>, StopFlag) {
     let client = Client::builder(format!("http://{address}"))
         .build()
         .unwrap();
@@ -111,12 +118,10 @@ fn keep(address: SocketAddr) -> (Receiver<Learnt>, StopFlag) {
         generation_held: None,
         unverified: false,
     };
-    let seated: Assignment = serde_json::from_value(assignment(5)).unwrap();
-    assert_eq!(seated.streams[0].sid, Sid(1));
     let (learning, learnt) = unbounded();
     let stop = StopFlag::new();
     Seat::new(client, request)
-        .keep(Some(seated), status, stop.clone(), learning)
+        .keep(seated, status, stop.clone(), learning)
         .unwrap();
     (learnt, stop)
 }
@@ -146,6 +151,7 @@ fn next(learnt: &Receiver<Learnt>) -> String {
             Learnt::Lost(error) => return format!("lost {error}"),
             Learnt::Found => return "found".to_owned(),
             Learnt::Replaced(error) => return format!("replaced {error}"),
+            Learnt::Mismatched(error) => return format!("mismatched {error}"),
         }
     }
 }
@@ -197,6 +203,47 @@ fn refusals_are_told_once_per_reason_and_waited_out_and_only_a_replacement_ends(
     assert!(script.lock().unwrap().watches >= 2, "it is watched again");
 }
 
+fn mismatch() -> (u16, Value) {
+    refusal(409, "config-mismatch", "digest 1, but the peer has 2")
+}
+
+#[test]
+fn who_sat_before_goes_on_when_its_peer_converts_differently() {
+    let script = Script {
+        renew: vec![refusal(404, "unknown-id", "who?"), renewed()],
+        register: vec![mismatch(), mismatch(), (200, assignment(1))],
+        watches: 0,
+    };
+    let (learnt, _stop) = keep(serve(script).0);
+    assert_eq!(next(&learnt), "lost digest 1, but the peer has 2; mend it");
+    assert_eq!(next(&learnt), "found");
+    assert_eq!(next(&learnt), "registered true");
+}
+
+#[test]
+fn who_resumed_alone_ends_when_its_peer_converts_differently_and_goes_on_once_it_sat() {
+    let (address, _) = serve(Script {
+        register: vec![refusal(503, "unavailable", "not known yet"), mismatch()],
+        ..Script::default()
+    });
+    let (learnt, _stop) = keep_from(address, None);
+    assert_eq!(
+        next(&learnt),
+        "mismatched digest 1, but the peer has 2; mend it"
+    );
+    assert!(learnt.iter().next().is_none(), "its thread has ended");
+
+    let (address, _) = serve(Script {
+        renew: vec![refusal(404, "unknown-id", "who?")],
+        register: vec![(200, assignment(1)), mismatch()],
+        watches: 0,
+    });
+    let (learnt, _stop) = keep_from(address, None);
+    assert_eq!(next(&learnt), "found");
+    assert_eq!(next(&learnt), "registered false");
+    assert_eq!(next(&learnt), "lost digest 1, but the peer has 2; mend it");
+}
+
 #[test]
 fn every_answer_has_its_verdict() {
     use twinfeed_control::Error;
@@ -210,6 +257,10 @@ fn every_answer_has_its_verdict() {
         (
             with(|message, remedy| Error::Conflict { message, remedy }),
             Verdict::Replaced,
+        ),
+        (
+            with(|message, remedy| Error::ConfigMismatch { message, remedy }),
+            Verdict::GoOn,
         ),
         (
             with(|message, remedy| Error::Implausible { message, remedy }),

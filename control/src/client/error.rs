@@ -68,6 +68,14 @@ pub enum Error {
         /// What helps.
         remedy: String,
     },
+    /// The living adapter of the other seat was configured to convert differently.
+    #[error("{message}; {remedy}")]
+    ConfigMismatch {
+        /// What the server said.
+        message: String,
+        /// What helps.
+        remedy: String,
+    },
     /// A number in the request cannot be true, such as a generation that nobody can have granted.
     #[error("{message}; {remedy}")]
     Implausible {
@@ -128,6 +136,7 @@ impl Error {
             | Self::UnknownFeed { .. }
             | Self::UnknownId { .. }
             | Self::Conflict { .. }
+            | Self::ConfigMismatch { .. }
             | Self::Implausible { .. }
             | Self::Refused { .. }
             | Self::Answer { .. } => false,
@@ -142,7 +151,9 @@ impl Error {
             Self::Unreachable { .. } | Self::Server { .. } => 69,
             Self::LimitReached { .. } => 75,
             Self::Unauthenticated { .. } | Self::NotEntitled { .. } => 77,
-            Self::Configuration { .. } | Self::UnknownFeed { .. } => 78,
+            Self::Configuration { .. } | Self::UnknownFeed { .. } | Self::ConfigMismatch { .. } => {
+                78
+            }
             Self::UnknownId { .. }
             | Self::Conflict { .. }
             | Self::Implausible { .. }
@@ -167,6 +178,7 @@ impl Error {
             ProblemCode::UnknownFeed => Self::UnknownFeed { message, remedy },
             ProblemCode::UnknownId => Self::UnknownId { message, remedy },
             ProblemCode::Conflict => Self::Conflict { message, remedy },
+            ProblemCode::ConfigMismatch => Self::ConfigMismatch { message, remedy },
             ProblemCode::Implausible => Self::Implausible { message, remedy },
             ProblemCode::LimitReached => Self::LimitReached { message, remedy },
             ProblemCode::BadRequest | ProblemCode::UnknownPath | ProblemCode::TooLarge => {

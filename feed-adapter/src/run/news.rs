@@ -1,7 +1,8 @@
 //! What does news from stream-admin and from the pair link mean for a running adapter?
 //!
-//! Only one piece of news ends it: somebody else has the seat. A refusal of any other kind is said, shown
-//! and waited out; the data thread hears nothing of it.
+//! Only two pieces of news end it: somebody else has the seat, or a process that resumed alone learns that
+//! its living peer converts differently. A refusal of any other kind is said, shown and waited out; the
+//! data thread hears nothing of it.
 
 use std::time::Instant;
 
@@ -21,7 +22,7 @@ use crate::registration::Learnt;
 use crate::state::Held;
 
 impl Adapter {
-    /// What stream-admin said; `Some` if it means the end: somebody else has the seat.
+    /// What stream-admin said; `Some` if it means the end.
     pub(super) fn learn(&mut self, news: Learnt) -> Option<AdapterError> {
         match news {
             Learnt::Registered {
@@ -45,7 +46,7 @@ impl Adapter {
                 });
                 info!("stream-admin answers again");
             }
-            Learnt::Replaced(error) => return Some(error.into()),
+            Learnt::Replaced(error) | Learnt::Mismatched(error) => return Some(error.into()),
         }
         None
     }

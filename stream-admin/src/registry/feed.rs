@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use twinfeed_control::{
-    AdapterId, AdapterStatus, DataState, LegIndex, LegState, Register, Role, Sid, StreamAssignment,
-    StreamId, SubscriptionId, Trigger,
+    AdapterId, AdapterStatus, ConfigDigest, DataState, LegIndex, LegState, Register, Role, Sid,
+    StreamAssignment, StreamId, SubscriptionId, Trigger,
 };
 
 use super::pair::Pair;
@@ -40,6 +40,8 @@ pub(super) struct Feed {
 #[derive(Clone, Debug)]
 pub(super) struct Occupant {
     pub(super) registration: Register,
+    /// Saved by an earlier run of this server, and not heard of in this one.
+    pub(super) presumed: bool,
     /// Resumed by itself, and has not yet acted under a generation granted here.
     pub(super) unverified: bool,
     /// The last report, and when; none since this server started, or since it registered.
@@ -75,7 +77,11 @@ impl Feed {
     pub(super) fn restore(&mut self, record: FeedRecord, now: Now, lease_ms: u64) {
         self.pair = record.pair;
         self.pair.presume_alive(now, lease_ms);
-        self.seats = record.registrations.map(|saved| saved.map(Occupant::of));
+        let presumed = |registration| Occupant {
+            presumed: true,
+            ..Occupant::of(registration)
+        };
+        self.seats = record.registrations.map(|saved| saved.map(presumed));
         self.streams = record
             .streams
             .into_iter()
@@ -107,6 +113,18 @@ impl Feed {
 
     pub(super) fn seat(&self, leg: LegIndex) -> Option<&Occupant> {
         self.seats[leg.index()].as_ref()
+    }
+
+    /// Who lives in the other seat and converts by another configuration than `digest`.
+    pub(super) fn contradicted_by(
+        &self,
+        leg: LegIndex,
+        digest: ConfigDigest,
+        now: Now,
+    ) -> Option<&Occupant> {
+        let other = leg.other();
+        let living = self.seat(other).filter(|_| self.pair.is_alive(other, now));
+        living.filter(|peer| peer.registration.config_digest != digest)
     }
 
     pub(super) fn stream_ids(&self, leg: LegIndex) -> Vec<StreamAssignment> {
@@ -161,6 +179,7 @@ impl Occupant {
         let unverified = registration.unverified;
         Self {
             registration,
+            presumed: false,
             unverified,
             report: None,
         }

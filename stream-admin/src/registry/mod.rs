@@ -34,7 +34,7 @@ use crate::lease::{Lease, Now};
 use feed::{Feed, Occupant, leg_of, preferred_role};
 use pair::{Claim, Outcome};
 use record::{Record, ServerRecord, Write};
-use refusals::{claim_refused, not_seated, unknown_feed, unknown_seat};
+use refusals::{claim_refused, contradicted, not_seated, unknown_feed, unknown_seat};
 use settings::{FeedSettings, Settings};
 use subscription::Subscription;
 
@@ -170,7 +170,9 @@ impl Registry {
     /// # Errors
     ///
     /// `unknown-feed`, `bad-request` with the field at fault, `conflict` when the incarnation was
-    /// replaced, `implausible` when it remembers an impossible generation.
+    /// replaced, `implausible` when it remembers an impossible generation,
+    /// `config-mismatch` while the living adapter of the other seat converts differently, `unavailable`
+    /// while it is not known whether that one still lives.
     pub fn register(
         &mut self,
         caller: &Caller<'_>,
@@ -184,6 +186,16 @@ impl Registry {
         check::registration(&request, &feed.settings, limit)?;
         let (leg, incarnation) = (leg_of(request.preferred_role), request.incarnation);
         let held = request.generation_held.unwrap_or_default();
+        let digest = request.config_digest;
+        // Who sits keeps its seat; who was replaced hears that, and nothing of digests.
+        let same = |who: &Occupant| who.registration.config_digest == digest;
+        let settled = feed.pair.holds(leg, incarnation, now) && feed.seat(leg).is_some_and(same);
+        if !settled
+            && !feed.pair.is_retired(leg, incarnation)
+            && let Some(peer) = feed.contradicted_by(leg, digest, now)
+        {
+            return Err(contradicted(feed, leg, digest, peer, now));
+        }
         let before = feed.pair.generation();
         let outcome = feed
             .pair
@@ -200,9 +212,10 @@ impl Registry {
         if outcome == Outcome::Raised && before > Generation(0) {
             feed.takeovers += 1;
         }
-        let same = feed
-            .seat(leg)
-            .is_some_and(|who| who.registration == request);
+        let same = feed.seats[leg.index()].as_mut().is_some_and(|who| {
+            who.presumed = false;
+            who.registration == request
+        });
         if outcome != Outcome::Kept || !same {
             let report = match outcome {
                 Outcome::Kept => feed.seats[leg.index()].take().and_then(|who| who.report),
@@ -228,7 +241,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `unknown-id`: register again. `conflict`: replaced, stop.
+    /// `unknown-id`: register again. `conflict`: replaced, stop. `config-mismatch`, `unavailable`: as
+    /// [`Registry::register`], when the lease had lapsed.
     pub fn renew(
         &mut self,
         caller: &Caller<'_>,
@@ -240,12 +254,22 @@ impl Registry {
         let (name, leg) = self.seat_named(caller, id)?;
         check::adapter_report(&request.status, limit)?;
         let feed = self.feed_mut(&name)?;
+        // While its lease had lapsed, the other seat was free for another configuration.
+        if !feed.pair.is_alive(leg, now)
+            && feed.pair.incarnation(leg) == Some(request.incarnation)
+            && let Some(own) = feed.seat(leg)
+            && let digest = own.registration.config_digest
+            && let Some(peer) = feed.contradicted_by(leg, digest, now)
+        {
+            return Err(contradicted(feed, leg, digest, peer, now));
+        }
         if !feed.pair.renew(leg, request.incarnation, now, lease_ms) {
             return Err(not_seated(feed, leg, request.incarnation));
         }
         let generation = feed.pair.generation();
         let role = feed.pair.role(leg).unwrap_or(preferred_role(leg));
         if let Some(occupant) = &mut feed.seats[leg.index()] {
+            occupant.presumed = false;
             occupant.unverified &= request.status.generation != generation;
             occupant.report = Some((now, request.status));
         }

@@ -120,6 +120,12 @@ impl Pair {
         seat.joined && seat.lease.is_valid(now)
     }
 
+    /// Whether this incarnation sits there and its lease is valid.
+    #[must_use]
+    pub fn holds(&self, leg: LegIndex, incarnation: Incarnation, now: Now) -> bool {
+        self.incarnation(leg) == Some(incarnation) && self.is_alive(leg, now)
+    }
+
     /// The lease of a seat.
     #[must_use]
     pub fn lease(&self, leg: LegIndex) -> Lease {

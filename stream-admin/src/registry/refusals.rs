@@ -1,11 +1,12 @@
 //! How does the registry say no?
 
 use twinfeed_control::{
-    AdapterId, FeedName, Incarnation, LegIndex, Problem, ProblemCode, Register,
+    AdapterId, ConfigDigest, FeedName, Incarnation, LegIndex, Problem, ProblemCode, Register,
 };
 
-use super::feed::Feed;
+use super::feed::{Feed, Occupant};
 use super::pair::ClaimRefused;
+use crate::lease::Now;
 
 pub(super) fn unknown_feed(name: &FeedName) -> Problem {
     Problem {
@@ -36,6 +37,39 @@ pub(super) fn not_seated(feed: &Feed, leg: LegIndex, incarnation: Incarnation) -
         code: ProblemCode::UnknownId,
         message: format!("incarnation {incarnation} does not sit in {id} in this generation"),
         remedy: "register again".into(),
+    }
+}
+
+/// Of an adapter that converts by `ours` while whoever lives in the other seat does by another.
+pub(super) fn contradicted(
+    feed: &Feed,
+    leg: LegIndex,
+    ours: ConfigDigest,
+    peer: &Occupant,
+    now: Now,
+) -> Problem {
+    let (id, other) = (feed.adapter_id(leg), feed.adapter_id(leg.other()));
+    let theirs = peer.registration.config_digest;
+    if peer.presumed {
+        let wait_ms = feed.pair.lease(leg.other()).remaining_ms(now).unwrap_or(0);
+        return Problem {
+            code: ProblemCode::Unavailable,
+            message: format!(
+                "{id} has configuration digest {ours}, and {other} had {theirs} when this \
+                 stream-admin was started; whether it still lives is not known yet"
+            ),
+            remedy: format!("ask again in {wait_ms} ms"),
+        };
+    }
+    Problem {
+        code: ProblemCode::ConfigMismatch,
+        message: format!(
+            "{id} has configuration digest {ours}, but {other}, which is alive, has {theirs}: they \
+             would convert differently under the same numbers"
+        ),
+        remedy: "give both hosts the same feed file (`--check-config` prints the digest), or stop \
+                 the other adapter first"
+            .to_owned(),
     }
 }
 

@@ -235,6 +235,131 @@ fn a_number_that_cannot_be_true_is_no_conflict() {
     assert_eq!(refused.code, ProblemCode::Conflict, "it was replaced");
 }
 
+fn configured(role: Role, incarnation: u64, digest: u64) -> Register {
+    Register {
+        config_digest: ConfigDigest(digest),
+        ..offer(role, incarnation)
+    }
+}
+
+fn report(generation: Generation, role: Role) -> twinfeed_control::AdapterStatus {
+    let json = serde_json::json!({"generation": generation, "role": role, "sync_threshold": 64,
+        "link": "up", "streams": []});
+    serde_json::from_value(json).unwrap()
+}
+
+fn renewed(
+    registry: &mut Registry,
+    of: &Assignment,
+    incarnation: u64,
+    at: u64,
+) -> Result<Renewed, ProblemCode> {
+    let renew = Renew {
+        incarnation: Incarnation(incarnation),
+        status: report(of.generation, of.role),
+    };
+    let answer = registry.renew(&ADAPTER, &of.adapter, renew, Now(at));
+    answer.map_err(|problem| problem.code)
+}
+
+#[test]
+fn who_converts_differently_gets_no_seat_while_the_other_one_lives() {
+    let mut registry = started(Vec::new());
+    let (active, _) = registry
+        .register(&ADAPTER, configured(Role::Active, 1, 0xaaa), Now(0))
+        .unwrap();
+    let refused = registry
+        .register(&ADAPTER, configured(Role::Backup, 2, 0xbbb), Now(99))
+        .unwrap_err();
+    assert_eq!(refused.code, ProblemCode::ConfigMismatch);
+    for word in [
+        "0000000000000aaa",
+        "0000000000000bbb",
+        "itch.active",
+        "itch.backup",
+    ] {
+        assert!(refused.message.contains(word), "{}", refused.message);
+    }
+    assert!(refused.remedy.contains("--check-config"));
+    let status = registry.status(Now(99)).remove(0);
+    assert_eq!(status.legs[1].state, LegState::Pending, "nothing changed");
+    let _ = registry
+        .register(&ADAPTER, configured(Role::Backup, 2, 0xaaa), Now(99))
+        .unwrap();
+    // A restart of either with another file is refused as well, and changes no generation.
+    let refused = registry
+        .register(&ADAPTER, configured(Role::Active, 3, 0xbbb), Now(99))
+        .unwrap_err();
+    assert_eq!(refused.code, ProblemCode::ConfigMismatch);
+    assert_eq!(
+        renewed(&mut registry, &active, 1, 99).unwrap().generation,
+        Generation(1)
+    );
+}
+
+#[test]
+fn a_change_of_configuration_is_possible_once_the_peer_has_left_or_lapsed() {
+    for leave in [true, false] {
+        let mut registry = started(Vec::new());
+        let (active, _) = registry
+            .register(&ADAPTER, configured(Role::Active, 1, 0xaaa), Now(0))
+            .unwrap();
+        let at = if leave { 1 } else { 100 };
+        if leave {
+            registry
+                .leave(&ADAPTER, &active.adapter, Incarnation(1), Now(at))
+                .unwrap();
+        }
+        let _ = registry
+            .register(&ADAPTER, configured(Role::Backup, 2, 0xbbb), Now(at))
+            .unwrap();
+        if !leave {
+            // It was only slow: its lease is not given back to it.
+            let late = renewed(&mut registry, &active, 1, at + 1);
+            assert_eq!(late.unwrap_err(), ProblemCode::ConfigMismatch);
+            let again = registry
+                .register(&ADAPTER, configured(Role::Active, 1, 0xaaa), Now(at + 1))
+                .unwrap_err();
+            assert_eq!(again.code, ProblemCode::ConfigMismatch);
+        }
+        let _ = registry
+            .register(&ADAPTER, configured(Role::Active, 3, 0xbbb), Now(at + 1))
+            .unwrap();
+        if !leave {
+            let replaced = registry
+                .register(&ADAPTER, configured(Role::Active, 1, 0xaaa), Now(at + 1))
+                .unwrap_err();
+            assert_eq!(replaced.code, ProblemCode::Conflict, "for good");
+        }
+    }
+}
+
+#[test]
+fn after_a_restart_a_peer_counts_as_living_only_once_it_was_heard() {
+    let mut registry = started(Vec::new());
+    let mut disk = BTreeMap::new();
+    let (active, _) = registry
+        .register(&ADAPTER, configured(Role::Active, 1, 0xaaa), Now(0))
+        .unwrap();
+    saved(&mut registry, &mut disk);
+    for heard in [true, false] {
+        let mut registry = started(disk.values().cloned().collect());
+        let ask = |registry: &mut Registry, at| {
+            let answer = registry.register(&ADAPTER, configured(Role::Backup, 2, 0xbbb), Now(at));
+            answer.map(|_| ()).map_err(|problem| problem.code)
+        };
+        let not_known = Err(ProblemCode::Unavailable);
+        assert_eq!(ask(&mut registry, 1), not_known);
+        if heard {
+            renewed(&mut registry, &active, 1, 2).unwrap();
+            assert_eq!(ask(&mut registry, 3), Err(ProblemCode::ConfigMismatch));
+        } else {
+            assert_eq!(ask(&mut registry, 99), not_known);
+            assert_eq!(ask(&mut registry, 100), Ok(()));
+        }
+    }
+}
+
 #[test]
 fn a_restart_keeps_subscriptions_and_raises_revisions() {
     let mut registry = started(Vec::new());
