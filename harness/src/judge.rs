@@ -1,14 +1,24 @@
 //! Were the promises kept?
 //!
-//! Compares what a probe saw with what the exchange sent. *Lost* is every source message that was sent
-//! and not delivered, whether it was declared or not; what was delivered must be equal in content to
-//! what the decoder makes of the session, less what was lost.
+//! Compares what a probe saw with what the exchange sent, number by number:
+//!
+//! ```text
+//!                    in a gap of its epoch    in none
+//!  delivered         belied                   fine
+//!  not delivered     lost, declared           lost, undeclared
+//! ```
+//!
+//! What was delivered must be equal in content to what the decoder makes of the session, less what was
+//! lost; content that could not be compared proves nothing, and an end must be where the session ended.
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+use twinfeed_control::Epoch;
 
 use crate::error::Error;
-use crate::probe::wire::{Epochs, Summary};
-use crate::truth::{Conversion, Expected, Sent};
+use crate::probe::wire::{Epochs, Gap, Summary};
+use crate::truth::{Conversion, Sent};
 
 /// What came out, summed over all sessions.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -17,8 +27,12 @@ pub struct Verdict {
     pub messages: u64,
     /// Of those, not delivered.
     pub lost: u64,
-    /// Of the lost, declared in a gap.
+    /// Of the lost, those that a gap names.
     pub declared: u64,
+    /// Of the lost, those that no gap names.
+    pub undeclared: u64,
+    /// Source messages that a gap names and that were delivered all the same.
+    pub belied: u64,
     /// Records delivered twice.
     pub duplicates_delivered: u64,
     /// Records that the library dropped as delivered before; 0 means that one leg was not there.
@@ -27,6 +41,10 @@ pub struct Verdict {
     pub order_violations: u64,
     /// Sessions whose delivered content is not what was sent.
     pub wrong_content: u64,
+    /// Sessions of which nothing can be said of the content.
+    pub uncompared: u64,
+    /// Sessions that were said to have ended at a number at which they did not.
+    pub wrong_ends: u64,
     /// Records in epochs that nobody sent.
     pub strays: u64,
     /// Gaps declared.
@@ -50,8 +68,15 @@ pub struct SessionVerdict {
     pub messages: u64,
     /// Of those, not delivered.
     pub lost: u64,
-    /// Whether the delivered content is what was sent; `null` if too many ranges are missing to say.
+    /// Of the lost, those that a gap names.
+    pub declared: u64,
+    /// Named by a gap and delivered all the same.
+    pub belied: u64,
+    /// Whether the delivered content is what was sent; `null` if too many ranges are missing to say, or
+    /// nothing was delivered.
     pub content_equal: Option<bool>,
+    /// The number at which it was said to have ended, if it did not end there.
+    pub wrong_end: Option<u64>,
 }
 
 impl Verdict {
@@ -61,9 +86,13 @@ impl Verdict {
         let mut broken = Vec::new();
         for (count, what) in [
             (self.lost, "source messages lost"),
+            (self.undeclared, UNDECLARED),
+            (self.belied, BELIED),
             (self.duplicates_delivered, "records delivered twice"),
             (self.order_violations, "records out of order"),
             (self.wrong_content, "sessions with wrong content"),
+            (self.uncompared, UNCOMPARED),
+            (self.wrong_ends, WRONG_ENDS),
             (self.breaks, "discontinuities within a session"),
             (self.strays, "records of sessions that nobody sent"),
         ] {
@@ -122,11 +151,6 @@ fn judge_with(
         breaks: seen.breaks.len() as u64,
         switches: seen.receipts.len() as u64,
         kernel_drops: seen.kernel_drops,
-        declared: seen
-            .gaps
-            .iter()
-            .map(|gap| gap.until.saturating_sub(gap.from))
-            .sum(),
         duplicates_delivered: seen.epochs.iter().map(|epoch| epoch.duplicates).sum(),
         order_violations: seen.epochs.iter().map(|epoch| epoch.order_violations).sum(),
         ..Verdict::default()
@@ -147,10 +171,16 @@ fn judge_with(
             Some(joined) if late && joined.epoch == session.epoch => joined.first,
             _ => session.session.first,
         };
-        let judged = judge_session(session, conversion, epoch, from)?;
+        let gaps = Ranges::declared(&seen.gaps, session.epoch);
+        let judged = judge_session(session, conversion, epoch, &gaps, from)?;
         verdict.messages += judged.messages;
         verdict.lost += judged.lost;
+        verdict.declared += judged.declared;
+        verdict.undeclared += judged.lost - judged.declared;
+        verdict.belied += judged.belied;
         verdict.wrong_content += u64::from(judged.content_equal == Some(false));
+        verdict.uncompared += u64::from(judged.content_equal.is_none());
+        verdict.wrong_ends += u64::from(judged.wrong_end.is_some());
         verdict.sessions.push(judged);
     }
     let known = |epoch: &&Epochs| sent.iter().all(|session| session.epoch != epoch.epoch);
@@ -167,44 +197,95 @@ fn judge_session(
     session: &Sent,
     conversion: &Conversion,
     seen: Option<&Epochs>,
+    gaps: &Ranges,
     from: u64,
 ) -> Result<SessionVerdict, Error> {
-    let whole = session.expect(conversion, |sseq| sseq >= from)?;
-    let mut verdict = SessionVerdict {
+    let absent = seen.map(|seen| Ranges::of(seen.absent.iter().map(|&[from, until]| from..until)));
+    let there = |sseq| match (seen, &absent) {
+        (Some(seen), Some(absent)) => {
+            (seen.first..seen.next).contains(&sseq) && !absent.contains(sseq)
+        }
+        _ => false,
+    };
+    let (mut messages, mut declared, mut belied) = (0, 0, 0);
+    // Called once per source message that becomes records.
+    let delivered = session.expect(conversion, |sseq| {
+        let (there, told) = (there(sseq), gaps.contains(sseq));
+        if sseq >= from {
+            messages += 1;
+            declared += u64::from(told && !there);
+            belied += u64::from(told && there);
+        }
+        there
+    })?;
+    let lost = messages - seen.map_or(0, |seen| seen.messages).min(messages);
+    // With ranges left out of the report, what is missing passes for delivered.
+    let known = seen.is_none_or(|seen| seen.absent_dropped == 0);
+    let (declared, belied) = match known {
+        true => (declared, belied),
+        false => (declared + belied, 0),
+    };
+    let end = session.session.first + session.session.count;
+    Ok(SessionVerdict {
         session: session.session.session.clone(),
-        messages: whole.messages,
-        lost: whole.messages,
-        content_equal: None,
-    };
-    let Some(seen) = seen else {
-        return Ok(verdict);
-    };
-    let absent = |sseq| {
-        seen.absent
-            .iter()
-            .any(|&[from, until]| (from..until).contains(&sseq))
-    };
-    let there = |sseq| (seen.first..seen.next).contains(&sseq) && !absent(sseq);
-    let untouched = seen.absent.is_empty() && seen.first == from;
-    let delivered: Expected = match untouched && whole.messages == seen.messages {
-        true => whole,
-        false => session.expect(conversion, there)?,
-    };
-    verdict.lost = whole.messages.saturating_sub(seen.messages);
-    verdict.content_equal = (seen.absent_dropped == 0)
-        .then_some(delivered.records == seen.records && delivered.digest == seen.digest);
-    Ok(verdict)
+        messages,
+        lost,
+        declared: lost.min(declared),
+        belied,
+        content_equal: seen
+            .filter(|_| known)
+            .map(|seen| delivered.records == seen.records && delivered.digest == seen.digest),
+        wrong_end: seen
+            .and_then(|seen| seen.ended_before)
+            .filter(|told| *told != end),
+    })
 }
+
+/// Source numbers of one epoch: ranges in rising order that neither touch nor overlap.
+struct Ranges(Vec<Range<u64>>);
+
+impl Ranges {
+    fn of(ranges: impl Iterator<Item = Range<u64>>) -> Self {
+        let mut ranges: Vec<_> = ranges.collect();
+        ranges.sort_unstable_by_key(|range| range.start);
+        ranges.dedup_by(|next, last| {
+            let touches = next.start <= last.end;
+            if touches {
+                last.end = last.end.max(next.end);
+            }
+            touches
+        });
+        Self(ranges)
+    }
+
+    /// What was declared missing in an epoch.
+    fn declared(gaps: &[Gap], epoch: Epoch) -> Self {
+        let ours = gaps.iter().filter(|gap| gap.epoch == epoch);
+        Self::of(ours.map(|gap| gap.from..gap.until))
+    }
+
+    fn contains(&self, sseq: u64) -> bool {
+        let at = self.0.partition_point(|range| range.end <= sseq);
+        self.0.get(at).is_some_and(|range| range.contains(&sseq))
+    }
+}
+
+/// Lost in silence.
+pub const UNDECLARED: &str = "source messages lost without a declared gap";
+/// Declared in vain.
+pub const BELIED: &str = "source messages declared missing and delivered all the same";
+/// Not proved.
+pub const UNCOMPARED: &str = "sessions whose content could not be compared";
+/// Ended too early, or too late.
+pub const WRONG_ENDS: &str = "sessions said to have ended where they did not";
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use twinfeed_control::Epoch;
     use twinfeed_feed_adapter::decode::itch50;
 
     use super::*;
-    use crate::probe::wire::Gap;
     use crate::truth::sessions;
 
     fn conversion() -> Conversion {
@@ -262,9 +343,20 @@ mod tests {
         judge(&[sent], &conversion(), &summary).unwrap()
     }
 
+    fn gap(seen: &Summary, numbers: Range<u64>) -> Gap {
+        Gap {
+            at_ns: 0,
+            sid: 1,
+            epoch: seen.epochs[0].epoch,
+            from: numbers.start,
+            until: numbers.end,
+            cause: "lost_on_every_leg".to_owned(),
+        }
+    }
+
     #[test]
     fn all_is_well_when_everything_came_once() {
-        let verdict = judged(|_| {});
+        let verdict = judged(|it| it.epochs[0].ended_before = Some(11));
         assert_eq!(verdict.broken(), Vec::<String>::new());
         assert_eq!((verdict.messages, verdict.lost), (4, 0));
         assert_eq!(verdict.sessions[0].content_equal, Some(true));
@@ -283,6 +375,21 @@ mod tests {
             (|it| it.epochs[0].epoch = Epoch(1), "lost"),
             (|it| it.epochs[0].epoch = Epoch(1), "nobody sent"),
             (|it| it.epochs.clear(), "lost"),
+            (|it| it.epochs.clear(), "without a declared gap"),
+            (|it| it.epochs.clear(), "could not be compared"),
+            (
+                |it| it.epochs[0].absent_dropped = 1,
+                "could not be compared",
+            ),
+            (
+                |it| it.epochs[0].ended_before = Some(10),
+                "said to have ended",
+            ),
+            (
+                |it| it.epochs[0].ended_before = Some(12),
+                "said to have ended",
+            ),
+            (|it| it.gaps.push(gap(it, 8..9)), "delivered all the same"),
             (|it| it.duplicates_dropped = 0, "no duplicate was dropped"),
         ] {
             let broken = judged(change).broken();
@@ -310,17 +417,45 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let sent = sent(directory.path());
         let mut summary = seen(&sent, |sseq| sseq != 8);
-        summary.gaps.push(Gap {
-            at_ns: 0,
-            sid: 1,
-            epoch: sent.epoch,
-            from: 8,
-            until: 9,
-            cause: "lost_on_every_leg".to_owned(),
-        });
+        summary.gaps.push(gap(&summary, 8..9));
         let verdict = judge(&[sent], &conversion(), &summary).unwrap();
         assert_eq!((verdict.lost, verdict.declared, verdict.gaps), (1, 1, 1));
-        assert!(!verdict.broken().is_empty());
+        assert_eq!(verdict.broken(), ["1 source messages lost"]);
+    }
+
+    #[test]
+    fn a_gap_declares_its_own_numbers_and_no_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let sent = sent(directory.path());
+        let elsewhere = |it: &Summary| Gap {
+            epoch: Epoch(1),
+            ..gap(it, 8..9)
+        };
+        for (gaps, declared, undeclared, belied) in [
+            ((|_| vec![]) as fn(&Summary) -> Vec<Gap>, 0, 2, 0),
+            (|it| vec![gap(it, 8..10)], 2, 0, 0),
+            (|it| vec![gap(it, 8..9), gap(it, 9..10)], 2, 0, 0),
+            (|it| vec![gap(it, 8..10), gap(it, 8..9)], 2, 0, 0),
+            (|it| vec![gap(it, 8..9)], 1, 1, 0),
+            (|it| vec![gap(it, 7..9)], 1, 1, 1),
+            (|it| vec![gap(it, 10..12)], 0, 2, 1),
+            (|it| vec![gap(it, 1..20)], 2, 0, 2),
+        ] {
+            let mut summary = seen(&sent, |sseq| sseq < 8 || sseq > 9);
+            summary.gaps = gaps(&summary);
+            let verdict = judge(std::slice::from_ref(&sent), &conversion(), &summary).unwrap();
+            let counts = (verdict.declared, verdict.undeclared, verdict.belied);
+            assert_eq!(counts, (declared, undeclared, belied), "{:?}", summary.gaps);
+            assert_eq!((verdict.lost, verdict.wrong_content), (2, 0));
+        }
+        let mut summary = seen(&sent, |sseq| sseq != 8);
+        summary.gaps = vec![elsewhere(&summary)];
+        let verdict = judge(&[sent], &conversion(), &summary).unwrap();
+        assert_eq!(
+            (verdict.declared, verdict.undeclared),
+            (0, 1),
+            "another epoch's"
+        );
     }
 
     #[test]

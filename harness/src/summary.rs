@@ -14,6 +14,10 @@ pub struct Summary {
     pub messages: u64,
     /// Of those, not delivered, declared or not.
     pub lost: u64,
+    /// Of the lost, those that no gap names.
+    pub undeclared: u64,
+    /// Source messages that a gap names and that were delivered all the same.
+    pub belied: u64,
     /// Records delivered twice.
     pub duplicates_delivered: u64,
     /// Records dropped because they had been delivered.
@@ -35,6 +39,10 @@ pub struct Summary {
     pub transport_latency_ns: Percentiles,
     /// Sessions whose delivered content is not what was sent.
     pub wrong_content: u64,
+    /// Sessions of which nothing can be said of the content.
+    pub uncompared: u64,
+    /// Sessions that were said to have ended at a number at which they did not.
+    pub wrong_ends: u64,
     /// Datagrams dropped by the kernel at the subscriber, leg 0 and leg 1.
     pub kernel_drops: [u64; 2],
     /// `first-arrival` or `prefer-active`.
@@ -130,6 +138,8 @@ impl Summary {
         Self {
             messages: verdict.messages,
             lost: verdict.lost,
+            undeclared: verdict.undeclared,
+            belied: verdict.belied,
             duplicates_delivered: verdict.duplicates_delivered,
             duplicates_dropped: verdict.duplicates_dropped,
             order_violations: verdict.order_violations,
@@ -140,6 +150,8 @@ impl Summary {
             latency_ns: Percentiles::from(&seen.latency),
             transport_latency_ns: Percentiles::from(&seen.transport),
             wrong_content: verdict.wrong_content,
+            uncompared: verdict.uncompared,
+            wrong_ends: verdict.wrong_ends,
             kernel_drops: verdict.kernel_drops,
             policy: String::new(),
             rate: 0,

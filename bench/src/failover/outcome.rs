@@ -4,7 +4,7 @@
 //! sent in it; its verdict belongs to its real run, or to its sham runs when there is no other.
 
 use serde::Serialize;
-use twinfeed_harness::judge::Verdict;
+use twinfeed_harness::judge::{BELIED, UNCOMPARED, UNDECLARED, Verdict, WRONG_ENDS};
 use twinfeed_harness::probe::wire::{Gap, Receipt};
 
 use super::cells::Trigger;
@@ -101,11 +101,17 @@ pub(crate) struct Counts {
     pub(crate) lost: u64,
     /// Of the lost, not declared in a gap.
     pub(crate) undeclared: u64,
+    /// Declared in a gap, and delivered all the same.
+    pub(crate) belied: u64,
     pub(crate) duplicates_delivered: u64,
     pub(crate) duplicates_dropped: u64,
     pub(crate) order_violations: u64,
     /// Sessions whose delivered content is not what was sent.
     pub(crate) wrong_content: u64,
+    /// Sessions of which nothing can be said of the content.
+    pub(crate) uncompared: u64,
+    /// Sessions that were said to have ended where they did not.
+    pub(crate) wrong_ends: u64,
     /// Records of sessions that nobody sent.
     pub(crate) strays: u64,
     pub(crate) gaps: u64,
@@ -121,11 +127,14 @@ impl Counts {
         Self {
             messages: verdict.messages,
             lost: verdict.lost,
-            undeclared: verdict.lost.saturating_sub(verdict.declared),
+            undeclared: verdict.undeclared,
+            belied: verdict.belied,
             duplicates_delivered: verdict.duplicates_delivered,
             duplicates_dropped: verdict.duplicates_dropped,
             order_violations: verdict.order_violations,
             wrong_content: verdict.wrong_content,
+            uncompared: verdict.uncompared,
+            wrong_ends: verdict.wrong_ends,
             strays: verdict.strays,
             gaps: verdict.gaps,
             breaks: verdict.breaks,
@@ -138,10 +147,13 @@ impl Counts {
         self.messages += other.messages;
         self.lost += other.lost;
         self.undeclared += other.undeclared;
+        self.belied += other.belied;
         self.duplicates_delivered += other.duplicates_delivered;
         self.duplicates_dropped += other.duplicates_dropped;
         self.order_violations += other.order_violations;
         self.wrong_content += other.wrong_content;
+        self.uncompared += other.uncompared;
+        self.wrong_ends += other.wrong_ends;
         self.strays += other.strays;
         self.gaps += other.gaps;
         self.breaks += other.breaks;
@@ -180,13 +192,13 @@ impl Counts {
         };
         [
             (lost, "source messages lost"),
-            (
-                self.undeclared,
-                "source messages lost without a declared gap",
-            ),
+            (self.undeclared, UNDECLARED),
+            (self.belied, BELIED),
             (self.duplicates_delivered, "records delivered twice"),
             (self.order_violations, "records out of order"),
             (self.wrong_content, "sessions with wrong content"),
+            (self.uncompared, UNCOMPARED),
+            (self.wrong_ends, WRONG_ENDS),
             (breaks, "discontinuities within a session"),
             (self.strays, "records of sessions that nobody sent"),
         ]
@@ -270,6 +282,20 @@ mod tests {
             [
                 "1 source messages lost without a declared gap",
                 "2 records delivered twice"
+            ]
+        );
+        let unproved = Counts {
+            belied: 3,
+            uncompared: 1,
+            wrong_ends: 1,
+            ..lost
+        };
+        assert_eq!(
+            unproved.broken(true),
+            [
+                "3 source messages declared missing and delivered all the same",
+                "1 sessions whose content could not be compared",
+                "1 sessions said to have ended where they did not",
             ]
         );
         assert!(
