@@ -89,6 +89,9 @@ pub(crate) fn sentence(event: &Event) -> String {
         } => {
             format!("ended: sid {sid}, epoch {epoch}, before number {next_sseq}")
         }
+        Event::ConstraintKept { name } => {
+            format!("stream-admin changed `{name}`, which holds from the next subscription on")
+        }
         Event::Closed { reason } => format!("closed: {reason:?}"),
         other => format!("{other:?}"),
     }
@@ -171,6 +174,9 @@ pub(crate) fn object(event: &Event) -> Value {
         } => json!({
             "event": "ended", "sid": sid.0, "epoch": hexadecimal(epoch.0), "next": next_sseq,
             "text": text,
+        }),
+        Event::ConstraintKept { name } => json!({
+            "event": "constraint_kept", "name": name, "text": text,
         }),
         Event::Closed { .. } => json!({"event": "closed", "text": text}),
         _ => json!({"event": "other", "text": text}),

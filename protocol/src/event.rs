@@ -305,6 +305,12 @@ pub enum Event {
         /// The number behind its last one.
         next_sseq: u64,
     },
+    /// stream-admin changed one of the feed's constraints, and a running subscription cannot take it over: it
+    /// goes on with the value that it began with. Subscribe again to work with the new one.
+    ConstraintKept {
+        /// The constraint, by its name in the grant.
+        name: &'static str,
+    },
     /// Nothing more will come.
     Closed {
         /// Why.

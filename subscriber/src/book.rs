@@ -188,6 +188,7 @@ impl Handler for Books {
             Event::Recovered { .. }
             | Event::Switched(_)
             | Event::Leg { .. }
+            | Event::ConstraintKept { .. }
             | Event::Ended { .. } => {}
             // An event of a later version: what it asks for is not known.
             _ => {

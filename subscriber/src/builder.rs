@@ -338,7 +338,7 @@ impl Settings {
         SocketSettings {
             interface: self.interface.clone(),
             receive_buffer: self.receive_buffer,
-            max_datagram: UNICAST_SLOT,
+            max_datagram: SLOT,
             strict_buffer: self.profile == Profile::LowLatency,
         }
     }
@@ -362,9 +362,10 @@ impl Settings {
     }
 }
 
-/// Bytes per slot of a unicast socket: jumbo frames fit, and 64 slots stay below 1 MiB.
-pub(crate) const UNICAST_SLOT: usize = 9_216;
-const _: () = assert!(UNICAST_SLOT <= LONGEST_DATAGRAM);
+/// Bytes per slot of a socket unless the feed's datagrams are longer: jumbo frames fit, and 64 slots stay
+/// below 1 MiB.
+pub(crate) const SLOT: usize = 9_216;
+const _: () = assert!(SLOT <= LONGEST_DATAGRAM);
 
 const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 

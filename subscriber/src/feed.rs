@@ -258,10 +258,18 @@ fn put_in_force(
     }
     sockets.retain(|socket| !plan.shut.contains(&socket.key()));
     sockets.extend(plan.open);
+    if let Some(longest) = plan.longest {
+        for socket in sockets.iter_mut() {
+            socket.set_longest(longest);
+        }
+    }
     for (key, senders) in plan.senders {
         if let Some(socket) = sockets.iter_mut().find(|socket| socket.key() == key) {
             socket.set_senders(senders);
         }
+    }
+    for name in plan.kept {
+        guard.event(&Event::ConstraintKept { name });
     }
     if let Some((active, generation)) = plan.roles {
         arbiter.on_control(Control::Roles { active, generation }, at, guard);

@@ -34,6 +34,7 @@
 //! | [`Event::Stale`] | no leg speaks | right as of the last record, and ageing: do not quote from it | every instrument of `sid` |
 //! | [`Event::Live`] | a leg speaks again | current again; what was missed comes as records or as `Gap` | every instrument of `sid` |
 //! | [`Event::Ended`] | the source ended the epoch and all of it was delivered or declared | final; silence is not stale from here on | every instrument of `sid` |
+//! | [`Event::ConstraintKept`] | stream-admin changed a constraint that holds for as long as a subscription: it goes on as before | nothing; open the subscription again when it suits. A `max_datagram` that was kept means that longer datagrams are dropped and end in `Gap` | all of the feed |
 //! | [`Event::Closed`] | nothing more will come | drop it, or keep it as of the last record | all of the feed |
 //!
 //! A DBN record with `F_MAYBE_BAD_BOOK` in its flags says the same for one instrument: the adapter did not

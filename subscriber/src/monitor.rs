@@ -67,6 +67,8 @@ struct Shared {
     administration: Administration,
     /// Something that went wrong without ending anything, newest last.
     trouble: Option<String>,
+    /// Constraints that were changed and are not in force.
+    kept: Option<String>,
     /// What stream-admin refuses at present, although records flow.
     refusal: Option<String>,
 }
@@ -99,15 +101,16 @@ impl Monitor {
     }
 
     /// What went wrong last in the control half without ending anything (a group that cannot be joined, a
-    /// state file that cannot be written, a renewal that stream-admin refuses); `None` once it is mended.
+    /// state file that cannot be written, a constraint that was changed under way, a renewal that stream-admin
+    /// refuses); `None` once it is mended.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         let shared = self.locked();
-        let both: Vec<&str> = [&shared.refusal, &shared.trouble]
+        let all: Vec<&str> = [&shared.refusal, &shared.trouble, &shared.kept]
             .into_iter()
             .filter_map(Option::as_deref)
             .collect();
-        (!both.is_empty()).then(|| both.join("; "))
+        (!all.is_empty()).then(|| all.join("; "))
     }
 
     /// Everything as one page of the OpenMetrics text format.
@@ -142,6 +145,10 @@ impl Monitor {
 
     pub(crate) fn set(&self, administration: Administration) {
         self.locked().administration = administration;
+    }
+
+    pub(crate) fn set_kept(&self, kept: Option<String>) {
+        self.locked().kept = kept;
     }
 
     pub(crate) fn set_trouble(&self, trouble: Option<String>) {

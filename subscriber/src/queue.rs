@@ -53,6 +53,10 @@ pub(crate) struct Plan {
     pub(crate) senders: Vec<(SocketKey, Senders)>,
     /// Who is active, under which generation.
     pub(crate) roles: Option<(Leg, Generation)>,
+    /// Longest datagram from now on, bytes.
+    pub(crate) longest: Option<usize>,
+    /// Constraints that were changed and stay as they were.
+    pub(crate) kept: Vec<&'static str>,
 }
 
 impl Plan {
@@ -65,6 +69,8 @@ impl Plan {
             && self.shut.is_empty()
             && self.senders.is_empty()
             && self.roles.is_none()
+            && self.longest.is_none()
+            && self.kept.is_empty()
     }
 }
 

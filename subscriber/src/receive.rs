@@ -18,6 +18,7 @@ use twinfeed_net::udp::{BufferReport, Receiver, ReceiverConfig, Timestamps};
 use twinfeed_protocol::arbiter::{Arbiter, Control};
 use twinfeed_protocol::{Handler, Leg, Time};
 
+use crate::builder::SLOT;
 use crate::error::Error;
 
 /// Datagrams taken per receive call, and so the grain of a poll's budget.
@@ -38,6 +39,13 @@ pub(crate) struct SocketSettings {
     pub(crate) max_datagram: usize,
     /// Whether a clamped buffer is an error.
     pub(crate) strict_buffer: bool,
+}
+
+impl SocketSettings {
+    /// Bytes per slot: longer than today's datagrams, so that the feed's limit can rise under way.
+    pub(crate) fn slot(&self) -> usize {
+        self.max_datagram.max(SLOT)
+    }
 }
 
 /// Whose datagrams count.
@@ -139,7 +147,7 @@ impl LegSocket {
         let config = config
             .receive_buffer(settings.receive_buffer)
             .batch(BATCH)
-            .slot(settings.max_datagram)
+            .slot(settings.slot())
             .timestamps(Timestamps::Off);
         let receiver = Receiver::open(&config)?;
         let buffer = receiver.buffer();
@@ -167,7 +175,7 @@ impl LegSocket {
         self.receiver.buffer()
     }
 
-    /// What the feed's constraints say, once they are known.
+    /// What the feed's constraints say, once they are known; no more than the slots hold.
     pub(crate) fn set_longest(&mut self, longest: usize) {
         self.longest = longest;
     }
@@ -234,6 +242,29 @@ mod tests {
         ] {
             assert_eq!(senders.admit(sender.parse().unwrap()), admitted, "{sender}");
         }
+    }
+
+    #[test]
+    fn a_socket_has_room_for_a_limit_that_rises_under_way() {
+        struct Nobody;
+        impl Handler for Nobody {
+            fn record(&mut self, _: &twinfeed_protocol::Delivered<'_>) {}
+            fn event(&mut self, _: &twinfeed_protocol::Event) {}
+        }
+        let settings = crate::testing::socket_settings();
+        let local = "127.0.0.1:0".parse().unwrap();
+        let mut socket = LegSocket::unicast(SocketKey(0), Leg::Zero, local, &settings).unwrap();
+        socket.set_senders(Senders::Anybody);
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut arbiter = Arbiter::new(twinfeed_protocol::Limits::default()).unwrap();
+        let mut received = [LegReceived::default(); 2];
+        for (longest, length) in [(1_472, 1_480), (SLOT, SLOT), (SLOT, SLOT + 8)] {
+            socket.set_longest(longest);
+            sender.send_to(&vec![0; length], socket.local()).unwrap();
+            // Loopback: it is there when the call returns.
+            socket.receive(&mut arbiter, Time(1), &mut received, &mut Nobody);
+        }
+        assert_eq!((received[0].datagrams, received[0].too_long), (1, 2));
     }
 
     #[test]

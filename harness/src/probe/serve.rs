@@ -439,6 +439,7 @@ impl Handler for Eye {
             Event::Leg { .. } => "leg",
             Event::Stale { .. } => "stale",
             Event::Live { .. } => "live",
+            Event::ConstraintKept { .. } => "constraint_kept",
             Event::Closed { .. } => "closed",
             _ => "other",
         };

@@ -236,7 +236,7 @@ pub struct Happened {
     /// When it was delivered.
     pub at_ns: u64,
     /// `discontinuity`, `reset`, `divergence`, `leg`, `stale`, `live`, `ended`, `recovered`,
-    /// `administrative_gap` or `closed`.
+    /// `administrative_gap`, `constraint_kept` or `closed`.
     pub what: String,
     /// The rest of it.
     pub detail: String,

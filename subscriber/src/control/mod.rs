@@ -396,6 +396,7 @@ impl Control {
         self.in_force = plan.is_empty() || self.end.command(Command::Plan(Box::new(plan))).is_ok();
         if self.in_force {
             self.ledger = ledger;
+            self.monitor.set_kept(self.ledger.kept());
         }
         Ok(())
     }

@@ -3,6 +3,11 @@
 //! Every grant is the whole truth. The [`Ledger`] remembers what the poller has; a [`Plan`] is the
 //! difference, with machines made and sockets opened here, on the thread that may block.
 //!
+//! Of the constraints, the longest datagram may rise as far as the sockets' slots go (a lower one changes
+//! nothing: adapters send as they were configured until they are restarted), and the heartbeat interval is
+//! what each leg's heartbeats say. Whatever else the arbiter was made with it keeps; the application is told
+//! by name what was changed in vain.
+//!
 //! A leg that is pending keeps what it had: its adapter comes back with the same streams, and datagrams
 //! of an adapter that stream-admin has lost sight of are as good as any.
 
@@ -17,7 +22,7 @@ use twinfeed_protocol::arbiter::{Arbiter, OrderingClass};
 use twinfeed_protocol::{Leg, Limits};
 use twinfeed_wire::{Generation, Sid, StreamId};
 
-use crate::builder::{Tuning, UNICAST_SLOT};
+use crate::builder::{SLOT, Tuning};
 use crate::error::Error;
 use crate::queue::Plan;
 use crate::receive::{LegSocket, Senders, SocketKey, SocketSettings};
@@ -30,7 +35,13 @@ pub const MAX_SOCKETS: usize = twinfeed_net::wait::MAX_WAIT_SOCKETS;
 /// What the poller has, as far as plans told it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
-    started: bool,
+    /// What the poller's machine was made with, once it was.
+    made: Option<Limits>,
+    /// Longest datagram that the sockets take, and the longest that they could.
+    longest: usize,
+    slot: usize,
+    /// Constraints that differ from what is in force, as the application was told.
+    kept: Vec<Constraint>,
     sids: BTreeMap<Sid, OrderingClass>,
     streams: BTreeMap<(Sid, usize), StreamId>,
     sockets: Vec<Known>,
@@ -45,6 +56,14 @@ struct Known {
     leg: Leg,
     path: Path,
     senders: Senders,
+}
+
+/// A constraint that a grant changed in vain.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Constraint {
+    name: &'static str,
+    /// What is granted, and what is in force.
+    is: String,
 }
 
 /// How datagrams reach a socket.
@@ -79,11 +98,19 @@ impl Ledger {
             sockets,
             unicast,
         } = means;
-        if !ledger.started {
-            ledger.started = true;
-            plan.arbiter = Some(arbiter(limits, &plan)?);
+        match ledger.made {
+            Some(made) => ledger.plan_limits(&made, &limits, sockets, &mut plan),
+            None => {
+                plan.arbiter = Some(arbiter(limits, &plan)?);
+                ledger.made = Some(limits);
+                (ledger.longest, ledger.slot) = (sockets.max_datagram, sockets.slot());
+            }
         }
-        ledger.plan_sockets(grant, sockets, unicast, &mut plan)?;
+        let sockets = SocketSettings {
+            max_datagram: ledger.longest,
+            ..sockets.clone()
+        };
+        ledger.plan_sockets(grant, &sockets, unicast, &mut plan)?;
         let roles = roles(grant);
         if roles.is_some() && roles != ledger.roles {
             (plan.roles, ledger.roles) = (roles, roles);
@@ -93,7 +120,56 @@ impl Ledger {
 
     /// Whether the poller was given its machine.
     pub(super) const fn is_started(&self) -> bool {
-        self.started
+        self.made.is_some()
+    }
+
+    /// What stands otherwise than the grant says, for people.
+    pub(super) fn kept(&self) -> Option<String> {
+        let kept = self
+            .kept
+            .iter()
+            .map(|it| format!("`{}`: {}", it.name, it.is));
+        let kept: Vec<_> = kept.collect();
+        (!kept.is_empty()).then(|| {
+            let kept = kept.join(", ");
+            format!(
+                "stream-admin changed the feed's constraints ({kept}); open the subscription again"
+            )
+        })
+    }
+
+    fn plan_limits(
+        &mut self,
+        made: &Limits,
+        limits: &Limits,
+        sockets: &SocketSettings,
+        plan: &mut Plan,
+    ) {
+        let wanted = sockets.max_datagram;
+        if wanted > self.longest && wanted <= self.slot {
+            (self.longest, plan.longest) = (wanted, Some(wanted));
+        }
+        let changed = [
+            (
+                "max_datagram",
+                wanted > self.slot,
+                format!("{wanted}, {} in force", self.longest),
+            ),
+            differs("lag_messages", &made.lag_messages, &limits.lag_messages),
+            differs("lag_us", &made.lag_time, &limits.lag_time),
+            differs("reorder_hold_us", &made.reorder_hold, &limits.reorder_hold),
+            differs("reorder_hold_bytes", &made.held_bytes, &limits.held_bytes),
+            differs(
+                "missed_heartbeats",
+                &made.missed_heartbeats,
+                &limits.missed_heartbeats,
+            ),
+        ];
+        let kept = changed.into_iter().filter(|(_, changed, _)| *changed);
+        let kept: Vec<_> = kept.map(|(name, _, is)| Constraint { name, is }).collect();
+        let new = kept.iter().filter(|it| !self.kept.contains(it));
+        plan.kept.extend(new.map(|it| it.name));
+        self.kept = kept;
     }
 
     fn plan_streams(&mut self, grant: &Grant, plan: &mut Plan) -> Result<(), Error> {
@@ -127,8 +203,8 @@ impl Ledger {
     ) -> Result<(), Error> {
         let wanted = wanted(grant);
         let unicast = wanted.keys().any(|(_, path)| *path == Path::Unicast);
-        if unicast && settings.max_datagram > UNICAST_SLOT {
-            return Err(beyond(grant, "bytes in a datagram", UNICAST_SLOT));
+        if unicast && settings.max_datagram > SLOT {
+            return Err(beyond(grant, "bytes in a datagram", SLOT));
         }
         if wanted.len() > MAX_SOCKETS {
             return Err(beyond(grant, "sockets", MAX_SOCKETS));
@@ -199,6 +275,18 @@ impl Ledger {
             }
         }
     }
+}
+
+fn differs<T: PartialEq + std::fmt::Debug>(
+    name: &'static str,
+    made: &T,
+    granted: &T,
+) -> (&'static str, bool, String) {
+    (
+        name,
+        made != granted,
+        format!("{granted:?}, {made:?} in force"),
+    )
 }
 
 /// The machine with its sources, so that their memory is not allocated by the thread that polls.
@@ -413,6 +501,64 @@ mod tests {
         grant.legs[1].role = Some(Role::Active);
         let (_, plan) = ledger.plan(&grant, means(&settings, &mut unicast)).unwrap();
         assert_eq!(plan.roles, Some((Leg::One, Generation(2))));
+    }
+
+    #[test]
+    fn the_longest_datagram_rises_as_far_as_the_slots_go_and_never_falls() {
+        let mut settings = testing::socket_settings();
+        let mut unicast = bound(&settings);
+        let grant = testing::grant();
+        let (ledger, _) = Ledger::default()
+            .plan(&grant, means(&settings, &mut unicast))
+            .unwrap();
+        for (granted, longest, kept) in [
+            (9_000, Some(9_000), &[][..]),
+            (SLOT, Some(SLOT), &[]),
+            (SLOT + 1, None, &["max_datagram"]),
+            (1_400, None, &[]),
+        ] {
+            settings.max_datagram = granted;
+            let (_, plan) = ledger.plan(&grant, means(&settings, &mut unicast)).unwrap();
+            assert_eq!((plan.longest, &plan.kept[..]), (longest, kept), "{granted}");
+        }
+        settings.max_datagram = 9_000;
+        let (ledger, _) = ledger.plan(&grant, means(&settings, &mut unicast)).unwrap();
+        settings.max_datagram = 1_472;
+        let (_, plan) = ledger.plan(&grant, means(&settings, &mut unicast)).unwrap();
+        assert!(plan.is_empty(), "{plan:?}");
+    }
+
+    #[test]
+    fn what_the_machine_keeps_is_told_by_name_and_once() {
+        let settings = testing::socket_settings();
+        let mut unicast = bound(&settings);
+        let grant = testing::grant();
+        let plan =
+            |ledger: &Ledger, unicast: &mut [Option<LegSocket>; 2], change: fn(&mut Limits)| {
+                let mut means = means(&settings, unicast);
+                change(&mut means.limits);
+                ledger.plan(&grant, means).unwrap()
+            };
+        let (first, _) = plan(&Ledger::default(), &mut unicast, |_| {});
+        let cases: [(fn(&mut Limits), &[&str]); 7] = [
+            (|it| it.lag_messages += 1, &["lag_messages"]),
+            (|it| it.lag_time *= 2, &["lag_us"]),
+            (|it| it.reorder_hold *= 2, &["reorder_hold_us"]),
+            (|it| it.held_bytes *= 2, &["reorder_hold_bytes"]),
+            (|it| it.missed_heartbeats += 1, &["missed_heartbeats"]),
+            // Each leg's heartbeats state their own interval.
+            (|it| it.heartbeat *= 2, &[]),
+            (|it| it.max_datagram = 9_000, &[]),
+        ];
+        for (change, names) in cases {
+            let (ledger, told) = plan(&first, &mut unicast, change);
+            assert_eq!(told.kept, names);
+            assert_eq!(ledger.kept().is_some(), !names.is_empty());
+            let (_, again) = plan(&ledger, &mut unicast, change);
+            assert!(again.is_empty(), "{again:?}");
+            let (back, told) = plan(&ledger, &mut unicast, |_| {});
+            assert!(told.is_empty() && back.kept().is_none(), "{told:?}");
+        }
     }
 
     #[test]

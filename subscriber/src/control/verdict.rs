@@ -67,6 +67,14 @@ mod tests {
                 Verdict::Trouble,
             ),
             (
+                with(|message, remedy| Error::ConfigMismatch { message, remedy }),
+                Verdict::Trouble,
+            ),
+            (
+                with(|message, remedy| Error::Implausible { message, remedy }),
+                Verdict::Trouble,
+            ),
+            (
                 with(|message, remedy| Error::LimitReached { message, remedy }),
                 Verdict::Away,
             ),

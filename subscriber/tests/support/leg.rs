@@ -56,7 +56,7 @@ impl LegDouble {
     pub fn send(&mut self, numbers: impl IntoIterator<Item = u64>) {
         let mut numbers = numbers.into_iter().peekable();
         let Some(&first) = numbers.peek() else { return };
-        let mut buffer = [0; 1_472];
+        let mut buffer = [0; 9_216];
         let header = Header {
             base_sseq: first,
             first_msn: Msn(self.msn),
