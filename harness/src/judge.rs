@@ -448,14 +448,29 @@ mod tests {
             assert_eq!(counts, (declared, undeclared, belied), "{:?}", summary.gaps);
             assert_eq!((verdict.lost, verdict.wrong_content), (2, 0));
         }
+        for (gaps, declared) in [
+            (vec![elsewhere as fn(&Summary) -> Gap], 0),
+            (vec![|it| gap(it, 1..2), |it| gap(it, 8..9)], 1),
+        ] {
+            let mut summary = seen(&sent, |sseq| sseq != 8);
+            summary.gaps = gaps.iter().map(|gap| gap(&summary)).collect();
+            let verdict = judge(std::slice::from_ref(&sent), &conversion(), &summary).unwrap();
+            let counts = (verdict.declared, verdict.undeclared, verdict.belied);
+            assert_eq!(counts, (declared, 1 - declared, 0), "{:?}", summary.gaps);
+        }
+    }
+
+    #[test]
+    fn ranges_that_were_left_out_are_neither_compared_nor_belied() {
+        let directory = tempfile::tempdir().unwrap();
+        let sent = sent(directory.path());
         let mut summary = seen(&sent, |sseq| sseq != 8);
-        summary.gaps = vec![elsewhere(&summary)];
+        summary.gaps = vec![gap(&summary, 8..9)];
+        let epoch = &mut summary.epochs[0];
+        (epoch.absent, epoch.absent_dropped) = (Vec::new(), 1);
         let verdict = judge(&[sent], &conversion(), &summary).unwrap();
-        assert_eq!(
-            (verdict.declared, verdict.undeclared),
-            (0, 1),
-            "another epoch's"
-        );
+        assert_eq!((verdict.lost, verdict.declared, verdict.belied), (1, 1, 0));
+        assert_eq!((verdict.uncompared, verdict.wrong_content), (1, 0));
     }
 
     #[test]
