@@ -441,7 +441,7 @@ mod tests {
             (|it| vec![gap(it, 10..12)], 0, 2, 1),
             (|it| vec![gap(it, 1..20)], 2, 0, 2),
         ] {
-            let mut summary = seen(&sent, |sseq| sseq < 8 || sseq > 9);
+            let mut summary = seen(&sent, |sseq| !(8..10).contains(&sseq));
             summary.gaps = gaps(&summary);
             let verdict = judge(std::slice::from_ref(&sent), &conversion(), &summary).unwrap();
             let counts = (verdict.declared, verdict.undeclared, verdict.belied);

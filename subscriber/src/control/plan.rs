@@ -542,7 +542,8 @@ mod tests {
                 ledger.plan(&grant, means).unwrap()
             };
         let (first, _) = plan(&Ledger::default(), &mut unicast, |_| {});
-        let cases: [(fn(&mut Limits), &[&str]); 7] = [
+        type Case<'a> = (fn(&mut Limits), &'a [&'a str]);
+        let cases: [Case<'_>; 7] = [
             (|it| it.lag_messages += 1, &["lag_messages"]),
             (|it| it.lag_time *= 2, &["lag_us"]),
             (|it| it.reorder_hold *= 2, &["reorder_hold_us"]),
