@@ -7,6 +7,7 @@
 //!                     │                                          kernel_drops, truncated }
 //!                     └─ as_fd ─► idle::Idler (spin · yield · backoff · block)
 //!
+//!                                              memory ──► large tables in huge pages
 //!  bytes ──────► udp::Sender ─── sendmmsg ─► Destinations (bounded, one counter set each)
 //!
 //!  peer ◄──────► tcp::Link ──── whole frames, Closed { EndOfStream | Reset | TimedOut }
@@ -35,6 +36,7 @@ pub mod clock;
 mod error;
 pub mod idle;
 pub mod interface;
+pub mod memory;
 mod sys;
 pub mod tcp;
 pub mod udp;

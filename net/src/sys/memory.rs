@@ -3,7 +3,10 @@
 //! A batch header holds pointers to names, buffers and control bytes. They are written once, at
 //! construction, and stay valid although the owner moves: the array sits on the heap and is only
 //! ever reached through the one raw pointer it was leaked into.
+//!
+//! And how is the kernel told what memory is for?
 
+use std::io;
 use std::ptr::NonNull;
 
 /// A heap array whose elements never move.
@@ -83,6 +86,39 @@ pub(super) fn bytes_of(blocks: &[Block]) -> &[u8] {
     // valid `[u8]` of the same length in bytes, and the borrow of `blocks` is handed on.
     unsafe { std::slice::from_raw_parts(blocks.as_ptr().cast::<u8>(), length) }
 }
+
+/// What the kernel is to do about a range of memory; none of it changes a byte.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Advice {
+    /// Back it with huge pages where it can (`MADV_HUGEPAGE`).
+    HugePages,
+    /// Have every page ready to be written (`MADV_POPULATE_WRITE`, Linux 5.14).
+    Populate,
+}
+
+/// Advises on the whole huge pages within `memory` (madvise(2)); on nothing if there is none.
+pub(crate) fn advise<T>(memory: &mut [T], advice: Advice) -> io::Result<()> {
+    let bytes = size_of_val(memory);
+    let start = memory.as_mut_ptr().cast::<u8>();
+    let before = start.align_offset(HUGE_PAGE);
+    let length = bytes.saturating_sub(before) / HUGE_PAGE * HUGE_PAGE;
+    if length == 0 {
+        return Ok(());
+    }
+    let advice = match advice {
+        Advice::HugePages => libc::MADV_HUGEPAGE,
+        Advice::Populate => libc::MADV_POPULATE_WRITE,
+    };
+    // SAFETY: the range begins at a multiple of every page size up to 2 MiB and lies within `memory`
+    // (`before + length` is at most `bytes`), which is ours alone for the call. Both advices leave every
+    // byte as it is: one is about the size of pages, the other gives pages to what has none, as a write of
+    // what stands there would. The kernel keeps no pointer.
+    let result = unsafe { libc::madvise(start.wrapping_add(before).cast(), length, advice) };
+    super::check(result).map(|_| ())
+}
+
+/// Bytes of a huge page on the hosts we know; elsewhere a multiple of the page size all the same.
+const HUGE_PAGE: usize = 2 << 20;
 
 #[cfg(test)]
 mod tests {

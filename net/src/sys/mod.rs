@@ -5,7 +5,7 @@
 //! destination is, and no raw pointer leaves it.
 //!
 //! ```text
-//! memory   arrays at fixed addresses that headers of the kernel's batches may point into
+//! memory   arrays at fixed addresses that headers of the kernel's batches may point into; madvise
 //! receive  recvmmsg              control  ancillary bytes ⇄ values (safe code)
 //! send     sendmmsg, error queue name     socket addresses ⇄ bytes (safe code)
 //! option   get/setsockopt        poll     ppoll
@@ -21,7 +21,7 @@
 
 pub(crate) mod control;
 pub(crate) mod ifaddrs;
-mod memory;
+pub(crate) mod memory;
 pub(crate) mod name;
 pub(crate) mod option;
 pub(crate) mod poll;

@@ -13,6 +13,7 @@
 //! Nothing here knows a record or a message. What a full table means is the caller's business: the
 //! order is simply not remembered, and the answer says so.
 
+use twinfeed_net::memory;
 use zerocopy::{FromZeros, Immutable, IntoBytes};
 
 /// What is remembered of one open order.
@@ -79,7 +80,10 @@ const _: () = assert!(size_of::<Slot>() == 24);
 impl Orders {
     /// A table for at most `max_open_orders` orders at a time.
     ///
-    /// Address space is 36 to 72 bytes per order; memory is touched as orders arrive.
+    /// Takes 36 to 72 bytes per order. They are taken at once, in huge pages, where the host gives such:
+    /// orders lie scattered, so that a few hundred touch them all anyway, and small pages would delay the
+    /// news of this process's death (see [`memory::prepare`]). Elsewhere memory is touched as orders
+    /// arrive.
     ///
     /// # Panics
     ///
@@ -89,8 +93,10 @@ impl Orders {
         let length = (max_open_orders.saturating_mul(3) / 2 + 1)
             .next_power_of_two()
             .max(8);
-        let slots = Slot::new_vec_zeroed(length)
+        let mut slots = Slot::new_vec_zeroed(length)
             .unwrap_or_else(|_| panic!("max_open_orders = {max_open_orders}: out of memory"));
+        // Without huge pages the table is as good, and its process's end slower.
+        let _ = memory::prepare(&mut slots);
         Self {
             slots,
             stamp: 1,
@@ -322,6 +328,29 @@ mod tests {
             orders.clear();
             assert_eq!(orders.get(1), None);
         }
+    }
+
+    #[test]
+    fn a_large_table_is_ready_before_its_first_order() {
+        let mut orders = Orders::with_limit(1 << 20);
+        let huge = memory::prepare::<u8>(&mut []).unwrap();
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let middle = orders.slots.as_ptr().addr() + size_of_val(&orders.slots[..]) / 2;
+        let bounds = |line: &str| {
+            let (from, until) = line.split_once(' ')?.0.split_once('-')?;
+            let bound = |text| usize::from_str_radix(text, 16).ok();
+            Some(bound(from)?..bound(until)?)
+        };
+        let ours = |line: &&str| bounds(line).is_some_and(|range| range.contains(&middle));
+        let mut lines = maps.lines().skip_while(|line| !ours(line));
+        let resident = lines.find_map(|line| line.strip_prefix("Rss:"));
+        let kib = resident.and_then(|text| text.trim().strip_suffix(" kB"));
+        let kib: usize = kib.unwrap().parse().unwrap();
+        assert!(
+            !huge || kib << 10 >= size_of_val(&orders.slots[..]) - (4 << 20),
+            "{kib} KiB"
+        );
+        assert_eq!(orders.insert(1, order(1)), Inserted::New);
     }
 
     #[derive(Clone, Debug)]

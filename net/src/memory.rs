@@ -1,0 +1,86 @@
+//! How does a large table cost few page faults, and little at its process's end?
+//!
+//! The kernel frees a dying process's memory *before* it closes its sockets, page by page. A table of
+//! 200 MiB in pages of 4 KiB so delays the news of a death by 7 to 30 ms; in huge pages, by a fraction of
+//! one. A huge page in turn is expensive to touch first (0.2 ms, several where a hypervisor has to find
+//! it), so that happens here, at the start, and not under the first message that needs it.
+
+use std::{fs, io};
+
+use crate::sys::memory::{Advice, advise};
+
+/// Asks for huge pages behind `memory` and has them ready when it returns; the contents stay as they are.
+///
+/// Returns whether it did. `false` where the host gives none (`transparent_hugepage/enabled` is `never`):
+/// then nothing is touched, since small pages are cheaper one by one.
+///
+/// # Errors
+/// What the kernel says; everything works without it.
+pub fn prepare<T>(memory: &mut [T]) -> io::Result<bool> {
+    if !gives_huge_pages() {
+        return Ok(false);
+    }
+    advise(memory, Advice::HugePages)?;
+    match advise(memory, Advice::Populate) {
+        // Before Linux 5.14: the pages are huge, and touched as they are needed.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(true),
+        populated => populated.map(|()| true),
+    }
+}
+
+fn gives_huge_pages() -> bool {
+    fs::read_to_string(SETTING).is_ok_and(|text| !text.contains("[never]"))
+}
+
+/// `always [madvise] never`, with the one in force in brackets.
+const SETTING: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Flags and resident bytes of the mapping around an address, by `/proc/self/smaps`.
+    fn mapping(address: usize) -> (String, usize) {
+        let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+        let (mut inside, mut resident) = (false, 0);
+        for line in maps.lines() {
+            let head = line.split_once(' ').map_or("", |(head, _)| head);
+            if let Some((from, until)) = head.split_once('-') {
+                let bound = |text| usize::from_str_radix(text, 16).unwrap();
+                inside = (bound(from)..bound(until)).contains(&address);
+            } else if inside && head == "Rss:" {
+                let kib = line.split_whitespace().nth(1).unwrap();
+                resident = kib.parse::<usize>().unwrap() << 10;
+            } else if inside && head == "VmFlags:" {
+                return (line.to_owned(), resident);
+            }
+        }
+        panic!("{address:x} is not mapped");
+    }
+
+    #[test]
+    fn a_prepared_table_is_there_in_huge_pages_and_says_what_it_said() {
+        const BYTES: usize = 16 << 20;
+        let mut table = vec![0_u64; BYTES / 8];
+        table[BYTES / 16] = 7;
+        let prepared = prepare(&mut table).unwrap();
+        assert_eq!(prepared, gives_huge_pages());
+        let (flags, resident) = mapping(table.as_ptr().addr() + BYTES / 2);
+        assert_eq!(
+            flags.split(' ').any(|flag| flag == "hg"),
+            prepared,
+            "{flags}"
+        );
+        if prepared {
+            assert!(resident >= BYTES - (4 << 20), "{resident}");
+        }
+        let sum: u64 = table.iter().sum();
+        assert_eq!((table[BYTES / 16], sum), (7, 7));
+    }
+
+    #[test]
+    fn what_is_smaller_than_a_huge_page_is_left_alone() {
+        assert!(prepare::<u8>(&mut []).is_ok());
+        assert!(prepare(&mut [1_u8, 2, 3]).is_ok());
+    }
+}
