@@ -1,6 +1,6 @@
 //! Which `twinfeed` program is measured?
 //!
-//! The product's own, as users run it: the one in this program's folder. Under `cargo run` cargo brings
+//! The product's own, as users run it: the one in this program's folder, and the adapters' beside it. Under `cargo run` cargo brings
 //! it up to date first, because `cargo run -p twinfeed-bench` builds nothing but the bench.
 
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub(crate) fn find(given: Option<&Path>) -> Result<Program, Error> {
     if let Some(path) = given {
         let found = path.canonicalize();
         let missing = |error| flag(format!("{}: {error}", path.display()));
-        return found.map(Program::at).map_err(missing);
+        return found.map(|path| Program::at(path).apart()).map_err(missing);
     }
     let this = std::env::current_exe().map_err(|error| flag(error.to_string()))?;
     let folder = this.parent().unwrap_or(Path::new("."));
@@ -28,7 +28,7 @@ pub(crate) fn find(given: Option<&Path>) -> Result<Program, Error> {
     }
     let program = folder.join("twinfeed");
     match program.exists() {
-        true => Ok(Program::at(program)),
+        true => Ok(Program::at(program).apart()),
         false => Err(flag(format!(
             "there is no {}; build it with `cargo build --release -p twinfeed`, or name one",
             program.display()
@@ -38,7 +38,9 @@ pub(crate) fn find(given: Option<&Path>) -> Result<Program, Error> {
 
 fn build(cargo: &Path, target: &Path) -> Result<(), Error> {
     let mut command = Command::new(cargo);
-    command.args(["build", "--package", "twinfeed", "--manifest-path"]);
+    // The adapters are measured as they are deployed: as binaries of their own.
+    command.args(["build", "--package", "twinfeed"]);
+    command.args(["--package", "twinfeed-feed-adapter", "--manifest-path"]);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
     command.arg("--target-dir").arg(target).stdin(Stdio::null());
     if !cfg!(debug_assertions) {

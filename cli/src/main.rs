@@ -68,7 +68,13 @@ enum Command {
 
 fn main() -> ExitCode {
     twinfeed_harness::process::die_with_parent();
-    match Twinfeed::parse_from(arguments(std::env::args_os())).command {
+    let given = arguments(std::env::args_os());
+    if let Some(name) = given.get(1).and_then(|name| name.to_str())
+        && NAMES.contains(&name)
+    {
+        twinfeed_harness::process::be_apart(name, given[2..].iter().cloned());
+    }
+    match Twinfeed::parse_from(given).command {
         Command::Demo(args) => failure::report(demo::run(&args)),
         Command::ActiveFeedAdapter(args) => twinfeed_feed_adapter::run(Role::Active, &args),
         Command::BackupFeedAdapter(args) => twinfeed_feed_adapter::run(Role::Backup, &args),

@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use signal_hook::consts::{SIGHUP, SIGTERM};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use twinfeed_control::operations::Operations;
 use twinfeed_control::{Assignment, Register, StopFlag, StreamAssignment};
-use twinfeed_net::affinity;
+use twinfeed_net::{affinity, memory, parting};
 use twinfeed_wire::link::{Hello, Role};
 use twinfeed_wire::{Generation, Incarnation};
 
@@ -79,6 +79,24 @@ pub fn run(role: Role, args: &Args) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Starts the thread that is this process's last when it is killed. It is the youngest: the kernel wakes the
+/// threads of a process that it kills in the order of their birth.
+fn part_in_order() -> std::io::Result<()> {
+    let (telling, told) = bounded(1);
+    std::thread::Builder::new()
+        .name("parting".to_owned())
+        .stack_size(PARTING_STACK)
+        .spawn(move || {
+            let ready = parting::be_last();
+            let stays = ready.is_ok();
+            let _ = telling.send(ready);
+            while stays {
+                std::thread::park();
+            }
+        })?;
+    told.recv().unwrap_or(Ok(()))
 }
 
 /// A running adapter, as its control thread sees it.
@@ -193,8 +211,15 @@ impl Adapter {
             config,
             args,
         };
+        // All that this process will need is set aside by now.
+        if let Err(error) = memory::gather_heap() {
+            debug!("{error}: the heap stays in small pages");
+        }
         adapter.act_on_grant();
         adapter.inputs.ended = adapter.start_data(pipeline)?;
+        if let Err(error) = part_in_order() {
+            warn!("{error}: should this process be killed, its peer hears of it a little later");
+        }
         Ok(Some(adapter))
     }
 
@@ -385,6 +410,8 @@ fn start_link(
         .map_err(AdapterError::system("start the pair link's thread"))
 }
 
+/// Bytes of stack of a thread that only waits.
+const PARTING_STACK: usize = 64 << 10;
 /// How late a note may reach the log.
 const NOTES_INTERVAL: Duration = Duration::from_millis(50);
 /// How long the data thread may take to end its streams.

@@ -44,14 +44,46 @@ pub fn die_with_parent() {
     }
 }
 
+/// Set in the environment of children that should be the program of their own name, if it lies beside the
+/// multi-call binary; see [`be_apart`].
+pub const APART: &str = "TWINFEED_APART";
+
+/// Becomes the program called `name` that lies beside this one, with `arguments`, if whoever started this process
+/// wants that ([`APART`]); returns if not, or if there is none.
+pub fn be_apart(name: &str, arguments: impl IntoIterator<Item = std::ffi::OsString>) {
+    if std::env::var_os(APART).is_none() {
+        return;
+    }
+    let beside = std::env::current_exe().map(|this| this.with_file_name(name));
+    if let Some(program) = beside.ok().filter(|program| program.exists()) {
+        // Comes back only when it fails; then this binary does as well.
+        let _ = Command::new(program).args(arguments).exec();
+    }
+}
+
 /// The multi-call binary that every process of a run is started from.
 #[derive(Clone, Debug)]
-pub struct Program(PathBuf);
+pub struct Program {
+    path: PathBuf,
+    apart: bool,
+}
 
 impl Program {
     /// The program at `path`.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self {
+            path: path.into(),
+            apart: false,
+        }
+    }
+
+    /// Starts adapters from the binaries of their own that lie beside it, as they are deployed.
+    #[must_use]
+    pub fn apart(self) -> Self {
+        Self {
+            apart: true,
+            ..self
+        }
     }
 
     /// The program that runs now; right in `twinfeed` itself.
@@ -60,14 +92,14 @@ impl Program {
     /// When the system cannot say which it is.
     pub fn this() -> Result<Self, Error> {
         std::env::current_exe()
-            .map(Self)
+            .map(Self::at)
             .map_err(Error::process("find", "this program"))
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
@@ -108,7 +140,11 @@ impl Process {
             Output::Piped => Stdio::piped(),
             Output::Logged => file.try_clone().map_err(Error::file("write", &log))?.into(),
         };
-        let child = Command::new(program.path())
+        let mut command = Command::new(program.path());
+        if program.apart {
+            command.env(APART, "1");
+        }
+        let child = command
             .args(arguments)
             .current_dir(directory)
             .env(WITH_PARENT, std::process::id().to_string())

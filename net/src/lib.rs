@@ -8,6 +8,7 @@
 //!                     └─ as_fd ─► idle::Idler (spin · yield · backoff · block)
 //!
 //!                                              memory ──► large tables in huge pages
+//!                                              parting ─► sockets first, memory last, when killed
 //!  bytes ──────► udp::Sender ─── sendmmsg ─► Destinations (bounded, one counter set each)
 //!
 //!  peer ◄──────► tcp::Link ──── whole frames, Closed { EndOfStream | Reset | TimedOut }
@@ -37,6 +38,7 @@ mod error;
 pub mod idle;
 pub mod interface;
 pub mod memory;
+pub mod parting;
 mod sys;
 pub mod tcp;
 pub mod udp;

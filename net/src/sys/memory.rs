@@ -117,6 +117,30 @@ pub(crate) fn advise<T>(memory: &mut [T], advice: Advice) -> io::Result<()> {
     super::check(result).map(|_| ())
 }
 
+/// Collapses the whole huge pages within `range`, addresses of this process's own writable memory, into huge
+/// pages (madvise(2), `MADV_COLLAPSE`, Linux 6.1); on nothing if there is none.
+pub(crate) fn collapse(range: core::ops::Range<usize>) -> io::Result<()> {
+    let start = range.start.next_multiple_of(HUGE_PAGE);
+    let length = range.end.saturating_sub(start) / HUGE_PAGE * HUGE_PAGE;
+    if length == 0 {
+        return Ok(());
+    }
+    // SAFETY: the advice leaves every byte as it is, also for who reads and writes there meanwhile: the kernel
+    // copies a page while nobody can see it, as it does by itself for `always`. An address that is not (any
+    // more) mapped is an error and nothing else. The kernel keeps no pointer.
+    let result = unsafe {
+        libc::madvise(
+            std::ptr::without_provenance_mut::<libc::c_void>(start),
+            length,
+            MADV_COLLAPSE,
+        )
+    };
+    super::check(result).map(|_| ())
+}
+
+/// `include/uapi/asm-generic/mman-common.h`; crate `libc` has it for some targets only.
+const MADV_COLLAPSE: libc::c_int = 25;
+
 /// Bytes of a huge page on the hosts we know; elsewhere a multiple of the page size all the same.
 const HUGE_PAGE: usize = 2 << 20;
 

@@ -10,7 +10,7 @@
 //! send     sendmmsg, error queue name     socket addresses ⇄ bytes (safe code)
 //! option   get/setsockopt        poll     ppoll
 //! time     clock_gettime         sched    affinity, thread names
-//! ifaddrs  the interface list
+//! ifaddrs  the interface list    parting  own file table, idle policy, signals
 //! ```
 //!
 //! Invariant: one operation per `unsafe` block, with the proof of its conditions above it.
@@ -24,6 +24,7 @@ pub(crate) mod ifaddrs;
 pub(crate) mod memory;
 pub(crate) mod name;
 pub(crate) mod option;
+pub(crate) mod parting;
 pub(crate) mod poll;
 pub(crate) mod receive;
 pub(crate) mod sched;
