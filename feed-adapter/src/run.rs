@@ -19,7 +19,8 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 use tracing::{debug, error, info, warn};
 use twinfeed_control::operations::Operations;
 use twinfeed_control::{Assignment, Register, StopFlag, StreamAssignment};
-use twinfeed_net::{affinity, memory, parting};
+use twinfeed_net::parting::{self, Companion};
+use twinfeed_net::{affinity, memory};
 use twinfeed_wire::link::{Hello, Role};
 use twinfeed_wire::{Generation, Incarnation};
 
@@ -81,22 +82,20 @@ pub fn run(role: Role, args: &Args) -> ExitCode {
     }
 }
 
-/// Starts the thread that is this process's last when it is killed. It is the youngest: the kernel wakes the
-/// threads of a process that it kills in the order of their birth.
-fn part_in_order() -> std::io::Result<()> {
+/// Starts the companion that frees this process's memory when it is killed, so that its peer hears of that at once.
+fn part_in_order() -> std::io::Result<Companion> {
     let (telling, told) = bounded(1);
     std::thread::Builder::new()
         .name("parting".to_owned())
         .stack_size(PARTING_STACK)
         .spawn(move || {
-            let ready = parting::be_last();
-            let stays = ready.is_ok();
-            let _ = telling.send(ready);
-            while stays {
+            let _ = telling.send(parting::accompany());
+            loop {
                 std::thread::park();
             }
         })?;
-    told.recv().unwrap_or(Ok(()))
+    told.recv()
+        .unwrap_or_else(|_| Err(std::io::ErrorKind::BrokenPipe.into()))
 }
 
 /// A running adapter, as its control thread sees it.
@@ -119,6 +118,8 @@ struct Adapter {
     notes: Notes,
     inputs: Inputs,
     _operations: Option<Operations>,
+    /// Ends with this process.
+    companion: Option<Companion>,
 }
 
 /// What the control thread listens to.
@@ -208,6 +209,7 @@ impl Adapter {
                 ended: bounded(1).1,
             },
             _operations: operations,
+            companion: None,
             config,
             args,
         };
@@ -217,8 +219,13 @@ impl Adapter {
         }
         adapter.act_on_grant();
         adapter.inputs.ended = adapter.start_data(pipeline)?;
-        if let Err(error) = part_in_order() {
-            warn!("{error}: should this process be killed, its peer hears of it a little later");
+        match part_in_order() {
+            Ok(companion) => adapter.companion = Some(companion),
+            Err(error) => {
+                warn!(
+                    "{error}: should this process be killed, its peer hears of it a little later"
+                );
+            }
         }
         Ok(Some(adapter))
     }

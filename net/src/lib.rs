@@ -25,7 +25,7 @@
 //!
 //! Invariant: `unsafe` stands in the private module `sys` and nowhere else.
 //!
-//! Invariant: nothing here logs, and no thread is started.
+//! Invariant: nothing here logs, and no thread is started; one process is, on request, and never runs.
 //!
 //! Linux only: batches, drop counters and source filters have no portable equal.
 

@@ -39,8 +39,8 @@ pub(crate) struct Args {
     /// Length of a session.
     #[arg(long, value_name = "MS", default_value_t = 2_500)]
     session_ms: u64,
-    /// What is looked at after each trigger: as long as a failover takes, with some to spare.
-    #[arg(long, value_name = "MS", default_value_t = 50)]
+    /// What is looked at after each trigger.
+    #[arg(long, value_name = "MS", default_value_t = 200)]
     window_ms: u64,
     /// Idle strategy of the adapters' data threads: spin, yield, backoff, block.
     #[arg(long, value_name = "STRATEGY")]

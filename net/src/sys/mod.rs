@@ -10,7 +10,7 @@
 //! send     sendmmsg, error queue name     socket addresses ⇄ bytes (safe code)
 //! option   get/setsockopt        poll     ppoll
 //! time     clock_gettime         sched    affinity, thread names
-//! ifaddrs  the interface list    parting  own file table, idle policy, signals
+//! ifaddrs  the interface list    parting  a process that shares the memory
 //! ```
 //!
 //! Invariant: one operation per `unsafe` block, with the proof of its conditions above it.

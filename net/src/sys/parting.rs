@@ -1,38 +1,86 @@
-//! What does a thread ask the kernel for so that it is the last of its process, and holds no file?
+//! How does a process get a companion that shares its memory, and nothing else?
 
 use std::io;
-use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
-/// Gives the calling thread a table of files of its own, a copy of the process's as it is now.
-pub(crate) fn own_files() -> io::Result<()> {
-    // SAFETY: the call takes no pointer; it changes which table the calling thread's descriptors are
-    // looked up in, and copies that table, so every descriptor known to anybody stays what it is.
-    let result = unsafe { libc::unshare(libc::CLONE_FILES) };
-    super::check(result).map(|_| ())
+/// Starts a process that shares this one's memory (`CLONE_VM`, clone(2)) and none of its files, and that does
+/// nothing but wait until every copy of the returned file is closed, which the kernel does for a process that
+/// dies. Then it waits `delay_ns` more and ends; with it ends the memory. It runs only when nobody else wants its
+/// core.
+///
+/// The calling thread lends the companion its thread-local storage: it is never to do anything again.
+pub(crate) fn start_companion(delay_ns: i64) -> io::Result<OwnedFd> {
+    let mut ends = [0; 2];
+    // SAFETY: the pointer leads to two live integers, which is what the call fills.
+    let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
+    super::check(made)?;
+    // SAFETY: the call above made both descriptors, and nobody else knows of them.
+    let (listening, held) =
+        unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
+    block_signals()?;
+    // Never freed: the companion runs on it until the memory is gone.
+    let stack = Box::leak(vec![0_u128; STACK_BYTES / size_of::<u128>()].into_boxed_slice());
+    let orders = Box::leak(Box::new(Orders {
+        listening: listening.as_raw_fd(),
+        delay_ns,
+    }));
+    let top = stack.as_mut_ptr_range().end;
+    // SAFETY: `top` is the end of memory that is leaked, aligned to 16 bytes and large enough for `wait`, which
+    // calls nothing but system calls; `orders` is leaked and read only. The companion shares the memory and the
+    // caller's thread-local storage, of which it may write `errno`: the caller does nothing from here on, by the
+    // contract above. It has a file table and signal handlers of its own, and every signal is blocked there.
+    let started = unsafe {
+        libc::clone(
+            wait,
+            top.cast(),
+            libc::CLONE_VM,
+            std::ptr::from_mut(orders).cast(),
+        )
+    };
+    super::check(started)?;
+    Ok(held)
 }
 
-/// Closes every file of the calling thread's table, which must be its own ([`own_files`]).
-pub(crate) fn close_files() -> io::Result<()> {
-    // SAFETY: the table is the calling thread's own, by the contract above, so that no descriptor that
-    // another thread owns is closed; this thread owns none, for it does nothing but wait.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, 0_u32, u32::MAX, 0_u32) };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+/// What the companion must know.
+struct Orders {
+    listening: libc::c_int,
+    delay_ns: i64,
+}
+
+/// All that the companion does.
+extern "C" fn wait(orders: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: the pointer is the one that `start_companion` leaked, and nobody writes there.
+    let orders = unsafe { &*orders.cast::<Orders>() };
+    let listening = orders.listening;
+    close_from_to(0, listening - 1);
+    close_from_to(listening + 1, libc::c_int::MAX);
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: `parameters` is a live local and is only read; 0 names the calling process.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters) };
+    let mut byte = 0_u8;
+    // SAFETY: the buffer is a live local of one byte, and the descriptor is this process's own.
+    while unsafe { libc::read(listening, (&raw mut byte).cast(), 1) } > 0 {}
+    let delay = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: orders.delay_ns,
+    };
+    // SAFETY: the request is a live local and is only read; a null remainder is allowed.
+    unsafe { libc::nanosleep(&raw const delay, std::ptr::null_mut()) };
+    0
+}
+
+/// Closes the calling process's files of these numbers.
+fn close_from_to(first: libc::c_int, last: libc::c_int) {
+    if first <= last {
+        // SAFETY: called in the companion only, whose file table is a copy of its own: no descriptor that a
+        // thread of the process it accompanies owns is closed.
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
     }
 }
 
-/// Lets the calling thread run only when nobody else wants its core (`SCHED_IDLE`, sched(7)).
-pub(crate) fn yield_to_all() -> io::Result<()> {
-    let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: `parameters` is a live local and is only read; 0 names the calling thread.
-    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters) };
-    super::check(result).map(|_| ())
-}
-
-/// Lets no signal that has a handler run it on the calling thread.
-pub(crate) fn block_signals() -> io::Result<()> {
-    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+/// Lets no signal that has a handler run it on the calling thread, nor on what it starts.
+fn block_signals() -> io::Result<()> {
+    let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the pointer leads to a live local of the type that the call fills.
     let filled = unsafe { libc::sigfillset(all.as_mut_ptr()) };
     super::check(filled)?;
@@ -44,3 +92,6 @@ pub(crate) fn block_signals() -> io::Result<()> {
         code => Err(io::Error::from_raw_os_error(code)),
     }
 }
+
+/// Far more than `wait` and a system call need.
+const STACK_BYTES: usize = 32 << 10;
