@@ -3,6 +3,7 @@
 //! ```text
 //!  bytes ──► Datagram::parse ──► Header, Records, Heartbeat     (views; one check, then no failure)
 //!  Header, Record, Beat ──► Writer, write_heartbeat ──► bytes   (into a buffer of the caller's)
+//!  bytes ◄─► admin::AdminMessage                               (what a stream says for itself)
 //!  bytes ◄─► link::Frame                                        (the pair link of two adapters)
 //!  record::*                                                    (bodies in DBN v3 layout)
 //! ```
@@ -16,6 +17,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod admin;
 mod datagram;
 mod emit;
 mod error;
