@@ -14,6 +14,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::{Generation, Incarnation};
 
+mod error;
+
+pub use error::BadFrame;
+
 /// Length of a frame's header, bytes.
 pub const FRAME_HEADER_LENGTH: usize = 8;
 /// Longest frame including its header, bytes.
@@ -84,48 +88,6 @@ pub enum Frame {
     /// The sender closes on purpose; the reset that follows is no failure.
     Goodbye,
 }
-
-/// A frame that cannot be understood; the link is closed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum BadFrame {
-    /// The first two bytes are not "TL".
-    Magic(u16),
-    /// The peer speaks another version.
-    Version {
-        /// What the peer speaks.
-        theirs: u8,
-        /// What this build speaks.
-        ours: u8,
-    },
-    /// A length beyond [`LONGEST_FRAME`], or not the one of this kind.
-    Length(u32),
-    /// A kind that this version does not know.
-    Kind(u8),
-    /// A role that is neither active nor backup.
-    Role(u8),
-}
-
-impl fmt::Display for BadFrame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Magic(magic) => write!(
-                f,
-                "pair link starts with {magic:#06x}: the peer is not a feed adapter; \
-                 check the link address"
-            ),
-            Self::Version { theirs, ours } => write!(
-                f,
-                "peer speaks link version {theirs}, this adapter {ours}: upgrade the older one"
-            ),
-            Self::Length(length) => write!(f, "link frame claims {length} bytes"),
-            Self::Kind(kind) => write!(f, "link frame of unknown kind {kind}"),
-            Self::Role(role) => write!(f, "link frame with unknown role {role}"),
-        }
-    }
-}
-
-impl core::error::Error for BadFrame {}
 
 /// Reads a frame's header and returns the length of the whole frame, bytes.
 ///
