@@ -127,6 +127,7 @@ impl Frame {
         match raw.kind {
             1 => {
                 let hello = RawHello::ref_from_bytes(payload).map_err(|_| wrong)?;
+                zero(&hello.reserved)?;
                 Ok(Self::Hello(Hello {
                     feed_digest: hello.feed_digest.get(),
                     config_digest: hello.config_digest.get(),
@@ -138,6 +139,7 @@ impl Frame {
             }
             2 => {
                 let beat = RawBeat::ref_from_bytes(payload).map_err(|_| wrong)?;
+                zero(&beat.reserved)?;
                 Ok(Self::Beat {
                     generation: Generation(beat.generation.get()),
                     role: role(beat.role)?,
@@ -189,6 +191,15 @@ fn frame(buffer: &mut [u8; 48], kind: u8, payload: &[u8]) -> usize {
     buffer[..FRAME_HEADER_LENGTH].copy_from_slice(raw.as_bytes());
     buffer[FRAME_HEADER_LENGTH..length].copy_from_slice(payload);
     length
+}
+
+/// Refuses a reserved field that is used.
+fn zero(reserved: &[u8]) -> Result<(), BadFrame> {
+    if reserved.iter().all(|&byte| byte == 0) {
+        Ok(())
+    } else {
+        Err(BadFrame::Reserved)
+    }
 }
 
 const fn code(role: Role) -> u8 {
@@ -285,6 +296,14 @@ mod tests {
         buffer[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
         let header = buffer[..8].try_into().unwrap();
         assert_eq!(frame_length(&header), Err(BadFrame::Length(u32::MAX)));
+    }
+
+    #[test]
+    fn a_reserved_field_that_is_used_is_refused() {
+        let mut buffer = [0; 48];
+        let length = hello().emit(&mut buffer);
+        buffer[length - 1] = 1;
+        assert_eq!(Frame::parse(&buffer[..length]), Err(BadFrame::Reserved));
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub enum BadFrame {
     Kind(u8),
     /// A role that is neither active nor backup.
     Role(u8),
+    /// A reserved field is not zero.
+    Reserved,
 }
 
 impl fmt::Display for BadFrame {
@@ -38,6 +40,7 @@ impl fmt::Display for BadFrame {
             Self::Length(length) => write!(f, "link frame claims {length} bytes"),
             Self::Kind(kind) => write!(f, "link frame of unknown kind {kind}"),
             Self::Role(role) => write!(f, "link frame with unknown role {role}"),
+            Self::Reserved => f.write_str("link frame with a reserved field that is not zero"),
         }
     }
 }
