@@ -12,13 +12,18 @@ use twinfeed_feed_adapter::link::rules::{
     Connection, DownCause, Ending, LinkLimits, LinkRules, LinkState, Notice, Orders, Refusal,
 };
 use twinfeed_protocol::Time;
-use twinfeed_wire::link::{Frame, Hello};
-use twinfeed_wire::{Generation, Incarnation};
+use twinfeed_wire::admin::{AdminId, StoredAdmin};
+use twinfeed_wire::link::{Answer, Cut, Frame, Hello, Intent, Report, Verdict};
+use twinfeed_wire::{Adm, Generation, Incarnation, Msn, Sid};
 
 const BEAT: Duration = Duration::from_millis(100);
 const LIMITS: LinkLimits = LinkLimits {
     beat: BEAT,
     missed_beats: 3,
+};
+const ID: AdminId = AdminId {
+    generation: Generation(1),
+    number: Adm(0),
 };
 
 fn hello(role: Role, incarnation: u64) -> Hello {
@@ -41,11 +46,25 @@ impl Orders for Log {
             Frame::Hello(_) => "hello",
             Frame::Beat { .. } => "beat",
             Frame::Goodbye => "goodbye",
+            other => panic!("the link's rules never send {other:?}"),
         };
         self.0.push(format!("send {word} on {}", on.0));
     }
     fn close(&mut self, connection: Connection) {
         self.0.push(format!("close {}", connection.0));
+    }
+    fn hand_on(&mut self, frame: Frame) {
+        self.0.push(match frame {
+            Frame::Report(_) => "HAND ON report".to_owned(),
+            Frame::CutRequest { .. } => "HAND ON cut request".to_owned(),
+            Frame::Cut(_) => "HAND ON cut".to_owned(),
+            Frame::Intent(_) => "HAND ON intent".to_owned(),
+            Frame::Answer(_) => "HAND ON answer".to_owned(),
+            Frame::StepDown { .. } => "HAND ON step-down".to_owned(),
+            Frame::Hello(_) | Frame::Beat { .. } | Frame::Goodbye => {
+                panic!("{frame:?} is the link's own business")
+            }
+        });
     }
     fn tell(&mut self, notice: Notice) {
         self.0.push(match notice {
@@ -148,6 +167,47 @@ const EVENTS: &[Event] = &[
             Frame::Beat {
                 generation: Generation(1),
                 role: Role::Backup,
+            },
+            out,
+        );
+    }),
+    ("report", |rules, out| {
+        frame(rules, Frame::Report(Report::default()), out);
+    }),
+    ("cut request", |rules, out| {
+        let (sid, generation) = (Sid(1), Generation(1));
+        frame(rules, Frame::CutRequest { sid, generation }, out);
+    }),
+    ("cut", |rules, out| {
+        frame(rules, Frame::Cut(Cut::default()), out);
+    }),
+    ("intent", |rules, out| {
+        let intent = Intent {
+            sid: Sid(1),
+            attempt: 1,
+            slot: Msn(9),
+            message: StoredAdmin::source_stale(ID),
+        };
+        frame(rules, Frame::Intent(intent), out);
+    }),
+    ("answer", |rules, out| {
+        let answer = Answer {
+            sid: Sid(1),
+            id: ID,
+            slot: Msn(9),
+            processed: Msn(8),
+            attempt: 1,
+            verdict: Verdict::Capable,
+        };
+        frame(rules, Frame::Answer(answer), out);
+    }),
+    ("step-down", |rules, out| {
+        let (generation, deadline_us) = (Generation(1), 1_000_000);
+        frame(
+            rules,
+            Frame::StepDown {
+                generation,
+                deadline_us,
             },
             out,
         );

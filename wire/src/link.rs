@@ -12,16 +12,24 @@ use core::fmt;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::{Generation, Incarnation};
+use crate::admin::LONGEST_ADMIN;
+use crate::record::layout;
+use crate::{Generation, Incarnation, Sid};
 
 mod error;
+mod position;
+mod slot;
 
 pub use error::BadFrame;
+pub use position::{Cut, Report};
+pub use slot::{Answer, Intent, Verdict};
 
 /// Length of a frame's header, bytes.
 pub const FRAME_HEADER_LENGTH: usize = 8;
 /// Longest frame including its header, bytes.
 pub const LONGEST_FRAME: usize = 65_536;
+/// A buffer that every frame of this version fits, bytes; the longest is an intent.
+pub const FRAME_BUFFER: usize = FRAME_HEADER_LENGTH + size_of::<slot::RawIntent>() + LONGEST_ADMIN;
 /// The version of the link that this build speaks.
 pub const LINK_VERSION: u8 = 1;
 
@@ -74,6 +82,10 @@ pub struct Hello {
 }
 
 /// One frame of the pair link.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a plain value without a heap; frames are few and never kept in numbers"
+)]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Frame {
     /// Who speaks.
@@ -87,6 +99,28 @@ pub enum Frame {
     },
     /// The sender closes on purpose; the reset that follows is no failure.
     Goodbye,
+    /// Where the sender's next message stands.
+    Report(Report),
+    /// The sender asks for a [`Cut`].
+    CutRequest {
+        /// Source stream.
+        sid: Sid,
+        /// Generation the sender works under.
+        generation: Generation,
+    },
+    /// The sender's numbering, to take over.
+    Cut(Cut),
+    /// An administrative message is announced for a slot.
+    Intent(Intent),
+    /// Whether the sender can place an announced message.
+    Answer(Answer),
+    /// The sender asks its peer to take over.
+    StepDown {
+        /// Generation the sender works under.
+        generation: Generation,
+        /// After this time the sender goes on by itself, µs.
+        deadline_us: u32,
+    },
 }
 
 /// Reads a frame's header and returns the length of the whole frame, bytes.
@@ -123,10 +157,9 @@ impl Frame {
         if frame_length(&header)? != bytes.len() {
             return Err(BadFrame::Length(raw.length.get()));
         }
-        let wrong = BadFrame::Length(raw.length.get());
         match raw.kind {
             1 => {
-                let hello = RawHello::ref_from_bytes(payload).map_err(|_| wrong)?;
+                let hello: &RawHello = view(payload)?;
                 zero(&hello.reserved)?;
                 Ok(Self::Hello(Hello {
                     feed_digest: hello.feed_digest.get(),
@@ -138,7 +171,7 @@ impl Frame {
                 }))
             }
             2 => {
-                let beat = RawBeat::ref_from_bytes(payload).map_err(|_| wrong)?;
+                let beat: &RawBeat = view(payload)?;
                 zero(&beat.reserved)?;
                 Ok(Self::Beat {
                     generation: Generation(beat.generation.get()),
@@ -146,13 +179,31 @@ impl Frame {
                 })
             }
             3 if payload.is_empty() => Ok(Self::Goodbye),
-            3 => Err(wrong),
+            3 => Err(BadFrame::Length(raw.length.get())),
+            4 => Report::read(payload).map(Self::Report),
+            5 => {
+                let request: &RawCutRequest = view(payload)?;
+                Ok(Self::CutRequest {
+                    sid: Sid(request.sid.get()),
+                    generation: Generation(request.generation.get()),
+                })
+            }
+            6 => Cut::read(payload).map(Self::Cut),
+            7 => Intent::read(payload).map(Self::Intent),
+            8 => Answer::read(payload).map(Self::Answer),
+            9 => {
+                let step: &RawStepDown = view(payload)?;
+                Ok(Self::StepDown {
+                    generation: Generation(step.generation.get()),
+                    deadline_us: step.deadline_us.get(),
+                })
+            }
             kind => Err(BadFrame::Kind(kind)),
         }
     }
 
-    /// Writes the frame into `buffer` and returns its length in bytes (at most 48).
-    pub fn emit(&self, buffer: &mut [u8; 48]) -> usize {
+    /// Writes the frame into `buffer` and returns its length in bytes.
+    pub fn emit(&self, buffer: &mut [u8; FRAME_BUFFER]) -> usize {
         match self {
             Self::Hello(hello) => {
                 let raw = RawHello {
@@ -164,7 +215,7 @@ impl Frame {
                     role: code(hello.role),
                     reserved: [0; 2],
                 };
-                frame(buffer, 1, raw.as_bytes())
+                frame(buffer, 1, &[raw.as_bytes()])
             }
             Self::Beat { generation, role } => {
                 let raw = RawBeat {
@@ -172,25 +223,61 @@ impl Frame {
                     role: code(*role),
                     reserved: [0; 3],
                 };
-                frame(buffer, 2, raw.as_bytes())
+                frame(buffer, 2, &[raw.as_bytes()])
             }
             Self::Goodbye => frame(buffer, 3, &[]),
+            Self::Report(report) => frame(buffer, 4, &[report.raw().as_bytes()]),
+            Self::CutRequest { sid, generation } => {
+                let raw = RawCutRequest {
+                    sid: U32::new(sid.0),
+                    generation: U32::new(generation.0),
+                };
+                frame(buffer, 5, &[raw.as_bytes()])
+            }
+            Self::Cut(cut) => frame(buffer, 6, &[cut.raw().as_bytes()]),
+            Self::Intent(intent) => {
+                let mut body = [0; LONGEST_ADMIN];
+                let length = intent.message.message().emit(&mut body);
+                frame(buffer, 7, &[intent.raw().as_bytes(), &body[..length]])
+            }
+            Self::Answer(answer) => frame(buffer, 8, &[answer.raw().as_bytes()]),
+            Self::StepDown {
+                generation,
+                deadline_us,
+            } => {
+                let raw = RawStepDown {
+                    generation: U32::new(generation.0),
+                    deadline_us: U32::new(*deadline_us),
+                };
+                frame(buffer, 9, &[raw.as_bytes()])
+            }
         }
     }
 }
 
-fn frame(buffer: &mut [u8; 48], kind: u8, payload: &[u8]) -> usize {
-    let length = FRAME_HEADER_LENGTH + payload.len();
+fn frame(buffer: &mut [u8; FRAME_BUFFER], kind: u8, payload: &[&[u8]]) -> usize {
+    let mut length = FRAME_HEADER_LENGTH;
+    for part in payload {
+        buffer[length..length + part.len()].copy_from_slice(part);
+        length += part.len();
+    }
     let raw = RawFrame {
         magic: U16::new(LINK_MAGIC),
         version: LINK_VERSION,
         kind,
-        // Payloads are the structs of this file, 32 bytes at most.
-        length: U32::new(payload.len() as u32),
+        // What fits FRAME_BUFFER.
+        length: U32::new((length - FRAME_HEADER_LENGTH) as u32),
     };
     buffer[..FRAME_HEADER_LENGTH].copy_from_slice(raw.as_bytes());
-    buffer[FRAME_HEADER_LENGTH..length].copy_from_slice(payload);
     length
+}
+
+/// `payload` as exactly one `R`.
+fn view<R: FromBytes + Immutable + KnownLayout + Unaligned>(
+    payload: &[u8],
+) -> Result<&R, BadFrame> {
+    // No longer than a frame, whose length has been checked.
+    R::ref_from_bytes(payload).map_err(|_| BadFrame::Length(payload.len() as u32))
 }
 
 /// Refuses a reserved field that is used.
@@ -246,10 +333,28 @@ struct RawBeat {
     reserved: [u8; 3],
 }
 
-const _: () = {
-    assert!(size_of::<RawFrame>() == FRAME_HEADER_LENGTH);
-    assert!(size_of::<RawHello>() == 32 && size_of::<RawBeat>() == 8);
-};
+#[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+struct RawCutRequest {
+    sid: U32,
+    generation: U32,
+}
+
+#[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+struct RawStepDown {
+    generation: U32,
+    deadline_us: U32,
+}
+
+layout!(RawFrame, 8, { magic: 0, version: 2, kind: 3, length: 4 });
+layout!(RawHello, 32, {
+    feed_digest: 0, config_digest: 8, incarnation: 16, generation: 24, preferred_role: 28, role: 29,
+});
+layout!(RawBeat, 8, { generation: 0, role: 4 });
+layout!(RawCutRequest, 8, { sid: 0, generation: 4 });
+layout!(RawStepDown, 8, { generation: 0, deadline_us: 4 });
+const _: () = assert!(size_of::<RawFrame>() == FRAME_HEADER_LENGTH);
 
 #[cfg(test)]
 mod tests {
@@ -275,7 +380,7 @@ mod tests {
             role: Role::Active,
         };
         for frame in [hello(), beat, Frame::Goodbye] {
-            let mut buffer = [0; 48];
+            let mut buffer = [0; FRAME_BUFFER];
             let length = frame.emit(&mut buffer);
             let header = buffer[..8].try_into().unwrap();
             assert_eq!(frame_length(&header), Ok(length));
@@ -291,7 +396,7 @@ mod tests {
 
     #[test]
     fn a_lying_length_is_refused_before_anything_is_read() {
-        let mut buffer = [0; 48];
+        let mut buffer = [0; FRAME_BUFFER];
         hello().emit(&mut buffer);
         buffer[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
         let header = buffer[..8].try_into().unwrap();
@@ -300,7 +405,7 @@ mod tests {
 
     #[test]
     fn a_reserved_field_that_is_used_is_refused() {
-        let mut buffer = [0; 48];
+        let mut buffer = [0; FRAME_BUFFER];
         let length = hello().emit(&mut buffer);
         buffer[length - 1] = 1;
         assert_eq!(Frame::parse(&buffer[..length]), Err(BadFrame::Reserved));

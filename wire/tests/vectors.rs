@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use twinfeed_wire::link::{Frame, Hello, Role};
+use twinfeed_wire::link::{FRAME_BUFFER, Frame, Hello, Role};
 use twinfeed_wire::*;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -145,7 +145,7 @@ fn link_hello() {
         preferred_role: Role::Active,
         role: Role::Backup,
     });
-    let mut buffer = [0; 48];
+    let mut buffer = [0; FRAME_BUFFER];
     let length = frame.emit(&mut buffer);
     assert_eq!(&buffer[..length], expected.as_slice());
     assert_eq!(Frame::parse(expected), Ok(frame));

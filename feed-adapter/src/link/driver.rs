@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
@@ -17,7 +18,7 @@ use twinfeed_net::tcp::{Closed, FrameFault, Framing, Link, LinkOptions, Listener
 use twinfeed_net::wait::{Interest, wait};
 use twinfeed_protocol::Time;
 use twinfeed_wire::Generation;
-use twinfeed_wire::link::{FRAME_HEADER_LENGTH, Frame, Hello, Role, frame_length};
+use twinfeed_wire::link::{FRAME_BUFFER, FRAME_HEADER_LENGTH, Frame, Hello, Role, frame_length};
 
 use super::rules::{
     Connection, Ending, LinkLimits, LinkRules, MOST_CONNECTIONS, Notice, Orders, Refusal,
@@ -39,6 +40,7 @@ pub enum LinkCommand {
 pub struct LinkThread {
     commands: Arc<ArrayQueue<LinkCommand>>,
     wake: UnixDatagram,
+    unread: Arc<AtomicU64>,
     local: SocketAddr,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -81,6 +83,7 @@ impl BoundLink {
         wake.set_nonblocking(true)?;
         woken.set_nonblocking(true)?;
         let commands = Arc::new(ArrayQueue::new(MOST_COMMANDS));
+        let unread = Arc::new(AtomicU64::new(0));
         let local = self.local_addr();
         let mut driver = Driver {
             listener: self.listener,
@@ -89,6 +92,7 @@ impl BoundLink {
             rules: LinkRules::new(us, limits),
             carrier: Carrier {
                 links: Vec::with_capacity(MOST_CONNECTIONS),
+                unread: unread.clone(),
                 tell,
             },
             peer,
@@ -101,6 +105,7 @@ impl BoundLink {
         Ok(LinkThread {
             commands,
             wake,
+            unread,
             local,
             thread: Some(thread),
         })
@@ -112,6 +117,12 @@ impl LinkThread {
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Frames of the peer about its numbering, which this adapter does not act on.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.unread.load(Ordering::Relaxed)
     }
 
     /// Tells the thread; it wakes at once.
@@ -145,6 +156,7 @@ struct Driver<T> {
 /// Carries orders out.
 struct Carrier<T> {
     links: Vec<(Connection, Link<PairFrames>)>,
+    unread: Arc<AtomicU64>,
     tell: T,
 }
 
@@ -252,16 +264,20 @@ impl<T: FnMut(Notice)> Driver<T> {
 
 impl<T: FnMut(Notice)> Orders for Carrier<T> {
     fn send(&mut self, on: Connection, frame: Frame) {
-        let mut buffer = [0; 48];
+        let mut buffer = [0; FRAME_BUFFER];
         let length = frame.emit(&mut buffer);
         if let Some((_, link)) = self.links.iter_mut().find(|(name, _)| *name == on) {
-            // A link so full that 48 bytes do not fit is silent for the peer; its rules notice.
+            // A link so full that a frame does not fit is silent for the peer; its rules notice.
             let _ = link.send(&buffer[..length]);
         }
     }
 
     fn close(&mut self, connection: Connection) {
         self.links.retain(|(name, _)| *name != connection);
+    }
+
+    fn hand_on(&mut self, _: Frame) {
+        self.unread.fetch_add(1, Ordering::Relaxed);
     }
 
     fn tell(&mut self, notice: Notice) {
@@ -304,7 +320,7 @@ fn now() -> Time {
 
 fn options() -> LinkOptions {
     LinkOptions {
-        max_frame: 4_096,
+        max_frame: 4_096, // holds FRAME_BUFFER
         connect_timeout: Duration::from_secs(1),
         ..LinkOptions::default()
     }

@@ -43,6 +43,8 @@ pub trait Orders {
     fn send(&mut self, on: Connection, frame: Frame);
     /// Close this connection after what was sent on it; it is forgotten here.
     fn close(&mut self, connection: Connection);
+    /// The paired peer said this of its numbering; what it means is none of the link's business.
+    fn hand_on(&mut self, frame: Frame);
     /// Something changed that others should know.
     fn tell(&mut self, notice: Notice);
 }
@@ -216,7 +218,16 @@ impl LinkRules {
                     out.tell(Notice::PeerLeft);
                 }
             }
-            (Frame::Hello(_), true) | (Frame::Beat { .. }, false) => {
+            (
+                Frame::Report(_)
+                | Frame::CutRequest { .. }
+                | Frame::Cut(_)
+                | Frame::Intent(_)
+                | Frame::Answer(_)
+                | Frame::StepDown { .. },
+                true,
+            ) => out.hand_on(frame),
+            (Frame::Hello(_), true) | (_, false) => {
                 self.give_up(name, DownCause::Nonsense, out);
             }
         }

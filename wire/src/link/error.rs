@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::admin::BadAdmin;
+
 /// A frame that cannot be understood; the link is closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -21,8 +23,14 @@ pub enum BadFrame {
     Kind(u8),
     /// A role that is neither active nor backup.
     Role(u8),
+    /// A verdict that is none.
+    Verdict(u8),
     /// A reserved field is not zero.
     Reserved,
+    /// A cut whose next message would stand at or below the one it follows.
+    Position,
+    /// An intent whose message is none.
+    Admin(BadAdmin),
 }
 
 impl fmt::Display for BadFrame {
@@ -40,6 +48,9 @@ impl fmt::Display for BadFrame {
             Self::Length(length) => write!(f, "link frame claims {length} bytes"),
             Self::Kind(kind) => write!(f, "link frame of unknown kind {kind}"),
             Self::Role(role) => write!(f, "link frame with unknown role {role}"),
+            Self::Verdict(verdict) => write!(f, "link frame with unknown verdict {verdict}"),
+            Self::Position => f.write_str("cut whose next message stands below the one it follows"),
+            Self::Admin(bad) => write!(f, "intent with an unreadable message: {bad}"),
             Self::Reserved => f.write_str("link frame with a reserved field that is not zero"),
         }
     }
