@@ -12,9 +12,8 @@ use twinfeed_feed_adapter::link::rules::{
     Connection, DownCause, Ending, LinkLimits, LinkRules, LinkState, Notice, Orders, Refusal,
 };
 use twinfeed_protocol::Time;
-use twinfeed_wire::admin::{AdminId, StoredAdmin};
 use twinfeed_wire::link::{Answer, Cut, Frame, Hello, Intent, Report, Verdict};
-use twinfeed_wire::{Adm, Generation, Incarnation, Msn, Sid};
+use twinfeed_wire::{Adm, AdminId, AdminKind, Generation, Incarnation, Msn, Sid, StoredAdmin};
 
 const BEAT: Duration = Duration::from_millis(100);
 const LIMITS: LinkLimits = LinkLimits {
@@ -186,7 +185,7 @@ const EVENTS: &[Event] = &[
             sid: Sid(1),
             attempt: 1,
             slot: Msn(9),
-            message: StoredAdmin::source_stale(ID),
+            message: StoredAdmin::new(ID, AdminKind::SourceStale, &[]).unwrap(),
         };
         frame(rules, Frame::Intent(intent), out);
     }),

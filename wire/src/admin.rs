@@ -32,11 +32,11 @@ pub use kind::{AdminKind, OpenReason};
 /// Length of a message in front of its payload, bytes.
 pub const ADMIN_HEADER_LENGTH: usize = 16;
 /// Longest payload, bytes.
-pub const MOST_PAYLOAD: usize = 1_024;
+pub const MOST_ADMIN_PAYLOAD: usize = 1_024;
 /// Longest message, bytes. Fits a datagram of [`crate::SMALLEST_MAX_DATAGRAM`].
-pub const LONGEST_ADMIN: usize = ADMIN_HEADER_LENGTH + MOST_PAYLOAD;
+pub const LONGEST_ADMIN: usize = ADMIN_HEADER_LENGTH + MOST_ADMIN_PAYLOAD;
 /// Most instruments that one message names.
-pub const MOST_INSTRUMENTS: usize = MOST_PAYLOAD / size_of::<u32>();
+pub const MOST_INSTRUMENTS: usize = MOST_ADMIN_PAYLOAD / size_of::<u32>();
 
 const _: () = assert!(
     crate::HEADER_LENGTH + crate::RECORD_HEADER_LENGTH + LONGEST_ADMIN
@@ -62,7 +62,7 @@ impl AdminId {
 
 /// How a generation began.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Opened {
+pub struct GenerationOpened {
     /// The generation before it; 0 when there was none.
     pub predecessor: Generation,
     /// Why.
@@ -79,14 +79,15 @@ pub struct AdminMessage<'a> {
     payload: &'a [u8],
 }
 
-/// A message kept as a value, without a heap.
+/// A message kept as a value, without a heap, in the form of a record's body.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct StoredAdmin {
     id: AdminId,
     kind: AdminKind,
+    /// Length of the payload, bytes.
     length: u16,
-    /// Zeros behind `length`.
-    payload: [u8; MOST_PAYLOAD],
+    /// Zeros behind the payload.
+    body: [u8; LONGEST_ADMIN],
 }
 
 impl<'a> AdminMessage<'a> {
@@ -96,7 +97,7 @@ impl<'a> AdminMessage<'a> {
     /// [`BadAdmin`] when the payload is too long or none of this kind.
     pub fn new(id: AdminId, kind: AdminKind, payload: &'a [u8]) -> Result<Self, BadAdmin> {
         let kind = AdminKind::from_code(kind.code());
-        if payload.len() > MOST_PAYLOAD {
+        if payload.len() > MOST_ADMIN_PAYLOAD {
             return Err(BadAdmin::TooLong(payload.len()));
         }
         let fits = match kind {
@@ -107,7 +108,7 @@ impl<'a> AdminMessage<'a> {
             AdminKind::DictionarySwitch
             | AdminKind::StepDown
             | AdminKind::TopicClosed
-            | AdminKind::Notice => core::str::from_utf8(payload).is_ok(),
+            | AdminKind::OperatorNotice => core::str::from_utf8(payload).is_ok(),
             AdminKind::Unknown(_) => true,
         };
         if fits {
@@ -175,12 +176,12 @@ impl<'a> AdminMessage<'a> {
 
     /// How a generation began, when that is the message.
     #[must_use]
-    pub fn opened(&self) -> Option<Opened> {
+    pub fn opened(&self) -> Option<GenerationOpened> {
         if self.kind != AdminKind::GenerationOpened {
             return None;
         }
         let raw = RawOpened::ref_from_bytes(self.payload).ok()?;
-        Some(Opened {
+        Some(GenerationOpened {
             predecessor: Generation(raw.predecessor.get()),
             reason: OpenReason::from_code(raw.reason),
             synchronised: raw.synchronised == 1,
@@ -212,7 +213,7 @@ impl<'a> AdminMessage<'a> {
             number: U64::new(self.id.number.0),
             generation: U32::new(self.id.generation.0),
             kind: U16::new(self.kind.code()),
-            // At most MOST_PAYLOAD.
+            // At most MOST_ADMIN_PAYLOAD.
             payload_length: U16::new(self.payload.len() as u16),
         };
         let end = ADMIN_HEADER_LENGTH + self.payload.len();
@@ -225,16 +226,25 @@ impl<'a> AdminMessage<'a> {
 }
 
 impl StoredAdmin {
+    /// A message with a payload in the form that its kind has on the wire.
+    ///
+    /// # Errors
+    /// As [`AdminMessage::new`].
+    pub fn new(id: AdminId, kind: AdminKind, payload: &[u8]) -> Result<Self, BadAdmin> {
+        AdminMessage::new(id, kind, payload).map(Self::from)
+    }
+
     /// A generation began.
     #[must_use]
-    pub fn generation_opened(id: AdminId, opened: Opened) -> Self {
+    pub fn generation_opened(id: AdminId, opened: GenerationOpened) -> Self {
         let raw = RawOpened {
             predecessor: U32::new(opened.predecessor.0),
             reason: opened.reason.code(),
             synchronised: u8::from(opened.synchronised),
             reserved: U16::ZERO,
         };
-        Self::filled(id, AdminKind::GenerationOpened, raw.as_bytes())
+        let (kind, payload) = (AdminKind::GenerationOpened, raw.as_bytes());
+        AdminMessage { id, kind, payload }.into()
     }
 
     /// Forget the book of these instruments, or of all when there are none.
@@ -242,38 +252,15 @@ impl StoredAdmin {
     /// # Errors
     /// [`BadAdmin::TooLong`] when there are more than [`MOST_INSTRUMENTS`].
     pub fn clear_book(id: AdminId, instruments: &[u32]) -> Result<Self, BadAdmin> {
-        if instruments.len() > MOST_INSTRUMENTS {
-            return Err(BadAdmin::TooLong(size_of_val(instruments)));
+        let mut payload = [0; MOST_ADMIN_PAYLOAD];
+        let length = size_of_val(instruments);
+        if length > payload.len() {
+            return Err(BadAdmin::TooLong(length));
         }
-        let mut message = Self::filled(id, AdminKind::ClearBook, &[]);
-        for (field, instrument) in message.payload.chunks_exact_mut(4).zip(instruments) {
+        for (field, instrument) in payload.chunks_exact_mut(4).zip(instruments) {
             field.copy_from_slice(&instrument.to_le_bytes());
         }
-        message.length = size_of_val(instruments) as u16;
-        Ok(message)
-    }
-
-    /// Every line of the source is silent.
-    #[must_use]
-    pub fn source_stale(id: AdminId) -> Self {
-        Self::filled(id, AdminKind::SourceStale, &[])
-    }
-
-    /// The source speaks again.
-    #[must_use]
-    pub fn source_restored(id: AdminId) -> Self {
-        Self::filled(id, AdminKind::SourceRestored, &[])
-    }
-
-    /// A message of one of the kinds that are text.
-    ///
-    /// # Errors
-    /// [`BadAdmin`] when the text is too long, or the kind is none that is text.
-    pub fn text(id: AdminId, kind: AdminKind, text: &str) -> Result<Self, BadAdmin> {
-        if !kind.is_text() {
-            return Err(BadAdmin::Payload(kind));
-        }
-        AdminMessage::new(id, kind, text.as_bytes()).map(Self::from)
+        Self::new(id, AdminKind::ClearBook, &payload[..length])
     }
 
     /// The message, borrowed.
@@ -282,8 +269,14 @@ impl StoredAdmin {
         AdminMessage {
             id: self.id,
             kind: self.kind,
-            payload: &self.payload[..usize::from(self.length)],
+            payload: &self.body[ADMIN_HEADER_LENGTH..][..usize::from(self.length)],
         }
+    }
+
+    /// The body of the record that carries it.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.body[..padded(ADMIN_HEADER_LENGTH + usize::from(self.length))]
     }
 
     /// Which message it is.
@@ -292,28 +285,29 @@ impl StoredAdmin {
         self.id
     }
 
+    /// Its number: the adm of the record that carries it.
+    #[must_use]
+    pub const fn number(&self) -> Adm {
+        self.id.number
+    }
+
     /// What it is about.
     #[must_use]
     pub const fn kind(&self) -> AdminKind {
         self.kind
     }
-
-    /// `payload` is of `kind` and at most [`MOST_PAYLOAD`] long.
-    fn filled(id: AdminId, kind: AdminKind, payload: &[u8]) -> Self {
-        let mut message = Self {
-            id,
-            kind,
-            length: payload.len() as u16,
-            payload: [0; _],
-        };
-        message.payload[..payload.len()].copy_from_slice(payload);
-        message
-    }
 }
 
 impl From<AdminMessage<'_>> for StoredAdmin {
     fn from(message: AdminMessage<'_>) -> Self {
-        Self::filled(message.id, message.kind, message.payload)
+        let mut body = [0; _];
+        message.emit(&mut body);
+        Self {
+            id: message.id,
+            kind: message.kind,
+            length: message.payload.len() as u16,
+            body,
+        }
     }
 }
 
@@ -363,12 +357,12 @@ mod tests {
     #[test]
     fn a_payload_is_bounded_at_the_edge_and_one_beyond() {
         let kind = AdminKind::Unknown(99);
-        assert!(AdminMessage::new(ID, kind, &[0; MOST_PAYLOAD]).is_ok());
-        let error = AdminMessage::new(ID, kind, &[0; MOST_PAYLOAD + 1]).unwrap_err();
-        assert_eq!(error, BadAdmin::TooLong(MOST_PAYLOAD + 1));
+        assert!(AdminMessage::new(ID, kind, &[0; MOST_ADMIN_PAYLOAD]).is_ok());
+        let error = AdminMessage::new(ID, kind, &[0; MOST_ADMIN_PAYLOAD + 1]).unwrap_err();
+        assert_eq!(error, BadAdmin::TooLong(MOST_ADMIN_PAYLOAD + 1));
         assert!(StoredAdmin::clear_book(ID, &[1; MOST_INSTRUMENTS]).is_ok());
         let error = StoredAdmin::clear_book(ID, &[1; MOST_INSTRUMENTS + 1]).unwrap_err();
-        assert_eq!(error, BadAdmin::TooLong(MOST_PAYLOAD + 4));
+        assert_eq!(error, BadAdmin::TooLong(MOST_ADMIN_PAYLOAD + 4));
     }
 
     #[test]
@@ -379,7 +373,7 @@ mod tests {
             (AdminKind::GenerationOpened, &[0, 0, 0, 0, 1, 1, 0, 1]),
             (AdminKind::ClearBook, &[0; 6]),
             (AdminKind::SourceStale, b"x"),
-            (AdminKind::Notice, b"\xff"),
+            (AdminKind::OperatorNotice, b"\xff"),
             (AdminKind::Unknown(4), b"x"),
         ];
         for (kind, payload) in cases {
@@ -387,13 +381,11 @@ mod tests {
             let error = AdminMessage::new(ID, kind, payload).unwrap_err();
             assert_eq!(error, BadAdmin::Payload(expected));
         }
-        let error = StoredAdmin::text(ID, AdminKind::Unknown(99), "x").unwrap_err();
-        assert_eq!(error, BadAdmin::Payload(AdminKind::Unknown(99)));
     }
 
     #[test]
     fn accessors_answer_for_their_own_kind_only() {
-        let opened = Opened {
+        let opened = GenerationOpened {
             predecessor: Generation(2),
             reason: OpenReason::Unknown(9),
             synchronised: true,
@@ -404,17 +396,17 @@ mod tests {
         let message = StoredAdmin::clear_book(ID, &[5, 1 << 31]).unwrap();
         assert!(message.message().instruments().unwrap().eq([5, 1 << 31]));
         assert!(message.message().opened().is_none() && message.message().text().is_none());
-        let message = StoredAdmin::text(ID, AdminKind::TopicClosed, "délisted").unwrap();
+        let message = StoredAdmin::new(ID, AdminKind::TopicClosed, "délisted".as_bytes()).unwrap();
         assert_eq!(message.message().text(), Some("délisted"));
         assert!(message.message().opened().is_none());
-        assert!(StoredAdmin::source_stale(ID).message().text().is_none());
+        let message = StoredAdmin::new(ID, AdminKind::Unknown(99), b"text?").unwrap();
+        assert!(message.message().text().is_none());
         assert_eq!(ID.adm_behind(), Adm(8));
     }
 
     #[test]
     fn a_number_that_is_not_the_records_adm_is_refused() {
-        let mut buffer = [0; LONGEST_ADMIN];
-        let length = StoredAdmin::source_restored(ID).message().emit(&mut buffer);
+        let message = StoredAdmin::new(ID, AdminKind::SourceRestored, b"").unwrap();
         let record = Record {
             kind: crate::BodyKind::Administrative,
             flags: crate::RecordFlags::LAST,
@@ -422,16 +414,14 @@ mod tests {
             sseq: 10,
             prev: 10,
             adm: Adm(7),
-            body: &buffer[..length],
+            body: message.bytes(),
         };
         assert_eq!(AdminMessage::of(&record).unwrap().id(), ID);
-        let (message, adm) = (Adm(7), Adm(8));
-        assert_eq!(
-            AdminMessage::of(&Record { adm, ..record }),
-            Err(BadAdmin::Number {
-                message,
-                record: adm
-            })
-        );
+        let adm = Adm(8);
+        let wrong = BadAdmin::Number {
+            message: ID.number,
+            record: adm,
+        };
+        assert_eq!(AdminMessage::of(&Record { adm, ..record }), Err(wrong));
     }
 }

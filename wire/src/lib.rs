@@ -3,7 +3,7 @@
 //! ```text
 //!  bytes ──► Datagram::parse ──► Header, Records, Heartbeat     (views; one check, then no failure)
 //!  Header, Record, Beat ──► Writer, write_heartbeat ──► bytes   (into a buffer of the caller's)
-//!  bytes ◄─► admin::AdminMessage                               (what a stream says for itself)
+//!  bytes ◄─► AdminMessage, StoredAdmin                         (what a stream says for itself)
 //!  bytes ◄─► link::Frame                                        (the pair link of two adapters)
 //!  record::*                                                    (bodies in DBN v3 layout)
 //! ```
@@ -17,7 +17,7 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod admin;
+mod admin;
 mod datagram;
 mod emit;
 mod error;
@@ -27,6 +27,10 @@ mod ids;
 pub mod link;
 pub mod record;
 
+pub use admin::{
+    ADMIN_HEADER_LENGTH, AdminId, AdminKind, AdminMessage, BadAdmin, GenerationOpened,
+    LONGEST_ADMIN, MOST_ADMIN_PAYLOAD, MOST_INSTRUMENTS, OpenReason, StoredAdmin,
+};
 pub use datagram::{
     BodyKind, DEFAULT_DATAGRAM, DEFAULT_DATAGRAM_V6, Datagram, LONGEST_DATAGRAM,
     RECORD_HEADER_LENGTH, Record, RecordFlags, Records, SMALLEST_MAX_DATAGRAM,

@@ -12,9 +12,8 @@ use core::fmt;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::admin::LONGEST_ADMIN;
 use crate::record::layout;
-use crate::{Generation, Incarnation, Sid};
+use crate::{Generation, Incarnation, LONGEST_ADMIN, Sid};
 
 mod error;
 mod position;
@@ -236,9 +235,8 @@ impl Frame {
             }
             Self::Cut(cut) => frame(buffer, 6, &[cut.raw().as_bytes()]),
             Self::Intent(intent) => {
-                let mut body = [0; LONGEST_ADMIN];
-                let length = intent.message.message().emit(&mut body);
-                frame(buffer, 7, &[intent.raw().as_bytes(), &body[..length]])
+                let raw = intent.raw();
+                frame(buffer, 7, &[raw.as_bytes(), intent.message.bytes()])
             }
             Self::Answer(answer) => frame(buffer, 8, &[answer.raw().as_bytes()]),
             Self::StepDown {

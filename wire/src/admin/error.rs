@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{AdminKind, MOST_PAYLOAD};
+use super::{AdminKind, MOST_ADMIN_PAYLOAD};
 use crate::Adm;
 
 /// Why something is no administrative message.
@@ -11,7 +11,7 @@ use crate::Adm;
 pub enum BadAdmin {
     /// The body has another length than its header states.
     Length(usize),
-    /// A payload longer than [`MOST_PAYLOAD`], bytes.
+    /// A payload longer than [`MOST_ADMIN_PAYLOAD`], bytes.
     TooLong(usize),
     /// A padding byte is not zero.
     Reserved,
@@ -35,7 +35,7 @@ impl fmt::Display for BadAdmin {
             ),
             Self::TooLong(length) => write!(
                 f,
-                "administrative message with a payload of {length} bytes; at most {MOST_PAYLOAD} fit"
+                "administrative message with a payload of {length} bytes; at most {MOST_ADMIN_PAYLOAD} fit"
             ),
             Self::Reserved => f.write_str("administrative message with padding that is not zero"),
             Self::Payload(kind) => write!(

@@ -3,7 +3,7 @@
 /// What a message is about.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum AdminKind {
-    /// A generation began; see [`Opened`].
+    /// A generation began; see [`crate::GenerationOpened`].
     GenerationOpened,
     /// Forget the book of the named instruments, or of all.
     ClearBook,
@@ -18,7 +18,7 @@ pub enum AdminKind {
     /// The topic ends; the text says why.
     TopicClosed,
     /// An operator says something.
-    Notice,
+    OperatorNotice,
     /// A kind of a later version: skipped and counted.
     Unknown(u16),
 }
@@ -35,7 +35,7 @@ impl AdminKind {
             Self::DictionarySwitch => 5,
             Self::StepDown => 6,
             Self::TopicClosed => 7,
-            Self::Notice => 8,
+            Self::OperatorNotice => 8,
             Self::Unknown(code) => code,
         }
     }
@@ -51,7 +51,7 @@ impl AdminKind {
             5 => Self::DictionarySwitch,
             6 => Self::StepDown,
             7 => Self::TopicClosed,
-            8 => Self::Notice,
+            8 => Self::OperatorNotice,
             other => Self::Unknown(other),
         }
     }
@@ -67,7 +67,7 @@ impl AdminKind {
             Self::DictionarySwitch => "dictionary_switch",
             Self::StepDown => "step_down",
             Self::TopicClosed => "topic_closed",
-            Self::Notice => "notice",
+            Self::OperatorNotice => "operator_notice",
             Self::Unknown(_) => "unknown",
         }
     }
@@ -76,7 +76,9 @@ impl AdminKind {
     #[must_use]
     pub const fn is_text(self) -> bool {
         match self {
-            Self::DictionarySwitch | Self::StepDown | Self::TopicClosed | Self::Notice => true,
+            Self::DictionarySwitch | Self::StepDown | Self::TopicClosed | Self::OperatorNotice => {
+                true
+            }
             Self::GenerationOpened
             | Self::ClearBook
             | Self::SourceStale

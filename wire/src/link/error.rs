@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::admin::BadAdmin;
+use crate::BadAdmin;
 
 /// A frame that cannot be understood; the link is closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

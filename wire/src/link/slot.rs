@@ -5,9 +5,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::error::BadFrame;
 use super::{view, zero};
-use crate::admin::{AdminId, AdminMessage, StoredAdmin};
 use crate::record::layout;
-use crate::{Adm, Generation, Msn, Sid};
+use crate::{Adm, AdminId, AdminMessage, Generation, Msn, Sid, StoredAdmin};
 
 /// The active will place this message at this slot of its numbering.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
