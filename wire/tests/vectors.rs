@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use twinfeed_wire::link::{FRAME_BUFFER, Frame, Hello, Role};
+use twinfeed_wire::link::*;
 use twinfeed_wire::*;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -135,20 +135,167 @@ fn heartbeat_datagram() {
 }
 
 #[test]
-fn link_hello() {
-    let expected = &vectors()["link-hello"];
-    let frame = Frame::Hello(Hello {
-        feed_digest: 0xf1f2_f3f4_f5f6_f7f8,
-        config_digest: 0xa1a2_a3a4_a5a6_a7a8,
-        incarnation: Incarnation(0x0102_0304_0506_0708),
-        generation: Generation(3),
-        preferred_role: Role::Active,
-        role: Role::Backup,
-    });
-    let mut buffer = [0; FRAME_BUFFER];
-    let length = frame.emit(&mut buffer);
+fn administrative_datagram() {
+    let expected = &vectors()["admin"];
+    let id = AdminId {
+        generation: Generation(4),
+        number: Adm(2),
+    };
+    let opened = GenerationOpened {
+        predecessor: Generation(3),
+        reason: OpenReason::PeerLost,
+        synchronised: true,
+    };
+    let message = StoredAdmin::generation_opened(id, opened);
+    let records = [
+        Record {
+            kind: BodyKind::Administrative,
+            flags: RecordFlags::LAST,
+            part: 0,
+            sseq: 1_000_010,
+            prev: 1_000_010,
+            adm: id.number,
+            body: message.bytes(),
+        },
+        Record {
+            kind: BodyKind::Opaque,
+            flags: RecordFlags::LAST,
+            part: 0,
+            sseq: 1_000_011,
+            prev: 1_000_010,
+            adm: id.adm_behind(),
+            body: b"12345678",
+        },
+    ];
+    let header = Header {
+        generation: Generation(4),
+        dsn: Dsn(0x22),
+        first_msn: Msn(0x32),
+        received_at: 0,
+        ..header()
+    };
+    let mut buffer = [0; DEFAULT_DATAGRAM];
+    let mut writer = Writer::begin(&mut buffer, header);
+    for record in &records {
+        writer.push(record).unwrap();
+    }
+    let length = writer.finish(header.dsn, header.flags, header.sent_at);
     assert_eq!(&buffer[..length], expected.as_slice());
-    assert_eq!(Frame::parse(expected), Ok(frame));
+    let datagram = Datagram::parse(expected).unwrap();
+    assert_eq!(*datagram.header(), header);
+    let read: Vec<_> = datagram.records().collect();
+    assert_eq!(read, records);
+    let message = AdminMessage::of(&read[0]).unwrap();
+    assert_eq!((message.id(), message.opened()), (id, Some(opened)));
+}
+
+#[test]
+fn administrative_bodies() {
+    let id = |generation, number| AdminId {
+        generation: Generation(generation),
+        number: Adm(number),
+    };
+    let notice = StoredAdmin::new(id(4, 3), AdminKind::OperatorNotice, "délai".as_bytes()).unwrap();
+    let clear = StoredAdmin::clear_book(id(3, 0), &[7, 300, 65_537]).unwrap();
+    for (name, message) in [("admin-clear-book", clear), ("admin-notice", notice)] {
+        let expected = &vectors()[name];
+        let mut buffer = [0xaa; LONGEST_ADMIN];
+        let length = message.message().emit(&mut buffer);
+        assert_eq!(&buffer[..length], expected.as_slice(), "{name}");
+        assert_eq!(message.bytes(), expected.as_slice());
+        assert_eq!(AdminMessage::parse(expected), Ok(message.message()));
+    }
+}
+
+#[test]
+fn link_frames() {
+    let (sid, generation) = (Sid(1), Generation(3));
+    let (epoch, context) = (
+        Epoch(0xe1e2_e3e4_e5e6_e7e8),
+        ContextId(0xc1c2_c3c4_c5c6_c7c8),
+    );
+    let id = AdminId {
+        generation,
+        number: Adm(2),
+    };
+    let frames = [
+        (
+            "link-hello",
+            Frame::Hello(Hello {
+                feed_digest: 0xf1f2_f3f4_f5f6_f7f8,
+                config_digest: 0xa1a2_a3a4_a5a6_a7a8,
+                incarnation: Incarnation(0x0102_0304_0506_0708),
+                generation,
+                preferred_role: Role::Active,
+                role: Role::Backup,
+            }),
+        ),
+        (
+            "link-report",
+            Frame::Report(Report {
+                sid,
+                generation,
+                next_msn: Msn(50),
+                epoch,
+                next_sseq: 1_000_012,
+                adm: Adm(2),
+                context,
+                synchronised: true,
+                source_stale: true,
+            }),
+        ),
+        ("link-cut-request", Frame::CutRequest { sid, generation }),
+        (
+            "link-cut",
+            Frame::Cut(Cut {
+                sid,
+                generation,
+                next_msn: Msn(50),
+                epoch,
+                next_sseq: 1_000_012,
+                prev: 1_000_010,
+                adm: Adm(2),
+                context,
+            }),
+        ),
+        (
+            "link-intent",
+            Frame::Intent(Intent {
+                sid,
+                attempt: 2,
+                slot: Msn(64),
+                message: StoredAdmin::new(id, AdminKind::StepDown, b"maintenance").unwrap(),
+            }),
+        ),
+        (
+            "link-answer",
+            Frame::Answer(Answer {
+                sid,
+                id,
+                slot: Msn(64),
+                processed: Msn(63),
+                attempt: 2,
+                verdict: Verdict::Capable,
+            }),
+        ),
+        (
+            "link-step-down",
+            Frame::StepDown {
+                generation,
+                deadline_us: 250_000,
+            },
+        ),
+    ];
+    let vectors = vectors();
+    let of_link = vectors.keys().filter(|name| name.starts_with("link-"));
+    assert_eq!(of_link.count(), frames.len());
+    for (name, frame) in frames {
+        let expected = &vectors[name];
+        let mut buffer = [0xaa; FRAME_BUFFER];
+        let length = frame.emit(&mut buffer);
+        assert_eq!(&buffer[..length], expected.as_slice(), "{name}");
+        assert_eq!(Frame::parse(expected), Ok(frame));
+    }
 }
 
 #[test]
