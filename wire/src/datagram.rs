@@ -96,7 +96,7 @@ pub struct Record<'a> {
     pub sseq: u64,
     /// The number this record directly follows; everything between carries no record.
     pub prev: u64,
-    /// Administrative messages before this record.
+    /// Administrative messages before this record; for one that is such a message, its number.
     pub adm: Adm,
     /// The body without padding; 8-byte aligned when the datagram is.
     pub body: &'a [u8],

@@ -1,0 +1,334 @@
+//! `emit(parse(b)) == b`, for administrative messages and frames of the pair link, made and damaged.
+
+#![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
+
+use proptest::prelude::*;
+use twinfeed_wire::link::*;
+use twinfeed_wire::*;
+
+prop_compose! {
+    fn ids()(generation in any::<u32>(), number in any::<u64>()) -> AdminId {
+        AdminId { generation: Generation(generation), number: Adm(number) }
+    }
+}
+
+fn messages() -> impl Strategy<Value = StoredAdmin> {
+    let opened = (
+        any::<u32>(),
+        any::<u8>().prop_map(OpenReason::from_code),
+        any::<bool>(),
+    )
+        .prop_map(|(predecessor, reason, synchronised)| GenerationOpened {
+            predecessor: Generation(predecessor),
+            reason,
+            synchronised,
+        });
+    let text = (5..=8_u16, "\\PC{0,250}");
+    let other = (
+        prop_oneof![9..=u16::MAX, Just(0)],
+        prop::collection::vec(any::<u8>(), 0..=MOST_ADMIN_PAYLOAD),
+    );
+    prop_oneof![
+        (ids(), opened).prop_map(|(id, opened)| StoredAdmin::generation_opened(id, opened)),
+        (
+            ids(),
+            prop::collection::vec(any::<u32>(), 0..=MOST_INSTRUMENTS)
+        )
+            .prop_map(|(id, instruments)| StoredAdmin::clear_book(id, &instruments).unwrap()),
+        (ids(), 3..=4_u16).prop_map(|(id, code)| {
+            StoredAdmin::new(id, AdminKind::from_code(code), &[]).unwrap()
+        }),
+        (ids(), text).prop_map(|(id, (code, text))| {
+            StoredAdmin::new(id, AdminKind::from_code(code), text.as_bytes()).unwrap()
+        }),
+        (ids(), other).prop_map(|(id, (code, payload))| {
+            StoredAdmin::new(id, AdminKind::Unknown(code), &payload).unwrap()
+        }),
+    ]
+}
+
+prop_compose! {
+    fn reports()(
+        small in any::<[u32; 2]>(), numbers in any::<[u64; 5]>(), flags in any::<[bool; 2]>(),
+    ) -> Report {
+        Report {
+            sid: Sid(small[0]),
+            generation: Generation(small[1]),
+            next_msn: Msn(numbers[0]),
+            epoch: Epoch(numbers[1]),
+            next_sseq: numbers[2],
+            adm: Adm(numbers[3]),
+            context: ContextId(numbers[4]),
+            synchronised: flags[0],
+            source_stale: flags[1],
+        }
+    }
+}
+
+fn cuts() -> impl Strategy<Value = Cut> {
+    (reports(), any::<u64>()).prop_map(|(report, behind)| Cut {
+        sid: report.sid,
+        generation: report.generation,
+        next_msn: report.next_msn,
+        epoch: report.epoch,
+        next_sseq: report.next_sseq,
+        prev: behind.checked_rem(report.next_sseq).unwrap_or(0),
+        adm: report.adm,
+        context: report.context,
+    })
+}
+
+fn roles() -> impl Strategy<Value = Role> {
+    prop_oneof![Just(Role::Active), Just(Role::Backup)]
+}
+
+fn verdicts() -> impl Strategy<Value = Verdict> {
+    prop_oneof![
+        Just(Verdict::Capable),
+        Just(Verdict::Late),
+        Just(Verdict::Far),
+        Just(Verdict::Unsynchronised)
+    ]
+}
+
+fn frames() -> impl Strategy<Value = Frame> {
+    let hello = (any::<[u64; 3]>(), any::<u32>(), roles(), roles());
+    let slots = (any::<u32>(), any::<u64>(), any::<u64>(), any::<u8>());
+    prop_oneof![
+        hello.prop_map(|(digests, generation, preferred_role, role)| {
+            Frame::Hello(Hello {
+                feed_digest: digests[0],
+                config_digest: digests[1],
+                incarnation: Incarnation(digests[2]),
+                generation: Generation(generation),
+                preferred_role,
+                role,
+            })
+        }),
+        (any::<u32>(), roles()).prop_map(|(generation, role)| Frame::Beat {
+            generation: Generation(generation),
+            role,
+        }),
+        Just(Frame::Goodbye),
+        reports().prop_map(Frame::Report),
+        any::<[u32; 2]>().prop_map(|[sid, generation]| Frame::CutRequest {
+            sid: Sid(sid),
+            generation: Generation(generation),
+        }),
+        cuts().prop_map(Frame::Cut),
+        (slots, messages()).prop_map(|((sid, slot, _, attempt), message)| {
+            Frame::Intent(Intent {
+                sid: Sid(sid),
+                attempt,
+                slot: Msn(slot),
+                message,
+            })
+        }),
+        (slots, ids(), verdicts()).prop_map(|((sid, slot, processed, attempt), id, verdict)| {
+            Frame::Answer(Answer {
+                sid: Sid(sid),
+                id,
+                slot: Msn(slot),
+                processed: Msn(processed),
+                attempt,
+                verdict,
+            })
+        }),
+        any::<[u32; 2]>().prop_map(|[generation, deadline_us]| Frame::StepDown {
+            generation: Generation(generation),
+            deadline_us,
+        }),
+    ]
+}
+
+fn emit(frame: &Frame) -> Vec<u8> {
+    let mut buffer = [0xaa; FRAME_BUFFER];
+    let length = frame.emit(&mut buffer);
+    buffer[..length].to_vec()
+}
+
+fn emit_message(message: &AdminMessage<'_>) -> Vec<u8> {
+    let mut buffer = [0xbb; LONGEST_ADMIN];
+    let length = message.emit(&mut buffer);
+    buffer[..length].to_vec()
+}
+
+fn claimed(bytes: &[u8]) -> Result<usize, BadFrame> {
+    frame_length(bytes.first_chunk().unwrap())
+}
+
+proptest! {
+    #[test]
+    fn a_message_that_is_written_is_read(stored in messages()) {
+        let bytes = emit_message(&stored.message());
+        prop_assert_eq!(bytes.len() % 8, 0);
+        prop_assert_eq!(stored.bytes(), &bytes[..]);
+        let read = AdminMessage::parse(&bytes).unwrap();
+        prop_assert_eq!(read, stored.message());
+        prop_assert_eq!(StoredAdmin::from(read), stored);
+        // Exactly one accessor answers, or none: never a payload read as another kind's.
+        let answers = [read.opened().is_some(), read.instruments().is_some(), read.text().is_some()];
+        let readable = !matches!(
+            read.kind(),
+            AdminKind::SourceStale | AdminKind::SourceRestored | AdminKind::Unknown(_)
+        );
+        prop_assert_eq!(answers.iter().filter(|answer| **answer).count(), usize::from(readable));
+    }
+
+    #[test]
+    fn a_message_of_another_length_is_refused(stored in messages(), longer in 1..20_usize) {
+        let mut bytes = stored.bytes().to_vec();
+        for short in 0..bytes.len() {
+            prop_assert!(AdminMessage::parse(&bytes[..short]).is_err(), "cut at {short}");
+        }
+        bytes.resize(bytes.len() + longer, 0);
+        prop_assert_eq!(AdminMessage::parse(&bytes), Err(BadAdmin::Length(bytes.len())));
+    }
+
+    /// A length whose padding differs by nothing but zeros may still be a message; it is then read
+    /// literally.
+    #[test]
+    fn a_flipped_payload_length_is_refused_or_read_literally(stored in messages(), bit in 0..16_u8) {
+        let mut bytes = stored.bytes().to_vec();
+        let length = stored.message().payload().len() as u16 ^ (1 << bit);
+        bytes[14..16].copy_from_slice(&length.to_le_bytes());
+        match AdminMessage::parse(&bytes) {
+            Ok(read) => {
+                prop_assert!(bit < 3, "the body's length is another");
+                prop_assert_eq!(emit_message(&read), bytes);
+            }
+            Err(_) => prop_assert!(AdminMessage::parse(stored.bytes()).is_ok()),
+        }
+    }
+
+    #[test]
+    fn a_damaged_message_is_refused_or_read_literally(
+        stored in messages(),
+        hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = stored.bytes().to_vec();
+        for (place, value) in hits {
+            let place = place.index(bytes.len());
+            bytes[place] = value;
+        }
+        if let Ok(read) = AdminMessage::parse(&bytes) {
+            prop_assert_eq!(emit_message(&read), &bytes[..]);
+            let stored = StoredAdmin::from(read);
+            prop_assert_eq!(stored.bytes(), &bytes[..]);
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_written_is_read(frame in frames()) {
+        let bytes = emit(&frame);
+        prop_assert_eq!(claimed(&bytes), Ok(bytes.len()));
+        let read = Frame::parse(&bytes).unwrap();
+        prop_assert_eq!(read, frame);
+        prop_assert_eq!(emit(&read), bytes);
+    }
+
+    #[test]
+    fn a_frame_of_another_length_is_refused(
+        frame in frames(), longer in 1..20_usize, bit in 0..32_u8,
+    ) {
+        let mut bytes = emit(&frame);
+        for short in 0..bytes.len() {
+            prop_assert!(Frame::parse(&bytes[..short]).is_err(), "cut at {short}");
+        }
+        let payload = (bytes.len() - FRAME_HEADER_LENGTH) as u32;
+        // The length alone, then the length with as many bytes as it claims.
+        let flipped = payload ^ (1 << bit);
+        bytes[4..8].copy_from_slice(&flipped.to_le_bytes());
+        prop_assert!(Frame::parse(&bytes).is_err());
+        for length in [flipped, payload + longer as u32] {
+            bytes[4..8].copy_from_slice(&length.to_le_bytes());
+            match claimed(&bytes) {
+                Ok(whole) => {
+                    let mut other = bytes.clone();
+                    other.resize(whole, 0);
+                    prop_assert!(Frame::parse(&other).is_err(), "{length} for {payload}");
+                }
+                Err(error) => prop_assert_eq!(error, BadFrame::Length(length)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_frame_is_refused_or_read_literally(
+        frame in frames(),
+        hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = emit(&frame);
+        for (place, value) in hits {
+            let place = place.index(bytes.len());
+            bytes[place] = value;
+        }
+        if let Ok(read) = Frame::parse(&bytes) {
+            prop_assert_eq!(emit(&read), bytes);
+        }
+    }
+
+    #[test]
+    fn noise_behind_a_frame_header_never_panics(
+        kind in 0..12_u8, payload in prop::collection::vec(any::<u8>(), 0..120),
+    ) {
+        let mut bytes = b"TL\x01".to_vec();
+        bytes.push(kind);
+        bytes.extend((payload.len() as u32).to_le_bytes());
+        bytes.extend(payload);
+        match Frame::parse(&bytes) {
+            Ok(read) => prop_assert_eq!(emit(&read), bytes),
+            Err(error) => prop_assert!((1..=9).contains(&kind) || error == BadFrame::Kind(kind)),
+        }
+    }
+}
+
+#[test]
+fn what_a_frame_may_not_say_is_refused_by_name() {
+    let with = |frame: Frame, place: usize, value: u8| {
+        let mut bytes = emit(&frame);
+        bytes[FRAME_HEADER_LENGTH + place] = value;
+        Frame::parse(&bytes).unwrap_err()
+    };
+    let report = Frame::Report(Report::default());
+    assert_eq!(with(report, 48, 4), BadFrame::Reserved);
+    assert_eq!(with(report, 55, 1), BadFrame::Reserved);
+    let cut = |next_sseq, prev| {
+        let bytes = emit(&Frame::Cut(Cut {
+            next_sseq,
+            prev,
+            ..Cut::default()
+        }));
+        Frame::parse(&bytes).map(|_| ())
+    };
+    assert_eq!(cut(0, 0), Ok(()));
+    assert_eq!(cut(10, 9), Ok(()));
+    assert_eq!(cut(10, 10), Err(BadFrame::Position));
+    assert_eq!(cut(0, 1), Err(BadFrame::Position));
+    let id = AdminId {
+        generation: Generation(1),
+        number: Adm(0),
+    };
+    let answer = Frame::Answer(Answer {
+        sid: Sid(1),
+        id,
+        slot: Msn(2),
+        processed: Msn(1),
+        attempt: 1,
+        verdict: Verdict::Late,
+    });
+    assert_eq!(with(answer, 33, 0), BadFrame::Verdict(0));
+    assert_eq!(with(answer, 33, 5), BadFrame::Verdict(5));
+    assert_eq!(with(answer, 34, 1), BadFrame::Reserved);
+    let intent = Frame::Intent(Intent {
+        sid: Sid(1),
+        attempt: 1,
+        slot: Msn(2),
+        message: StoredAdmin::new(id, AdminKind::OperatorNotice, b"a").unwrap(),
+    });
+    assert_eq!(with(intent, 5, 1), BadFrame::Reserved);
+    let text = BadAdmin::Payload(AdminKind::OperatorNotice);
+    assert_eq!(with(intent, 32, 0xff), BadFrame::Admin(text));
+    assert_eq!(with(intent, 33, 1), BadFrame::Admin(BadAdmin::Reserved));
+    assert_eq!(with(intent, 30, 9), BadFrame::Admin(BadAdmin::Length(24)));
+}
