@@ -19,6 +19,7 @@ pub mod epoch;
 pub mod event;
 pub mod limits;
 pub mod line;
+pub mod pair;
 pub mod receipt;
 pub mod sequencer;
 pub mod time;

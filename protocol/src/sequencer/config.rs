@@ -20,6 +20,10 @@ pub struct SequencerConfig {
     /// A heartbeat follows after so long a silence, and every three times so long on a busy stream;
     /// between 10 µs and one hour.
     pub heartbeat: Duration,
+    /// How many of the last records are remembered, so that the peer's reports can be compared and its
+    /// numbering be taken over: by so many messages may the adapters be apart. At least 1; memory: 48 bytes
+    /// each.
+    pub history: usize,
 }
 
 impl SequencerConfig {
@@ -38,6 +42,11 @@ impl SequencerConfig {
                 "heartbeat",
                 "be between 10 µs and one hour",
                 (Duration::from_micros(10)..=Duration::from_secs(3_600)).contains(&self.heartbeat),
+            ),
+            (
+                "history",
+                "be between 1 and 16,777,216",
+                (1..=1 << 24).contains(&self.history),
             ),
         ];
         match rules.iter().find(|(_, _, holds)| !holds) {
@@ -62,6 +71,10 @@ pub struct SequencerCounters {
     pub covered: u64,
     /// Records sent or under way.
     pub records: u64,
+    /// Administrative messages placed.
+    pub administrative: u64,
+    /// Of those, placed without knowing that the peer places them too.
+    pub placed_alone: u64,
     /// Source numbers given up.
     pub abandoned: u64,
     /// Source messages that cannot be expressed (a body or a count of records beyond the bounds): given

@@ -31,17 +31,23 @@ use crate::epoch::EpochStart;
 use crate::limits::BadLimit;
 use crate::time::Time;
 
+mod agenda;
 mod config;
 mod datagram;
+mod history;
 mod parts;
 mod run;
 mod schedule;
+mod slots;
 
+use agenda::Agenda;
 pub use config::{SequencerConfig, SequencerCounters};
 use datagram::Outgoing;
+use history::History;
 pub use parts::{LONGEST_PART, MOST_PARTS};
 use run::Run;
 use schedule::Schedule;
+pub use slots::{MOST_ARMED, Placed};
 
 /// How often something that must not be missed is said at once: the beginning and the end of an epoch,
 /// the end of a stream.
@@ -96,6 +102,10 @@ pub struct Sequencer {
     generation: Generation,
     next_msn: Msn,
     adm: Adm,
+    agenda: Agenda,
+    history: History,
+    inherited: Adm,
+    unsynchronised: bool,
     source_stale: bool,
     outgoing: Outgoing,
     schedule: Schedule,
@@ -116,6 +126,10 @@ impl Sequencer {
             generation: Generation(0),
             next_msn: Msn(1),
             adm: Adm(0),
+            agenda: Agenda::new(),
+            history: History::new(config.history),
+            inherited: Adm(0),
+            unsynchronised: true,
             source_stale: false,
             outgoing: Outgoing::new(config.max_datagram),
             schedule: Schedule::new(config.heartbeat),
@@ -132,7 +146,9 @@ impl Sequencer {
         }
         self.send_records(now, out);
         self.generation = generation;
+        self.agenda.renumber(self.next_msn, Msn(1));
         self.next_msn = Msn(1);
+        self.history.renumber(Msn(0));
         self.send_heartbeat(now, Flags::default(), out);
     }
 
@@ -143,6 +159,9 @@ impl Sequencer {
         if self.state == SequencerState::Closed || !possible {
             self.counters.refused += 1;
             return;
+        }
+        if self.speaks() {
+            self.place_all(now, out);
         }
         self.vouch(now, out);
         self.run = self
@@ -174,6 +193,9 @@ impl Sequencer {
             self.abandon(now, sseq..sseq + 1, out);
             return;
         };
+        if self.agenda.next() <= self.next_msn {
+            self.place_due(now, out);
+        }
         self.counters.messages += 1;
         if parts == 0 {
             self.counters.covered += 1;
@@ -223,6 +245,7 @@ impl Sequencer {
             self.counters.refused += 1;
             return;
         }
+        self.place_all(now, out);
         self.send_records(now, out);
         self.run.next_sseq = next_sseq;
         self.run.ranges.end(next_sseq);
@@ -233,6 +256,9 @@ impl Sequencer {
     /// Sends what is under way: the end of a source datagram or of a batch. On a busy stream the heartbeat
     /// that is due follows.
     pub fn flush(&mut self, now: Now, out: &mut impl Transmit) {
+        if self.speaks() {
+            self.place_at_rest(now, out);
+        }
         self.send_records(now, out);
         if self.schedule.is_due(now.time) {
             self.send_heartbeat(now, Flags::default(), out);
@@ -377,6 +403,18 @@ impl Sequencer {
         if let Some(added) = added {
             self.run.ranges.add(record.sseq, added);
         }
+        let part = match record.kind {
+            BodyKind::Administrative => Placed::ADMINISTRATIVE,
+            _ => u32::from(record.part),
+        };
+        self.history.push(Placed {
+            msn: self.next_msn,
+            epoch: self.run.start.epoch,
+            context: self.run.context_id,
+            sseq: record.sseq,
+            part,
+            adm: record.adm,
+        });
         self.next_msn = self.next_msn.plus(1);
         self.counters.records += 1;
     }
@@ -469,6 +507,7 @@ impl Sequencer {
         Flags::default()
             .with_if(self.schedule.peer_lost(), Flags::PEER_LOST)
             .with_if(self.source_stale, Flags::SOURCE_STALE)
+            .with_if(self.unsynchronised, Flags::UNSYNCHRONISED)
             .with_if(!self.run.is_complete(), Flags::INCOMPLETE)
     }
 }

@@ -191,6 +191,7 @@ pub(crate) fn config() -> SequencerConfig {
         incarnation: Incarnation(99),
         max_datagram: 1_472,
         heartbeat: INTERVAL,
+        history: 64,
     }
 }
 

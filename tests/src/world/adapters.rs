@@ -282,6 +282,7 @@ impl Desk {
             incarnation,
             max_datagram: conduct.max_datagram,
             heartbeat: conduct.heartbeat,
+            history: 64,
         };
         Self {
             leg,

@@ -1,0 +1,421 @@
+//! What does the holder of a generation do for its administrative messages?
+//!
+//! ```text
+//!  announced ──► agreed ───────────────► placed at A by both
+//!      │  ▲         └─ quiet: offered at the next slot, placed on the answer or when a record needs it
+//!      │  └─ late or far, and A not reached: announced again further on, at most `attempts` times
+//!      └────────────────────────────────► placed at A alone: unprotected until the answer decides
+//! ```
+
+use core::fmt;
+
+use twinfeed_wire::{Adm, AdminId, AdminKind, Msn, StoredAdmin};
+
+use super::said::{Answer, Cut, Intent, Report, Said};
+use super::state::{PairInput, PairState};
+use super::verdict::Verdict;
+use super::{Link, News, Pair, Reason};
+use crate::sequencer::{MOST_ARMED, Now, Placed, Sequencer, Transmit};
+use crate::time::Time;
+
+/// What was announced and is not settled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Announced {
+    pub(super) number: Adm,
+    attempt: u8,
+    slot: Msn,
+    at: Time,
+    /// Whether this attempt waits for its answer.
+    open: bool,
+    /// The slot that the backup has agreed to; in force until it agrees to another.
+    bound: Option<Msn>,
+}
+
+impl Announced {
+    /// The peer will not answer any more.
+    pub(super) const fn give_up(&mut self) {
+        self.open = false;
+    }
+}
+
+/// What the backup said of itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Peer {
+    /// Whether it counts itself as synchronised, and we know of nothing against it.
+    pub(super) synchronised: bool,
+    /// What it had processed when it last said so, in our numbering.
+    pub(super) processed: Msn,
+    /// A cut it asked for, when there was nothing yet to begin behind.
+    pub(super) wants_cut: bool,
+}
+
+/// Why nothing was originated.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// This end is not the active of its generation.
+    NotActive,
+    /// The lease that came with the generation is over.
+    NoAuthority,
+    /// Too many messages wait for their slots.
+    Full,
+    /// There is no epoch yet in which it could stand.
+    NoEpoch,
+    /// The payload is none of its kind, or longer than an administrative message may be.
+    Payload,
+}
+
+impl Pair {
+    /// Originates an administrative message: announces it to the peer, if there is one, and puts it on the
+    /// agenda. The caller calls [`Pair::between_batches`] or [`Sequencer::flush`] next.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing happened.
+    pub fn originate(
+        &mut self,
+        now: Now,
+        kind: AdminKind,
+        payload: &[u8],
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) -> Result<AdminId, Refusal> {
+        if self.state != PairState::Active {
+            return Err(Refusal::NotActive);
+        }
+        if now.time >= self.authority {
+            return Err(Refusal::NoAuthority);
+        }
+        if seq.armed() >= MOST_ARMED || self.announced.len() >= MOST_ARMED {
+            return Err(Refusal::Full);
+        }
+        let id = AdminId {
+            generation: self.generation,
+            number: seq.next_number(),
+        };
+        let message = StoredAdmin::new(id, kind, payload).map_err(|_| Refusal::Payload)?;
+        let slot = match self.linked && self.peer.synchronised {
+            true => self.slot_ahead(seq),
+            // Nobody to wait for. Whoever is there hears of it all the same, and may yet be in time.
+            false => seq.processed().plus(1),
+        };
+        if !seq.arm(slot, message, false) {
+            return Err(Refusal::NoEpoch);
+        }
+        self.counters.originated += 1;
+        self.announced.push_back(Announced {
+            number: id.number,
+            attempt: 0,
+            slot,
+            at: now.time,
+            open: false,
+            bound: None,
+        });
+        if self.linked {
+            self.announce(now, id.number, slot, seq, out);
+        }
+        Ok(id)
+    }
+
+    /// Begins the new generation as its active: what it inherits, and from which numbers on its own count.
+    pub(super) fn open(&mut self, now: Now, seq: &mut Sequencer, out: &mut (impl Link + Transmit)) {
+        let seamless = self.state.inherits();
+        if !seamless {
+            seq.disarm();
+        }
+        self.inherited = seq.next_number();
+        (self.peer, self.cuts) = (Peer::default(), 0);
+        // The slots keep their distances in the numbering that begins.
+        seq.set_inherited(self.inherited);
+        seq.set_generation(now, self.generation, out);
+        self.announced.clear();
+        self.announced
+            .extend(seq.waiting().map(|(slot, message, _)| Announced {
+                number: message.number(),
+                attempt: u8::MAX,
+                slot,
+                at: now.time,
+                open: false,
+                bound: Some(slot),
+            }));
+        self.enter(now, PairInput::GrantedActive, Reason::None, seq, out);
+        seq.set_unsynchronised(now, true, out);
+        out.tell(News::Opened {
+            generation: self.generation,
+            inherited: self.inherited,
+            seamless,
+        });
+    }
+
+    /// Whether a message was placed whose fate at the peer is not known.
+    pub(super) fn owes_answers(&self) -> bool {
+        self.announced
+            .iter()
+            .any(|it| it.open && it.bound.is_none())
+    }
+
+    /// The backup wants our numbering; it gets it now or with our first record.
+    pub(super) fn owe_cut(
+        &mut self,
+        now: Now,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        self.peer.synchronised = false;
+        self.peer.wants_cut = self.linked;
+        self.give_cut(now, seq, out);
+        self.show_step(now, seq, out);
+    }
+
+    /// The backup says where it stands.
+    pub(super) fn on_backup_report(
+        &mut self,
+        now: Now,
+        report: Report,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        // What it said before it took over our last cut holds for another numbering.
+        self.peer.synchronised = report.synchronised && report.cut == self.cuts && self.cuts > 0;
+        if self.peer.synchronised {
+            self.peer.processed = report.processed;
+        }
+        let Some(theirs) = report.last.filter(|_| self.peer.synchronised) else {
+            self.show_step(now, seq, out);
+            return;
+        };
+        // Beyond our own last record, it will be compared by the backup when we report; while the peer owes an
+        // answer, a difference says only what that answer will say.
+        if let Some(ours) = seq.placed_at(theirs.msn).filter(|_| !self.owes_answers()) {
+            if ours == theirs {
+                self.counters.compared += 1;
+            } else {
+                self.counters.diverged += 1;
+                let reason = difference(&ours, &theirs);
+                out.tell(News::Diverged {
+                    msn: theirs.msn,
+                    reason,
+                });
+                self.owe_cut(now, seq, out);
+            }
+        }
+        self.show_step(now, seq, out);
+    }
+
+    /// The backup's verdict on one attempt.
+    pub(super) fn on_answer(
+        &mut self,
+        now: Now,
+        answer: Answer,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        let same =
+            |it: &Announced| it.number == answer.number && it.attempt == answer.attempt && it.open;
+        let Some(index) = self.announced.iter().position(same) else {
+            self.counters.other_generation += 1;
+            return;
+        };
+        self.count(answer.verdict);
+        out.tell(News::Decided(answer));
+        self.pace
+            .on_answer(now.time.since(self.announced[index].at));
+        self.announced[index].open = false;
+        if answer.verdict != Verdict::Unsynchronised {
+            self.peer.processed = self.peer.processed.max(answer.processed);
+        }
+        if answer.verdict == Verdict::Capable {
+            self.announced[index].bound = Some(answer.slot);
+            self.announced[index].at = now.time;
+            if !seq.agree(answer.number) {
+                // Placed before the answer came, at the very slot it agrees to.
+                self.announced.remove(index);
+            }
+        } else {
+            self.on_refusal(now, index, seq, out);
+        }
+        self.show_step(now, seq, out);
+    }
+
+    /// An attempt was refused: another one, the agreement before it, or the loss of step.
+    fn on_refusal(
+        &mut self,
+        now: Now,
+        index: usize,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        let Announced {
+            number,
+            attempt,
+            bound,
+            ..
+        } = self.announced[index];
+        let waits = seq.slot(number).is_some();
+        if !waits {
+            // It stands here and not there.
+            self.announced.remove(index);
+            self.owe_cut(now, seq, out);
+        } else if let Some(bound) = bound {
+            // An offer that came too late; the slot agreed to is in force.
+            self.announced[index].slot = bound;
+            self.announced[index].at = now.time;
+            seq.reschedule(number, bound, true);
+        } else if attempt < self.limits.attempts {
+            let slot = self.slot_ahead(seq);
+            seq.reschedule(number, slot, false);
+            self.announce(now, number, slot, seq, out);
+        }
+        // Else it stays committed to its last slot, and the peer will lack it.
+    }
+
+    /// Quiet streams, cuts that are owed, messages that were placed.
+    pub(super) fn tend_announced(
+        &mut self,
+        now: Now,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        if self.peer.wants_cut {
+            self.give_cut(now, seq, out);
+        }
+        let mut index = 0;
+        while let Some(it) = self.announced.get(index).copied() {
+            let placed = seq.slot(it.number).is_none();
+            if placed && !it.open {
+                if it.bound.is_none() && self.linked {
+                    // Refused in every attempt.
+                    self.owe_cut(now, seq, out);
+                    return;
+                }
+                self.announced.remove(index);
+                continue;
+            }
+            let due = !placed && !it.open && now.time >= it.at.after(self.limits.admin_hold);
+            if due && index == 0 && it.slot > seq.processed().plus(1) {
+                self.offer(now, it.number, seq, out);
+            }
+            index += 1;
+        }
+        if seq.counters().placed_alone > self.counters.placed_alone {
+            self.counters.placed_alone = seq.counters().placed_alone;
+            out.tell(News::PlacedAlone { number: seq.adm() });
+        }
+    }
+
+    pub(super) fn announced_deadline(&self) -> Option<Time> {
+        let first = self.announced.front().filter(|it| !it.open)?;
+        Some(first.at.after(self.limits.admin_hold))
+    }
+
+    /// Tells the subscribers whether administrative messages stand at the peer where they stand here.
+    fn show_step(&self, now: Now, seq: &mut Sequencer, out: &mut impl Transmit) {
+        seq.set_unsynchronised(now, !self.is_protected(), out);
+    }
+
+    /// A slot that was agreed to lies ahead of a quiet stream: the next one would do.
+    fn offer(
+        &mut self,
+        now: Now,
+        number: Adm,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        if !self.linked {
+            seq.reschedule(number, seq.processed().plus(1), false);
+        } else if let Some(slot) = seq.offer_next(number) {
+            self.announce(now, number, slot, seq, out);
+        }
+    }
+
+    /// Says the next attempt at `number`, for `slot`.
+    fn announce(&mut self, now: Now, number: Adm, slot: Msn, seq: &Sequencer, out: &mut impl Link) {
+        let mut announced = self.announced.iter_mut();
+        let Some(it) = announced.find(|it| it.number == number) else {
+            return;
+        };
+        it.attempt = it.attempt.checked_add(1).unwrap_or(1);
+        (it.slot, it.at, it.open) = (slot, now.time, true);
+        let attempt = it.attempt;
+        self.counters.announced_again += u64::from(attempt > 1);
+        let waiting = seq
+            .waiting()
+            .find(|(_, message, _)| message.number() == number);
+        if let (Some((_, message, _)), Some(epoch)) = (waiting, seq.epoch()) {
+            out.say(Said::Intent(Box::new(Intent {
+                generation: self.generation,
+                epoch,
+                slot,
+                attempt,
+                message: *message,
+            })));
+        }
+    }
+
+    /// Says our numbering, and announces anew what waits in it, if there is a record to begin behind.
+    fn give_cut(&mut self, now: Now, seq: &mut Sequencer, out: &mut impl Link) {
+        let Some((last, behind)) = seq.last_of_source().filter(|_| self.peer.wants_cut) else {
+            return;
+        };
+        self.peer.wants_cut = false;
+        self.cuts += 1;
+        out.say(Said::Cut(Cut {
+            generation: self.generation,
+            number: self.cuts,
+            last,
+            behind,
+            adm: seq.adm(),
+            inherited: self.inherited,
+        }));
+        // What was placed is in the cut, whatever its answer would have been.
+        self.announced.retain(|it| seq.slot(it.number).is_some());
+        for index in 0..self.announced.len() {
+            let Announced { number, slot, .. } = self.announced[index];
+            self.announced[index].bound = None;
+            seq.reschedule(number, slot, false);
+            self.announce(now, number, slot, seq, out);
+        }
+    }
+
+    /// A slot ahead of both ends (RM-25b), behind every slot that was given before.
+    fn slot_ahead(&self, seq: &Sequencer) -> Msn {
+        let (ours, theirs) = (seq.processed(), self.peer.processed);
+        let ahead = ours.max(theirs).plus(1).plus(self.pace.lead());
+        let behind = seq.last_slot().map_or(Msn(0), |last| last.plus(1));
+        ahead.max(behind)
+    }
+
+    pub(super) const fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Capable => self.counters.capable += 1,
+            Verdict::Late => self.counters.late += 1,
+            Verdict::Far => self.counters.far += 1,
+            Verdict::Unsynchronised => self.counters.unsynchronised += 1,
+        }
+    }
+}
+
+/// In what two records at equal msn differ.
+pub(super) fn difference(ours: &Placed, theirs: &Placed) -> Reason {
+    if !ours.is_same_record(theirs) {
+        Reason::Numbering
+    } else if ours.context != theirs.context {
+        Reason::Context
+    } else {
+        Reason::Administrative
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotActive => "this adapter is not the active one of its generation",
+            Self::NoAuthority => {
+                "the lease of the generation is over: stream-admin must renew it before anything is originated"
+            }
+            Self::Full => "too many administrative messages wait for their slots",
+            Self::NoEpoch => "the source has not begun an epoch: there is no place for it yet",
+            Self::Payload => "the payload is not one of its kind, or longer than 1,024 bytes",
+        })
+    }
+}
+
+impl core::error::Error for Refusal {}

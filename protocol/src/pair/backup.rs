@@ -1,0 +1,247 @@
+//! What does a backup do in order to be synchronised, and how does it answer?
+//!
+//! ```text
+//!  ask ──► cut: "record r has my msn m" ──► r not here yet: wait   r here, k records ago: our last is m + k
+//!                                           r forgotten: ask again        └─► synchronised
+//! ```
+
+use std::collections::VecDeque;
+
+use twinfeed_wire::{Adm, Epoch, Msn};
+
+use super::active::difference;
+use super::said::{Answer, Cut, Intent, Report, Said};
+use super::state::{PairInput, PairState};
+use super::verdict::{Verdict, judge};
+use super::{Link, News, Pair, Reason};
+use crate::sequencer::{MOST_ARMED, Now, Placed, Sequencer, Transmit};
+use crate::time::Time;
+
+/// What a backup waits for.
+#[derive(Debug, Default)]
+pub(super) struct Sought {
+    /// The numbering that was offered, until the stream has reached its place.
+    cut: Option<Cut>,
+    /// What was announced behind that cut: judged once its numbering is ours.
+    intents: VecDeque<Intent>,
+    /// Number of the cut taken over last.
+    pub(super) taken: u32,
+    /// What had been processed then, in the numbering taken over: nothing up to there can be compared.
+    aligned: Msn,
+    /// A message that was refused: until it is agreed to, or another cut comes, this end lacks it.
+    pub(super) refused: Option<Adm>,
+    /// A report of the active's on a record that is not placed here yet.
+    report: Option<Placed>,
+    /// When to ask (again).
+    pub(super) ask_at: Time,
+    /// The epoch in which step was lost; another one is a reason to ask at once.
+    pub(super) epoch: Option<Epoch>,
+}
+
+impl Sought {
+    /// Whether it is time to ask again.
+    pub(super) fn is_due(&self, now: Time, epoch: Option<Epoch>) -> bool {
+        now >= self.ask_at || self.epoch != epoch
+    }
+
+    /// Forgets what it waited for.
+    fn begin_anew(&mut self, cut: Option<Cut>, ask_at: Time) {
+        self.intents.clear();
+        (self.cut, self.refused, self.report, self.ask_at) = (cut, None, None, ask_at);
+    }
+}
+
+impl Pair {
+    /// Asks the active for its numbering.
+    pub(super) fn ask_cut(&mut self, now: Now, out: &mut impl Link) {
+        let ask_at = now.time.after(self.limits.resync_retry);
+        self.sought.begin_anew(None, ask_at);
+        out.say(Said::AskCut {
+            generation: self.generation,
+        });
+    }
+
+    /// The active says its numbering, asked or not: what we had is not it.
+    pub(super) fn on_cut(
+        &mut self,
+        now: Now,
+        cut: Cut,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        self.enter(now, PairInput::CutArrived, self.reason, seq, out);
+        if self.state == PairState::Resyncing {
+            seq.disarm();
+            let ask_at = now.time.after(self.limits.resync_retry);
+            self.sought.begin_anew(Some(cut), ask_at);
+            self.seek(now, seq, out);
+        }
+    }
+
+    /// Takes the numbering over once the stream has reached its place; asks again when that does not happen.
+    pub(super) fn seek(&mut self, now: Now, seq: &mut Sequencer, out: &mut (impl Link + Transmit)) {
+        if let Some(cut) = self.sought.cut
+            && let Some((context, behind)) = seq.placed_since(&cut.last)
+        {
+            self.sought.cut = None;
+            if context != cut.last.context {
+                self.enter(now, PairInput::LostStep, Reason::Context, seq, out);
+                return;
+            }
+            self.align(now, cut, behind, seq, out);
+        } else if now.time >= self.sought.ask_at {
+            self.enter(now, PairInput::Retry, self.reason, seq, out);
+        }
+    }
+
+    /// Takes over the numbering of `cut`; `behind` records of the source were placed behind its place here. What
+    /// messages were placed there in step with nobody, and which ones the active placed, only `cut` counts.
+    fn align(
+        &mut self,
+        now: Now,
+        cut: Cut,
+        behind: u64,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        let processed = cut.last.msn.plus(cut.behind).plus(behind);
+        self.inherited = cut.inherited;
+        seq.set_inherited(cut.inherited);
+        seq.take_over(now, processed, cut.adm, out);
+        (self.sought.taken, self.sought.aligned) = (cut.number, processed);
+        self.counters.aligned += 1;
+        self.enter(now, PairInput::Aligned, Reason::None, seq, out);
+        while let Some(intent) = self.sought.intents.pop_front() {
+            self.judge_intent(&intent, seq, out);
+        }
+        self.report(now, seq, out);
+    }
+
+    /// The active says where it stands.
+    pub(super) fn on_active_report(
+        &mut self,
+        now: Now,
+        report: Report,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        let fit = self.sought.report.is_none() && self.sought.refused.is_none();
+        if self.state == PairState::Synchronised && fit {
+            let aligned = self.sought.aligned;
+            self.sought.report = report.last.filter(|last| last.msn > aligned);
+            self.compare_pending(now, seq, out);
+        }
+    }
+
+    /// The record processed last, if a peer could find the same at that msn.
+    pub(super) fn comparable(&self, seq: &Sequencer) -> Option<Placed> {
+        let own = self.state == PairState::Active;
+        seq.last_placed()
+            .filter(|last| last.msn.0 > 0 && (own || last.msn > self.sought.aligned))
+    }
+
+    /// Compares at equal msn, once we have placed that record too.
+    pub(super) fn compare_pending(
+        &mut self,
+        now: Now,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        let Some(theirs) = self.sought.report else {
+            return;
+        };
+        if self.sought.refused.is_some() {
+            // The cut that follows will say in what we differ.
+            self.sought.report = None;
+            return;
+        }
+        if theirs.msn > seq.processed() {
+            return;
+        }
+        self.sought.report = None;
+        match seq.placed_at(theirs.msn) {
+            None => self.counters.forgotten += 1,
+            Some(ours) if ours == theirs => self.counters.compared += 1,
+            Some(ours) => {
+                self.counters.diverged += 1;
+                let reason = difference(&ours, &theirs);
+                out.tell(News::Diverged {
+                    msn: theirs.msn,
+                    reason,
+                });
+                self.enter(now, PairInput::LostStep, reason, seq, out);
+            }
+        }
+    }
+
+    /// The active announces a message. While its numbering is not ours yet, that must wait for its place.
+    pub(super) fn on_intent(
+        &mut self,
+        now: Now,
+        intent: Intent,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        let aligning = self.state == PairState::Resyncing && self.sought.cut.is_some();
+        if !aligning {
+            self.judge_intent(&intent, seq, out);
+        } else if self.sought.intents.len() < MOST_ARMED {
+            self.sought.intents.push_back(intent);
+        } else {
+            self.ask_cut(now, out);
+        }
+    }
+
+    /// Latches B, judges the slot, and arms the message if that can be: one step.
+    fn judge_intent(&mut self, intent: &Intent, seq: &mut Sequencer, out: &mut impl Link) {
+        let (number, slot) = (intent.message.number(), intent.slot);
+        let processed = seq.processed();
+        let verdict = self.verdict_on(intent, processed, seq);
+        let capable = verdict == Verdict::Capable;
+        if capable {
+            let moved = seq.reschedule(number, slot, true);
+            let armed = moved || seq.arm(slot, intent.message, true);
+            debug_assert!(armed, "the verdict looked at number and room");
+        }
+        match self.sought.refused {
+            Some(refused) if capable && refused == number => self.sought.refused = None,
+            // An offer that is refused leaves what was agreed to in force.
+            None if !capable && seq.slot(number).is_none() && number >= seq.adm() => {
+                self.sought.refused = Some(number);
+            }
+            _ => {}
+        }
+        self.count(verdict);
+        let answer = Answer {
+            generation: self.generation,
+            number,
+            attempt: intent.attempt,
+            slot,
+            processed,
+            verdict,
+        };
+        out.say(Said::Answer(answer));
+        out.tell(News::Decided(answer));
+    }
+
+    fn verdict_on(&self, intent: &Intent, processed: Msn, seq: &Sequencer) -> Verdict {
+        if self.state != PairState::Synchronised {
+            return Verdict::Unsynchronised;
+        }
+        let number = intent.message.number();
+        let known = seq.slot(number).is_some();
+        if !known && number < seq.adm() {
+            // Placed here already; the slot at which it was is in force.
+            return Verdict::Late;
+        }
+        if !known && (number != seq.next_number() || !seq.has_room()) {
+            return Verdict::Unsynchronised;
+        }
+        if Some(intent.epoch) != seq.epoch() {
+            // Their epoch is behind ours, or ours behind theirs: no distance can be told.
+            let ahead = seq.was_in(intent.epoch);
+            return if ahead { Verdict::Late } else { Verdict::Far };
+        }
+        judge(intent.slot, processed, self.limits.sync_threshold)
+    }
+}

@@ -1,0 +1,435 @@
+//! How do two adapters make sure that a message which no exchange sent stands at the same place in both
+//! streams?
+//!
+//! ```text
+//!  active                                              backup
+//!  originate X ─► slot A = ahead of both ── Intent(X, A) ──► latch B, judge A − B against T,
+//!       │                                                    arm at A                       one step
+//!       │         agreed ◄──────────────── Answer(B) ─────── capable
+//!       │         announced again further on ◄────────────── late, far
+//!       ▼                                                       ▼
+//!  the numbering reaches A: X is placed                the numbering reaches A: X is placed
+//! ```
+//!
+//! A slot means something only while both number alike: the backup takes over the active's numbering by a
+//! *cut*, and reports are compared at equal msn from then on. An announced slot is a commitment and nobody waits
+//! for an answer: `docs/decisions/0004-slots-are-commitments.md` says why that is safe.
+//!
+//! **How to drive it.** One [`Pair`] beside one [`Sequencer`], on the thread that sequences. Hand over what the
+//! link and stream administration say when it arrives, between batches of messages and never within one; call
+//! [`Pair::between_batches`] after every batch and when [`Pair::next_deadline`] has come; send what
+//! [`Link::say`] is given, in order, *before* the datagrams that the sequencer hands out in the same call.
+//!
+//! It does not know what an administrative message says, who may ask for one, what the data are, and nothing of
+//! the other streams of the pair. Nothing is allocated but one box per announcement.
+
+mod active;
+mod backup;
+mod config;
+mod pace;
+mod said;
+pub mod state;
+mod verdict;
+
+use std::collections::VecDeque;
+
+use twinfeed_wire::{Adm, Generation, Msn};
+
+use crate::sequencer::{MOST_ARMED, Now, Sequencer, Transmit};
+use crate::time::{Time, earlier};
+
+pub use active::Refusal;
+use active::{Announced, Peer};
+use backup::Sought;
+pub use config::PairLimits;
+use pace::Pace;
+pub use said::{Answer, Cut, Intent, Report, Said};
+pub use state::PairState;
+use state::{PairInput, next};
+pub use verdict::{Verdict, judge};
+
+/// Where a pair's words and news go.
+pub trait Link {
+    /// To the peer, in order.
+    fn say(&mut self, said: Said);
+    /// To whoever watches.
+    fn tell(&mut self, news: News);
+}
+
+/// What the two ends do about one stream's administrative messages, seen from one end.
+#[derive(Debug)]
+pub struct Pair {
+    limits: PairLimits,
+    state: PairState,
+    reason: Reason,
+    generation: Generation,
+    /// How many administrative messages of older generations are valid.
+    inherited: Adm,
+    /// Until when this end may originate.
+    authority: Time,
+    linked: bool,
+    next_report: Time,
+    pace: Pace,
+    /// As active: what was announced and is not settled.
+    announced: VecDeque<Announced>,
+    /// As active: what the backup said of itself.
+    peer: Peer,
+    /// As active: cuts given in this generation.
+    cuts: u32,
+    /// As backup: what it needs in order to be synchronised.
+    sought: Sought,
+    counters: PairCounters,
+}
+
+/// Why a backup is not synchronised.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Reason {
+    /// It never was, or is.
+    #[default]
+    None,
+    /// The link is down: the active may place messages alone.
+    LinkDown,
+    /// The active placed a message that it could not place.
+    Refused,
+    /// At equal msn the active has another record.
+    Numbering,
+    /// At equal msn the active counts other administrative messages.
+    Administrative,
+    /// The conversions remember something else.
+    Context,
+}
+
+/// What somebody should know.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum News {
+    /// Another state.
+    State {
+        /// The one before.
+        from: PairState,
+        /// The one at hand.
+        to: PairState,
+        /// Why, when it is not synchronised.
+        reason: Reason,
+    },
+    /// The active's process is gone and this end can take over without a trace: a generation is wanted.
+    WantsGeneration,
+    /// A generation began at this end as its active.
+    Opened {
+        /// Which.
+        generation: Generation,
+        /// Numbers below are of older generations and valid.
+        inherited: Adm,
+        /// Whether nothing that was agreed is missing.
+        seamless: bool,
+    },
+    /// An attempt was decided: by this end as backup, or by the peer's answer.
+    Decided(Answer),
+    /// A message was placed before the peer was known to place it.
+    PlacedAlone {
+        /// Which.
+        number: Adm,
+    },
+    /// At equal msn the two ends have different records.
+    Diverged {
+        /// Where.
+        msn: Msn,
+        /// In what.
+        reason: Reason,
+    },
+}
+
+/// What was counted since the start.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PairCounters {
+    /// Messages originated here.
+    pub originated: u64,
+    /// Announcements after the first of a message.
+    pub announced_again: u64,
+    /// Verdicts, given as backup or received as active.
+    pub capable: u64,
+    /// The slot had been passed.
+    pub late: u64,
+    /// The slot lay further ahead than T.
+    pub far: u64,
+    /// The backup did not number as the active did, or the message was not the next one.
+    pub unsynchronised: u64,
+    /// Messages placed before the peer was known to place them.
+    pub placed_alone: u64,
+    /// Numberings taken over.
+    pub aligned: u64,
+    /// Reports that agreed at equal msn.
+    pub compared: u64,
+    /// Reports that did not.
+    pub diverged: u64,
+    /// Reports whose msn is not remembered here any more.
+    pub forgotten: u64,
+    /// What was said under another generation: ignored.
+    pub other_generation: u64,
+}
+
+impl Pair {
+    /// An end that knows of no peer and no generation.
+    #[must_use]
+    pub fn new(limits: PairLimits) -> Self {
+        Self {
+            limits,
+            state: PairState::Unpaired,
+            reason: Reason::None,
+            generation: Generation(0),
+            inherited: Adm(0),
+            authority: Time::ZERO,
+            linked: false,
+            next_report: Time::ZERO,
+            pace: Pace::new(),
+            announced: VecDeque::with_capacity(MOST_ARMED),
+            peer: Peer::default(),
+            cuts: 0,
+            sought: Sought::default(),
+            counters: PairCounters::default(),
+        }
+    }
+
+    /// The peer is there, and agrees to pair.
+    pub fn on_link_up(&mut self, now: Now, seq: &mut Sequencer, out: &mut (impl Link + Transmit)) {
+        self.linked = true;
+        self.peer = Peer::default();
+        self.next_report = now.time;
+        self.enter(now, PairInput::LinkUp, Reason::None, seq, out);
+    }
+
+    /// The link is down. `gone`: because the peer's process is, or because it left on purpose.
+    pub fn on_link_down(
+        &mut self,
+        now: Now,
+        gone: bool,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        self.linked = false;
+        self.peer = Peer::default();
+        // Nobody answers any more; who has not agreed will not.
+        self.announced.retain(|it| seq.slot(it.number).is_some());
+        self.announced.iter_mut().for_each(Announced::give_up);
+        if gone && self.sought.refused.is_some() {
+            // It may have placed what we could not.
+            self.enter(now, PairInput::LostStep, Reason::Refused, seq, out);
+        }
+        let (input, reason) = match gone {
+            true => (PairInput::PeerGone, Reason::None),
+            false => (PairInput::LinkDown, Reason::LinkDown),
+        };
+        self.enter(now, input, reason, seq, out);
+        if self.state == PairState::Active {
+            seq.set_unsynchronised(now, true, out);
+        }
+    }
+
+    /// Stream administration's word: this end is `active` or backup under `generation`, and as active may
+    /// originate until `authority`. The same generation again only prolongs that; a lower one is ignored.
+    pub fn on_grant(
+        &mut self,
+        now: Now,
+        (generation, active, authority): (Generation, bool, Time),
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        if generation < self.generation {
+            self.counters.other_generation += 1;
+            return;
+        }
+        if generation > self.generation {
+            self.generation = generation;
+            if active {
+                self.open(now, seq, out);
+            } else {
+                self.announced.clear();
+                seq.disarm();
+                seq.set_generation(now, generation, out);
+                self.enter(now, PairInput::GrantedBackup, Reason::None, seq, out);
+            }
+        }
+        if self.state == PairState::Active {
+            self.authority = authority;
+        }
+    }
+
+    /// The peer said something.
+    pub fn on_said(
+        &mut self,
+        now: Now,
+        said: Said,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        let generation = match &said {
+            Said::Report(report) => report.generation,
+            Said::AskCut { generation } => *generation,
+            Said::Cut(cut) => cut.generation,
+            Said::Intent(intent) => intent.generation,
+            Said::Answer(answer) => answer.generation,
+        };
+        if generation != self.generation {
+            self.counters.other_generation += 1;
+            return;
+        }
+        match (self.state, said) {
+            (PairState::Active, Said::Report(report)) => {
+                self.on_backup_report(now, report, seq, out);
+            }
+            (PairState::Active, Said::AskCut { .. }) => {
+                self.owe_cut(now, seq, out);
+            }
+            (PairState::Active, Said::Answer(answer)) => {
+                self.on_answer(now, answer, seq, out);
+            }
+            // Of one generation there is one active.
+            (PairState::Active, Said::Cut(_) | Said::Intent(_)) => {
+                self.counters.other_generation += 1;
+            }
+            (_, Said::Report(report)) => {
+                self.on_active_report(now, report, seq, out);
+            }
+            (_, Said::Cut(cut)) => {
+                self.on_cut(now, cut, seq, out);
+            }
+            (_, Said::Intent(intent)) => {
+                self.on_intent(now, *intent, seq, out);
+            }
+            // Meant for the active, which this end was or will be.
+            (_, Said::AskCut { .. } | Said::Answer(_)) => self.counters.other_generation += 1,
+        }
+    }
+
+    /// What time and progress have brought; after every batch.
+    pub fn between_batches(
+        &mut self,
+        now: Now,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        self.pace.on_progress(now.time, seq.processed());
+        match self.state {
+            PairState::Active => self.tend_announced(now, seq, out),
+            PairState::Resyncing => self.seek(now, seq, out),
+            PairState::Synchronised => self.compare_pending(now, seq, out),
+            PairState::Unsynchronised if self.sought.is_due(now.time, seq.epoch()) => {
+                self.enter(now, PairInput::Retry, self.reason, seq, out);
+            }
+            PairState::Unpaired | PairState::Unsynchronised | PairState::TakingOver => {}
+        }
+        if self.linked && now.time >= self.next_report {
+            self.report(now, seq, out);
+        }
+    }
+
+    /// When [`Pair::between_batches`] wants to be called although nothing arrived.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        let report = self.linked.then_some(self.next_report);
+        let own = match self.state {
+            PairState::Active => self.announced_deadline(),
+            PairState::Resyncing | PairState::Unsynchronised => Some(self.sought.ask_at),
+            PairState::Unpaired | PairState::Synchronised | PairState::TakingOver => None,
+        };
+        earlier(report, own)
+    }
+
+    /// Where this end stands.
+    #[must_use]
+    pub const fn state(&self) -> PairState {
+        self.state
+    }
+
+    /// Why it is not synchronised, if it is not.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The generation at hand.
+    #[must_use]
+    pub const fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// How many administrative messages of older generations are valid.
+    #[must_use]
+    pub const fn inherited(&self) -> Adm {
+        self.inherited
+    }
+
+    /// Whether both ends would place the next administrative message, as far as this one knows.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        match self.state {
+            PairState::Active => self.linked && self.peer.synchronised && !self.owes_answers(),
+            PairState::Synchronised => true,
+            _ => false,
+        }
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn counters(&self) -> &PairCounters {
+        &self.counters
+    }
+
+    /// Says where the stream stands.
+    fn report(&mut self, now: Now, seq: &Sequencer, out: &mut impl Link) {
+        self.next_report = now.time.after(self.limits.report_every);
+        out.say(Said::Report(Report {
+            generation: self.generation,
+            processed: seq.processed(),
+            last: self.comparable(seq),
+            synchronised: self.state == PairState::Synchronised && self.sought.refused.is_none(),
+            cut: self.sought.taken,
+        }));
+    }
+
+    /// Goes on to the state that follows, and does what it asks for.
+    fn enter(
+        &mut self,
+        now: Now,
+        input: PairInput,
+        reason: Reason,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        let (from, to) = (self.state, next(self.state, input, self.linked));
+        self.state = to;
+        self.reason = match to {
+            PairState::Unsynchronised | PairState::Resyncing => reason,
+            _ => Reason::None,
+        };
+        if from != to {
+            out.tell(News::State {
+                from,
+                to,
+                reason: self.reason,
+            });
+        }
+        match to {
+            PairState::Resyncing if input != PairInput::CutArrived => self.ask_cut(now, out),
+            PairState::Unsynchronised if from != to => {
+                let hopeless = reason == Reason::Context;
+                let patience = if hopeless { CONTEXT_PATIENCE } else { 1 };
+                self.sought.ask_at = now.time.after(self.limits.resync_retry * patience);
+                self.sought.epoch = seq.epoch();
+            }
+            PairState::TakingOver if from != to => out.tell(News::WantsGeneration),
+            _ => {}
+        }
+        if from != to && to != PairState::Active {
+            seq.set_unsynchronised(now, !to.inherits(), out);
+        }
+        if from == PairState::Synchronised && to == PairState::Unsynchronised {
+            // What was agreed to is placed by the active; here it would stand elsewhere.
+            seq.disarm();
+            self.report(now, seq, out);
+        }
+    }
+}
+
+/// How many times longer a backup waits before it asks again when only another epoch, or the state of its
+/// peer, can help.
+const CONTEXT_PATIENCE: u32 = 10;

@@ -1,0 +1,220 @@
+//! How does a message that no source sent get its place in the stream?
+//!
+//! ```text
+//!  arm(slot) ─► agenda ─► the numbering reaches the slot, between two messages ─► placed, adm + 1
+//!                     └─► the epoch ends first ─► placed behind its last record
+//! ```
+//!
+//! The sequencer places what is armed and asks nobody. Whether the peer places it too is `pair`'s business;
+//! here it is one bit, and a message placed without it makes the stream say first that it is unsynchronised.
+
+use twinfeed_wire::{
+    Adm, BodyKind, ContextId, Epoch, Flags, Msn, Record, RecordFlags, StoredAdmin,
+};
+
+use super::agenda::Armed;
+use super::{Now, Sequencer, SequencerState, Transmit};
+
+pub use super::agenda::MOST_ARMED;
+pub use super::history::Placed;
+
+impl Sequencer {
+    /// Puts `message` on the agenda for `slot`; `agreed`: the peer is known to place it there too. It must
+    /// bear the next free number, [`Sequencer::next_number`]. `false`, and nothing happened: it does not, or
+    /// [`MOST_ARMED`] wait, or there is no epoch in which it could stand.
+    pub fn arm(&mut self, slot: Msn, message: StoredAdmin, agreed: bool) -> bool {
+        let possible = self.speaks() && message.number() == self.next_number();
+        possible
+            && self.agenda.push(Armed {
+                slot,
+                message,
+                agreed,
+                patient: false,
+            })
+    }
+
+    /// Moves a waiting message to another slot; `false`: it does not wait any more.
+    pub fn reschedule(&mut self, number: Adm, slot: Msn, agreed: bool) -> bool {
+        self.agenda.reschedule(number, slot, agreed, false)
+    }
+
+    /// Moves a waiting message to the next slot, to be placed when a record needs that slot or when the peer
+    /// [agreed](Self::agree), whichever comes first. Returns the slot; `None`: it does not wait any more.
+    pub fn offer_next(&mut self, number: Adm) -> Option<Msn> {
+        let slot = self.next_msn;
+        self.agenda
+            .reschedule(number, slot, false, true)
+            .then_some(slot)
+    }
+
+    /// Notes that the peer places a waiting message at the same slot; `false`: it does not wait any more.
+    pub fn agree(&mut self, number: Adm) -> bool {
+        self.agenda.agree(number)
+    }
+
+    /// Forgets every waiting message; returns how many there were.
+    pub fn disarm(&mut self) -> usize {
+        self.agenda.clear()
+    }
+
+    /// Messages that wait for their slots.
+    #[must_use]
+    pub fn armed(&self) -> usize {
+        self.agenda.len()
+    }
+
+    /// The waiting messages in order, each with its slot and whether the peer agreed to it.
+    pub fn waiting(&self) -> impl Iterator<Item = (Msn, &StoredAdmin, bool)> {
+        let of = |armed: &'_ Armed| (armed.slot, armed.agreed);
+        self.agenda.iter().map(move |armed| {
+            let (slot, agreed) = of(armed);
+            (slot, &armed.message, agreed)
+        })
+    }
+
+    /// Slot of a waiting message.
+    #[must_use]
+    pub fn slot(&self, number: Adm) -> Option<Msn> {
+        self.agenda.slot(number)
+    }
+
+    /// Slot of the last waiting message; none may be announced before it.
+    #[must_use]
+    pub fn last_slot(&self) -> Option<Msn> {
+        self.agenda.last_slot()
+    }
+
+    /// Administrative messages placed so far.
+    #[must_use]
+    pub const fn adm(&self) -> Adm {
+        self.adm
+    }
+
+    /// The number that the next administrative message will bear.
+    #[must_use]
+    pub fn next_number(&self) -> Adm {
+        Adm(self.adm.0 + self.agenda.len() as u64)
+    }
+
+    /// B: number of the record processed last, 0 before the first.
+    #[must_use]
+    pub const fn processed(&self) -> Msn {
+        Msn(self.next_msn.0 - 1)
+    }
+
+    /// The record processed last; its msn is 0 when that was before the numbering in force began.
+    #[must_use]
+    pub fn last_placed(&self) -> Option<Placed> {
+        self.history.newest()
+    }
+
+    /// The last record of a source message, and how many administrative messages were placed behind it.
+    #[must_use]
+    pub fn last_of_source(&self) -> Option<(Placed, u64)> {
+        self.history.newest_of_source()
+    }
+
+    /// Whether one more message may wait.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.agenda.len() < MOST_ARMED
+    }
+
+    /// Whether `epoch` is the one before the epoch at hand.
+    #[must_use]
+    pub fn was_in(&self, epoch: Epoch) -> bool {
+        epoch.is_some() && self.run.start.predecessor == epoch
+    }
+
+    /// How many administrative messages of generations before this one are valid; said in every heartbeat.
+    pub const fn set_inherited(&mut self, inherited: Adm) {
+        self.inherited = inherited;
+    }
+
+    /// The record at `msn`, if it is remembered.
+    #[must_use]
+    pub fn placed_at(&self, msn: Msn) -> Option<Placed> {
+        self.history.at(msn)
+    }
+
+    /// With what memory of the conversion the same record as `other` was placed here, and how many records of
+    /// the source behind it; `None`: it is not remembered, or not placed yet.
+    #[must_use]
+    pub fn placed_since(&self, other: &Placed) -> Option<(ContextId, u64)> {
+        self.history.since(other)
+    }
+
+    /// Takes over another numbering: the record processed last counts as `processed`, and `adm`
+    /// administrative messages stand before the next one. What waits is forgotten.
+    pub fn take_over(&mut self, now: Now, processed: Msn, adm: Adm, out: &mut impl Transmit) {
+        self.send_records(now, out);
+        self.agenda.clear();
+        self.next_msn = processed.plus(1);
+        self.history.renumber(processed);
+        self.adm = adm;
+    }
+
+    /// Whether administrative messages stand here where they stand at the peer. A change is said at once.
+    pub fn set_unsynchronised(&mut self, now: Now, unsynchronised: bool, out: &mut impl Transmit) {
+        if self.unsynchronised == unsynchronised {
+            return;
+        }
+        self.send_records(now, out);
+        self.unsynchronised = unsynchronised;
+        self.send_heartbeat(now, Flags::default(), out);
+    }
+
+    /// Whether the stream says that it is unsynchronised.
+    #[must_use]
+    pub const fn is_unsynchronised(&self) -> bool {
+        self.unsynchronised
+    }
+
+    /// Places what is due, for a record follows.
+    pub(super) fn place_due(&mut self, now: Now, out: &mut impl Transmit) {
+        while self.agenda.next() <= self.next_msn {
+            self.place_next(now, out);
+        }
+    }
+
+    /// Places what is due although no record follows, so far.
+    pub(super) fn place_at_rest(&mut self, now: Now, out: &mut impl Transmit) {
+        let nothing_follows = self.state == SequencerState::Ended;
+        while (self.agenda.next() <= self.next_msn && !self.agenda.is_patient())
+            || (nothing_follows && self.agenda.len() > 0)
+        {
+            self.place_next(now, out);
+        }
+    }
+
+    /// Places everything that waits: no slot of this epoch will come any more.
+    pub(super) fn place_all(&mut self, now: Now, out: &mut impl Transmit) {
+        while self.agenda.len() > 0 {
+            self.place_next(now, out);
+        }
+    }
+
+    fn place_next(&mut self, now: Now, out: &mut impl Transmit) {
+        let Some(armed) = self.agenda.take() else {
+            return;
+        };
+        if !armed.agreed {
+            // Said by the very datagram that carries it.
+            self.unsynchronised = true;
+            self.counters.placed_alone += 1;
+        }
+        let record = Record {
+            kind: BodyKind::Administrative,
+            flags: RecordFlags::LAST,
+            part: 0,
+            sseq: self.run.prev,
+            prev: self.run.prev,
+            adm: self.adm,
+            body: armed.message.bytes(),
+        };
+        let received_at = self.outgoing.received_at();
+        self.append(now, received_at, &record, out);
+        self.adm = Adm(self.adm.0 + 1);
+        self.counters.administrative += 1;
+    }
+}

@@ -1,0 +1,86 @@
+//! What does each input do in each state of a pair's end? Every state is met with every input, and what comes of
+//! it is compared with the committed table `protocol/tables/pair.md`.
+//!
+//! After a wanted change: `UPDATE_TABLES=1 cargo test -p twinfeed-protocol --test pair_table`.
+#![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
+
+use std::fmt::Write as _;
+
+use twinfeed_protocol::pair::PairState;
+use twinfeed_protocol::pair::state::{PairInput, next};
+
+fn table() -> String {
+    let mut text = String::from(
+        "# A pair's end: state × input\n\nMade by `protocol/tests/pair_table.rs`; `–`: nothing changes. Where it \
+         matters whether the peer is there\nafter the input, both answers stand: there / not there.\n\n| |",
+    );
+    for state in PairState::ALL {
+        write!(text, " {state} |").unwrap();
+    }
+    text.push_str("\n|---|");
+    text.push_str(&"---|".repeat(PairState::ALL.len()));
+    text.push('\n');
+    for input in PairInput::ALL {
+        write!(text, "| {input} |").unwrap();
+        for state in PairState::ALL {
+            let word = |linked| {
+                let to = next(state, input, linked);
+                if to == state {
+                    "–".to_owned()
+                } else {
+                    to.to_string()
+                }
+            };
+            let (there, absent) = (word(true), word(false));
+            if there == absent {
+                write!(text, " {there} |").unwrap();
+            } else {
+                write!(text, " {there} / {absent} |").unwrap();
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[test]
+fn every_state_meets_every_input_as_the_table_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tables/pair.md");
+    let text = table();
+    if std::env::var_os("UPDATE_TABLES").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap();
+    assert_eq!(
+        text, committed,
+        "the table changed: read it, then UPDATE_TABLES=1"
+    );
+}
+
+#[test]
+fn only_a_grant_makes_an_active_and_only_a_grant_ends_one() {
+    for (state, input) in PairState::ALL
+        .into_iter()
+        .flat_map(|state| PairInput::ALL.map(|input| (state, input)))
+    {
+        for linked in [true, false] {
+            let to = next(state, input, linked);
+            let became = state != PairState::Active && to == PairState::Active;
+            let ended = state == PairState::Active && to != PairState::Active;
+            assert!(
+                !became || input == PairInput::GrantedActive,
+                "{state} {input}"
+            );
+            assert!(
+                !ended || input == PairInput::GrantedBackup,
+                "{state} {input}"
+            );
+            // Nobody is synchronised who has not taken a numbering over.
+            let synchronised = to == PairState::Synchronised && state != PairState::Synchronised;
+            assert!(
+                !synchronised || input == PairInput::Aligned,
+                "{state} {input}"
+            );
+        }
+    }
+}
