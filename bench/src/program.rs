@@ -26,12 +26,17 @@ pub(crate) fn find(given: Option<&Path>) -> Result<Program, Error> {
     if let (Some(cargo), Some(target)) = (std::env::var_os("CARGO"), folder.parent()) {
         build(&PathBuf::from(cargo), target)?;
     }
-    let program = folder.join("twinfeed");
-    match program.exists() {
-        true => Ok(Program::at(program).apart()),
-        false => Err(flag(format!(
-            "there is no {}; build it with `cargo build --release -p twinfeed`, or name one",
-            program.display()
+    let all = ["twinfeed", "active-feed-adapter", "backup-feed-adapter"];
+    let absent = all
+        .map(|name| folder.join(name))
+        .into_iter()
+        .find(|path| !path.exists());
+    match absent {
+        None => Ok(Program::at(folder.join("twinfeed")).apart()),
+        Some(path) => Err(flag(format!(
+            "there is no {}; build it with `cargo build --release -p twinfeed -p twinfeed-feed-adapter`, or name a \
+             twinfeed program",
+            path.display()
         ))),
     }
 }

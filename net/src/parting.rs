@@ -30,8 +30,8 @@ pub struct Companion {
     _held: OwnedFd,
 }
 
-/// Starts the companion of this process. The calling thread lends it its thread-local storage and is never to do
-/// anything again but to wait, not even to end: give it a thread of its own, and hand the result out of it.
+/// Starts the companion of this process. The calling thread lends it its thread-local storage, and is to do nothing
+/// more than hand the result out and wait, not even to end: give it a thread of its own.
 ///
 /// # Errors
 /// What the kernel says; a death is noticed a little later then.

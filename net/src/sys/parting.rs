@@ -8,8 +8,11 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 /// dies. Then it waits `delay_ns` more and ends; with it ends the memory. It runs only when nobody else wants its
 /// core.
 ///
-/// The calling thread lends the companion its thread-local storage: it is never to do anything again.
+/// The calling thread lends the companion its thread-local storage: it is to hand the result out and to wait for ever.
 pub(crate) fn start_companion(delay_ns: i64) -> io::Result<OwnedFd> {
+    // Where this call is unknown or forbidden the companion could not let go of the files it was born with, and
+    // would keep them open for ever. No file has the number that is closed here.
+    close_from_to(libc::c_uint::MAX, libc::c_uint::MAX)?;
     let mut ends = [0; 2];
     // SAFETY: the pointer leads to two live integers, which is what the call fills.
     let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
@@ -27,8 +30,9 @@ pub(crate) fn start_companion(delay_ns: i64) -> io::Result<OwnedFd> {
     let top = stack.as_mut_ptr_range().end;
     // SAFETY: `top` is the end of memory that is leaked, aligned to 16 bytes and large enough for `wait`, which
     // calls nothing but system calls; `orders` is leaked and read only. The companion shares the memory and the
-    // caller's thread-local storage, of which it may write `errno`: the caller does nothing from here on, by the
-    // contract above. It has a file table and signal handlers of its own, and every signal is blocked there.
+    // caller's thread-local storage, of which it may write `errno`: by the contract above the caller hands the
+    // result out and waits, and neither looks at `errno` after this call has. It has a file table and signal
+    // handlers of its own, and every signal is blocked there.
     let started = unsafe {
         libc::clone(
             wait,
@@ -51,15 +55,22 @@ struct Orders {
 extern "C" fn wait(orders: *mut libc::c_void) -> libc::c_int {
     // SAFETY: the pointer is the one that `start_companion` leaked, and nobody writes there.
     let orders = unsafe { &*orders.cast::<Orders>() };
+    // A descriptor is never negative.
+    let listening = orders.listening.cast_unsigned();
+    let below = listening
+        .checked_sub(1)
+        .map_or(Ok(()), |last| close_from_to(0, last));
+    if below.is_err() || close_from_to(listening + 1, libc::c_uint::MAX).is_err() {
+        return 1;
+    }
     let listening = orders.listening;
-    close_from_to(0, listening - 1);
-    close_from_to(listening + 1, libc::c_int::MAX);
     let parameters = libc::sched_param { sched_priority: 0 };
     // SAFETY: `parameters` is a live local and is only read; 0 names the calling process.
     unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters) };
     let mut byte = 0_u8;
     // SAFETY: the buffer is a live local of one byte, and the descriptor is this process's own.
     while unsafe { libc::read(listening, (&raw mut byte).cast(), 1) } > 0 {}
+    end_when_told();
     let delay = libc::timespec {
         tv_sec: 0,
         tv_nsec: orders.delay_ns,
@@ -69,13 +80,27 @@ extern "C" fn wait(orders: *mut libc::c_void) -> libc::c_int {
     0
 }
 
-/// Closes the calling process's files of these numbers.
-fn close_from_to(first: libc::c_int, last: libc::c_int) {
-    if first <= last {
-        // SAFETY: called in the companion only, whose file table is a copy of its own: no descriptor that a
-        // thread of the process it accompanies owns is closed.
-        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+/// Closes the calling process's files of these numbers (close_range(2), Linux 5.9).
+fn close_from_to(first: libc::c_uint, last: libc::c_uint) -> io::Result<()> {
+    // SAFETY: called for a number that no file has, and in the companion, whose file table is a copy of its own:
+    // no descriptor that a thread of the process it accompanies owns is closed.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// A supervisor that clears up behind the process need not wait for the delay: TERM ends the companion from now on,
+/// also one that was sent before.
+fn end_when_told() {
+    // SAFETY: the default action is a valid disposition; the companion's table of them is its own.
+    unsafe { libc::signal(libc::SIGTERM, libc::SIG_DFL) };
+    let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the pointer leads to a live local of the type that the call fills, and it cannot fail for it.
+    unsafe { libc::sigemptyset(none.as_mut_ptr()) };
+    // SAFETY: the set was filled by the call above; a null old set is allowed. The companion has one thread.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) };
 }
 
 /// Lets no signal that has a handler run it on the calling thread, nor on what it starts.

@@ -11,8 +11,8 @@
 //! A leg that is pending keeps what it had: its adapter comes back with the same streams, and datagrams
 //! of an adapter that stream-admin has lost sight of are as good as any.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub(super) struct Ledger {
     /// Constraints that differ from what is in force, as the application was told.
     kept: Vec<Constraint>,
     sids: BTreeMap<Sid, OrderingClass>,
+    /// Source streams whose `ordering` the grant says otherwise than it is.
+    reordered: BTreeSet<Sid>,
     streams: BTreeMap<(Sid, usize), StreamId>,
     sockets: Vec<Known>,
     roles: Option<(Leg, Generation)>,
@@ -166,13 +168,18 @@ impl Ledger {
             ),
         ];
         let kept = changed.into_iter().filter(|(_, changed, _)| *changed);
-        let kept: Vec<_> = kept.map(|(name, _, is)| Constraint { name, is }).collect();
+        let mut kept: Vec<_> = kept.map(|(name, _, is)| Constraint { name, is }).collect();
+        kept.extend(self.reordered.iter().map(|sid| Constraint {
+            name: "ordering",
+            is: format!("of source stream {sid}, as it was"),
+        }));
         let new = kept.iter().filter(|it| !self.kept.contains(it));
         plan.kept.extend(new.map(|it| it.name));
         self.kept = kept;
     }
 
     fn plan_streams(&mut self, grant: &Grant, plan: &mut Plan) -> Result<(), Error> {
+        self.reordered.clear();
         for (leg, stream) in streams(grant) {
             let (sid, id) = (Sid(stream.sid.0), StreamId(stream.stream_id.0));
             let class = class_of(grant.constraints.ordering(stream.sid));
@@ -182,7 +189,10 @@ impl Ledger {
                     plan.sources.push((sid, class));
                 }
                 Entry::Occupied(known) if *known.get() == class => {}
-                Entry::Occupied(_) => return Err(other_class(grant, sid)),
+                // What was delivered in order cannot be gone on with out of order, nor the other way round.
+                Entry::Occupied(_) => {
+                    self.reordered.insert(sid);
+                }
             }
             if self.streams.insert((sid, leg.index()), id) != Some(id) {
                 plan.streams.push((sid, leg, id));
@@ -386,15 +396,6 @@ fn class_of(word: admin::OrderingClass) -> OrderingClass {
     match word {
         admin::OrderingClass::Ordered => OrderingClass::Ordered,
         admin::OrderingClass::Unordered => OrderingClass::Unordered,
-    }
-}
-
-/// What was delivered in order cannot be gone on with out of order, nor the other way round.
-fn other_class(grant: &Grant, sid: Sid) -> Error {
-    Error::Grant {
-        feed: grant.feed.to_string(),
-        cause: format!("the `ordering` of source stream {sid} was changed"),
-        remedy: "open the subscription again",
     }
 }
 
@@ -612,12 +613,16 @@ mod tests {
         assert_eq!(plan.sources, [(Sid(1), OrderingClass::Unordered)]);
         let (_, plan) = ledger.plan(&grant, means(&settings, &mut unicast)).unwrap();
         assert!(plan.is_empty(), "{plan:?}");
-        let changed = ledger.plan(&ordered, means(&settings, &mut unicast));
-        let error = changed.unwrap_err().to_string();
-        assert!(
-            error.contains("`ordering` of source stream 1 was changed"),
-            "{error}"
-        );
+        let (changed, plan) = ledger
+            .plan(&ordered, means(&settings, &mut unicast))
+            .unwrap();
+        assert_eq!(plan.kept, ["ordering"], "told by name");
+        let told = changed.kept().unwrap();
+        assert!(told.contains("`ordering`: of source stream 1"), "{told}");
+        let (back, plan) = changed
+            .plan(&grant, means(&settings, &mut unicast))
+            .unwrap();
+        assert!(plan.is_empty() && back.kept().is_none(), "{plan:?}");
     }
 
     #[test]
