@@ -13,7 +13,9 @@ use twinfeed_feed_adapter::link::rules::{
 };
 use twinfeed_protocol::Time;
 use twinfeed_wire::link::{Answer, Cut, Frame, Hello, Intent, Report, Verdict};
-use twinfeed_wire::{Adm, AdminId, AdminKind, Generation, Incarnation, Msn, Sid, StoredAdmin};
+use twinfeed_wire::{
+    Adm, AdminId, AdminKind, Epoch, Generation, Incarnation, Msn, Sid, StoredAdmin,
+};
 
 const BEAT: Duration = Duration::from_millis(100);
 const LIMITS: LinkLimits = LinkLimits {
@@ -183,8 +185,10 @@ const EVENTS: &[Event] = &[
     ("intent", |rules, out| {
         let intent = Intent {
             sid: Sid(1),
-            attempt: 1,
+            generation: Generation(1),
+            epoch: Epoch(7),
             slot: Msn(9),
+            attempt: 1,
             message: StoredAdmin::new(ID, AdminKind::SourceStale, &[]).unwrap(),
         };
         frame(rules, Frame::Intent(intent), out);
@@ -192,7 +196,8 @@ const EVENTS: &[Event] = &[
     ("answer", |rules, out| {
         let answer = Answer {
             sid: Sid(1),
-            id: ID,
+            generation: Generation(1),
+            number: ID.number,
             slot: Msn(9),
             processed: Msn(8),
             attempt: 1,

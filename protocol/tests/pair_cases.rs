@@ -7,7 +7,7 @@ use pair_support::{Act, End, at, carry, misplaced, pair};
 use twinfeed_protocol::pair::{
     Answer, Intent, News, PairLimits, PairState, Reason, Refusal, Said, Verdict,
 };
-use twinfeed_wire::{Adm, AdminId, AdminKind, Epoch, Generation, Msn, StoredAdmin};
+use twinfeed_wire::{Adm, AdminId, AdminKind, Epoch, Generation, Msn, Sid, StoredAdmin};
 
 fn acts(count: u64) -> Vec<Act> {
     let messages = (1..=count).map(|sseq| Act::Message(sseq, 1));
@@ -41,7 +41,7 @@ fn synchronised(limits: PairLimits, acts: &[Act], done: usize) -> [End; 2] {
     }
     talk(1, &mut ends);
     assert_eq!(ends[1].state(), PairState::Synchronised);
-    assert!(ends.iter().all(|end| end.pair.is_protected()));
+    assert!(ends.iter().all(End::is_protected));
     ends
 }
 
@@ -73,6 +73,7 @@ fn verdict(a: u64, b: u64, threshold: u64) -> Answer {
         number: Adm(0),
     };
     let intent = Intent {
+        sid: Sid(1),
         generation: backup.pair.generation(),
         epoch: Epoch(7),
         slot: Msn(a),
@@ -139,7 +140,7 @@ fn a_message_stands_at_the_same_place_whoever_is_ahead() {
         talk(4, &mut ends);
         assert_eq!(ends[0].out.placed, ends[1].out.placed, "{ahead} {behind}");
         assert_eq!(ends[0].out.placed.len(), 1);
-        assert!(ends.iter().all(|end| end.pair.is_protected()));
+        assert!(ends.iter().all(End::is_protected));
         assert_eq!(ends[0].out.records, ends[1].out.records);
     }
 }
@@ -183,7 +184,7 @@ fn a_backup_that_passed_the_slot_gets_another_one() {
     assert_eq!(ends[0].out.placed.len(), 1);
     assert_eq!(ends[0].out.placed, ends[1].out.placed);
     assert_eq!(ends[0].pair.counters().placed_alone, 0);
-    assert!(ends.iter().all(|end| end.pair.is_protected()));
+    assert!(ends.iter().all(End::is_protected));
 }
 
 #[test]
@@ -194,17 +195,14 @@ fn what_is_placed_before_the_answer_is_said_to_be_alone_until_the_answer_agrees(
     ends[0].work(2, &acts, 100);
     let placed = &ends[0].out.placed[&0][0];
     assert!(placed.alone, "said by the datagram that carries it");
-    assert!(!ends[0].pair.is_protected());
+    assert!(!ends[0].is_protected());
     talk(2, &mut ends);
     assert_eq!(
         ends[1].sequencer.armed(),
         1,
         "the slot still lay ahead of the backup"
     );
-    assert!(
-        ends[0].pair.is_protected(),
-        "a late agreement is an agreement"
-    );
+    assert!(ends[0].is_protected(), "a late agreement is an agreement");
     ends[1].work(3, &acts, 100);
     assert!(misplaced(&ends[0], &ends[1]).is_empty());
     assert_eq!(ends[1].out.placed.len(), 1);
@@ -224,7 +222,7 @@ fn who_lacks_a_message_knows_it_and_takes_the_numbering_over_again() {
     assert!(ends[1].out.placed.is_empty());
     assert_eq!(ends[1].state(), PairState::Synchronised, "again");
     assert_eq!(ends[1].pair.counters().aligned, 2);
-    assert!(ends.iter().all(|end| end.pair.is_protected()));
+    assert!(ends.iter().all(End::is_protected));
     for end in &mut ends {
         end.work(3, &acts, 100);
     }
@@ -299,72 +297,6 @@ fn what_was_agreed_is_placed_after_the_active_died_before_its_slot() {
 }
 
 #[test]
-fn an_agreed_slot_ahead_of_a_quiet_stream_is_offered_at_the_next_one() {
-    let acts = acts(400);
-    let mut ends = synchronised(PairLimits::default(), &acts, 40);
-    // A busy moment, so that the slot lies well ahead.
-    for end in &mut ends {
-        end.work(201, &acts, 60);
-        end.work(301, &acts, 60);
-    }
-    talk(301, &mut ends);
-    assert!(ends[0].originate(302));
-    talk(302, &mut ends);
-    let next = ends[0].sequencer.processed().plus(1);
-    assert!(ends[0].sequencer.slot(Adm(0)).unwrap() > next);
-    let hold = PairLimits::default().admin_hold.as_nanos() as u64 / 10_000;
-    ends[0].settle(302 + hold - 1);
-    talk(302 + hold - 1, &mut ends);
-    assert!(ends[0].out.placed.is_empty(), "not before its time");
-    let due = ends[0].pair.next_deadline().unwrap();
-    assert!(due <= at(302 + hold).time);
-    ends[0].settle(302 + hold);
-    assert!(ends[0].out.placed.is_empty(), "not before the answer");
-    talk(302 + hold, &mut ends);
-    assert_eq!(ends[0].out.placed.len(), 1);
-    assert_eq!(ends[0].out.placed, ends[1].out.placed);
-    assert_eq!(ends[0].pair.counters().placed_alone, 0);
-}
-
-#[test]
-fn a_record_that_needs_the_offered_slot_never_waits() {
-    for backup_first in [true, false] {
-        let acts = acts(400);
-        let mut ends = synchronised(PairLimits::default(), &acts, 40);
-        for end in &mut ends {
-            end.work(201, &acts, 60);
-            end.work(301, &acts, 60);
-        }
-        talk(301, &mut ends);
-        assert!(ends[0].originate(302));
-        talk(302, &mut ends);
-        ends[0].settle(4_000);
-        if backup_first {
-            ends[1].work(4_001, &acts, 5);
-        }
-        ends[0].work(4_001, &acts, 5);
-        assert_eq!(
-            ends[0].out.placed.len(),
-            1,
-            "in front of the record that needs its slot"
-        );
-        talk(4_001, &mut ends);
-        for end in &mut ends {
-            end.work(4_002, &acts, 400);
-        }
-        talk(4_002, &mut ends);
-        talk(5_002, &mut ends);
-        assert!(
-            ends.iter().all(|end| end.pair.is_protected()),
-            "{backup_first}"
-        );
-        assert!(misplaced(&ends[0], &ends[1]).is_empty() || backup_first);
-        let last = ends[0].out.records.last_key_value();
-        assert_eq!(last, ends[1].out.records.last_key_value());
-    }
-}
-
-#[test]
 fn what_waits_at_the_end_of_an_epoch_follows_its_last_record() {
     let mut acts = acts(60);
     acts.push(Act::End(61));
@@ -415,7 +347,7 @@ fn a_slot_in_an_epoch_that_the_backup_has_left_or_not_reached_is_refused() {
         }
         talk(4, &mut ends);
         talk(2_000, &mut ends);
-        assert!(ends.iter().all(|end| end.pair.is_protected()));
+        assert!(ends.iter().all(End::is_protected));
     }
 }
 
@@ -435,7 +367,7 @@ fn a_backup_that_began_later_is_never_synchronised_by_accident() {
         ends[1].work(tick * 100_000, &all, 90);
         talk(tick * 100_000, &mut ends);
         assert_ne!(ends[1].state(), PairState::Synchronised, "{tick}");
-        assert!(ends[1].out.unsynchronised && !ends[0].pair.is_protected());
+        assert!(ends[1].out.unsynchronised && !ends[0].is_protected());
     }
     assert_eq!(ends[1].pair.reason(), Reason::Context);
     // The next epoch is one that both know from its beginning.
@@ -445,7 +377,7 @@ fn a_backup_that_began_later_is_never_synchronised_by_accident() {
         }
         talk(tick * 100_000, &mut ends);
     }
-    assert!(ends.iter().all(|end| end.pair.is_protected()));
+    assert!(ends.iter().all(End::is_protected));
 }
 
 #[test]
@@ -529,15 +461,131 @@ fn what_a_backup_said_of_itself_before_it_took_over_the_last_cut_does_not_count(
     backup.hear(hold);
     carry(hold, 0, backup, active);
     active.hear(hold);
-    assert!(!active.pair.is_protected(), "a cut is on its way");
+    assert!(!active.is_protected(), "a cut is on its way");
     active
         .inbox
         .extend(late.into_iter().map(|said| (hold, said)));
     active.hear(hold);
     assert!(
-        !active.pair.is_protected(),
+        !active.is_protected(),
         "that was said of the numbering before"
     );
     talk(hold, &mut ends);
-    assert!(ends[0].pair.is_protected());
+    assert!(ends[0].is_protected());
+}
+
+/// Whether the last takeover of `end` said that nothing was missing.
+fn seamless(end: &End) -> Option<bool> {
+    end.out.news.iter().rev().find_map(|news| match news {
+        News::Opened { seamless, .. } => Some(*seamless),
+        _ => None,
+    })
+}
+
+#[test]
+fn what_was_agreed_with_a_dead_active_is_never_moved() {
+    let acts = acts(400);
+    let mut ends = synchronised(PairLimits::default(), &acts, 40);
+    for end in &mut ends {
+        end.work(201, &acts, 60);
+        end.work(301, &acts, 60);
+    }
+    talk(301, &mut ends);
+    assert!(ends[0].originate(302));
+    talk(302, &mut ends);
+    ends[0].work(303, &acts, 400);
+    let backup = &mut ends[1];
+    backup.link_down(304, true);
+    backup.grant(305, 2, true);
+    assert_eq!(seamless(backup), Some(true));
+    // It goes on slowly, and for a long time not at all.
+    backup.work(306, &acts, 1);
+    backup.settle(9_000);
+    backup.work(9_001, &acts, 1);
+    backup.settle(99_000);
+    backup.work(99_001, &acts, 400);
+    assert!(misplaced(&ends[0], &ends[1]).is_empty());
+    assert_eq!(ends[1].out.placed.len(), 1);
+}
+
+#[test]
+fn two_refused_and_one_agreed_to_later_leave_one_lacking() {
+    let acts = acts(400);
+    let mut ends = synchronised(PairLimits::default(), &acts, 40);
+    assert!(ends[0].originate(2) && ends[0].originate(2));
+    ends[1].work(2, &acts, 20);
+    let [active, backup] = &mut ends;
+    carry(2, 0, active, backup);
+    backup.hear(2);
+    assert!(!backup.is_protected());
+    // The active hears of the first refusal only, announces that message again, and places the second one.
+    let answers: Vec<Said> = backup.out.said.drain(..).collect();
+    active.inbox.push_back((3, answers[0].clone()));
+    active.hear(3);
+    active.work(4, &acts, 60);
+    assert_eq!(active.out.placed.len(), 2);
+    carry(4, 0, active, backup);
+    backup.hear(4);
+    assert!(!backup.is_protected(), "it lacks the second one");
+    backup.link_down(5, true);
+    backup.grant(6, 2, true);
+    assert_eq!(seamless(backup), Some(false));
+}
+
+#[test]
+fn a_grant_to_a_backup_whose_link_was_not_read_to_its_end_is_not_seamless() {
+    let acts = acts(100);
+    let mut ends = synchronised(PairLimits::default(), &acts, 40);
+    ends[1].grant(2, 2, true);
+    assert_eq!(seamless(&ends[1]), Some(false));
+    let mut ends = synchronised(PairLimits::default(), &acts, 40);
+    ends[1].link_down(2, true);
+    ends[1].grant(3, 3, true);
+    assert_eq!(
+        seamless(&ends[1]),
+        Some(false),
+        "somebody else was active in between"
+    );
+}
+
+#[test]
+fn a_numbering_that_begins_behind_administrative_messages_begins_at_one() {
+    let acts = acts(100);
+    let mut ends = synchronised(PairLimits::default(), &acts, 40);
+    assert!(ends[0].originate(2));
+    talk(2, &mut ends);
+    // Up to the slot and no further: the message is the last that both have.
+    for end in &mut ends {
+        while end.out.placed.is_empty() {
+            end.work(3, &acts, 1);
+        }
+    }
+    talk(4_000, &mut ends);
+    assert_eq!(ends[0].sequencer.processed(), ends[1].sequencer.processed());
+    for end in &mut ends {
+        let active = end.state() == PairState::Active;
+        end.grant(4_001, 2, active);
+    }
+    talk(4_001, &mut ends);
+    assert!(ends.iter().all(End::is_protected));
+    assert_eq!(ends[0].sequencer.processed(), ends[1].sequencer.processed());
+    for end in &mut ends {
+        end.work(4_002, &acts, 10);
+    }
+    let last = ends.each_ref().map(|end| end.sequencer.last_placed());
+    assert_eq!(last[0], last[1]);
+}
+
+#[test]
+fn a_hole_at_the_backup_alone_ends_the_agreement_before_it_is_relied_on() {
+    let acts = acts(200);
+    let mut ends = synchronised(PairLimits::default(), &acts, 40);
+    assert!(ends[0].originate(2));
+    talk(2, &mut ends);
+    ends[1].loses = 2;
+    ends[1].work(3, &acts, 20);
+    assert!(!ends[1].is_protected() && ends[1].out.unsynchronised);
+    ends[1].link_down(4, true);
+    ends[1].grant(5, 2, true);
+    assert_eq!(seamless(&ends[1]), Some(false));
 }

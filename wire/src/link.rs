@@ -20,7 +20,7 @@ mod position;
 mod slot;
 
 pub use error::BadFrame;
-pub use position::{Cut, Report};
+pub use position::{Cut, Placed, Report};
 pub use slot::{Answer, Intent, Verdict};
 
 /// Length of a frame's header, bytes.
@@ -98,7 +98,7 @@ pub enum Frame {
     },
     /// The sender closes on purpose; the reset that follows is no failure.
     Goodbye,
-    /// Where the sender's next message stands.
+    /// Where the sender's stream stands.
     Report(Report),
     /// The sender asks for a [`Cut`].
     CutRequest {

@@ -48,34 +48,52 @@ fn messages() -> impl Strategy<Value = StoredAdmin> {
 }
 
 prop_compose! {
-    fn reports()(
-        small in any::<[u32; 2]>(), numbers in any::<[u64; 5]>(), flags in any::<[bool; 2]>(),
-    ) -> Report {
-        Report {
-            sid: Sid(small[0]),
-            generation: Generation(small[1]),
-            next_msn: Msn(numbers[0]),
-            epoch: Epoch(numbers[1]),
-            next_sseq: numbers[2],
+    fn places(least: u64)(
+        msn in least.., numbers in any::<[u64; 4]>(),
+        part in prop_oneof![any::<u32>(), Just(Placed::ADMINISTRATIVE)],
+    ) -> Placed {
+        Placed {
+            msn: Msn(msn),
+            epoch: Epoch(numbers[0]),
+            context: ContextId(numbers[1]),
+            sseq: numbers[2],
             adm: Adm(numbers[3]),
-            context: ContextId(numbers[4]),
-            synchronised: flags[0],
-            source_stale: flags[1],
+            part,
         }
     }
 }
 
-fn cuts() -> impl Strategy<Value = Cut> {
-    (reports(), any::<u64>()).prop_map(|(report, behind)| Cut {
-        sid: report.sid,
-        generation: report.generation,
-        next_msn: report.next_msn,
-        epoch: report.epoch,
-        next_sseq: report.next_sseq,
-        prev: behind.checked_rem(report.next_sseq).unwrap_or(0),
-        adm: report.adm,
-        context: report.context,
-    })
+prop_compose! {
+    fn reports()(
+        small in any::<[u32; 3]>(), processed: u64, flags in any::<[bool; 2]>(),
+        last in prop::option::of(places(1)),
+    ) -> Report {
+        Report {
+            sid: Sid(small[0]),
+            generation: Generation(small[1]),
+            processed: Msn(processed),
+            cut: small[2],
+            synchronised: flags[0],
+            source_stale: flags[1],
+            last,
+        }
+    }
+}
+
+prop_compose! {
+    fn cuts()(
+        small in any::<[u32; 3]>(), last in places(0), numbers in any::<[u64; 3]>(),
+    ) -> Cut {
+        Cut {
+            sid: Sid(small[0]),
+            generation: Generation(small[1]),
+            number: small[2],
+            last,
+            behind: numbers[0],
+            adm: Adm(numbers[1]),
+            inherited: Adm(numbers[2]),
+        }
+    }
 }
 
 fn roles() -> impl Strategy<Value = Role> {
@@ -116,18 +134,23 @@ fn frames() -> impl Strategy<Value = Frame> {
             generation: Generation(generation),
         }),
         cuts().prop_map(Frame::Cut),
-        (slots, messages()).prop_map(|((sid, slot, _, attempt), message)| {
-            Frame::Intent(Intent {
-                sid: Sid(sid),
-                attempt,
-                slot: Msn(slot),
-                message,
-            })
-        }),
+        (slots, any::<u32>(), messages()).prop_map(
+            |((sid, slot, epoch, attempt), generation, message)| {
+                Frame::Intent(Intent {
+                    sid: Sid(sid),
+                    generation: Generation(generation),
+                    epoch: Epoch(epoch),
+                    slot: Msn(slot),
+                    attempt,
+                    message,
+                })
+            }
+        ),
         (slots, ids(), verdicts()).prop_map(|((sid, slot, processed, attempt), id, verdict)| {
             Frame::Answer(Answer {
                 sid: Sid(sid),
-                id,
+                generation: id.generation,
+                number: id.number,
                 slot: Msn(slot),
                 processed: Msn(processed),
                 attempt,
@@ -291,27 +314,22 @@ fn what_a_frame_may_not_say_is_refused_by_name() {
         Frame::parse(&bytes).unwrap_err()
     };
     let report = Frame::Report(Report::default());
-    assert_eq!(with(report, 48, 4), BadFrame::Reserved);
-    assert_eq!(with(report, 55, 1), BadFrame::Reserved);
-    let cut = |next_sseq, prev| {
-        let bytes = emit(&Frame::Cut(Cut {
-            next_sseq,
-            prev,
-            ..Cut::default()
-        }));
-        Frame::parse(&bytes).map(|_| ())
-    };
-    assert_eq!(cut(0, 0), Ok(()));
-    assert_eq!(cut(10, 9), Ok(()));
-    assert_eq!(cut(10, 10), Err(BadFrame::Position));
-    assert_eq!(cut(0, 1), Err(BadFrame::Position));
+    assert_eq!(with(report, 20, 4), BadFrame::Reserved);
+    assert_eq!(with(report, 23, 1), BadFrame::Reserved);
+    // A record without a number, of epoch 1.
+    assert_eq!(with(report, 32, 1), BadFrame::Position);
+    assert_eq!(with(report, 71, 1), BadFrame::Reserved);
+    let cut = Frame::Cut(Cut::default());
+    assert_eq!(with(cut, 12, 1), BadFrame::Reserved);
+    assert_eq!(with(cut, 60, 1), BadFrame::Reserved);
     let id = AdminId {
         generation: Generation(1),
         number: Adm(0),
     };
     let answer = Frame::Answer(Answer {
         sid: Sid(1),
-        id,
+        generation: Generation(1),
+        number: Adm(0),
         slot: Msn(2),
         processed: Msn(1),
         attempt: 1,
@@ -322,13 +340,15 @@ fn what_a_frame_may_not_say_is_refused_by_name() {
     assert_eq!(with(answer, 34, 1), BadFrame::Reserved);
     let intent = Frame::Intent(Intent {
         sid: Sid(1),
-        attempt: 1,
+        generation: Generation(1),
+        epoch: Epoch(7),
         slot: Msn(2),
+        attempt: 1,
         message: StoredAdmin::new(id, AdminKind::OperatorNotice, b"a").unwrap(),
     });
-    assert_eq!(with(intent, 5, 1), BadFrame::Reserved);
+    assert_eq!(with(intent, 25, 1), BadFrame::Reserved);
     let text = BadAdmin::Payload(AdminKind::OperatorNotice);
-    assert_eq!(with(intent, 32, 0xff), BadFrame::Admin(text));
-    assert_eq!(with(intent, 33, 1), BadFrame::Admin(BadAdmin::Reserved));
-    assert_eq!(with(intent, 30, 9), BadFrame::Admin(BadAdmin::Length(24)));
+    assert_eq!(with(intent, 48, 0xff), BadFrame::Admin(text));
+    assert_eq!(with(intent, 49, 1), BadFrame::Admin(BadAdmin::Reserved));
+    assert_eq!(with(intent, 46, 9), BadFrame::Admin(BadAdmin::Length(24)));
 }

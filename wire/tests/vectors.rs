@@ -218,6 +218,13 @@ fn link_frames() {
         generation,
         number: Adm(2),
     };
+    let place = |msn| Placed {
+        msn: Msn(msn),
+        epoch,
+        context,
+        sseq: 1_000_010,
+        ..Placed::default()
+    };
     let frames = [
         (
             "link-hello",
@@ -235,13 +242,14 @@ fn link_frames() {
             Frame::Report(Report {
                 sid,
                 generation,
-                next_msn: Msn(50),
-                epoch,
-                next_sseq: 1_000_012,
-                adm: Adm(2),
-                context,
+                processed: Msn(50),
+                cut: 7,
                 synchronised: true,
                 source_stale: true,
+                last: Some(Placed {
+                    adm: Adm(2),
+                    ..place(50)
+                }),
             }),
         ),
         ("link-cut-request", Frame::CutRequest { sid, generation }),
@@ -250,20 +258,24 @@ fn link_frames() {
             Frame::Cut(Cut {
                 sid,
                 generation,
-                next_msn: Msn(50),
-                epoch,
-                next_sseq: 1_000_012,
-                prev: 1_000_010,
+                number: 7,
+                last: Placed {
+                    part: 1,
+                    ..place(48)
+                },
+                behind: 2,
                 adm: Adm(2),
-                context,
+                inherited: Adm(1),
             }),
         ),
         (
             "link-intent",
             Frame::Intent(Intent {
                 sid,
-                attempt: 2,
+                generation,
+                epoch,
                 slot: Msn(64),
+                attempt: 2,
                 message: StoredAdmin::new(id, AdminKind::StepDown, b"maintenance").unwrap(),
             }),
         ),
@@ -271,7 +283,8 @@ fn link_frames() {
             "link-answer",
             Frame::Answer(Answer {
                 sid,
-                id,
+                generation,
+                number: id.number,
                 slot: Msn(64),
                 processed: Msn(63),
                 attempt: 2,

@@ -2,7 +2,6 @@
 //!
 //! ```text
 //!  announced ──► agreed ───────────────► placed at A by both
-//!      │  ▲         └─ quiet: offered at the next slot, placed on the answer or when a record needs it
 //!      │  └─ late or far, and A not reached: announced again further on, at most `attempts` times
 //!      └────────────────────────────────► placed at A alone: unprotected until the answer decides
 //! ```
@@ -29,13 +28,8 @@ pub(super) struct Announced {
     open: bool,
     /// The slot that the backup has agreed to; in force until it agrees to another.
     bound: Option<Msn>,
-}
-
-impl Announced {
-    /// The peer will not answer any more.
-    pub(super) const fn give_up(&mut self) {
-        self.open = false;
-    }
+    /// Agreed with an active that is gone, which may have placed it there: not even a refusal moves it.
+    pinned: bool,
 }
 
 /// What the backup said of itself.
@@ -108,6 +102,7 @@ impl Pair {
             at: now.time,
             open: false,
             bound: None,
+            pinned: false,
         });
         if self.linked {
             self.announce(now, id.number, slot, seq, out);
@@ -116,10 +111,18 @@ impl Pair {
     }
 
     /// Begins the new generation as its active: what it inherits, and from which numbers on its own count.
-    pub(super) fn open(&mut self, now: Now, seq: &mut Sequencer, out: &mut (impl Link + Transmit)) {
-        let seamless = self.state.inherits();
+    ///
+    /// `skipped`: another generation was granted in between.
+    pub(super) fn open(
+        &mut self,
+        now: Now,
+        skipped: bool,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        let seamless = self.state.inherits() && !skipped;
         if !seamless {
-            seq.disarm();
+            self.drop_waiting(seq, out);
         }
         self.inherited = seq.next_number();
         (self.peer, self.cuts) = (Peer::default(), 0);
@@ -135,7 +138,13 @@ impl Pair {
                 at: now.time,
                 open: false,
                 bound: Some(slot),
+                pinned: true,
             }));
+        for it in &self.announced {
+            seq.reschedule(it.number, it.slot, true);
+        }
+        self.pace.begin_anew(now.time, seq.processed());
+        self.sought.note_upheavals(seq);
         self.enter(now, PairInput::GrantedActive, Reason::None, seq, out);
         seq.set_unsynchronised(now, true, out);
         out.tell(News::Opened {
@@ -145,11 +154,22 @@ impl Pair {
         });
     }
 
-    /// Whether a message was placed whose fate at the peer is not known.
-    pub(super) fn owes_answers(&self) -> bool {
-        self.announced
-            .iter()
-            .any(|it| it.open && it.bound.is_none())
+    /// Whether a message was placed whose fate at the peer is not known, or will be without it.
+    pub(super) fn owes_answers(&self, seq: &Sequencer) -> bool {
+        self.announced.iter().any(|it| {
+            let placed = seq.slot(it.number).is_none();
+            placed && it.open || !it.open && it.bound.is_none()
+        })
+    }
+
+    /// The link is down: nobody answers any more, and who has not agreed will not. What was agreed to is in force.
+    pub(super) fn give_up_answers(&mut self, seq: &mut Sequencer) {
+        self.announced.retain(|it| seq.slot(it.number).is_some());
+        for it in &mut self.announced {
+            it.open = false;
+            it.slot = it.bound.unwrap_or(it.slot);
+            seq.reschedule(it.number, it.slot, it.bound.is_some());
+        }
     }
 
     /// The backup wants our numbering; it gets it now or with our first record.
@@ -173,8 +193,9 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
-        // What it said before it took over our last cut holds for another numbering.
-        self.peer.synchronised = report.synchronised && report.cut == self.cuts && self.cuts > 0;
+        // What it said before it took over our last cut, or while we owe it one, holds for another numbering.
+        self.peer.synchronised =
+            report.synchronised && report.cut == self.cuts && self.cuts > 0 && !self.peer.wants_cut;
         if self.peer.synchronised {
             self.peer.processed = report.processed;
         }
@@ -184,7 +205,8 @@ impl Pair {
         };
         // Beyond our own last record, it will be compared by the backup when we report; while the peer owes an
         // answer, a difference says only what that answer will say.
-        if let Some(ours) = seq.placed_at(theirs.msn).filter(|_| !self.owes_answers()) {
+        let settled = !self.owes_answers(seq);
+        if let Some(ours) = seq.placed_at(theirs.msn).filter(|_| settled) {
             if ours == theirs {
                 self.counters.compared += 1;
             } else {
@@ -246,7 +268,7 @@ impl Pair {
         let Announced {
             number,
             attempt,
-            bound,
+            pinned,
             ..
         } = self.announced[index];
         let waits = seq.slot(number).is_some();
@@ -254,12 +276,7 @@ impl Pair {
             // It stands here and not there.
             self.announced.remove(index);
             self.owe_cut(now, seq, out);
-        } else if let Some(bound) = bound {
-            // An offer that came too late; the slot agreed to is in force.
-            self.announced[index].slot = bound;
-            self.announced[index].at = now.time;
-            seq.reschedule(number, bound, true);
-        } else if attempt < self.limits.attempts {
+        } else if !pinned && attempt < self.limits.attempts {
             let slot = self.slot_ahead(seq);
             seq.reschedule(number, slot, false);
             self.announce(now, number, slot, seq, out);
@@ -267,13 +284,18 @@ impl Pair {
         // Else it stays committed to its last slot, and the peer will lack it.
     }
 
-    /// Quiet streams, cuts that are owed, messages that were placed.
+    /// Cuts that are owed, messages that were placed.
     pub(super) fn tend_announced(
         &mut self,
         now: Now,
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
+        if self.sought.is_upset(seq) {
+            // What the peer has need not be what is here any more.
+            self.sought.note_upheavals(seq);
+            self.owe_cut(now, seq, out);
+        }
         if self.peer.wants_cut {
             self.give_cut(now, seq, out);
         }
@@ -289,41 +311,19 @@ impl Pair {
                 self.announced.remove(index);
                 continue;
             }
-            let due = !placed && !it.open && now.time >= it.at.after(self.limits.admin_hold);
-            if due && index == 0 && it.slot > seq.processed().plus(1) {
-                self.offer(now, it.number, seq, out);
-            }
             index += 1;
         }
         if seq.counters().placed_alone > self.counters.placed_alone {
-            self.counters.placed_alone = seq.counters().placed_alone;
-            out.tell(News::PlacedAlone { number: seq.adm() });
+            let messages = seq.counters().placed_alone - self.counters.placed_alone;
+            self.counters.placed_alone += messages;
+            out.tell(News::PlacedAlone { messages });
         }
-    }
-
-    pub(super) fn announced_deadline(&self) -> Option<Time> {
-        let first = self.announced.front().filter(|it| !it.open)?;
-        Some(first.at.after(self.limits.admin_hold))
     }
 
     /// Tells the subscribers whether administrative messages stand at the peer where they stand here.
     fn show_step(&self, now: Now, seq: &mut Sequencer, out: &mut impl Transmit) {
-        seq.set_unsynchronised(now, !self.is_protected(), out);
-    }
-
-    /// A slot that was agreed to lies ahead of a quiet stream: the next one would do.
-    fn offer(
-        &mut self,
-        now: Now,
-        number: Adm,
-        seq: &mut Sequencer,
-        out: &mut (impl Link + Transmit),
-    ) {
-        if !self.linked {
-            seq.reschedule(number, seq.processed().plus(1), false);
-        } else if let Some(slot) = seq.offer_next(number) {
-            self.announce(now, number, slot, seq, out);
-        }
+        let protected = self.is_protected(seq);
+        seq.set_unsynchronised(now, !protected, out);
     }
 
     /// Says the next attempt at `number`, for `slot`.
@@ -341,6 +341,7 @@ impl Pair {
             .find(|(_, message, _)| message.number() == number);
         if let (Some((_, message, _)), Some(epoch)) = (waiting, seq.epoch()) {
             out.say(Said::Intent(Box::new(Intent {
+                sid: seq.sid(),
                 generation: self.generation,
                 epoch,
                 slot,
@@ -352,12 +353,18 @@ impl Pair {
 
     /// Says our numbering, and announces anew what waits in it, if there is a record to begin behind.
     fn give_cut(&mut self, now: Now, seq: &mut Sequencer, out: &mut impl Link) {
-        let Some((last, behind)) = seq.last_of_source().filter(|_| self.peer.wants_cut) else {
+        // What was lost behind the last record shows in the next one only.
+        let steady = |last: &Placed| {
+            Some(last.epoch) != seq.epoch() || Some(last.context) == seq.context_id()
+        };
+        let last = seq.last_of_source().filter(|(last, _)| steady(last));
+        let Some((last, behind)) = last.filter(|_| self.peer.wants_cut) else {
             return;
         };
         self.peer.wants_cut = false;
         self.cuts += 1;
         out.say(Said::Cut(Cut {
+            sid: seq.sid(),
             generation: self.generation,
             number: self.cuts,
             last,
@@ -379,6 +386,10 @@ impl Pair {
     fn slot_ahead(&self, seq: &Sequencer) -> Msn {
         let (ours, theirs) = (seq.processed(), self.peer.processed);
         let ahead = ours.max(theirs).plus(1).plus(self.pace.lead());
+        // B only grows: what is not too far for what was last heard of it is not too far.
+        let ahead = ahead
+            .min(theirs.plus(self.limits.sync_threshold))
+            .max(ours.plus(1));
         let behind = seq.last_slot().map_or(Msn(0), |last| last.plus(1));
         ahead.max(behind)
     }

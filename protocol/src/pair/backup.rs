@@ -14,7 +14,7 @@ use super::said::{Answer, Cut, Intent, Report, Said};
 use super::state::{PairInput, PairState};
 use super::verdict::{Verdict, judge};
 use super::{Link, News, Pair, Reason};
-use crate::sequencer::{MOST_ARMED, Now, Placed, Sequencer, Transmit};
+use crate::sequencer::{MOST_ARMED, Now, Placed, Sequencer, SequencerState, Transmit};
 use crate::time::Time;
 
 /// What a backup waits for.
@@ -28,8 +28,15 @@ pub(super) struct Sought {
     pub(super) taken: u32,
     /// What had been processed then, in the numbering taken over: nothing up to there can be compared.
     aligned: Msn,
-    /// A message that was refused: until it is agreed to, or another cut comes, this end lacks it.
-    pub(super) refused: Option<Adm>,
+    /// Numbers below were announced in this numbering: those that are neither placed nor armed are lacking.
+    told: Adm,
+    /// A message that the active may have placed at another slot than the one agreed to.
+    doubt: Option<Adm>,
+    /// Since the numbering was taken over it lacked nothing and was never contradicted: it is still the active's,
+    /// should the link have been down meanwhile.
+    pub(super) faithful: bool,
+    /// The source's upheavals when the numbering was taken over.
+    upheavals: u64,
     /// A report of the active's on a record that is not placed here yet.
     report: Option<Placed>,
     /// When to ask (again).
@@ -44,19 +51,46 @@ impl Sought {
         now >= self.ask_at || self.epoch != epoch
     }
 
+    /// Whether the active may have placed what this end has not, or not there.
+    pub(super) fn lacks(&self, seq: &Sequencer) -> bool {
+        self.doubt.is_some() || seq.next_number() < self.told
+    }
+
+    /// Whether the source stepped back or lost something since the numbering was taken over.
+    pub(super) const fn is_upset(&self, seq: &Sequencer) -> bool {
+        self.upheavals != seq.upheavals()
+    }
+
+    pub(super) const fn note_upheavals(&mut self, seq: &Sequencer) {
+        self.upheavals = seq.upheavals();
+    }
+
     /// Forgets what it waited for.
     fn begin_anew(&mut self, cut: Option<Cut>, ask_at: Time) {
         self.intents.clear();
-        (self.cut, self.refused, self.report, self.ask_at) = (cut, None, None, ask_at);
+        (self.cut, self.report, self.ask_at) = (cut, None, ask_at);
+        (self.told, self.doubt) = (Adm(0), None);
+    }
+
+    /// Whether the place of the cut lies ahead of this end, so that it need only be waited for.
+    fn awaits(&self, seq: &Sequencer) -> bool {
+        let place = |placed: &Placed| (placed.sseq, placed.part);
+        match (&self.cut, seq.last_of_source()) {
+            (Some(cut), Some((ours, _))) => {
+                cut.last.epoch == ours.epoch && place(&cut.last) > place(&ours)
+            }
+            _ => false,
+        }
     }
 }
 
 impl Pair {
     /// Asks the active for its numbering.
-    pub(super) fn ask_cut(&mut self, now: Now, out: &mut impl Link) {
+    pub(super) fn ask_cut(&mut self, now: Now, seq: &Sequencer, out: &mut impl Link) {
         let ask_at = now.time.after(self.limits.resync_retry);
         self.sought.begin_anew(None, ask_at);
         out.say(Said::AskCut {
+            sid: seq.sid(),
             generation: self.generation,
         });
     }
@@ -86,9 +120,14 @@ impl Pair {
             self.sought.cut = None;
             if context != cut.last.context {
                 self.enter(now, PairInput::LostStep, Reason::Context, seq, out);
+                while let Some(intent) = self.sought.intents.pop_front() {
+                    self.judge_intent(now, &intent, seq, out);
+                }
                 return;
             }
             self.align(now, cut, behind, seq, out);
+        } else if now.time >= self.sought.ask_at && self.sought.awaits(seq) {
+            self.sought.ask_at = now.time.after(self.limits.resync_retry);
         } else if now.time >= self.sought.ask_at {
             self.enter(now, PairInput::Retry, self.reason, seq, out);
         }
@@ -104,15 +143,21 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
-        let processed = cut.last.msn.plus(cut.behind).plus(behind);
         self.inherited = cut.inherited;
         seq.set_inherited(cut.inherited);
-        seq.take_over(now, processed, cut.adm, out);
-        (self.sought.taken, self.sought.aligned) = (cut.number, processed);
+        if !(self.sought.faithful && continues(&cut, self.sought.aligned, seq)) {
+            let processed = cut.last.msn.plus(cut.behind).plus(behind);
+            seq.take_over(now, processed, cut.adm, out);
+            self.sought.aligned = processed;
+            self.pace.begin_anew(now.time, processed);
+        }
+        (self.sought.taken, self.sought.told) = (cut.number, seq.adm());
+        self.sought.faithful = true;
+        self.sought.note_upheavals(seq);
         self.counters.aligned += 1;
         self.enter(now, PairInput::Aligned, Reason::None, seq, out);
         while let Some(intent) = self.sought.intents.pop_front() {
-            self.judge_intent(&intent, seq, out);
+            self.judge_intent(now, &intent, seq, out);
         }
         self.report(now, seq, out);
     }
@@ -125,7 +170,7 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
-        let fit = self.sought.report.is_none() && self.sought.refused.is_none();
+        let fit = self.sought.report.is_none() && !self.sought.lacks(seq);
         if self.state == PairState::Synchronised && fit {
             let aligned = self.sought.aligned;
             self.sought.report = report.last.filter(|last| last.msn > aligned);
@@ -150,7 +195,7 @@ impl Pair {
         let Some(theirs) = self.sought.report else {
             return;
         };
-        if self.sought.refused.is_some() {
+        if self.sought.lacks(seq) {
             // The cut that follows will say in what we differ.
             self.sought.report = None;
             return;
@@ -184,35 +229,44 @@ impl Pair {
     ) {
         let aligning = self.state == PairState::Resyncing && self.sought.cut.is_some();
         if !aligning {
-            self.judge_intent(&intent, seq, out);
+            self.judge_intent(now, &intent, seq, out);
         } else if self.sought.intents.len() < MOST_ARMED {
             self.sought.intents.push_back(intent);
         } else {
-            self.ask_cut(now, out);
+            self.ask_cut(now, seq, out);
         }
     }
 
     /// Latches B, judges the slot, and arms the message if that can be: one step.
-    fn judge_intent(&mut self, intent: &Intent, seq: &mut Sequencer, out: &mut impl Link) {
+    fn judge_intent(
+        &mut self,
+        now: Now,
+        intent: &Intent,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
         let (number, slot) = (intent.message.number(), intent.slot);
         let processed = seq.processed();
         let verdict = self.verdict_on(intent, processed, seq);
+        let synchronised = self.state == PairState::Synchronised;
         let capable = verdict == Verdict::Capable;
-        if capable {
+        if capable && !seq.stands_at(number, slot) {
             let moved = seq.reschedule(number, slot, true);
             let armed = moved || seq.arm(slot, intent.message, true);
             debug_assert!(armed, "the verdict looked at number and room");
         }
-        match self.sought.refused {
-            Some(refused) if capable && refused == number => self.sought.refused = None,
-            // An offer that is refused leaves what was agreed to in force.
-            None if !capable && seq.slot(number).is_none() && number >= seq.adm() => {
-                self.sought.refused = Some(number);
+        if synchronised {
+            self.sought.told = self.sought.told.max(Adm(number.0.saturating_add(1)));
+            if capable && self.sought.doubt == Some(number) {
+                self.sought.doubt = None;
+            } else if !capable && number < seq.next_number() {
+                // Armed or placed at another slot than this one, which the active may have used.
+                self.sought.doubt = self.sought.doubt.or(Some(number));
             }
-            _ => {}
         }
         self.count(verdict);
         let answer = Answer {
+            sid: seq.sid(),
             generation: self.generation,
             number,
             attempt: intent.attempt,
@@ -222,17 +276,26 @@ impl Pair {
         };
         out.say(Said::Answer(answer));
         out.tell(News::Decided(answer));
+        if synchronised {
+            seq.set_unsynchronised(now, self.sought.lacks(seq), out);
+        }
     }
 
     fn verdict_on(&self, intent: &Intent, processed: Msn, seq: &Sequencer) -> Verdict {
-        if self.state != PairState::Synchronised {
+        let speaks = matches!(seq.state(), SequencerState::Open | SequencerState::Ended);
+        if self.state != PairState::Synchronised || !speaks {
             return Verdict::Unsynchronised;
         }
         let number = intent.message.number();
         let known = seq.slot(number).is_some();
         if !known && number < seq.adm() {
-            // Placed here already; the slot at which it was is in force.
-            return Verdict::Late;
+            // Placed here already: where that is the slot, it is where both have it.
+            let there = seq.stands_at(number, intent.slot);
+            return if there {
+                Verdict::Capable
+            } else {
+                Verdict::Late
+            };
         }
         if !known && (number != seq.next_number() || !seq.has_room()) {
             return Verdict::Unsynchronised;
@@ -244,4 +307,22 @@ impl Pair {
         }
         judge(intent.slot, processed, self.limits.sync_threshold)
     }
+}
+
+/// Whether the numbering of `cut` is the one that this end has had all the time: it lost sight of its peer, not step.
+/// What was placed up to `aligned` counts other administrative messages, and the same records.
+fn continues(cut: &Cut, aligned: Msn, seq: &Sequencer) -> bool {
+    let same = |ours: Placed| {
+        let adm = if ours.msn <= aligned {
+            cut.last.adm
+        } else {
+            ours.adm
+        };
+        Placed { adm, ..ours } == cut.last
+    };
+    let behind = (1..=cut.behind).all(|ahead| {
+        let number = Adm(cut.last.adm.0.saturating_add(ahead - 1));
+        seq.stands_at(number, cut.last.msn.plus(ahead))
+    });
+    behind && seq.placed_at(cut.last.msn).is_some_and(same)
 }

@@ -12,8 +12,6 @@ pub struct PairLimits {
     pub sync_threshold: u64,
     /// How often one administrative message is announced at most before it is placed without the peer.
     pub attempts: u8,
-    /// How long an agreed slot may lie ahead of a quiet stream before it is announced again at the next one.
-    pub admin_hold: Duration,
     /// How often each end says where it stands.
     pub report_every: Duration,
     /// How long the backup waits for what it asked for, a cut or its place in its own stream, before it asks
@@ -26,7 +24,6 @@ impl Default for PairLimits {
         Self {
             sync_threshold: 1_000,
             attempts: 3,
-            admin_hold: Duration::from_millis(20),
             report_every: Duration::from_millis(10),
             resync_retry: Duration::from_millis(100),
         }
@@ -42,7 +39,6 @@ impl PairLimits {
         let some = |span: Duration| !span.is_zero();
         let rules = [
             ("attempts", "be at least 1", self.attempts >= 1),
-            ("admin_hold", "be longer than zero", some(self.admin_hold)),
             (
                 "report_every",
                 "be longer than zero",

@@ -20,6 +20,9 @@
 //! [`Pair::between_batches`] after every batch and when [`Pair::next_deadline`] has come; send what
 //! [`Link::say`] is given, in order, *before* the datagrams that the sequencer hands out in the same call.
 //!
+//! `on_link_down` with `gone` says that the peer's *process* is gone, and comes after everything that it had said and
+//! the kernel still delivers; so does a grant that follows from it.
+//!
 //! It does not know what an administrative message says, who may ask for one, what the data are, and nothing of
 //! the other streams of the pair. Nothing is allocated but one box per announcement.
 
@@ -97,6 +100,10 @@ pub enum Reason {
     Administrative,
     /// The conversions remember something else.
     Context,
+    /// The active works under a generation that is not known here yet.
+    Generation,
+    /// The active that was taken for dead speaks.
+    Alive,
 }
 
 /// What somebody should know.
@@ -124,10 +131,15 @@ pub enum News {
     },
     /// An attempt was decided: by this end as backup, or by the peer's answer.
     Decided(Answer),
-    /// A message was placed before the peer was known to place it.
+    /// Messages were placed before the peer was known to place them.
     PlacedAlone {
-        /// Which.
-        number: Adm,
+        /// How many.
+        messages: u64,
+    },
+    /// Messages that waited for their slots will not be placed: this end is not, or no more, the one to do it.
+    Dropped {
+        /// How many.
+        messages: u64,
     },
     /// At equal msn the two ends have different records.
     Diverged {
@@ -207,10 +219,9 @@ impl Pair {
     ) {
         self.linked = false;
         self.peer = Peer::default();
-        // Nobody answers any more; who has not agreed will not.
-        self.announced.retain(|it| seq.slot(it.number).is_some());
-        self.announced.iter_mut().for_each(Announced::give_up);
-        if gone && self.sought.refused.is_some() {
+        self.give_up_answers(seq);
+        self.sought.faithful &= !self.sought.lacks(seq);
+        if gone && self.sought.lacks(seq) {
             // It may have placed what we could not.
             self.enter(now, PairInput::LostStep, Reason::Refused, seq, out);
         }
@@ -238,17 +249,20 @@ impl Pair {
             return;
         }
         if generation > self.generation {
+            // Somebody else was active in between, and said what is not known here.
+            let skipped = self.generation.0 > 0 && generation.0 - self.generation.0 > 1;
             self.generation = generation;
             if active {
-                self.open(now, seq, out);
+                self.open(now, skipped, seq, out);
             } else {
                 self.announced.clear();
-                seq.disarm();
+                self.drop_waiting(seq, out);
+                self.sought.taken = 0;
                 seq.set_generation(now, generation, out);
                 self.enter(now, PairInput::GrantedBackup, Reason::None, seq, out);
             }
         }
-        if self.state == PairState::Active {
+        if self.state == PairState::Active && active {
             self.authority = authority;
         }
     }
@@ -261,16 +275,16 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
-        let generation = match &said {
-            Said::Report(report) => report.generation,
-            Said::AskCut { generation } => *generation,
-            Said::Cut(cut) => cut.generation,
-            Said::Intent(intent) => intent.generation,
-            Said::Answer(answer) => answer.generation,
-        };
-        if generation != self.generation {
+        if said.generation() != self.generation {
             self.counters.other_generation += 1;
+            if said.generation() > self.generation && self.state.is_in_step() {
+                self.enter(now, PairInput::LostStep, Reason::Generation, seq, out);
+            }
             return;
+        }
+        let from_active = !matches!(said, Said::AskCut { .. } | Said::Answer(_));
+        if self.state == PairState::TakingOver && from_active {
+            self.enter(now, PairInput::LostStep, Reason::Alive, seq, out);
         }
         match (self.state, said) {
             (PairState::Active, Said::Report(report)) => {
@@ -311,11 +325,17 @@ impl Pair {
         match self.state {
             PairState::Active => self.tend_announced(now, seq, out),
             PairState::Resyncing => self.seek(now, seq, out),
-            PairState::Synchronised => self.compare_pending(now, seq, out),
+            PairState::Synchronised | PairState::TakingOver => {
+                if self.sought.is_upset(seq) {
+                    self.enter(now, PairInput::LostStep, Reason::Context, seq, out);
+                } else {
+                    self.compare_pending(now, seq, out);
+                }
+            }
             PairState::Unsynchronised if self.sought.is_due(now.time, seq.epoch()) => {
                 self.enter(now, PairInput::Retry, self.reason, seq, out);
             }
-            PairState::Unpaired | PairState::Unsynchronised | PairState::TakingOver => {}
+            PairState::Unpaired | PairState::Unsynchronised => {}
         }
         if self.linked && now.time >= self.next_report {
             self.report(now, seq, out);
@@ -327,9 +347,11 @@ impl Pair {
     pub fn next_deadline(&self) -> Option<Time> {
         let report = self.linked.then_some(self.next_report);
         let own = match self.state {
-            PairState::Active => self.announced_deadline(),
             PairState::Resyncing | PairState::Unsynchronised => Some(self.sought.ask_at),
-            PairState::Unpaired | PairState::Synchronised | PairState::TakingOver => None,
+            PairState::Unpaired
+            | PairState::Synchronised
+            | PairState::TakingOver
+            | PairState::Active => None,
         };
         earlier(report, own)
     }
@@ -360,10 +382,10 @@ impl Pair {
 
     /// Whether both ends would place the next administrative message, as far as this one knows.
     #[must_use]
-    pub fn is_protected(&self) -> bool {
+    pub fn is_protected(&self, seq: &Sequencer) -> bool {
         match self.state {
-            PairState::Active => self.linked && self.peer.synchronised && !self.owes_answers(),
-            PairState::Synchronised => true,
+            PairState::Active => self.linked && self.peer.synchronised && !self.owes_answers(seq),
+            PairState::Synchronised => !self.sought.lacks(seq),
             _ => false,
         }
     }
@@ -374,15 +396,24 @@ impl Pair {
         &self.counters
     }
 
+    fn drop_waiting(&self, seq: &mut Sequencer, out: &mut impl Link) {
+        let messages = seq.disarm() as u64;
+        if messages > 0 {
+            out.tell(News::Dropped { messages });
+        }
+    }
+
     /// Says where the stream stands.
     fn report(&mut self, now: Now, seq: &Sequencer, out: &mut impl Link) {
         self.next_report = now.time.after(self.limits.report_every);
         out.say(Said::Report(Report {
+            sid: seq.sid(),
             generation: self.generation,
             processed: seq.processed(),
             last: self.comparable(seq),
-            synchronised: self.state == PairState::Synchronised && self.sought.refused.is_none(),
+            synchronised: self.state == PairState::Synchronised && !self.sought.lacks(seq),
             cut: self.sought.taken,
+            source_stale: seq.is_source_stale(),
         }));
     }
 
@@ -396,6 +427,7 @@ impl Pair {
         out: &mut (impl Link + Transmit),
     ) {
         let (from, to) = (self.state, next(self.state, input, self.linked));
+        self.sought.faithful &= !matches!(input, PairInput::LostStep | PairInput::GrantedBackup);
         self.state = to;
         self.reason = match to {
             PairState::Unsynchronised | PairState::Resyncing => reason,
@@ -409,7 +441,7 @@ impl Pair {
             });
         }
         match to {
-            PairState::Resyncing if input != PairInput::CutArrived => self.ask_cut(now, out),
+            PairState::Resyncing if input != PairInput::CutArrived => self.ask_cut(now, seq, out),
             PairState::Unsynchronised if from != to => {
                 let hopeless = reason == Reason::Context;
                 let patience = if hopeless { CONTEXT_PATIENCE } else { 1 };
@@ -420,12 +452,14 @@ impl Pair {
             _ => {}
         }
         if from != to && to != PairState::Active {
-            seq.set_unsynchronised(now, !to.inherits(), out);
+            seq.set_unsynchronised(now, !to.is_in_step(), out);
         }
-        if from == PairState::Synchronised && to == PairState::Unsynchronised {
+        if from.is_in_step() && to == PairState::Unsynchronised {
             // What was agreed to is placed by the active; here it would stand elsewhere.
-            seq.disarm();
-            self.report(now, seq, out);
+            self.drop_waiting(seq, out);
+            if self.linked {
+                self.report(now, seq, out);
+            }
         }
     }
 }

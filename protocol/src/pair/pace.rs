@@ -41,6 +41,11 @@ impl Pace {
         (self.since, self.from) = (now, processed);
     }
 
+    /// Another numbering begins: the distance to it is no progress.
+    pub(super) const fn begin_anew(&mut self, now: Time, processed: Msn) {
+        (self.since, self.from) = (now, processed);
+    }
+
     /// An announcement was answered after so long.
     pub(super) fn on_answer(&mut self, after: Duration) {
         let sample = nanos(after).min(LONGEST_ROUND_TRIP_NS);

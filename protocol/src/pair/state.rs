@@ -64,10 +64,18 @@ impl PairState {
         Self::Active,
     ];
 
-    /// Whether a takeover from here inherits everything that was agreed.
+    /// Whether a takeover from here inherits everything that was agreed. Not from [`Self::Synchronised`]: the
+    /// active may still have said something that did not arrive.
     #[must_use]
     pub const fn inherits(self) -> bool {
-        matches!(self, Self::Synchronised | Self::TakingOver | Self::Active)
+        matches!(self, Self::TakingOver | Self::Active)
+    }
+
+    /// Whether administrative messages stand in this end's stream where they stand in the active's, or did until
+    /// that was gone.
+    #[must_use]
+    pub const fn is_in_step(self) -> bool {
+        matches!(self, Self::Synchronised | Self::TakingOver)
     }
 }
 
@@ -100,6 +108,8 @@ pub const fn next(state: PairState, input: PairInput, linked: bool) -> PairState
         (_, GrantedBackup) => Unpaired,
         // Whoever holds the generation holds it until another one is granted.
         (Active, _) => Active,
+        // What it knew of the active's stream was not all.
+        (TakingOver, LostStep) => Unsynchronised,
         // A peer that comes back before the grant has a new numbering; what was agreed is inherited still.
         (TakingOver, _) => TakingOver,
         (Synchronised, PeerGone) => TakingOver,

@@ -10,19 +10,7 @@
 //! threshold. Nothing here knows time, and T is none.
 
 use twinfeed_wire::Msn;
-
-/// What a backup answers to an announcement.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Verdict {
-    /// It places the message at exactly that slot.
-    Capable,
-    /// It has passed the slot.
-    Late,
-    /// The slot lies further ahead than the threshold allows.
-    Far,
-    /// It does not number as the active does, or the message is not the next one.
-    Unsynchronised,
-}
+pub use twinfeed_wire::link::Verdict;
 
 /// The verdict on slot `a` of a backup that has most recently processed `b`, under `threshold`.
 #[must_use]

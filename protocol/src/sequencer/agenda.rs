@@ -22,8 +22,6 @@ pub(super) struct Armed {
     pub(super) message: StoredAdmin,
     /// Whether the peer is known to place it at the same slot.
     pub(super) agreed: bool,
-    /// Whether it waits at its slot until a record needs it, for an answer may still come.
-    pub(super) patient: bool,
 }
 
 /// Those that wait, in order of number.
@@ -56,17 +54,11 @@ impl Agenda {
     }
 
     /// Moves the one with `number` to another slot. `false`: it does not wait any more.
-    pub(super) fn reschedule(
-        &mut self,
-        number: Adm,
-        slot: Msn,
-        agreed: bool,
-        patient: bool,
-    ) -> bool {
+    pub(super) fn reschedule(&mut self, number: Adm, slot: Msn, agreed: bool) -> bool {
         let Some(armed) = self.find(number) else {
             return false;
         };
-        (armed.slot, armed.agreed, armed.patient) = (slot, agreed, patient);
+        (armed.slot, armed.agreed) = (slot, agreed);
         self.settle();
         true
     }
@@ -74,19 +66,21 @@ impl Agenda {
     /// Notes that the peer places `number` at the same slot; `false`: it does not wait any more.
     pub(super) fn agree(&mut self, number: Adm) -> bool {
         self.find(number).is_some_and(|armed| {
-            (armed.agreed, armed.patient) = (true, false);
+            armed.agreed = true;
             true
         })
+    }
+
+    /// The numbering may not be the peer's any more: nothing is known to be placed there too.
+    pub(super) fn doubt(&mut self) {
+        for armed in &mut self.armed {
+            armed.agreed = false;
+        }
     }
 
     /// Slot of the first that waits; beyond every number without any.
     pub(super) const fn next(&self) -> Msn {
         self.next
-    }
-
-    /// Whether the first waits for an answer at its slot.
-    pub(super) fn is_patient(&self) -> bool {
-        self.armed.front().is_some_and(|armed| armed.patient)
     }
 
     /// Takes the first, whatever its slot.

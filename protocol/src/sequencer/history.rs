@@ -8,36 +8,8 @@
 //! instant would say nothing, for one is always ahead. Kept for every record, so that a peer's report can be
 //! judged whenever it arrives.
 
-use twinfeed_wire::{Adm, ContextId, Epoch, Msn};
-
-/// One record, as far as two adapters must agree about it.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Placed {
-    /// Its number in the stream; 0: no record yet.
-    pub msn: Msn,
-    /// Life of the source's numbering.
-    pub epoch: Epoch,
-    /// What the conversion remembered when it was made.
-    pub context: ContextId,
-    /// The origin's own number; of an administrative message, the one it stands behind.
-    pub sseq: u64,
-    /// Index within the source message; [`Placed::ADMINISTRATIVE`] for an administrative message.
-    pub part: u32,
-    /// Administrative messages before it.
-    pub adm: Adm,
-}
-
-impl Placed {
-    /// Stands for the part of an administrative message: behind every part of the number it follows.
-    pub const ADMINISTRATIVE: u32 = u32::MAX;
-
-    /// Whether both are the same record, whatever their numbers in their streams.
-    #[must_use]
-    pub fn is_same_record(&self, other: &Self) -> bool {
-        let place = |it: &Self| (it.epoch, it.sseq, it.part);
-        place(self) == place(other)
-    }
-}
+pub use twinfeed_wire::link::Placed;
+use twinfeed_wire::{ContextId, Msn};
 
 /// The records placed last.
 ///
@@ -50,6 +22,8 @@ pub(super) struct History {
     count: u64,
     /// The msn of the record placed last, in the numbering in force; 0: none in it.
     last: Msn,
+    /// How many were placed before the source stepped back: their places may come again.
+    left: u64,
 }
 
 impl History {
@@ -59,6 +33,7 @@ impl History {
             ring: vec![Placed::default(); length.max(1)].into_boxed_slice(),
             count: 0,
             last: Msn(0),
+            left: 0,
         }
     }
 
@@ -85,13 +60,19 @@ impl History {
         let mut of_source = found.filter(|(_, placed)| placed.part != Placed::ADMINISTRATIVE);
         of_source.next().map(|(behind, placed)| {
             let msn = Msn(self.last.0.saturating_sub(behind));
-            (Placed { msn, ..*placed }, behind)
+            // What was placed before the numbering in force began does not count in it.
+            (Placed { msn, ..*placed }, behind.min(self.last.0))
         })
     }
 
-    /// What is remembered, the newest first; the numbers in it are those at which it was placed.
+    /// The source stepped back: what was placed until now is found by its number only.
+    pub(super) const fn leave(&mut self) {
+        self.left = self.count;
+    }
+
+    /// What is remembered since the source stepped back, the newest first; the numbers in it are those at which it was placed.
     fn backwards(&self) -> impl Iterator<Item = &Placed> {
-        let remembered = self.count.min(self.ring.len() as u64);
+        let remembered = (self.count - self.left).min(self.ring.len() as u64);
         (0..remembered).map(|behind| &self.ring[self.index(self.count - 1 - behind)])
     }
 
@@ -106,11 +87,17 @@ impl History {
     }
 
     /// What was remembered when the same record as `other` was placed, whatever its number here, and how many
-    /// records of the source were placed behind it; `None` when it is not remembered. Looks through the whole
+    /// records of the source were placed behind it, all of them with what was remembered then or in a later epoch;
+    /// `None` when it is not remembered, or something was lost behind it. Looks through the whole
     /// ring: for a resynchronisation, not for every record.
     pub(super) fn since(&self, other: &Placed) -> Option<(ContextId, u64)> {
         let mut of_source = 0;
+        let mut newer: Option<&Placed> = None;
         for placed in self.backwards() {
+            if newer.is_some_and(|it| it.epoch == placed.epoch && it.context != placed.context) {
+                return None;
+            }
+            newer = Some(placed);
             if placed.is_same_record(other) {
                 return Some((placed.context, of_source));
             }
@@ -132,6 +119,8 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use twinfeed_wire::Epoch;
+
     use super::*;
 
     fn placed(msn: u64, sseq: u64) -> Placed {

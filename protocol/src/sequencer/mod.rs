@@ -105,6 +105,8 @@ pub struct Sequencer {
     agenda: Agenda,
     history: History,
     inherited: Adm,
+    /// How often the source stepped back or lost something for good.
+    upheavals: u64,
     unsynchronised: bool,
     source_stale: bool,
     outgoing: Outgoing,
@@ -129,6 +131,7 @@ impl Sequencer {
             agenda: Agenda::new(),
             history: History::new(config.history),
             inherited: Adm(0),
+            upheavals: 0,
             unsynchronised: true,
             source_stale: false,
             outgoing: Outgoing::new(config.max_datagram),
@@ -164,6 +167,11 @@ impl Sequencer {
             self.place_all(now, out);
         }
         self.vouch(now, out);
+        if self.epoch() == Some(start.epoch) {
+            self.upheavals += 1;
+            self.agenda.doubt();
+            self.history.leave();
+        }
         self.run = self
             .run
             .succeeded_by(start, self.state == SequencerState::Ended);
@@ -234,6 +242,7 @@ impl Sequencer {
             self.counters.refused += 1;
             return;
         }
+        self.place_due(now, out);
         self.vouch(now, out);
         self.give_up(now, range, out);
     }
@@ -422,6 +431,8 @@ impl Sequencer {
     /// Makes the context one that lost `range`.
     fn give_up(&mut self, now: Now, range: Range<u64>, out: &mut impl Transmit) {
         self.send_records(now, out);
+        self.upheavals += 1;
+        self.agenda.doubt();
         self.counters.abandoned = self
             .counters
             .abandoned

@@ -9,7 +9,7 @@
 //! here it is one bit, and a message placed without it makes the stream say first that it is unsynchronised.
 
 use twinfeed_wire::{
-    Adm, BodyKind, ContextId, Epoch, Flags, Msn, Record, RecordFlags, StoredAdmin,
+    Adm, BodyKind, ContextId, Epoch, Flags, Msn, Record, RecordFlags, Sid, StoredAdmin,
 };
 
 use super::agenda::Armed;
@@ -29,22 +29,12 @@ impl Sequencer {
                 slot,
                 message,
                 agreed,
-                patient: false,
             })
     }
 
     /// Moves a waiting message to another slot; `false`: it does not wait any more.
     pub fn reschedule(&mut self, number: Adm, slot: Msn, agreed: bool) -> bool {
-        self.agenda.reschedule(number, slot, agreed, false)
-    }
-
-    /// Moves a waiting message to the next slot, to be placed when a record needs that slot or when the peer
-    /// [agreed](Self::agree), whichever comes first. Returns the slot; `None`: it does not wait any more.
-    pub fn offer_next(&mut self, number: Adm) -> Option<Msn> {
-        let slot = self.next_msn;
-        self.agenda
-            .reschedule(number, slot, false, true)
-            .then_some(slot)
+        self.agenda.reschedule(number, slot, agreed)
     }
 
     /// Notes that the peer places a waiting message at the same slot; `false`: it does not wait any more.
@@ -82,6 +72,18 @@ impl Sequencer {
     #[must_use]
     pub fn last_slot(&self) -> Option<Msn> {
         self.agenda.last_slot()
+    }
+
+    /// The source stream that is carried.
+    #[must_use]
+    pub const fn sid(&self) -> Sid {
+        self.config.sid
+    }
+
+    /// Whether every line of the source is silent.
+    #[must_use]
+    pub const fn is_source_stale(&self) -> bool {
+        self.source_stale
     }
 
     /// Administrative messages placed so far.
@@ -126,9 +128,29 @@ impl Sequencer {
         epoch.is_some() && self.run.start.predecessor == epoch
     }
 
-    /// How many administrative messages of generations before this one are valid; said in every heartbeat.
+    /// How many administrative messages of generations before this one are valid.
     pub const fn set_inherited(&mut self, inherited: Adm) {
         self.inherited = inherited;
+    }
+
+    /// How many administrative messages of generations before this one are valid.
+    #[must_use]
+    pub const fn inherited(&self) -> Adm {
+        self.inherited
+    }
+
+    /// How often the source stepped back within an epoch, or lost something for good: whoever numbered alike
+    /// before need not do so after.
+    #[must_use]
+    pub const fn upheavals(&self) -> u64 {
+        self.upheavals
+    }
+
+    /// Whether an administrative message of this number stands at this msn.
+    #[must_use]
+    pub fn stands_at(&self, number: Adm, msn: Msn) -> bool {
+        let placed = self.history.at(msn);
+        placed.is_some_and(|it| it.part == Placed::ADMINISTRATIVE && it.adm == number)
     }
 
     /// The record at `msn`, if it is remembered.
@@ -141,7 +163,11 @@ impl Sequencer {
     /// the source behind it; `None`: it is not remembered, or not placed yet.
     #[must_use]
     pub fn placed_since(&self, other: &Placed) -> Option<(ContextId, u64)> {
-        self.history.since(other)
+        let newest = self.history.newest()?;
+        let here = newest.epoch == self.run.start.epoch;
+        (!here || newest.context == self.run.context_id)
+            .then(|| self.history.since(other))
+            .flatten()
     }
 
     /// Takes over another numbering: the record processed last counts as `processed`, and `adm`
@@ -180,9 +206,7 @@ impl Sequencer {
     /// Places what is due although no record follows, so far.
     pub(super) fn place_at_rest(&mut self, now: Now, out: &mut impl Transmit) {
         let nothing_follows = self.state == SequencerState::Ended;
-        while (self.agenda.next() <= self.next_msn && !self.agenda.is_patient())
-            || (nothing_follows && self.agenda.len() > 0)
-        {
+        while self.agenda.next() <= self.next_msn || (nothing_follows && self.agenda.len() > 0) {
             self.place_next(now, out);
         }
     }

@@ -11,7 +11,7 @@ use twinfeed_protocol::pair::{Link, News, Pair, PairLimits, PairState, Said};
 use twinfeed_protocol::sequencer::Sequencer;
 use twinfeed_protocol::{Body, EpochStart, Now, SequencerConfig, Time, Transmit};
 use twinfeed_wire::{
-    AdminKind, BodyKind, Datagram, Epoch, Flags, Generation, Incarnation, Sid, StreamId,
+    AdminKind, BodyKind, Datagram, Epoch, Flags, Generation, Incarnation, Msn, Sid, StreamId,
 };
 
 /// Ticks of the virtual clock, 10 µs each.
@@ -100,6 +100,10 @@ pub(crate) struct End {
     /// As backup: how many administrative messages stood before the numbering it took over last. Every later one
     /// of the active's is its own as well.
     pub(crate) aligned_at: u64,
+    /// What it had processed then; only what follows was placed in step.
+    pub(crate) aligned_msn: Msn,
+    /// How many of the next messages its lines lose.
+    pub(crate) loses: u64,
     aligned: u64,
     predecessor: Epoch,
 }
@@ -122,6 +126,8 @@ impl End {
             done,
             inbox: VecDeque::new(),
             aligned_at: 0,
+            aligned_msn: Msn(0),
+            loses: 0,
             aligned: 0,
             predecessor: Epoch::NONE,
         }
@@ -153,6 +159,7 @@ impl End {
         let aligned = self.pair.counters().aligned;
         if aligned != self.aligned {
             (self.aligned, self.aligned_at) = (aligned, self.sequencer.adm().0);
+            self.aligned_msn = self.sequencer.processed();
         }
     }
 
@@ -174,6 +181,11 @@ impl End {
                 if seq.epoch().is_none() {
                     // Started in mid-epoch: conversion begins here.
                     self.begin(tick, u64::MAX, sseq, false);
+                }
+                if self.loses > 0 {
+                    self.loses -= 1;
+                    self.sequencer.abandon(now, sseq..sseq + 1, &mut self.out);
+                    return;
                 }
                 let bytes = sseq.to_le_bytes();
                 let body = Body {
@@ -234,6 +246,10 @@ impl End {
             .is_ok();
         self.settle(tick);
         taken
+    }
+
+    pub(crate) fn is_protected(&self) -> bool {
+        self.pair.is_protected(&self.sequencer)
     }
 
     pub(crate) fn state(&self) -> PairState {

@@ -27,7 +27,7 @@ pub enum BadFrame {
     Verdict(u8),
     /// A reserved field is not zero.
     Reserved,
-    /// A cut whose next message would stand at or below the one it follows.
+    /// A report of a record without a number.
     Position,
     /// An intent whose message is none.
     Admin(BadAdmin),
@@ -49,7 +49,7 @@ impl fmt::Display for BadFrame {
             Self::Kind(kind) => write!(f, "link frame of unknown kind {kind}"),
             Self::Role(role) => write!(f, "link frame with unknown role {role}"),
             Self::Verdict(verdict) => write!(f, "link frame with unknown verdict {verdict}"),
-            Self::Position => f.write_str("cut whose next message stands below the one it follows"),
+            Self::Position => f.write_str("report of a record without a number"),
             Self::Admin(bad) => write!(f, "intent with an unreadable message: {bad}"),
             Self::Reserved => f.write_str("link frame with a reserved field that is not zero"),
         }

@@ -6,18 +6,22 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::error::BadFrame;
 use super::{view, zero};
 use crate::record::layout;
-use crate::{Adm, AdminId, AdminMessage, Generation, Msn, Sid, StoredAdmin};
+use crate::{Adm, AdminMessage, Epoch, Generation, Msn, Sid, StoredAdmin};
 
 /// The active will place this message at this slot of its numbering.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Intent {
     /// Source stream.
     pub sid: Sid,
-    /// Which announcement of this message it is, from 1.
-    pub attempt: u8,
+    /// Generation whose numbering the slot belongs to; the message may be of an older one.
+    pub generation: Generation,
+    /// The epoch in which the slot lies.
+    pub epoch: Epoch,
     /// A: the msn that the message is to have.
     pub slot: Msn,
-    /// The message.
+    /// Which announcement of this message it is, from 1.
+    pub attempt: u8,
+    /// The message, which bears its identity.
     pub message: StoredAdmin,
 }
 
@@ -26,8 +30,10 @@ pub struct Intent {
 pub struct Answer {
     /// Source stream.
     pub sid: Sid,
-    /// The message.
-    pub id: AdminId,
+    /// Generation whose numbering the slot belongs to.
+    pub generation: Generation,
+    /// Which message.
+    pub number: Adm,
     /// The slot that was announced.
     pub slot: Msn,
     /// B: the msn most recently processed when the intent was decided; 0: none in this numbering.
@@ -58,8 +64,10 @@ impl Intent {
         zero(&raw.reserved)?;
         Ok(Self {
             sid: Sid(raw.sid.get()),
-            attempt: raw.attempt,
+            generation: Generation(raw.generation.get()),
+            epoch: Epoch(raw.epoch.get()),
             slot: Msn(raw.slot.get()),
+            attempt: raw.attempt,
             message: AdminMessage::parse(body).map_err(BadFrame::Admin)?.into(),
         })
     }
@@ -68,9 +76,11 @@ impl Intent {
     pub(super) fn raw(&self) -> RawIntent {
         RawIntent {
             sid: U32::new(self.sid.0),
-            attempt: self.attempt,
-            reserved: [0; 3],
+            generation: U32::new(self.generation.0),
+            epoch: U64::new(self.epoch.0),
             slot: U64::new(self.slot.0),
+            attempt: self.attempt,
+            reserved: [0; 7],
         }
     }
 }
@@ -81,10 +91,8 @@ impl Answer {
         zero(&raw.reserved)?;
         Ok(Self {
             sid: Sid(raw.sid.get()),
-            id: AdminId {
-                generation: Generation(raw.generation.get()),
-                number: Adm(raw.number.get()),
-            },
+            generation: Generation(raw.generation.get()),
+            number: Adm(raw.number.get()),
             slot: Msn(raw.slot.get()),
             processed: Msn(raw.processed.get()),
             attempt: raw.attempt,
@@ -95,8 +103,8 @@ impl Answer {
     pub(super) fn raw(&self) -> RawAnswer {
         RawAnswer {
             sid: U32::new(self.sid.0),
-            generation: U32::new(self.id.generation.0),
-            number: U64::new(self.id.number.0),
+            generation: U32::new(self.generation.0),
+            number: U64::new(self.number.0),
             slot: U64::new(self.slot.0),
             processed: U64::new(self.processed.0),
             attempt: self.attempt,
@@ -142,12 +150,14 @@ impl Verdict {
 #[repr(C)]
 pub(super) struct RawIntent {
     sid: U32,
-    attempt: u8,
-    reserved: [u8; 3],
+    generation: U32,
+    epoch: U64,
     slot: U64,
+    attempt: u8,
+    reserved: [u8; 7],
 }
 
-layout!(RawIntent, 16, { sid: 0, attempt: 4, slot: 8 });
+layout!(RawIntent, 32, { sid: 0, generation: 4, epoch: 8, slot: 16, attempt: 24 });
 
 #[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
 #[repr(C)]
