@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AdapterId, ConfigDigest, Constraints, ContextId, DataState, FeedName, Generation, Incarnation,
-    LineName, LineState, LinkState, Pos, Role, Selection, Sid, StreamId, SubscriptionId,
+    LineName, LineState, LinkState, PairState, Pos, Role, Selection, Sid, StreamId, SubscriptionId,
 };
 
 /// `POST /v1/adapters/register`: this process wants the seat of its preferred role.
@@ -184,6 +184,18 @@ pub struct Renewed {
     pub revision: u64,
 }
 
+/// An adapter asks for the next generation as its active: its peer's process is gone, and nothing that the two
+/// had agreed is missing here.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TakeOver {
+    /// Who asks.
+    pub incarnation: Incarnation,
+    /// The generation whose active is gone.
+    pub from: Generation,
+}
+
 /// How an adapter does, in its own words.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -244,6 +256,42 @@ pub struct StreamStatus {
     /// Why it is not good.
     #[serde(default)]
     pub reason: String,
+    /// How its pair stands.
+    #[serde(default)]
+    pub pair: StreamPair,
+}
+
+/// How one end of a pair stands with a stream's administrative messages.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct StreamPair {
+    /// This end's state.
+    pub state: PairState,
+    /// Why it is not synchronised; empty when it is.
+    pub reason: String,
+    /// Whether both ends would place the next administrative message, as far as this one knows.
+    pub protected: bool,
+    /// How many administrative messages of older generations are valid.
+    pub inherited: u64,
+    /// Messages that wait for their slots.
+    pub waiting: u64,
+    /// By name: originated, announced again, capable, late, far, unsynchronised, placed alone, aligned, compared,
+    /// diverged.
+    pub counters: BTreeMap<String, u64>,
+}
+
+impl Default for StreamPair {
+    fn default() -> Self {
+        Self {
+            state: PairState::Unknown,
+            reason: String::new(),
+            protected: false,
+            inherited: 0,
+            waiting: 0,
+            counters: BTreeMap::new(),
+        }
+    }
 }
 
 /// One line of one source stream into an adapter.

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DeliveryClass, OrderingClass, Sid};
 
+/// T where nothing else is configured, msn: two round trips of a pair link at a million messages a second.
+pub const DEFAULT_SYNC_THRESHOLD: u64 = 1_000;
+
 /// What holds for one feed, as configured at stream-admin.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

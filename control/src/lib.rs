@@ -35,13 +35,13 @@ mod words;
 
 pub use adapter::{
     AdapterStatus, Assignment, Destination, LineStatus, OfferedStream, Peer, Register, Renew,
-    Renewed, StreamAssignment, StreamStatus, Transport,
+    Renewed, StreamAssignment, StreamPair, StreamStatus, TakeOver, Transport,
 };
 pub use affected::{Affected, AffectedBy, AffectedSubscription};
 pub use client::{
     Backoff, Client, ClientBuilder, Error, Secret, StopFlag, Turn, Watch, WatchEvent, Watched,
 };
-pub use constraints::{Constraints, SourceConstraint};
+pub use constraints::{Constraints, DEFAULT_SYNC_THRESHOLD, SourceConstraint};
 pub use entitlement::{EntitlementAnswer, EntitlementChange};
 pub use ids::{
     AdapterId, ConfigDigest, ContextId, Epoch, FeedName, Generation, Incarnation, LegIndex, Pos,
@@ -57,6 +57,6 @@ pub use subscription::{
     SubscriptionRenewed, SubscriptionState, SubscriptionStatus,
 };
 pub use words::{
-    DataState, DeliveryClass, LegState, LineName, LineState, LinkState, OrderingClass, Policy,
-    Role, Trigger,
+    DataState, DeliveryClass, LegState, LineName, LineState, LinkState, OrderingClass, PairState,
+    Policy, Role, Trigger,
 };

@@ -49,6 +49,25 @@ words!(
     }
 );
 words!(
+    /// Where one end of a pair stands with a stream's administrative messages.
+    PairState {
+        /// It does not say.
+        Unknown = "unknown",
+        /// Nobody to be synchronised with.
+        Unpaired = "unpaired",
+        /// Backup: asks for the active's numbering.
+        Resyncing = "resyncing",
+        /// Backup: numbers as the active does.
+        Synchronised = "synchronised",
+        /// Backup: knows that it does not.
+        Unsynchronised = "unsynchronised",
+        /// Backup whose active is gone: asks for its generation.
+        TakingOver = "taking-over",
+        /// Holds the generation.
+        Active = "active",
+    }
+);
+words!(
     /// Which leg a subscriber delivers from.
     Policy {
         /// Whichever leg has the next record.

@@ -30,6 +30,7 @@ pub mod mailbox;
 pub mod note;
 pub mod operations;
 pub mod orders;
+pub mod pairing;
 pub mod pipeline;
 pub mod present;
 pub mod publish;

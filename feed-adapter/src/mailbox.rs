@@ -12,19 +12,39 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam::queue::ArrayQueue;
+use twinfeed_protocol::Time;
 use twinfeed_wire::{Generation, Sid};
+
+use crate::link::notice::Heard;
 
 /// What the data thread can be told.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "what the peer says comes without a heap; the queue is made at the start"
+)]
 pub enum Command {
-    /// A role assignment with a higher generation.
-    Generation(Generation),
+    /// What stream administration granted.
+    Grant(Grant),
     /// Whom to send to from now on.
     Destinations(Arc<DestinationPlan>),
     /// The pair link was reset (`true`) or stands again.
     PeerLost(bool),
+    /// For the streams' numbering: something of the link, in this pairing, in order.
+    Heard(u64, Heard),
     /// Say that nothing follows, then end.
     Drain,
+}
+
+/// A role under a generation.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Grant {
+    /// Which.
+    pub generation: Generation,
+    /// Whether as its active, or as backup.
+    pub active: bool,
+    /// Until when the active may originate administrative messages: the end of its lease, less a margin.
+    pub authority: Time,
 }
 
 /// Everybody to whom unicast streams go.
@@ -65,8 +85,8 @@ struct Shared {
     wake: UnixDatagram,
 }
 
-/// Most commands that wait.
-pub const MOST_COMMANDS: usize = 256;
+/// Most commands that wait; two thirds of a second's reports of a peer with 16 sources.
+pub const MOST_COMMANDS: usize = 1_024;
 
 /// A pair of halves.
 ///

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
 use twinfeed_protocol::line::Line;
+use twinfeed_protocol::pair::{News as PairNews, Verdict};
 use twinfeed_wire::{Epoch, Sid};
 
 use crate::decode::DecodeError;
@@ -72,6 +73,10 @@ pub enum News {
     ReplayFailed,
     /// A destination was not added: the list is full, or its address is of no use.
     DestinationRefused(SocketAddr),
+    /// What the pair's rules have to say.
+    Pair(PairNews),
+    /// The active is gone, and this stream cannot be taken over without a trace.
+    NoTakeover,
 }
 
 /// The way from the data thread to the log; the oldest is lost when nobody reads, and counted.
@@ -117,7 +122,11 @@ impl News {
     pub const fn is_trouble(&self) -> bool {
         !matches!(
             self,
-            Self::Began { .. } | Self::Ended { .. } | Self::Stale(false) | Self::ReplayEnded { .. }
+            Self::Began { .. }
+                | Self::Ended { .. }
+                | Self::Stale(false)
+                | Self::ReplayEnded { .. }
+                | Self::Pair(PairNews::State { .. } | PairNews::Opened { seamless: true, .. })
         )
     }
 }
@@ -178,6 +187,65 @@ impl fmt::Display for News {
                 "destination {address} was not added; raise `publish.max_destinations`, or check that \
                  `publish_from` is of the same address family"
             ),
+            Self::Pair(news) => pair(f, news),
+            Self::NoTakeover => f.write_str(
+                "the active is gone and this stream was not synchronised with it: no takeover by itself; data go \
+                 on, administrative messages wait for an operator's takeover",
+            ),
+        }
+    }
+}
+
+fn pair(f: &mut fmt::Formatter<'_>, news: &PairNews) -> fmt::Result {
+    match news {
+        PairNews::State { from, to, reason } => {
+            write!(f, "pair: {from} → {to}")?;
+            let reason = reason.to_string();
+            if reason.is_empty() {
+                return Ok(());
+            }
+            write!(f, ": {reason}")
+        }
+        PairNews::WantsGeneration => f.write_str("pair: a generation is wanted"),
+        PairNews::Opened {
+            generation,
+            inherited,
+            seamless,
+        } => {
+            let how = if *seamless {
+                "without a trace"
+            } else {
+                "anew: what was agreed before may be missing"
+            };
+            write!(
+                f,
+                "pair: generation {generation} opens as active {how}; administrative messages below {inherited} \
+                 are inherited"
+            )
+        }
+        PairNews::Decided(answer) => {
+            let what = match answer.verdict {
+                Verdict::Capable => "can be placed by both",
+                Verdict::Late => "comes too late for the backup",
+                Verdict::Far => "is too far ahead for the backup",
+                Verdict::Unsynchronised => "meets a backup that is not synchronised",
+            };
+            write!(
+                f,
+                "pair: administrative message {} at slot {} (attempt {}, backup at {}) {what}",
+                answer.number, answer.slot, answer.attempt, answer.processed
+            )
+        }
+        PairNews::PlacedAlone { messages } => write!(
+            f,
+            "pair: {messages} administrative messages were placed before the peer agreed: unprotected"
+        ),
+        PairNews::Dropped { messages } => write!(
+            f,
+            "pair: {messages} administrative messages that waited will not be placed here"
+        ),
+        PairNews::Diverged { msn, reason } => {
+            write!(f, "pair: the two ends differ at msn {msn}: {reason}")
         }
     }
 }

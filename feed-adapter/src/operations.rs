@@ -10,10 +10,11 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use twinfeed_control::operations::{Operations, OperationsConfig, Readiness, Surfaces};
 use twinfeed_control::{LinkState, Role};
+use twinfeed_protocol::pair::PairCounters;
 
 use crate::config::Config;
 use crate::error::AdapterError;
-use crate::present::Present;
+use crate::present::{Present, pair_counters};
 use crate::snapshot::{LineSnapshot, SourceSnapshot};
 
 /// Serves `/metrics`, `/livez`, `/readyz` and `/status.json` if an address is configured.
@@ -158,6 +159,12 @@ const SOURCE_GAUGES: &[OfSource] = &[
     ("source_stale", "1 while every line is silent.", |of| {
         u64::from(of.stale)
     }),
+    (
+        "pair_protected",
+        "1 while both ends would place the next administrative message.",
+        |of| u64::from(of.pair.protected),
+    ),
+    ("adm", "Administrative messages placed.", |of| of.pair.adm.0),
     ("source_refused", "1 once the source was refused.", |of| {
         u64::from(of.refused)
     }),
@@ -211,6 +218,7 @@ impl Collector for Metrics {
                 ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
             }
         }
+        pairs(&mut encoder, feed, &sources)?;
         for (name, help, value) in LINE_COUNTERS {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (labels, line) in lines(feed, &sources) {
@@ -266,6 +274,24 @@ impl Metrics {
         let mut family = encoder.encode_descriptor("build_info", help, None, MetricType::Gauge)?;
         ConstGauge::new(1_i64).encode(family.encode_family(&build)?)
     }
+}
+
+fn pairs(
+    encoder: &mut DescriptorEncoder<'_>,
+    feed: &str,
+    sources: &[SourceSnapshot],
+) -> Result<(), fmt::Error> {
+    for place in 0..pair_counters(&PairCounters::default()).len() {
+        let (name, help, _) = pair_counters(&PairCounters::default())[place];
+        let name = format!("pair_{name}");
+        let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+        for source in sources {
+            let labels = [("feed", feed.to_owned()), ("sid", source.sid.to_string())];
+            let (_, _, value) = pair_counters(&source.pair.counters)[place];
+            ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
 }
 
 type LineLabels = [(&'static str, String); 3];

@@ -19,9 +19,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use twinfeed_wire::{Generation, Sid};
+use twinfeed_protocol::Time;
+use twinfeed_wire::Sid;
 
-use crate::mailbox::{Command, DestinationPlan, DestinationRow, Mailbox};
+use crate::mailbox::{Command, DestinationPlan, DestinationRow, Grant, Mailbox};
 
 /// How long destinations outlive a stream-admin that forgot them: one subscription's lease.
 pub const KEPT_FOR: Duration = Duration::from_secs(60);
@@ -30,7 +31,7 @@ pub const KEPT_FOR: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Orders {
     mailbox: Mailbox,
-    generation: Generation,
+    grant: Grant,
     /// The plan told last and the one before: kept so that their memory is not freed by the data thread.
     plans: [Arc<DestinationPlan>; 2],
     /// Whether destinations are granted at all; a group needs none.
@@ -50,7 +51,7 @@ impl Orders {
         let nobody = Arc::new(DestinationPlan::default());
         Self {
             mailbox,
-            generation: Generation(0),
+            grant: Grant::default(),
             plans: [nobody.clone(), nobody],
             unicast: limit.is_some(),
             limit: limit.unwrap_or(0),
@@ -70,12 +71,19 @@ impl Orders {
         }
     }
 
-    /// A grant: tells the data thread its generation and its destinations; returns whether that took it.
-    pub fn grant(&mut self, generation: Generation, granted: DestinationPlan) -> bool {
-        self.generation = generation;
+    /// Tells the data thread what was granted and its destinations; returns whether that took it.
+    pub fn grant(&mut self, grant: Grant, granted: DestinationPlan) -> bool {
+        self.grant = grant;
         self.granted = granted.rows;
         self.plan();
         self.tell()
+    }
+
+    /// The lease that came with the last grant was renewed.
+    pub fn prolong(&mut self, authority: Time) -> bool {
+        self.grant.authority = authority;
+        self.told &= self.mailbox.tell(Command::Grant(self.grant));
+        self.told
     }
 
     /// What time has brought: destinations that were kept long enough end, and what was not taken is
@@ -127,7 +135,7 @@ impl Orders {
 
     /// Both commands may be told twice: the second time changes nothing.
     fn tell(&mut self) -> bool {
-        self.told = self.mailbox.tell(Command::Generation(self.generation));
+        self.told = self.mailbox.tell(Command::Grant(self.grant));
         if self.unicast {
             let plan = Arc::clone(&self.plans[1]);
             self.told &= self.mailbox.tell(Command::Destinations(plan));
@@ -138,8 +146,17 @@ impl Orders {
 
 #[cfg(test)]
 mod tests {
+    use twinfeed_wire::Generation;
+
     use super::*;
     use crate::mailbox::{Inbox, MOST_COMMANDS, mailbox};
+
+    fn under(generation: u32) -> Grant {
+        Grant {
+            generation: Generation(generation),
+            ..Grant::default()
+        }
+    }
 
     /// A row of stream 1: subscription `key` at port `port`.
     fn row((key, port): (u64, u16)) -> DestinationRow {
@@ -184,9 +201,9 @@ mod tests {
         for (before, after, limit, at_once, later) in table {
             let (mut orders, mut inbox) = orders(limit);
             let now = Instant::now();
-            assert!(orders.grant(Generation(1), plan(before)));
+            assert!(orders.grant(under(1), plan(before)));
             orders.keep_destinations(now);
-            assert!(orders.grant(Generation(2), plan(after)));
+            assert!(orders.grant(under(2), plan(after)));
             assert_eq!(told(&mut inbox).unwrap(), at_once, "{before:?} {after:?}");
             assert!(orders.turn(now + KEPT_FOR - Duration::from_nanos(1)));
             assert_eq!(told(&mut inbox), None, "nothing is due yet");
@@ -200,22 +217,22 @@ mod tests {
     #[test]
     fn a_destination_that_is_no_longer_granted_ends_at_once() {
         let (mut orders, mut inbox) = orders(9);
-        assert!(orders.grant(Generation(1), plan(&[(1, 1), (2, 2)])));
-        assert!(orders.grant(Generation(1), plan(&[(2, 2)])));
+        assert!(orders.grant(under(1), plan(&[(1, 1), (2, 2)])));
+        assert!(orders.grant(under(1), plan(&[(2, 2)])));
         assert_eq!(told(&mut inbox).unwrap(), [2]);
     }
 
     #[test]
     fn one_that_came_back_and_went_again_is_not_kept() {
         let (mut orders, mut inbox) = orders(9);
-        assert!(orders.grant(Generation(1), plan(&[(1, 1)])));
+        assert!(orders.grant(under(1), plan(&[(1, 1)])));
         orders.keep_destinations(Instant::now());
         for (granted, expected) in [
             (plan(&[]), vec![1]),
             (plan(&[(7, 1)]), vec![7]),
             (plan(&[]), vec![]),
         ] {
-            assert!(orders.grant(Generation(2), granted));
+            assert!(orders.grant(under(2), granted));
             assert_eq!(told(&mut inbox).unwrap(), expected);
         }
     }
@@ -227,7 +244,7 @@ mod tests {
         for _ in 0..MOST_COMMANDS {
             assert!(mailbox.tell(Command::PeerLost(false)));
         }
-        assert!(!orders.grant(Generation(5), plan(&[(1, 1)])));
+        assert!(!orders.grant(under(5), plan(&[(1, 1)])));
         assert!(!orders.turn(Instant::now()), "still full");
         // Room for the generation alone is not enough.
         assert!(inbox.take().is_some());
@@ -236,7 +253,7 @@ mod tests {
         assert!(orders.turn(Instant::now()));
         assert!(matches!(
             inbox.take(),
-            Some(Command::Generation(Generation(5)))
+            Some(Command::Grant(grant)) if grant == under(5)
         ));
         assert_eq!(told(&mut inbox).unwrap(), [1]);
         assert!(orders.turn(Instant::now()));
@@ -248,8 +265,8 @@ mod tests {
         let (mailbox, mut inbox) = mailbox().unwrap();
         let mut orders = Orders::new(mailbox, None);
         orders.keep_destinations(Instant::now());
-        assert!(orders.grant(Generation(1), DestinationPlan::default()));
-        assert!(matches!(inbox.take(), Some(Command::Generation(_))));
+        assert!(orders.grant(under(1), DestinationPlan::default()));
+        assert!(matches!(inbox.take(), Some(Command::Grant(_))));
         assert!(inbox.take().is_none());
         assert_eq!(orders.kept(), 0);
     }

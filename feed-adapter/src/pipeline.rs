@@ -18,6 +18,7 @@ use twinfeed_net::idle::Idler;
 use twinfeed_net::udp::Sender;
 use twinfeed_protocol::Time;
 use twinfeed_protocol::line::{Line, Lines};
+use twinfeed_protocol::pair::{PairLimits, PairState};
 use twinfeed_protocol::sequencer::{Now, Sequencer, SequencerConfig, SequencerState};
 use twinfeed_protocol::time::earlier;
 use twinfeed_wire::link::Role;
@@ -27,8 +28,11 @@ use crate::config::{Config, InputConfig, SourceConfig};
 use crate::converter::Converter;
 use crate::decode::itch50;
 use crate::error::AdapterError;
+use crate::link::notice::Heard;
+use crate::link::voice::Voice;
 use crate::mailbox::{Command, Inbox};
-use crate::note::Notes;
+use crate::note::{News, Notes};
+use crate::pairing::{Pairing, Wish, sid_of};
 use crate::publish::{Outlet, Through};
 use crate::snapshot::{LineSnapshot, Snapshots, SourceSnapshot};
 use crate::source::live::{InputCounters, Live};
@@ -45,6 +49,10 @@ pub struct Ends {
     pub notes: Notes,
     /// What other threads want to know.
     pub snapshots: Snapshots,
+    /// What the peer should hear.
+    pub voice: Voice,
+    /// What the control thread should do.
+    pub wishes: crossbeam::channel::Sender<Wish>,
 }
 
 /// One adapter's data path.
@@ -65,6 +73,7 @@ struct Path {
     input: Input,
     lines: Lines,
     converter: Converter,
+    pairing: Pairing,
     outlet: Outlet,
 }
 
@@ -184,27 +193,75 @@ impl Pipeline {
                         path.outlet.apply(&plan, &self.ends.notes);
                     }
                 }
-                Command::Generation(generation) => {
-                    self.each_stream(|stream, out| stream.set_generation(now, generation, out));
+                Command::Grant(grant) => {
+                    self.each_stream(|stream, pairing, out| {
+                        pairing.granted(now, grant, stream, out);
+                    });
                 }
                 Command::PeerLost(lost) => {
-                    self.each_stream(|stream, out| stream.set_peer_lost(now, lost, out));
+                    self.each_stream(|stream, _, out| stream.set_peer_lost(now, lost, out));
                 }
+                Command::Heard(pairing, heard) => self.hear(now, pairing, heard),
             }
         }
+        self.ask_for_generation();
         done
+    }
+
+    /// What the link has to say: about one stream, or about all of them.
+    fn hear(&mut self, now: Now, count: u64, heard: Heard) {
+        let only = match &heard {
+            Heard::Said(frame) => match sid_of(frame) {
+                Some(sid) => Some(sid),
+                None => return,
+            },
+            Heard::Up | Heard::Down { .. } => None,
+        };
+        for path in &mut self.paths {
+            if only.is_none_or(|sid| sid == path.sid) {
+                let mut out = path.outlet.through(&mut self.ends.sender);
+                let stream = &mut path.converter.sequencer;
+                path.pairing.heard(now, (count, heard), stream, &mut out);
+                out.send();
+            }
+        }
+    }
+
+    /// The generation belongs to the adapter: it is asked for when every stream can be taken over without a
+    /// trace. An operator may take over otherwise.
+    fn ask_for_generation(&mut self) {
+        let mut wanted = false;
+        for path in &mut self.paths {
+            wanted |= path.pairing.takes_over();
+        }
+        if !wanted {
+            return;
+        }
+        let taking = |path: &Path| path.pairing.state() == PairState::TakingOver;
+        match self.paths.iter().find(|path| !taking(path)) {
+            None => {
+                if let Some(path) = self.paths.first() {
+                    let from = path.converter.sequencer.generation();
+                    path.pairing.wish(Wish::TakeOver { from });
+                }
+            }
+            Some(path) => self.ends.notes.leave(path.sid, News::NoTakeover),
+        }
     }
 
     fn drain(&mut self, now: Now) {
         self.drained = true;
-        self.each_stream(|stream, out| stream.end_of_stream(now, out));
+        self.each_stream(|stream, _, out| stream.end_of_stream(now, out));
     }
 
     /// Tells every stream the same, and sends at once what it has to say about it.
-    fn each_stream(&mut self, mut tell: impl FnMut(&mut Sequencer, &mut Through<'_>)) {
+    fn each_stream(
+        &mut self,
+        mut tell: impl FnMut(&mut Sequencer, &mut Pairing, &mut Through<'_>),
+    ) {
         for path in &mut self.paths {
             let mut out = path.outlet.through(&mut self.ends.sender);
-            tell(&mut path.converter.sequencer, &mut out);
+            tell(&mut path.converter.sequencer, &mut path.pairing, &mut out);
             out.send();
         }
     }
@@ -253,11 +310,17 @@ impl Path {
         };
         let sequencer = Sequencer::new(identity)?;
         let notes = ends.notes.clone();
+        let pair = PairLimits {
+            sync_threshold: config.pair.sync_threshold,
+            ..PairLimits::default()
+        };
+        let (voice, wishes) = (ends.voice.clone(), ends.wishes.clone());
         Ok(Self {
             sid,
             stream: identity.stream,
             input,
             lines: Lines::new(limits)?,
+            pairing: Pairing::new(sid, pair, voice, notes.clone(), wishes),
             converter: Converter::new(sid, config.trading_day, settings, sequencer, notes),
             outlet: Outlet::new(config, sid, group, &ends.sender)?,
         })
@@ -274,6 +337,7 @@ impl Path {
             input,
             lines,
             converter,
+            pairing,
             outlet,
             ..
         } = self;
@@ -290,7 +354,9 @@ impl Path {
             lines.on_deadline(now.time, &mut at);
         }
         let stream = &mut converter.sequencer;
-        if late || !matches!(heard, Ok(0)) {
+        if late || !matches!(heard, Ok(0)) || pairing.is_due(now) {
+            // What is said to the peer goes before the datagrams.
+            pairing.tend(now, stream, &mut out);
             stream.flush(now, &mut out);
         }
         if stream
@@ -312,7 +378,7 @@ impl Path {
             self.lines.next_deadline(),
             self.converter.sequencer.next_deadline(),
         );
-        earlier(input, machines)
+        earlier(earlier(input, machines), self.pairing.next_deadline())
     }
 
     fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
@@ -354,6 +420,7 @@ impl Path {
             stale: self.converter.is_stale(),
             ended: stream.state() == SequencerState::Ended,
             refused: self.converter.refused().is_some(),
+            pair: self.pairing.snapshot(stream),
             sequencer: *stream.counters(),
             lines: *self.lines.counters(),
             line: [line(Line::A), line(Line::B)],

@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use twinfeed_control::{
     AdapterStatus, ContextId, DataState, Epoch, Generation, LineName, LineState, LineStatus,
-    LinkState, Pos, Role, Sid, StreamStatus,
+    LinkState, PairState, Pos, Role, Sid, StreamPair, StreamStatus,
 };
 use twinfeed_protocol::line::LineState as Heard;
+use twinfeed_protocol::pair::{PairCounters, PairState as Stands};
 
+use crate::pairing::PairSnapshot;
 use crate::snapshot::{Board, LineSnapshot, SourceSnapshot};
 
 /// What the control threads know.
@@ -133,12 +135,84 @@ fn stream_status(source: &SourceSnapshot) -> StreamStatus {
             sseq,
             part,
         },
-        adm: 0,
+        adm: source.pair.adm.0,
         context_id: ContextId(source.context.0),
         complete: source.complete,
         data,
         reason: reason.to_owned(),
+        pair: stream_pair(&source.pair),
     }
+}
+
+fn stream_pair(pair: &PairSnapshot) -> StreamPair {
+    let counters = pair_counters(&pair.counters)
+        .into_iter()
+        .map(|(name, _, value)| (name.to_owned(), value));
+    StreamPair {
+        state: match pair.state {
+            Stands::Unpaired => PairState::Unpaired,
+            Stands::Resyncing => PairState::Resyncing,
+            Stands::Synchronised => PairState::Synchronised,
+            Stands::Unsynchronised => PairState::Unsynchronised,
+            Stands::TakingOver => PairState::TakingOver,
+            Stands::Active => PairState::Active,
+        },
+        reason: pair.reason.to_string(),
+        protected: pair.protected,
+        inherited: pair.inherited.0,
+        waiting: pair.armed as u64,
+        counters: counters.collect(),
+    }
+}
+
+/// What a pair counted: name, help, value.
+pub(crate) fn pair_counters(of: &PairCounters) -> [(&'static str, &'static str, u64); 12] {
+    [
+        (
+            "originated",
+            "Administrative messages originated here.",
+            of.originated,
+        ),
+        (
+            "announced_again",
+            "Announcements after the first of a message.",
+            of.announced_again,
+        ),
+        (
+            "capable",
+            "Verdicts: the backup can place the message at its slot.",
+            of.capable,
+        ),
+        ("late", "Verdicts: the slot had been passed.", of.late),
+        (
+            "far",
+            "Verdicts: the slot lay further ahead than T.",
+            of.far,
+        ),
+        (
+            "unsynchronised",
+            "Verdicts: the backup did not number as the active did.",
+            of.unsynchronised,
+        ),
+        (
+            "placed_alone",
+            "Administrative messages placed before the peer was known to place them.",
+            of.placed_alone,
+        ),
+        ("aligned", "Numberings taken over.", of.aligned),
+        ("compared", "Reports that agreed at equal msn.", of.compared),
+        ("diverged", "Reports that did not.", of.diverged),
+        (
+            "forgotten",
+            "Reports whose msn was not remembered any more.",
+            of.forgotten,
+        ),
+        (
+            "other_generation",
+            "What was said under another generation: ignored.",
+            of.other_generation,
+        ),
+    ]
 }
 
 fn data_state(source: &SourceSnapshot) -> (DataState, &'static str) {

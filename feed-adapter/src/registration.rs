@@ -22,8 +22,10 @@ use std::time::Duration;
 use crossbeam::channel::Sender;
 use twinfeed_control::{
     AdapterId, AdapterStatus, Assignment, Backoff, Client, Error, Register, Renew, Renewed,
-    StopFlag, Watched,
+    StopFlag, TakeOver, Watched,
 };
+use twinfeed_net::clock;
+use twinfeed_protocol::Time;
 
 /// What the threads of this module have to say.
 #[derive(Debug)]
@@ -34,11 +36,13 @@ pub enum Learnt {
         assignment: Box<Assignment>,
         /// Whether it was asked for because stream-admin did not know this adapter any more.
         forgotten: bool,
+        /// When it was asked for: the lease counts from then at the earliest.
+        asked_at: Time,
     },
     /// A change: how things stand, unless something later is known already.
     Changed(Box<Assignment>),
-    /// A renewal was accepted.
-    Renewed(Renewed),
+    /// A renewal, asked for at this time, was accepted.
+    Renewed(Renewed, Time),
     /// The lease cannot be renewed: stream-admin is absent, or says no. Told once per reason and outage.
     Lost(Error),
     /// It can be renewed again.
@@ -160,6 +164,39 @@ impl Seat {
             .leave(&assignment.adapter, self.request.incarnation)
     }
 
+    /// Asks for the next generation as its active, in a thread of its own, until stream-admin answers: the peer's
+    /// process is gone, and nothing that it had agreed is missing here. What is granted comes as a change.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    pub fn take_over(
+        &self,
+        assignment: &Assignment,
+        stop: StopFlag,
+        learnt: Sender<Learnt>,
+    ) -> io::Result<()> {
+        let (seat, adapter) = (self.clone(), assignment.adapter.clone());
+        let request = TakeOver {
+            incarnation: self.request.incarnation,
+            from: assignment.generation,
+        };
+        let ask = move || {
+            let told = |error: &Error, _| tracing::warn!("no takeover yet: {error}");
+            let asked = seat
+                .backoff()
+                .retry(&stop, told, || seat.client.take_over(&adapter, &request));
+            match asked {
+                Ok(Some(assignment)) => drop(learnt.send(Learnt::Changed(Box::new(assignment)))),
+                Ok(None) => {}
+                Err(error) => tracing::warn!("no takeover: {error}"),
+            }
+        };
+        thread::Builder::new()
+            .name("takeover".to_owned())
+            .spawn(ask)?;
+        Ok(())
+    }
+
     fn backoff(&self) -> Backoff {
         Backoff::with_seed(self.request.incarnation.0)
     }
@@ -203,6 +240,7 @@ impl Keeper {
     fn register(&mut self, forgotten: bool) -> Option<Assignment> {
         let mut backoff = self.seat.backoff();
         while !self.stop.is_stopped() {
+            let asked_at = now();
             match self.seat.client.register(&self.seat.request) {
                 Ok(assignment) => {
                     self.sat = true;
@@ -210,6 +248,7 @@ impl Keeper {
                     self.say(Learnt::Registered {
                         assignment: Box::new(assignment.clone()),
                         forgotten,
+                        asked_at,
                     });
                     return Some(assignment);
                 }
@@ -246,13 +285,14 @@ impl Keeper {
                 incarnation,
                 status: status(),
             };
+            let asked_at = now();
             match self.seat.client.renew(&assignment.adapter, &renew) {
                 Ok(renewed) => {
                     self.found();
                     lease = Duration::from_millis(renewed.lease_ms);
                     // A stream-admin that lost its store must not grant less than this.
                     self.seat.request.generation_held = Some(renewed.generation);
-                    self.say(Learnt::Renewed(renewed));
+                    self.say(Learnt::Renewed(renewed, asked_at));
                 }
                 Err(error) => match Verdict::of(&error) {
                     Verdict::Forgotten => return true,
@@ -341,6 +381,10 @@ fn watch(seat: &Seat, adapter: &AdapterId, stop: &StopFlag, learnt: &Sender<Lear
             return;
         }
     }
+}
+
+pub(crate) fn now() -> Time {
+    Time(clock::monotonic_ns())
 }
 
 /// How often a lease is renewed before it would end.

@@ -5,7 +5,7 @@
 //!  lease  ──┼─► control (this file) ──┼─► pair link        (grant, peer, leave)
 //!  watch  ──┤     one owner of        └─► state file       (persisted before it is acted on)
 //!  link   ──┘     what was granted
-//!             └──── PeerLost, at once, past this thread ──► data thread
+//!             └──── what the peer says, past this thread ──► data thread
 //! ```
 //!
 //! What the inputs mean is in `news`; a signal, the end of the data thread, the loss of the seat to
@@ -21,6 +21,7 @@ use twinfeed_control::operations::Operations;
 use twinfeed_control::{Assignment, Register, StopFlag, StreamAssignment};
 use twinfeed_net::parting::{self, Companion};
 use twinfeed_net::{affinity, memory};
+use twinfeed_protocol::Time;
 use twinfeed_wire::link::{Hello, Role};
 use twinfeed_wire::{Generation, Incarnation};
 
@@ -28,17 +29,20 @@ use crate::args::Args;
 use crate::config::{Config, PublishMode};
 use crate::error::AdapterError;
 use crate::grant::{stream_of, wire_role};
-use crate::link::driver::{BoundLink, LinkThread};
-use crate::link::rules::{LinkLimits, Notice};
+use crate::link::driver::{BoundLink, LinkThread, Told};
+use crate::link::notice::{Heard, Notice};
+use crate::link::rules::LinkLimits;
+use crate::link::voice::{Spoken, voice};
 use crate::logs::LogLevel;
 use crate::mailbox::{Command, Mailbox, mailbox};
 use crate::note::Notes;
 use crate::operations;
 use crate::orders::Orders;
+use crate::pairing::{MOST_WISHES, Wish};
 use crate::pipeline::{Ends, Pipeline};
 use crate::present::Present;
 use crate::publish::open_sender;
-use crate::registration::{Learnt, Seat};
+use crate::registration::{Learnt, Seat, now};
 use crate::seating::{client, held, incarnation, register, standing, take_seat};
 use crate::signals::signals;
 use crate::snapshot::{Board, Snapshots};
@@ -113,6 +117,10 @@ struct Adapter {
     hanging: bool,
     link: LinkThread,
     seat: Seat,
+    /// Until when this adapter may originate administrative messages, if it is active.
+    authority: Time,
+    /// For threads that ask stream-admin something.
+    learning: Sender<Learnt>,
     stop: StopFlag,
     present: Present,
     notes: Notes,
@@ -127,6 +135,7 @@ struct Inputs {
     signals: Receiver<i32>,
     learnt: Receiver<Learnt>,
     notices: Receiver<Notice>,
+    wishes: Receiver<Wish>,
     ended: Receiver<Result<(), AdapterError>>,
 }
 
@@ -141,6 +150,8 @@ impl Adapter {
 
         let (notes, snapshots) = (Notes::new(), Snapshots::new(&config));
         let (mailbox, inbox) = mailbox().map_err(AdapterError::system("make a socket pair"))?;
+        let (voice, spoken) = voice().map_err(AdapterError::system("make a socket pair"))?;
+        let (wishing, wishes) = bounded(MOST_WISHES);
         let sender = open_sender(&config)?;
         let bound = BoundLink::bind(config.host.link).map_err(AdapterError::socket("link"))?;
         let present = Present::new(standing(&config), Board::new(snapshots.clone()));
@@ -159,6 +170,7 @@ impl Adapter {
             ..request
         };
         let seat = Seat::new(client(&config)?, request);
+        let seated_at = now();
         let Some((assignment, verified)) = take_seat(&seat, held, args.no_wait, &stop)? else {
             return Ok(None);
         };
@@ -169,6 +181,8 @@ impl Adapter {
             inbox,
             notes: notes.clone(),
             snapshots,
+            voice,
+            wishes: wishing,
         };
         let streams = |sid| stream_of(&assignment, sid);
         let pipeline = Pipeline::new(&config, incarnation, streams, ends, &mut warnings)?;
@@ -176,8 +190,13 @@ impl Adapter {
             warn!("{warning}");
         }
         let (notice, notices) = unbounded();
-        let link = start_link(&config, incarnation, &assignment, bound, &mailbox, notice)?;
+        let carrier = ToData {
+            mailbox: mailbox.clone(),
+            notices: notice,
+        };
+        let link = start_link(&config, incarnation, &assignment, bound, spoken, carrier)?;
         let (learning, learnt) = unbounded();
+        let telling = learning.clone();
         let status = present.clone();
         let seated = verified.then(|| assignment.clone());
         seat.clone()
@@ -186,6 +205,11 @@ impl Adapter {
         present.update(|now| {
             (now.unverified, now.admin_up) = (!verified, verified);
         });
+        let authority = match verified {
+            true => news::authority(seated_at, assignment.lease_ms),
+            // What was remembered says nothing of a lease.
+            false => Time::ZERO,
+        };
 
         let unicast = config.publish.mode == PublishMode::Unicast;
         let limit = unicast.then_some(config.publish.max_destinations);
@@ -199,6 +223,8 @@ impl Adapter {
             hanging: false,
             link,
             seat,
+            authority,
+            learning: telling,
             stop,
             present,
             notes,
@@ -206,6 +232,7 @@ impl Adapter {
                 signals,
                 learnt,
                 notices,
+                wishes,
                 ended: bounded(1).1,
             },
             _operations: operations,
@@ -237,6 +264,7 @@ impl Adapter {
                 signals,
                 learnt,
                 notices,
+                wishes,
                 ended,
             } = &self.inputs;
             crossbeam::select! {
@@ -251,6 +279,7 @@ impl Adapter {
                     return self.give_way(reason);
                 },
                 recv(notices) -> notice => if let Ok(notice) = notice { self.hear(notice) },
+                recv(wishes) -> wish => if let Ok(wish) = wish { self.grant_wish(wish) },
                 recv(ended) -> ended => return self.after_data(ended.ok()),
                 default(NOTES_INTERVAL) => {}
             }
@@ -386,8 +415,8 @@ fn start_link(
     incarnation: Incarnation,
     assignment: &Assignment,
     bound: BoundLink,
-    mailbox: &Mailbox,
-    notices: Sender<Notice>,
+    spoken: Spoken,
+    told: ToData,
 ) -> Result<LinkThread, AdapterError> {
     let us = Hello {
         feed_digest: config.feed_digest(),
@@ -402,19 +431,31 @@ fn start_link(
         missed_beats: config.pair.missed_beats,
     };
     let known = assignment.peer.as_ref().map(|peer| peer.link_address);
-    let mailbox = mailbox.clone();
-    let tell = move |notice| {
+    bound
+        .start(us, limits, known.or(config.pair.peer), spoken, told)
+        .map_err(AdapterError::system("start the pair link's thread"))
+}
+
+/// Takes what the link has to say to the data thread, past the control thread.
+struct ToData {
+    mailbox: Mailbox,
+    notices: Sender<Notice>,
+}
+
+impl Told for ToData {
+    fn notice(&mut self, notice: Notice) {
         match notice {
             // A hanging data thread is seen by whoever sends it the next grant.
-            Notice::PeerLost => drop(mailbox.tell(Command::PeerLost(true))),
-            Notice::Paired(_) => drop(mailbox.tell(Command::PeerLost(false))),
+            Notice::PeerLost => drop(self.mailbox.tell(Command::PeerLost(true))),
+            Notice::Paired(_) => drop(self.mailbox.tell(Command::PeerLost(false))),
             Notice::PeerLeft | Notice::Down(_) | Notice::Refused(_) => {}
         }
-        let _ = notices.send(notice);
-    };
-    bound
-        .start(us, limits, known.or(config.pair.peer), tell)
-        .map_err(AdapterError::system("start the pair link's thread"))
+        let _ = self.notices.send(notice);
+    }
+
+    fn hear(&mut self, pairing: u64, heard: Heard) -> bool {
+        self.mailbox.tell(Command::Heard(pairing, heard))
+    }
 }
 
 /// Bytes of stack of a thread that only waits.

@@ -14,6 +14,7 @@ use twinfeed_wire::{ContextId, Epoch, Generation, Msn, Pos, Sid, StreamId};
 
 use crate::config::{Config, MOST_SOURCES};
 use crate::decode::Faults;
+use crate::pairing::PairSnapshot;
 use crate::source::live::InputCounters;
 
 /// Everything that is known of one source and its stream at one moment.
@@ -43,6 +44,8 @@ pub struct SourceSnapshot {
     pub ended: bool,
     /// Whether the source is refused.
     pub refused: bool,
+    /// How its pair stands.
+    pub pair: PairSnapshot,
     /// What the stream counted.
     pub sequencer: SequencerCounters,
     /// What the lines counted together.

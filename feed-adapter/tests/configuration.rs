@@ -164,7 +164,7 @@ fn the_digest_sees_conversion_and_nothing_else() {
     let source = "type = \"moldudp64\"";
     let file = "type = \"binaryfile\"\nfile = \"x\"";
     let capture = "type = \"pcap\"\nfile = \"x\"";
-    let pair = "[pair]\nsync_threshold = 65";
+    let pair = "[pair]\nsync_threshold = 1001";
     let table = [
         ("trading_day", "2019-12-30", "2019-12-31", true),
         ("publisher_id", "publisher_id = 2", "publisher_id = 3", true),

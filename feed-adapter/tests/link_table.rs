@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use twinfeed_feed_adapter::Role;
 use twinfeed_feed_adapter::link::rules::{
-    Connection, DownCause, Ending, LinkLimits, LinkRules, LinkState, Notice, Orders, Refusal,
+    Connection, DownCause, Ending, Heard, LinkLimits, LinkRules, LinkState, Notice, Orders, Refusal,
 };
 use twinfeed_protocol::Time;
 use twinfeed_wire::link::{Answer, Cut, Frame, Hello, Intent, Report, Verdict};
@@ -39,7 +39,11 @@ fn hello(role: Role, incarnation: u64) -> Hello {
 }
 
 #[derive(Default)]
-struct Log(Vec<String>);
+struct Log(
+    Vec<String>,
+    /// Whether nothing is taken.
+    bool,
+);
 
 impl Orders for Log {
     fn send(&mut self, on: Connection, frame: Frame) {
@@ -47,6 +51,7 @@ impl Orders for Log {
             Frame::Hello(_) => "hello",
             Frame::Beat { .. } => "beat",
             Frame::Goodbye => "goodbye",
+            Frame::StepDown { .. } => "step-down",
             other => panic!("the link's rules never send {other:?}"),
         };
         self.0.push(format!("send {word} on {}", on.0));
@@ -54,18 +59,20 @@ impl Orders for Log {
     fn close(&mut self, connection: Connection) {
         self.0.push(format!("close {}", connection.0));
     }
-    fn hand_on(&mut self, frame: Frame) {
-        self.0.push(match frame {
-            Frame::Report(_) => "HAND ON report".to_owned(),
-            Frame::CutRequest { .. } => "HAND ON cut request".to_owned(),
-            Frame::Cut(_) => "HAND ON cut".to_owned(),
-            Frame::Intent(_) => "HAND ON intent".to_owned(),
-            Frame::Answer(_) => "HAND ON answer".to_owned(),
-            Frame::StepDown { .. } => "HAND ON step-down".to_owned(),
-            Frame::Hello(_) | Frame::Beat { .. } | Frame::Goodbye => {
-                panic!("{frame:?} is the link's own business")
-            }
+    fn hear(&mut self, heard: Heard) -> bool {
+        self.0.push(match heard {
+            Heard::Up => "hear up".to_owned(),
+            Heard::Down { gone: true } => "hear down, gone".to_owned(),
+            Heard::Down { gone: false } => "hear down".to_owned(),
+            Heard::Said(Frame::Report(_)) => "hear report".to_owned(),
+            Heard::Said(Frame::CutRequest { .. }) => "hear cut request".to_owned(),
+            Heard::Said(Frame::Cut(_)) => "hear cut".to_owned(),
+            Heard::Said(Frame::Intent(_)) => "hear intent".to_owned(),
+            Heard::Said(Frame::Answer(_)) => "hear answer".to_owned(),
+            Heard::Said(Frame::StepDown { .. }) => "hear step-down".to_owned(),
+            Heard::Said(own) => panic!("{own:?} is the link's own business"),
         });
+        !self.1
     }
     fn tell(&mut self, notice: Notice) {
         self.0.push(match notice {
@@ -76,6 +83,7 @@ impl Orders for Log {
                 DownCause::Silence => "DOWN silence".to_owned(),
                 DownCause::Network => "DOWN network".to_owned(),
                 DownCause::Nonsense => "DOWN nonsense".to_owned(),
+                DownCause::Overrun => "DOWN overrun".to_owned(),
             },
             Notice::Refused(refusal) => match refusal {
                 Refusal::Feed => "REFUSED feed".to_owned(),
@@ -217,6 +225,25 @@ const EVENTS: &[Event] = &[
         );
     }),
     ("goodbye", |rules, out| frame(rules, Frame::Goodbye, out)),
+    ("steps down for good, goodbye", |rules, out| {
+        let (generation, deadline_us) = (Generation(1), u32::MAX);
+        frame(
+            rules,
+            Frame::StepDown {
+                generation,
+                deadline_us,
+            },
+            out,
+        );
+        frame(rules, Frame::Goodbye, out);
+    }),
+    ("report, not taken", |rules, out| {
+        out.1 = true;
+        frame(rules, Frame::Report(Report::default()), out);
+    }),
+    ("nothing more can be said", |rules, out| {
+        rules.on_overrun(out);
+    }),
     ("peer's end closes", |rules, out| {
         rules.on_end(Connection(1), Ending::ByPeer, out);
     }),
@@ -288,12 +315,13 @@ fn a_peer_is_lost_with_its_last_connection_only() {
     let mut out = Log::default();
     let (_, mut rules) = states().remove(3);
     rules.on_end(Connection(1), Ending::ByPeer, &mut out);
-    assert_eq!((rules.state(), out.0.len()), (LinkState::Paired, 0));
+    assert_eq!(rules.state(), LinkState::Paired);
+    // What was said on it may be lost: the ends begin to talk anew.
+    assert_eq!(std::mem::take(&mut out.0), ["hear down", "hear up"]);
+    assert_eq!(rules.voice(), Some(Connection(2)));
     rules.on_end(Connection(2), Ending::ByPeer, &mut out);
-    assert_eq!(
-        (rules.state(), out.0),
-        (LinkState::Lost, vec!["PEER LOST".to_owned()])
-    );
+    assert_eq!(rules.state(), LinkState::Lost);
+    assert_eq!(out.0, ["PEER LOST", "hear down, gone"]);
 }
 
 #[test]
@@ -310,12 +338,26 @@ fn the_backup_takes_back_its_own_of_two_connections() {
         [
             "send hello on 1",
             "PAIRED",
+            "hear up",
             "send hello on 2",
             "send goodbye on 1",
-            "close 1"
+            "close 1",
+            "hear down",
+            "hear up",
         ]
     );
     assert_eq!(rules.state(), LinkState::Paired);
+}
+
+#[test]
+fn what_is_said_where_the_voice_is_not_moves_the_voice() {
+    let mut out = Log::default();
+    let (_, mut rules) = states().remove(3);
+    assert_eq!(rules.voice(), Some(Connection(1)));
+    let report = Frame::Report(Report::default());
+    rules.on_frame(Time(2), Connection(2), report, &mut out);
+    assert_eq!(rules.voice(), Some(Connection(2)));
+    assert_eq!(out.0, ["hear down", "hear up", "hear report"]);
 }
 
 #[test]
@@ -334,6 +376,8 @@ fn a_replaced_incarnation_never_returns() {
             "send goodbye on 1",
             "close 1",
             "PAIRED",
+            "hear down",
+            "hear up",
             "send hello on 3",
             "REFUSED replaced",
             "close 3"

@@ -146,7 +146,7 @@ fn status() -> AdapterStatus {
 fn next(learnt: &Receiver<Learnt>) -> String {
     loop {
         match learnt.recv_timeout(PATIENCE).unwrap() {
-            Learnt::Renewed(_) | Learnt::Changed(_) => {}
+            Learnt::Renewed(..) | Learnt::Changed(_) => {}
             Learnt::Registered { forgotten, .. } => return format!("registered {forgotten}"),
             Learnt::Lost(error) => return format!("lost {error}"),
             Learnt::Found => return "found".to_owned(),

@@ -232,6 +232,79 @@ fn who_lacks_a_message_knows_it_and_takes_the_numbering_over_again() {
 }
 
 #[test]
+fn a_backup_that_did_not_notice_that_the_link_was_down_is_given_the_numbering_unasked() {
+    let acts = acts(400);
+    let mut ends = synchronised(PairLimits::default(), &acts, 40);
+    // The active alone saw another connection in place of the one before; what it said in between is lost.
+    ends[0].link_down(2, false);
+    assert!(ends[0].originate(2));
+    ends[0].work(2, &acts, 100);
+    ends[0].out.said.clear();
+    ends[0].link_up(3);
+    ends[1].work(3, &acts, 100);
+    assert_eq!(ends[1].state(), PairState::Synchronised, "it knows nothing");
+    assert!(!ends[0].is_protected());
+    let aligned = ends[1].pair.counters().aligned;
+    for tick in [2_000, 4_000] {
+        for end in &mut ends {
+            end.settle(tick);
+        }
+        talk(tick, &mut ends);
+    }
+    assert!(ends[1].pair.counters().aligned > aligned, "a cut was given");
+    assert_eq!(ends[1].pair.counters().diverged, 0, "before it was needed");
+    assert!(ends.iter().all(End::is_protected));
+}
+
+#[test]
+fn two_that_heard_an_epoch_begin_are_in_step_before_its_first_record() {
+    let acts = acts(400);
+    let mut ends = synchronised(PairLimits::default(), &acts, 1);
+    assert!(ends[0].originate(2), "before the first record, too");
+    talk(2, &mut ends);
+    for end in &mut ends {
+        end.work(3, &acts, 100);
+    }
+    assert!(ends.iter().all(End::is_protected));
+    assert_eq!(ends[0].out.placed.len(), 1);
+    assert_eq!(misplaced(&ends[0], &ends[1]), []);
+    let last = ends[0].out.records.last_key_value();
+    assert_eq!(last, ends[1].out.records.last_key_value());
+}
+
+#[test]
+fn a_backup_that_is_ahead_takes_the_numbering_over_at_the_beginning() {
+    let acts = acts(400);
+    let mut ends = pair(PairLimits::default());
+    ends[0].work(1, &acts, 1);
+    ends[1].work(1, &acts, 50);
+    talk(1, &mut ends);
+    assert_eq!(ends[1].state(), PairState::Synchronised);
+    assert_eq!(ends[1].sequencer.processed(), Msn(49));
+    ends[0].work(2, &acts, 49);
+    assert_eq!(ends[0].sequencer.processed(), Msn(49));
+    assert_eq!(
+        ends[0].sequencer.last_placed(),
+        ends[1].sequencer.last_placed()
+    );
+}
+
+#[test]
+fn a_backup_that_heard_another_beginning_is_not_in_step_by_it() {
+    let mut ends = pair(PairLimits::default());
+    ends[0].begin(1, 7, 1, true);
+    ends[1].begin(1, 7, 5, false);
+    for tick in [1, 20_000, 40_000] {
+        for end in &mut ends {
+            end.settle(tick);
+        }
+        talk(tick, &mut ends);
+    }
+    assert_eq!(ends[1].pair.counters().aligned, 0);
+    assert_ne!(ends[1].state(), PairState::Synchronised);
+}
+
+#[test]
 fn a_refused_backup_whose_active_dies_is_no_seamless_successor() {
     let acts = acts(400);
     let mut ends = synchronised(PairLimits::default(), &acts, 40);

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use twinfeed_control::{
     Affected, Assignment, Confirm, EntitlementAnswer, EntitlementChange, Grant, Problem,
     ReceiptAccepted, Receipts, Register, Renew, RenewSubscription, Renewed, Status, Subscribe,
-    SubscriptionRenewed,
+    SubscriptionRenewed, TakeOver,
 };
 use twinfeed_stream_admin::api::{OPENAPI, routes};
 
@@ -77,6 +77,13 @@ fn operations() -> Vec<Operation> {
             "Keep the seat and report",
             schema::<Renew>,
             Answer::Json(schema::<Renewed>),
+        ),
+        post(
+            "/v1/adapters/{id}/takeover",
+            adapter,
+            "Take the generation over from an active that is gone",
+            schema::<TakeOver>,
+            Answer::Json(schema::<Assignment>),
         ),
         get(
             "/v1/adapters/{id}/watch",

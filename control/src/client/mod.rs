@@ -25,7 +25,7 @@ pub use watch::{Turn, Watch, WatchEvent, Watched};
 use crate::{
     AdapterId, Affected, AffectedBy, Assignment, Confirm, EntitlementAnswer, EntitlementChange,
     Grant, Incarnation, Receipt, ReceiptAccepted, Receipts, Register, Renew, RenewSubscription,
-    Renewed, Status, Subscribe, SubscriptionId, SubscriptionRenewed, SubscriptionStatus,
+    Renewed, Status, Subscribe, SubscriptionId, SubscriptionRenewed, SubscriptionStatus, TakeOver,
 };
 use http::Http;
 
@@ -149,6 +149,16 @@ impl Client {
     pub fn leave(&self, adapter: &AdapterId, incarnation: Incarnation) -> Result<(), Error> {
         self.http
             .delete(&format!("/v1/adapters/{adapter}?incarnation={incarnation}"))
+    }
+
+    /// Asks for the next generation as its active; asking again for the same one changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`] when somebody else sits there or another generation was granted meanwhile.
+    pub fn take_over(&self, adapter: &AdapterId, request: &TakeOver) -> Result<Assignment, Error> {
+        self.http
+            .post(&format!("/v1/adapters/{adapter}/takeover"), request)
     }
 
     /// Follows an adapter's assignment until `stop`.

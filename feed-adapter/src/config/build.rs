@@ -50,7 +50,10 @@ pub(super) fn build(
         sources,
         publish,
         pair: PairConfig {
-            sync_threshold: file.pair.sync_threshold.unwrap_or(64),
+            sync_threshold: file
+                .pair
+                .sync_threshold
+                .unwrap_or(twinfeed_control::DEFAULT_SYNC_THRESHOLD),
             beat: file
                 .pair
                 .beat

@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
@@ -21,8 +20,9 @@ use twinfeed_wire::Generation;
 use twinfeed_wire::link::{FRAME_BUFFER, FRAME_HEADER_LENGTH, Frame, Hello, Role, frame_length};
 
 use super::rules::{
-    Connection, Ending, LinkLimits, LinkRules, MOST_CONNECTIONS, Notice, Orders, Refusal,
+    Connection, Ending, Heard, LinkLimits, LinkRules, MOST_CONNECTIONS, Notice, Orders, Refusal,
 };
+use super::voice::{Next, Spoken};
 
 /// What the link's thread can be told.
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +35,20 @@ pub enum LinkCommand {
     Leave,
 }
 
+/// Who hears of the link, on its thread.
+pub trait Told {
+    /// Something changed.
+    fn notice(&mut self, notice: Notice);
+    /// For whoever numbers the streams. `pairing` counts the times that the two ends began to talk. `false`: it
+    /// takes nothing now.
+    fn hear(&mut self, pairing: u64, heard: Heard) -> bool;
+}
+
 /// The handle on a running link.
 #[derive(Debug)]
 pub struct LinkThread {
     commands: Arc<ArrayQueue<LinkCommand>>,
     wake: UnixDatagram,
-    unread: Arc<AtomicU64>,
     local: SocketAddr,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -68,7 +76,7 @@ impl BoundLink {
         self.listener.local_addr()
     }
 
-    /// Starts the thread, named `pair-link`. `tell` is called on it for every notice.
+    /// Starts the thread, named `pair-link`, which sends what is `spoken`. `told` is called on it.
     ///
     /// # Errors
     /// If no thread or socket can be made.
@@ -77,13 +85,13 @@ impl BoundLink {
         us: Hello,
         limits: LinkLimits,
         peer: Option<SocketAddr>,
-        tell: impl FnMut(Notice) + Send + 'static,
+        spoken: Spoken,
+        told: impl Told + Send + 'static,
     ) -> io::Result<LinkThread> {
         let (wake, woken) = UnixDatagram::pair()?;
         wake.set_nonblocking(true)?;
         woken.set_nonblocking(true)?;
         let commands = Arc::new(ArrayQueue::new(MOST_COMMANDS));
-        let unread = Arc::new(AtomicU64::new(0));
         let local = self.local_addr();
         let mut driver = Driver {
             listener: self.listener,
@@ -92,9 +100,11 @@ impl BoundLink {
             rules: LinkRules::new(us, limits),
             carrier: Carrier {
                 links: Vec::with_capacity(MOST_CONNECTIONS),
-                unread: unread.clone(),
-                tell,
+                told,
+                pairing: 0,
+                owed: None,
             },
+            spoken,
             peer,
             next_name: 0,
             next_attempt: Time::ZERO,
@@ -105,7 +115,6 @@ impl BoundLink {
         Ok(LinkThread {
             commands,
             wake,
-            unread,
             local,
             thread: Some(thread),
         })
@@ -117,12 +126,6 @@ impl LinkThread {
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.local
-    }
-
-    /// Frames of the peer about its numbering, which this adapter does not act on.
-    #[must_use]
-    pub fn unread(&self) -> u64 {
-        self.unread.load(Ordering::Relaxed)
     }
 
     /// Tells the thread; it wakes at once.
@@ -148,6 +151,7 @@ struct Driver<T> {
     commands: Arc<ArrayQueue<LinkCommand>>,
     rules: LinkRules,
     carrier: Carrier<T>,
+    spoken: Spoken,
     peer: Option<SocketAddr>,
     next_name: u64,
     next_attempt: Time,
@@ -156,15 +160,19 @@ struct Driver<T> {
 /// Carries orders out.
 struct Carrier<T> {
     links: Vec<(Connection, Link<PairFrames>)>,
-    unread: Arc<AtomicU64>,
-    tell: T,
+    told: T,
+    /// How often the two ends began to talk.
+    pairing: u64,
+    /// That they stopped, which nobody took yet. Until then nothing is received or connected.
+    owed: Option<Heard>,
 }
 
-impl<T: FnMut(Notice)> Driver<T> {
+impl<T: Told> Driver<T> {
     /// One round: wait, take commands, accept, receive, deadlines, connect. `false` at the end.
     fn cycle(&mut self) -> bool {
         self.sleep();
         while self.woken.recv(&mut [0; 8]).is_ok() {}
+        self.speak();
         while let Some(command) = self.commands.pop() {
             match command {
                 LinkCommand::Grant(generation, role) => {
@@ -172,10 +180,14 @@ impl<T: FnMut(Notice)> Driver<T> {
                 }
                 LinkCommand::Peer(peer) => self.peer = Some(peer),
                 LinkCommand::Leave => {
+                    self.speak();
                     self.rules.on_leave(&mut self.carrier);
                     return false;
                 }
             }
+        }
+        if !self.carrier.is_heard() {
+            return true;
         }
         // Ends first: of several connections all must be seen before one of them is the last.
         self.receive();
@@ -193,9 +205,16 @@ impl<T: FnMut(Notice)> Driver<T> {
         if self.rules.wants_connection() && self.peer.is_some() {
             until = until.min(self.next_attempt);
         }
+        if self.carrier.owed.is_some() {
+            // Whatever is readable stays so: there is nothing to wake for.
+            let only = [Interest::readable(self.woken.as_fd())];
+            let _ = wait(only, Some(OWED_PAUSE));
+            return;
+        }
         let timeout = until.since(now).min(LONGEST_SLEEP);
         let own = [
             Interest::readable(self.woken.as_fd()),
+            Interest::readable(self.spoken.as_fd()),
             Interest::readable(self.listener.as_fd()),
         ];
         let links = self
@@ -205,6 +224,28 @@ impl<T: FnMut(Notice)> Driver<T> {
             .map(|(_, link)| Interest::readable(fd(link)).or_writable(link.wants_to_write()));
         // An error here is an interrupted wait: the round that follows looks at everything anyway.
         let _ = wait(own.into_iter().chain(links), Some(timeout));
+    }
+
+    /// Sends what the data thread has said.
+    fn speak(&mut self) {
+        self.spoken.hush();
+        loop {
+            let broken = match self.spoken.next(self.carrier.pairing) {
+                Next::Nothing => return,
+                Next::Broken => true,
+                Next::Frame(frame) => match self.rules.voice() {
+                    // Nobody is there any more.
+                    None => false,
+                    Some(on) => !self.carrier.say(on, frame),
+                },
+            };
+            if broken && self.rules.voice().is_none() {
+                return;
+            }
+            if broken {
+                self.rules.on_overrun(&mut self.carrier);
+            }
+        }
     }
 
     fn receive(&mut self) {
@@ -225,7 +266,9 @@ impl<T: FnMut(Notice)> Driver<T> {
                     self.rules.on_frame(now(), name, frame, &mut self.carrier);
                 }
                 Ok(Err(bad)) => {
-                    (self.carrier.tell)(Notice::Refused(Refusal::Frame(bad)));
+                    self.carrier
+                        .told
+                        .notice(Notice::Refused(Refusal::Frame(bad)));
                     self.end(name, Ending::Nonsense);
                 }
                 Err(closed) => self.end(name, ending(closed)),
@@ -262,26 +305,50 @@ impl<T: FnMut(Notice)> Driver<T> {
     }
 }
 
-impl<T: FnMut(Notice)> Orders for Carrier<T> {
-    fn send(&mut self, on: Connection, frame: Frame) {
+impl<T: Told> Carrier<T> {
+    /// Sends a frame; `false`: the link is so full that it does not fit.
+    fn say(&mut self, on: Connection, frame: Frame) -> bool {
         let mut buffer = [0; FRAME_BUFFER];
         let length = frame.emit(&mut buffer);
-        if let Some((_, link)) = self.links.iter_mut().find(|(name, _)| *name == on) {
-            // A link so full that a frame does not fit is silent for the peer; its rules notice.
-            let _ = link.send(&buffer[..length]);
+        let link = self.links.iter_mut().find(|(name, _)| *name == on);
+        link.is_none_or(|(_, link)| link.send(&buffer[..length]).is_ok())
+    }
+
+    /// Tries again to tell what is owed; whether nothing is, now.
+    fn is_heard(&mut self) -> bool {
+        if let Some(heard) = self.owed
+            && self.told.hear(self.pairing, heard)
+        {
+            self.owed = None;
         }
+        self.owed.is_none()
+    }
+}
+
+impl<T: Told> Orders for Carrier<T> {
+    fn send(&mut self, on: Connection, frame: Frame) {
+        // A link so full that a beat does not fit is silent for the peer; its rules notice.
+        self.say(on, frame);
     }
 
     fn close(&mut self, connection: Connection) {
         self.links.retain(|(name, _)| *name != connection);
     }
 
-    fn hand_on(&mut self, _: Frame) {
-        self.unread.fetch_add(1, Ordering::Relaxed);
+    fn hear(&mut self, heard: Heard) -> bool {
+        if !self.is_heard() {
+            return false;
+        }
+        self.pairing += u64::from(heard == Heard::Up);
+        let taken = self.told.hear(self.pairing, heard);
+        if let (false, Heard::Down { .. }) = (taken, heard) {
+            self.owed = Some(heard);
+        }
+        taken || self.owed.is_some()
     }
 
     fn tell(&mut self, notice: Notice) {
-        (self.tell)(notice);
+        self.told.notice(notice);
     }
 }
 
@@ -330,5 +397,7 @@ fn options() -> LinkOptions {
 const MOST_COMMANDS: usize = 64;
 /// Time between attempts to reach the peer.
 const ATTEMPT_INTERVAL: Duration = Duration::from_millis(250);
+/// How long to wait before the data thread is told again what it could not take.
+const OWED_PAUSE: Duration = Duration::from_millis(1);
 /// Longest sleep without any deadline.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);

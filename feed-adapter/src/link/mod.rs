@@ -2,7 +2,9 @@
 //!
 //! [`rules`] decides, [`driver`] owns the sockets and the thread. Each end listens and connects; a
 //! process that dies takes its connections with it within microseconds, and the thread asleep on them
-//! wakes.
+//! wakes. [`voice`] carries what the data thread has to say.
 
 pub mod driver;
+pub mod notice;
 pub mod rules;
+pub mod voice;

@@ -14,12 +14,13 @@
 //!
 //! Which socket a connection is, and what time it is, the driver knows. Nothing here allocates.
 
-use std::fmt;
 use std::time::Duration;
 
 use twinfeed_protocol::Time;
-use twinfeed_wire::link::{BadFrame, Frame, Hello, Role};
+use twinfeed_wire::link::{Frame, Hello, Role};
 use twinfeed_wire::{Generation, Incarnation};
+
+pub use super::notice::{DownCause, Heard, Notice, Refusal};
 
 /// Most connections at a time, greeted or not; a further one is closed at once.
 pub const MOST_CONNECTIONS: usize = 4;
@@ -43,58 +44,11 @@ pub trait Orders {
     fn send(&mut self, on: Connection, frame: Frame);
     /// Close this connection after what was sent on it; it is forgotten here.
     fn close(&mut self, connection: Connection);
-    /// The paired peer said this of its numbering; what it means is none of the link's business.
-    fn hand_on(&mut self, frame: Frame);
+    /// For whoever numbers the streams, in order. `false`: it cannot be taken, and the connection is given up,
+    /// for what was said must not be lost in between; a [`Heard::Down`] is always taken.
+    fn hear(&mut self, heard: Heard) -> bool;
     /// Something changed that others should know.
     fn tell(&mut self, notice: Notice);
-}
-
-/// What changed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Notice {
-    /// The peer is there and converts as we do.
-    Paired(Hello),
-    /// The peer's process is gone: announce it.
-    PeerLost,
-    /// The peer left on purpose.
-    PeerLeft,
-    /// The link is down and nobody knows why.
-    Down(DownCause),
-    /// Somebody was there that must not be paired with.
-    Refused(Refusal),
-}
-
-/// Why the link is down although nobody closed it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum DownCause {
-    /// No frame for the allowed number of beats.
-    Silence,
-    /// The way to the peer's host gave no answer.
-    Network,
-    /// The peer sent what is no frame, or none at this place.
-    Nonsense,
-}
-
-/// Why somebody was refused.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Refusal {
-    /// It adapts another feed.
-    Feed,
-    /// It converts otherwise.
-    Config {
-        /// Our digest.
-        ours: u64,
-        /// Its digest.
-        theirs: u64,
-    },
-    /// It has the same preferred role.
-    SameRole(Role),
-    /// It is this very process.
-    Ourselves,
-    /// A newer incarnation of the peer was seen.
-    Replaced(Incarnation),
-    /// It speaks something else.
-    Frame(BadFrame),
 }
 
 /// How a connection came to its end.
@@ -130,6 +84,8 @@ pub struct LinkRules {
     /// The one before, which never returns.
     replaced: Option<Incarnation>,
     slots: [Option<Slot>; MOST_CONNECTIONS],
+    /// The connection on which the two ends talk about their numbering: a greeted one, while there is one.
+    voice: Option<Connection>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +95,8 @@ struct Slot {
     ours: bool,
     /// Whether the peer's hello agreed.
     greeted: bool,
+    /// Whether the peer said that it steps down for good: it leaves on purpose.
+    leaving: bool,
     heard: Time,
     spoken: Time,
 }
@@ -154,7 +112,14 @@ impl LinkRules {
             peer: None,
             replaced: None,
             slots: [None; _],
+            voice: None,
         }
+    }
+
+    /// Where to say what concerns the streams' numbering.
+    #[must_use]
+    pub const fn voice(&self) -> Option<Connection> {
+        self.voice
     }
 
     /// What is known of the peer.
@@ -179,6 +144,7 @@ impl LinkRules {
             name,
             ours,
             greeted: false,
+            leaving: false,
             heard: now,
             spoken: now,
         });
@@ -211,13 +177,23 @@ impl LinkRules {
                 }
             }
             (Frame::Goodbye, greeted) => {
+                let leaving = slot.leaving;
                 self.drop_slot(name);
                 out.close(name);
-                if greeted && !self.is_greeted() {
+                let last = greeted && !self.is_greeted();
+                self.settle_voice(last && leaving, out);
+                if last {
                     self.state = LinkState::Apart;
                     out.tell(Notice::PeerLeft);
                 }
             }
+            (
+                Frame::StepDown {
+                    deadline_us: FOR_GOOD,
+                    ..
+                },
+                true,
+            ) => slot.leaving = true,
             (
                 Frame::Report(_)
                 | Frame::CutRequest { .. }
@@ -226,7 +202,7 @@ impl LinkRules {
                 | Frame::Answer(_)
                 | Frame::StepDown { .. },
                 true,
-            ) => out.hand_on(frame),
+            ) => self.pass_on(name, frame, out),
             (Frame::Hello(_), true) | (_, false) => {
                 self.give_up(name, DownCause::Nonsense, out);
             }
@@ -237,6 +213,7 @@ impl LinkRules {
     pub fn on_end(&mut self, name: Connection, ending: Ending, out: &mut impl Orders) {
         let greeted = self.drop_slot(name);
         if !greeted || self.is_greeted() {
+            self.settle_voice(false, out);
             return;
         }
         let (state, notice) = match ending {
@@ -246,6 +223,14 @@ impl LinkRules {
         };
         self.state = state;
         out.tell(notice);
+        self.settle_voice(ending == Ending::ByPeer, out);
+    }
+
+    /// What was to be said on the voice's connection could not be sent: nothing after it may be.
+    pub fn on_overrun(&mut self, out: &mut impl Orders) {
+        if let Some(name) = self.voice {
+            self.give_up(name, DownCause::Overrun, out);
+        }
     }
 
     /// The time that [`LinkRules::next_deadline`] named has come: beats that are due, silence.
@@ -294,11 +279,23 @@ impl LinkRules {
     pub fn on_leave(&mut self, out: &mut impl Orders) {
         for slot in &mut self.slots {
             if let Some(slot) = slot.take() {
+                if slot.greeted {
+                    let generation = self.us.generation;
+                    let deadline_us = FOR_GOOD;
+                    out.send(
+                        slot.name,
+                        Frame::StepDown {
+                            generation,
+                            deadline_us,
+                        },
+                    );
+                }
                 out.send(slot.name, Frame::Goodbye);
                 out.close(slot.name);
             }
         }
         self.state = LinkState::Apart;
+        self.voice = None;
     }
 
     fn judge(&self, hello: &Hello) -> Result<(), Refusal> {
@@ -344,6 +341,44 @@ impl LinkRules {
             out.tell(Notice::Paired(hello));
         }
         self.keep_one(out);
+        self.settle_voice(false, out);
+    }
+
+    /// Passes on what the peer says of its numbering. It says so where its own voice is: with two connections
+    /// for a moment, the choices of the two ends may differ, and the newer one holds.
+    fn pass_on(&mut self, name: Connection, frame: Frame, out: &mut impl Orders) {
+        if self.voice != Some(name) {
+            if self.voice.take().is_some() {
+                out.hear(Heard::Down { gone: false });
+            }
+            if !out.hear(Heard::Up) {
+                self.give_up(name, DownCause::Overrun, out);
+                return;
+            }
+            self.voice = Some(name);
+        }
+        if !out.hear(Heard::Said(frame)) {
+            self.give_up(name, DownCause::Overrun, out);
+        }
+    }
+
+    /// Sees to it that there is a voice while there is a greeted connection. `gone`: why there is none.
+    fn settle_voice(&mut self, gone: bool, out: &mut impl Orders) {
+        let greeted = |slot: &&Slot| slot.greeted;
+        let slots = || self.slots.iter().flatten();
+        if slots().any(|slot| slot.greeted && Some(slot.name) == self.voice) {
+            return;
+        }
+        let next = slots().find(greeted).map(|slot| slot.name);
+        if self.voice.take().is_some() {
+            out.hear(Heard::Down { gone });
+        }
+        let Some(name) = next else { return };
+        if out.hear(Heard::Up) {
+            self.voice = Some(name);
+        } else {
+            self.give_up(name, DownCause::Overrun, out);
+        }
     }
 
     /// Of several connections to one peer, takes back those that this end opened and should not have.
@@ -401,6 +436,8 @@ impl LinkRules {
             self.state = LinkState::Apart;
             out.tell(Notice::Down(cause));
         }
+        // At most once per connection: each call drops one.
+        self.settle_voice(false, out);
     }
 
     fn is_greeted(&self) -> bool {
@@ -415,46 +452,11 @@ impl LinkRules {
     }
 }
 
+/// The deadline of a step-down of somebody who leaves: it never goes on by itself.
+const FOR_GOOD: u32 = u32::MAX;
+
 impl LinkLimits {
     fn silence(&self) -> Duration {
         self.beat.saturating_mul(self.missed_beats)
-    }
-}
-
-impl fmt::Display for DownCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Silence => "the peer is silent",
-            Self::Network => "the way to the peer's host gives no answer",
-            Self::Nonsense => "the peer broke the link's protocol",
-        })
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Feed => f.write_str("the peer adapts another feed; check the link addresses"),
-            Self::Config { ours, theirs } => write!(
-                f,
-                "the peer's configuration digest is {theirs:016x}, ours {ours:016x}: give both adapters \
-                 the same feed file (`--check-config` prints the digest)"
-            ),
-            Self::SameRole(role) => write!(
-                f,
-                "the peer is another {role}-feed-adapter: start a {}-feed-adapter there",
-                role.other()
-            ),
-            Self::Ourselves => {
-                f.write_str("the link leads back to this process; check the link addresses")
-            }
-            Self::Replaced(incarnation) => {
-                write!(
-                    f,
-                    "incarnation {incarnation} of the peer was replaced by a newer one"
-                )
-            }
-            Self::Frame(bad) => bad.fmt(f),
-        }
     }
 }

@@ -4,10 +4,11 @@
 //! its living peer converts differently. A refusal of any other kind is said, shown and waited out; the
 //! data thread hears nothing of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
-use twinfeed_control::{Assignment, LinkState};
+use twinfeed_control::{Assignment, LinkState, Role};
+use twinfeed_protocol::Time;
 use twinfeed_wire::link::Hello;
 use twinfeed_wire::{Generation, Incarnation};
 
@@ -16,8 +17,9 @@ use crate::config::PublishMode;
 use crate::error::AdapterError;
 use crate::grant::{contradictions, control_role, destinations, outdated_streams, wire_role};
 use crate::link::driver::LinkCommand;
-use crate::link::rules::Notice;
-use crate::mailbox::DestinationPlan;
+use crate::link::notice::Notice;
+use crate::mailbox::{DestinationPlan, Grant};
+use crate::pairing::Wish;
 use crate::registration::Learnt;
 use crate::state::Held;
 
@@ -28,7 +30,9 @@ impl Adapter {
             Learnt::Registered {
                 assignment,
                 forgotten,
+                asked_at,
             } => {
+                self.authority = authority(asked_at, assignment.lease_ms);
                 // A revision that fell shows a lost store even where nobody was told so.
                 if forgotten || assignment.revision < self.assignment.revision {
                     self.orders.keep_destinations(Instant::now());
@@ -37,7 +41,12 @@ impl Adapter {
             }
             Learnt::Changed(assignment) if assignment.revision < self.assignment.revision => {}
             Learnt::Changed(assignment) => return self.assigned(*assignment),
-            Learnt::Renewed(_) => self.present.update(|now| now.admin_up = true),
+            Learnt::Renewed(renewed, asked_at) => {
+                self.present.update(|now| now.admin_up = true);
+                self.authority = authority(asked_at, renewed.lease_ms);
+                let taken = self.orders.prolong(self.authority);
+                self.note_commands(taken);
+            }
             Learnt::Lost(error) => self.lost(&error),
             Learnt::Found => {
                 self.present.update(|now| {
@@ -130,7 +139,12 @@ impl Adapter {
             PublishMode::Unicast => destinations(&self.assignment),
             PublishMode::Multicast => DestinationPlan::default(),
         };
-        let taken = self.orders.grant(Generation(generation.0), plan);
+        let grant = Grant {
+            generation: Generation(generation.0),
+            active: role == Role::Active,
+            authority: self.authority,
+        };
+        let taken = self.orders.grant(grant, plan);
         let (all, kept) = (self.orders.destinations().len(), self.orders.kept());
         info!(%generation, %role, revision, destinations = all, kept, "granted");
         self.note_commands(taken);
@@ -143,6 +157,24 @@ impl Adapter {
         }
         self.present
             .update(|now| (now.generation, now.role) = (generation, role));
+    }
+
+    /// The data thread asks for something, or answers.
+    pub(super) fn grant_wish(&mut self, wish: Wish) {
+        match wish {
+            Wish::TakeOver { from } if from.0 == self.assignment.generation.0 => {
+                info!(generation = %from, "the active's process is gone: asking for the next generation");
+                let asked =
+                    self.seat
+                        .take_over(&self.assignment, self.stop.clone(), self.learning.clone());
+                if let Err(error) = asked {
+                    error!("no thread for the takeover: {error}");
+                }
+            }
+            // Another generation was granted meanwhile.
+            Wish::TakeOver { .. } => {}
+            Wish::Originated { .. } => {}
+        }
     }
 
     /// Says once that the data thread takes no commands, and once that it does again.
@@ -205,3 +237,13 @@ impl Adapter {
         });
     }
 }
+
+/// Until when an active may originate under a lease that was asked for then: a margin earlier than the lease ends
+/// at stream-admin, whose clock may run otherwise.
+pub(super) fn authority(asked_at: Time, lease_ms: u64) -> Time {
+    let lease = Duration::from_millis(lease_ms);
+    asked_at.after(lease - lease / DRIFT_SHARE)
+}
+
+/// Which share of a lease is left to clocks that run apart: 5 %, far more than any crystal's.
+const DRIFT_SHARE: u32 = 20;

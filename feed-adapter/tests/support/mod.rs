@@ -8,13 +8,19 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam::channel::Receiver;
 use twinfeed_feed_adapter::Role;
 use twinfeed_feed_adapter::config::{Config, Overrides};
-use twinfeed_feed_adapter::mailbox::{Command, DestinationPlan, DestinationRow, Mailbox, mailbox};
+use twinfeed_feed_adapter::link::voice::{Spoken, voice};
+use twinfeed_feed_adapter::mailbox::{
+    Command, DestinationPlan, DestinationRow, Grant, Mailbox, mailbox,
+};
 use twinfeed_feed_adapter::note::Notes;
+use twinfeed_feed_adapter::pairing::{MOST_WISHES, Wish};
 use twinfeed_feed_adapter::pipeline::{Ends, Pipeline};
 use twinfeed_feed_adapter::publish::open_sender;
 use twinfeed_feed_adapter::snapshot::{Board, Snapshots};
+use twinfeed_protocol::Time;
 use twinfeed_protocol::line::Line;
 use twinfeed_wire::{ContextId, Datagram, Generation, Incarnation, Pos, Sid, StreamId};
 
@@ -28,7 +34,18 @@ pub(crate) struct Rig {
     pub(crate) board: Board,
     pub(crate) subscriber: UdpSocket,
     lines: [SocketAddr; 2],
+    /// What the adapter says to its peer.
+    pub(crate) spoken: Spoken,
+    /// What it asks of its control thread.
+    pub(crate) wished: Receiver<Wish>,
 }
+
+/// As a backup whose lease never ends.
+pub(crate) const GRANT: Grant = Grant {
+    generation: Generation(3),
+    active: false,
+    authority: Time::NEVER,
+};
 
 pub(crate) fn config(role: Role, extra: &str) -> Config {
     let text = format!(
@@ -63,11 +80,15 @@ impl Rig {
         let (notes, snapshots) = (Notes::new(), Snapshots::new(&config));
         let board = Board::new(snapshots.clone());
         let sender = open_sender(&config).unwrap();
+        let (voice, spoken) = voice().unwrap();
+        let (wishes, wished) = crossbeam::channel::bounded(MOST_WISHES);
         let ends = Ends {
             sender,
             inbox,
             notes: notes.clone(),
             snapshots,
+            voice,
+            wishes,
         };
         let streams = |sid| (sid == SID).then_some(StreamId(stream));
         let incarnation = Incarnation(u64::from(stream));
@@ -82,7 +103,7 @@ impl Rig {
             address: subscriber.local_addr().unwrap(),
         };
         let plan = Arc::new(DestinationPlan { rows: vec![row] });
-        assert!(mailbox.tell(Command::Generation(Generation(3))));
+        assert!(mailbox.tell(Command::Grant(GRANT)));
         assert!(mailbox.tell(Command::Destinations(plan)));
         let lines = [Line::A, Line::B].map(|line| pipeline.line_addr(SID, line).unwrap());
         Self {
@@ -92,6 +113,8 @@ impl Rig {
             board,
             subscriber,
             lines,
+            spoken,
+            wished,
         }
     }
 

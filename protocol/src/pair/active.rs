@@ -41,6 +41,8 @@ pub(super) struct Peer {
     pub(super) processed: Msn,
     /// A cut it asked for, when there was nothing yet to begin behind.
     pub(super) wants_cut: bool,
+    /// Whether it was given, or asked for, a cut since the link is up.
+    met: bool,
 }
 
 /// Why nothing was originated.
@@ -180,7 +182,7 @@ impl Pair {
         out: &mut (impl Link + Transmit),
     ) {
         self.peer.synchronised = false;
-        self.peer.wants_cut = self.linked;
+        (self.peer.wants_cut, self.peer.met) = (self.linked, true);
         self.give_cut(now, seq, out);
         self.show_step(now, seq, out);
     }
@@ -193,6 +195,11 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
+        if report.synchronised && !self.peer.met {
+            // It did not notice that the link was down, and what was said meanwhile is lost.
+            self.owe_cut(now, seq, out);
+            return;
+        }
         // What it said before it took over our last cut, or while we owe it one, holds for another numbering.
         self.peer.synchronised =
             report.synchronised && report.cut == self.cuts && self.cuts > 0 && !self.peer.wants_cut;

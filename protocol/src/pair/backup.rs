@@ -76,7 +76,8 @@ impl Sought {
     fn awaits(&self, seq: &Sequencer) -> bool {
         let place = |placed: &Placed| (placed.sseq, placed.part);
         match (&self.cut, seq.last_of_source()) {
-            (Some(cut), Some((ours, _))) => {
+            // A beginning that is not ours never will be.
+            (Some(cut), Some((ours, _))) if cut.last.part != Placed::BEGINNING => {
                 cut.last.epoch == ours.epoch && place(&cut.last) > place(&ours)
             }
             _ => false,

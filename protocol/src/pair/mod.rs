@@ -30,6 +30,7 @@ mod active;
 mod backup;
 mod config;
 mod pace;
+mod reason;
 mod said;
 pub mod state;
 mod verdict;

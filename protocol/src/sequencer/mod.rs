@@ -413,8 +413,14 @@ impl Sequencer {
             self.run.ranges.add(record.sseq, added);
         }
         let part = match record.kind {
-            BodyKind::Administrative => Placed::ADMINISTRATIVE,
-            _ => u32::from(record.part),
+            BodyKind::Administrative => {
+                self.run.administrative += 1;
+                Placed::ADMINISTRATIVE
+            }
+            BodyKind::Dbn | BodyKind::Opaque | BodyKind::Unknown(_) => {
+                self.run.records += 1;
+                u32::from(record.part)
+            }
         };
         self.history.push(Placed {
             msn: self.next_msn,

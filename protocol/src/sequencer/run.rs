@@ -23,6 +23,13 @@ pub(super) struct Run {
     pub(super) ranges: Ranges,
     context: Context,
     pub(super) context_id: ContextId,
+    /// What the conversion remembered when the epoch began; `None` after the source stepped back within it: that
+    /// beginning is not the epoch's.
+    pub(super) begun: Option<ContextId>,
+    /// Records of the source since then.
+    pub(super) records: u64,
+    /// Administrative messages since then.
+    pub(super) administrative: u64,
 }
 
 impl Run {
@@ -50,7 +57,10 @@ impl Run {
                 predecessor: self.start.predecessor,
                 ..start
             };
-            Self::begin(start, self.predecessor_next, self.predecessor_prev)
+            Self {
+                begun: None,
+                ..Self::begin(start, self.predecessor_next, self.predecessor_prev)
+            }
         } else if here.is_some() && here == start.predecessor {
             Self::begin(start, if ended { self.next_sseq } else { 0 }, self.prev)
         } else {
@@ -85,7 +95,10 @@ impl Run {
             prev: start.first - 1,
             ranges: Ranges::starting_at(start.first),
             context_id: context.id(),
+            begun: start.epoch.is_some().then(|| context.id()),
             context,
+            records: 0,
+            administrative: 0,
         }
     }
 }

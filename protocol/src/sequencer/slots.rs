@@ -110,9 +110,23 @@ impl Sequencer {
         self.history.newest()
     }
 
-    /// The last record of a source message, and how many administrative messages were placed behind it.
+    /// The last record of a source message, or the beginning of an epoch that has none yet, and how many
+    /// administrative messages were placed behind it.
     #[must_use]
     pub fn last_of_source(&self) -> Option<(Placed, u64)> {
+        if let Some(context) = self.run.begun.filter(|_| self.run.records == 0) {
+            let (processed, behind) = (self.processed(), self.run.administrative);
+            let beginning = Placed {
+                msn: Msn(processed.0.saturating_sub(behind)),
+                epoch: self.run.start.epoch,
+                context,
+                sseq: self.run.start.first - 1,
+                part: Placed::BEGINNING,
+                adm: Adm(self.adm.0.saturating_sub(behind)),
+            };
+            // What was placed before the numbering in force began does not count in it.
+            return Some((beginning, behind.min(processed.0)));
+        }
         self.history.newest_of_source()
     }
 
@@ -163,6 +177,14 @@ impl Sequencer {
     /// the source behind it; `None`: it is not remembered, or not placed yet.
     #[must_use]
     pub fn placed_since(&self, other: &Placed) -> Option<(ContextId, u64)> {
+        if other.part == Placed::BEGINNING {
+            let run = &self.run;
+            let place = (run.start.epoch, run.start.first - 1);
+            let whole = run.begun.filter(|begun| *begun == run.context_id);
+            return whole
+                .filter(|_| place == (other.epoch, other.sseq))
+                .map(|context| (context, run.records));
+        }
         let newest = self.history.newest()?;
         let here = newest.epoch == self.run.start.epoch;
         (!here || newest.context == self.run.context_id)

@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use tracing::info;
 use twinfeed_control::{
-    AdapterId, Assignment, Incarnation, Problem, ProblemCode, Register, Renew, Renewed,
+    AdapterId, Assignment, Incarnation, Problem, ProblemCode, Register, Renew, Renewed, TakeOver,
 };
 
 use super::auth::Identified;
@@ -55,6 +55,29 @@ pub(super) async fn renew(
     let answer =
         app.volatile(move |registry, now| registry.renew(&who.caller(), &id, request, now));
     Ok(Json(answer.await?))
+}
+
+pub(super) async fn take_over(
+    State(app): State<Arc<App>>,
+    who: Identified,
+    Path(id): Path<String>,
+    Body(request): Body<TakeOver>,
+) -> Result<Json<Assignment>, Refusal> {
+    who.require(&app, Kind::Adapter)?;
+    let id = adapter_id(&id)?;
+    let named = id.clone();
+    let feed = app
+        .volatile(move |registry, _| registry.feed_of_adapter(&named))
+        .await?;
+    let from = request.from.0;
+    let answer = app.change(
+        move |_| Some(feed),
+        move |registry, now| registry.take_over(&who.caller(), &id, &request, now),
+    );
+    let (assignment, outcome) = answer.await?;
+    let (adapter, generation) = (&assignment.adapter, assignment.generation.0);
+    info!(%adapter, from, generation, ?outcome, "takeover: the active's process is gone");
+    Ok(Json(assignment))
 }
 
 pub(super) async fn leave(

@@ -54,6 +54,7 @@ pub fn routes() -> Vec<Route> {
     vec![
         post_("/v1/adapters/register", post(adapters::register)),
         post_("/v1/adapters/{id}/renew", post(adapters::renew)),
+        post_("/v1/adapters/{id}/takeover", post(adapters::take_over)),
         get_("/v1/adapters/{id}/watch", get(adapters::watch)),
         delete_("/v1/adapters/{id}", delete(adapters::leave)),
         post_("/v1/subscriptions", post(subscriptions::subscribe)),

@@ -200,7 +200,7 @@ const fn default_missed() -> u32 {
 }
 
 const fn default_sync_threshold() -> u64 {
-    64
+    twinfeed_control::DEFAULT_SYNC_THRESHOLD
 }
 
 const fn default_hold_bytes() -> u64 {

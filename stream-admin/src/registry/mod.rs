@@ -20,6 +20,7 @@ mod refusals;
 mod sessions;
 pub mod settings;
 mod subscription;
+mod takeover;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};

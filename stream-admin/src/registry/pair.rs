@@ -12,8 +12,8 @@
 //! | of a generation above ours | as above | *raise* above what it holds |
 //! | any, by an incarnation replaced earlier | any | *refuse*: replaced ones never return |
 //!
-//! Nothing pre-empts a living active (RM-21). A lapse alone changes no role: roles change at
-//! registrations only.
+//! Nothing pre-empts a living active (RM-21). A lapse alone changes no role: roles change at registrations, and
+//! when a backup that lacks nothing says that the active's process is gone ([`Pair::take_over`]).
 
 use std::collections::VecDeque;
 
@@ -80,6 +80,22 @@ pub enum ClaimRefused {
         ours: Generation,
         /// By how much it may differ, for a server that lost its store.
         limit: u32,
+    },
+}
+
+/// Why a takeover was refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TakeoverRefused {
+    /// It does not sit there, or its lease is over.
+    #[error("it does not hold its seat")]
+    NotSeated,
+    /// Another generation was granted meanwhile.
+    #[error("generation {ours} is granted, not {from}")]
+    Generation {
+        /// The one whose active is said to be gone.
+        from: Generation,
+        /// The one at hand.
+        ours: Generation,
     },
 }
 
@@ -190,6 +206,38 @@ impl Pair {
             seat.lease = Lease::granted(now, lease_ms);
         }
         own
+    }
+
+    /// A new generation with `leg` as its active, because the active of `from` is gone. Asking again for the same
+    /// one changes nothing. The other seat is vacant in it: whoever still sits there registers anew, as backup.
+    ///
+    /// # Errors
+    ///
+    /// [`TakeoverRefused`]; nothing changed.
+    pub fn take_over(
+        &mut self,
+        leg: LegIndex,
+        incarnation: Incarnation,
+        from: Generation,
+        now: Now,
+    ) -> Result<Outcome, TakeoverRefused> {
+        if !self.holds(leg, incarnation, now) {
+            return Err(TakeoverRefused::NotSeated);
+        }
+        let active = self.active == Some(leg);
+        if active && from <= self.generation {
+            return Ok(Outcome::Kept);
+        }
+        if from != self.generation {
+            return Err(TakeoverRefused::Generation {
+                from,
+                ours: self.generation,
+            });
+        }
+        self.generation = Generation(from.0.saturating_add(1));
+        self.active = Some(leg);
+        self.seat_mut(leg.other()).joined = false;
+        Ok(Outcome::Raised)
     }
 
     /// Gives the seat's lease back; false when somebody else sits there.

@@ -177,6 +177,39 @@ fn after_a_restart_the_holders_have_one_lease_to_say_so() {
     stands(&pair, 2, A);
 }
 
+#[test]
+fn a_backup_whose_active_is_gone_takes_over_once() {
+    let mut pair = both_registered();
+    let ask = |pair: &mut Pair, who, from, at| {
+        pair.take_over(B, Incarnation(who), Generation(from), Now(at))
+    };
+    assert_eq!(ask(&mut pair, 2, 1, 1), Ok(Outcome::Raised));
+    stands(&pair, 2, B);
+    assert!(!pair.is_alive(A, Now(1)), "the old active holds nothing");
+    assert_eq!(ask(&mut pair, 2, 1, 2), Ok(Outcome::Kept), "asked again");
+    stands(&pair, 2, B);
+    // The old active, or its successor, comes back as backup of that generation.
+    assert!(!pair.renew(A, Incarnation(1), Now(2), LEASE));
+    assert_eq!(claim(&mut pair, A, 1, 3), Ok(Outcome::Joined));
+    stands(&pair, 2, B);
+}
+
+#[test]
+fn a_takeover_by_somebody_else_or_from_another_generation_is_refused() {
+    let mut pair = both_registered();
+    let not_seated = Err(TakeoverRefused::NotSeated);
+    let from = Generation(1);
+    assert_eq!(pair.take_over(B, Incarnation(9), from, Now(1)), not_seated);
+    let late = Now(LEASE + 1);
+    assert_eq!(pair.take_over(B, Incarnation(2), from, late), not_seated);
+    for from in [0, 2].map(Generation) {
+        let ours = Generation(1);
+        let refused = Err(TakeoverRefused::Generation { from, ours });
+        assert_eq!(pair.take_over(B, Incarnation(2), from, Now(1)), refused);
+    }
+    stands(&pair, 1, A);
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Claim {
@@ -192,6 +225,11 @@ enum Step {
         leg: bool,
         incarnation: u64,
     },
+    TakeOver {
+        leg: bool,
+        incarnation: u64,
+        from: u32,
+    },
     Wait(u64),
     Restart,
 }
@@ -203,6 +241,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|((leg, incarnation), held)| Step::Claim { leg, incarnation, held }),
         3 => who().prop_map(|(leg, incarnation)| Step::Renew { leg, incarnation }),
         1 => who().prop_map(|(leg, incarnation)| Step::Leave { leg, incarnation }),
+        2 => (who(), 0..4_u32)
+            .prop_map(|((leg, incarnation), back)| Step::TakeOver { leg, incarnation, from: back }),
         2 => (1..LEASE).prop_map(Step::Wait),
         1 => Just(Step::Restart),
     ]
@@ -249,6 +289,14 @@ proptest! {
                 Step::Leave { leg: second, incarnation } => {
                     if pair.leave(leg(second), Incarnation(incarnation)) {
                         prop_assert!(!pair.is_alive(leg(second), Now(now)));
+                    }
+                }
+                Step::TakeOver { leg: second, incarnation, from } => {
+                    let (leg, incarnation) = (leg(second), Incarnation(incarnation));
+                    let from = Generation(before.0.saturating_sub(from));
+                    if pair.take_over(leg, incarnation, from, Now(now)).is_ok() {
+                        prop_assert!(pair.holds(leg, incarnation, Now(now)));
+                        prop_assert_eq!(pair.role(leg), Some(Role::Active));
                     }
                 }
                 Step::Wait(duration) => now += duration,

@@ -1,12 +1,13 @@
 //! Would the death of one adapter be invisible?
 //!
-//! *Protected* means: both legs live, the link up at both ends, and equal epoch and context id for
-//! every source stream. Everything else is *unprotected*, with the first reason found. A leg that has
+//! *Protected* means: both legs live, the link up at both ends, equal epoch and context id for every source
+//! stream, and both would place the next administrative message (RM-28). Everything else is *unprotected*, with the first reason found. A leg that has
 //! not reported since this server started is not live, so a restarted server calls every pair
 //! unprotected until both ends have spoken (RM-28).
 
 use twinfeed_control::{
-    AdapterStatus, ConfigDigest, Generation, LegIndex, LegState, LinkState, Role, StreamStatus,
+    AdapterStatus, ConfigDigest, Generation, LegIndex, LegState, LinkState, PairState, Role,
+    StreamPair, StreamStatus,
 };
 
 /// One leg, as far as protection is concerned.
@@ -83,11 +84,29 @@ fn differing_streams(one: &[StreamStatus], two: &[StreamStatus]) -> Option<Strin
         if stream.context_id != twin.context_id {
             return Some(format!("sid {sid}: the legs have different contexts"));
         }
+        if let Some(reason) = out_of_step(&stream.pair, &twin.pair) {
+            return Some(format!("sid {sid}: {reason}"));
+        }
     }
     let alone = two
         .iter()
         .find(|twin| !one.iter().any(|stream| stream.sid == twin.sid));
     alone.map(|twin| format!("sid {} is on leg 1 only", twin.sid))
+}
+
+/// Why the two would not place the next administrative message at the same place.
+fn out_of_step(one: &StreamPair, two: &StreamPair) -> Option<String> {
+    let (active, backup) = match (one.state, two.state) {
+        (PairState::Active, _) => (one, two),
+        (_, PairState::Active) => (two, one),
+        (one, two) => return Some(format!("nobody is active: {one} and {two}")),
+    };
+    if backup.state != PairState::Synchronised {
+        let (state, reason) = (backup.state, after_colon(&backup.reason));
+        return Some(format!("the backup is {state}{reason}"));
+    }
+    let waits = !(active.protected && backup.protected);
+    waits.then(|| "a message was placed that the other end has not agreed to".to_owned())
 }
 
 fn after_colon(reason: &str) -> String {
@@ -122,10 +141,22 @@ mod tests {
             complete: true,
             data: DataState::Good,
             reason: String::new(),
+            pair: StreamPair {
+                protected: true,
+                ..StreamPair::default()
+            },
         }
     }
 
     fn report(role: Role) -> AdapterStatus {
+        let state = match role {
+            Role::Active => PairState::Active,
+            Role::Backup => PairState::Synchronised,
+        };
+        let mut streams = vec![stream(1, 7, 9), stream(2, 7, 9)];
+        for stream in &mut streams {
+            stream.pair.state = state;
+        }
         AdapterStatus {
             generation: Generation(3),
             role,
@@ -134,7 +165,7 @@ mod tests {
             reason: String::new(),
             peer_lost: false,
             draining: false,
-            streams: vec![stream(1, 7, 9), stream(2, 7, 9)],
+            streams,
             lines: Vec::new(),
             kernel_drops: 0,
             counters: BTreeMap::new(),
@@ -157,7 +188,7 @@ mod tests {
     #[test]
     fn each_missing_condition_is_named() {
         type Change = fn(&mut AdapterStatus);
-        let table: [(Change, &str); 10] = [
+        let table: [(Change, &str); 14] = [
             (|r| r.generation = Generation(2), "generation 2"),
             (|r| r.role = Role::Active, "still acts as active"),
             (|r| r.link = LinkState::Down, "pair link down"),
@@ -172,6 +203,22 @@ mod tests {
                 |r| r.streams[0].context_id = ContextId(8),
                 "sid 1: the legs have different contexts",
             ),
+            (
+                |r| r.streams[1].pair.state = PairState::Resyncing,
+                "sid 2: the backup is resyncing",
+            ),
+            (
+                |r| {
+                    r.streams[0].pair.state = PairState::Unsynchronised;
+                    r.streams[0].pair.reason = "why".to_owned();
+                },
+                "sid 1: the backup is unsynchronised: why",
+            ),
+            (
+                |r| r.streams[0].pair = StreamPair::default(),
+                "sid 1: the backup is unknown",
+            ),
+            (|r| r.streams[0].pair.protected = false, "sid 1: a message"),
             (|r| drop(r.streams.pop()), "sid 2 is on leg 0 only"),
             (
                 |r| r.streams.push(stream(3, 7, 9)),

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use twinfeed_control::{
     AdapterStatus, Assignment, Client, ConfigDigest, ContextId, DataState, Epoch, FeedName,
-    Generation, Incarnation, LinkState, OfferedStream, Policy, Pos, Register, Renew, Role, Secret,
-    Selection, Sid, StreamStatus, Subscribe, Transport,
+    Generation, Incarnation, LinkState, OfferedStream, PairState, Policy, Pos, Register, Renew,
+    Role, Secret, Selection, Sid, StreamPair, StreamStatus, Subscribe, Transport,
 };
 use twinfeed_stream_admin::Running;
 use twinfeed_stream_admin::config::{Config, TokenHash};
@@ -156,13 +156,21 @@ pub(crate) fn report(incarnation: u64, generation: Generation, role: Role) -> Re
         complete: true,
         data: DataState::Good,
         reason: String::new(),
+        pair: StreamPair {
+            state: match role {
+                Role::Active => PairState::Active,
+                Role::Backup => PairState::Synchronised,
+            },
+            protected: true,
+            ..StreamPair::default()
+        },
     };
     Renew {
         incarnation: Incarnation(incarnation),
         status: AdapterStatus {
             generation,
             role,
-            sync_threshold: 64,
+            sync_threshold: 1_000,
             link: LinkState::Up,
             reason: String::new(),
             peer_lost: false,

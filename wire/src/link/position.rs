@@ -25,13 +25,18 @@ pub struct Placed {
     pub sseq: u64,
     /// Administrative messages before it.
     pub adm: Adm,
-    /// Index within the source message; [`Placed::ADMINISTRATIVE`] for an administrative message.
+    /// Index within the source message; [`Placed::ADMINISTRATIVE`] for an administrative message,
+    /// [`Placed::BEGINNING`] for the place before the first record of an epoch.
     pub part: u32,
 }
 
 impl Placed {
     /// Stands for the part of an administrative message: behind every part of the number it follows.
     pub const ADMINISTRATIVE: u32 = u32::MAX;
+
+    /// Stands for the part of an epoch's beginning, which is no record and has the msn of what was placed before:
+    /// `sseq` is the number before the first one converted.
+    pub const BEGINNING: u32 = u32::MAX - 1;
 
     /// Whether both are the same record, whatever their numbers in their streams.
     #[must_use]
