@@ -272,6 +272,29 @@ fn first_arrival_counts_one_switch_per_leg_lost() {
 }
 
 #[test]
+fn a_leg_that_is_heard_again_has_its_time_to_catch_up_anew() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    // Leg 0 falls silent, and then behind, but is lost before it has been behind for `lag_time`.
+    kit.pass(ms(14));
+    kit.records(&mut one, &run(4..=4));
+    kit.pass(ms(1));
+    assert_eq!(kit.numbers(), [4]);
+    kit.pass(ms(15));
+    assert_eq!(switches(&kit.told())[0].trigger, Trigger::HeartbeatSilence);
+    kit.beat(&mut one, 4, 5);
+    kit.pass(ms(10));
+    // It is back, with a datagram that nobody believes: it stands where it stood.
+    kit.records(&mut zero, &run(5_000_000..=5_000_000));
+    kit.beat(&mut one, 4, 5);
+    kit.pass(ms(19));
+    assert_eq!(kit.told(), [], "it was gone, not behind");
+    kit.beat(&mut one, 4, 5);
+    kit.pass(ms(1));
+    assert_eq!(switches(&kit.told())[0].trigger, Trigger::Lag);
+}
+
+#[test]
 fn prefer_active_holds_the_backup_and_releases_it_on_a_transport_reset() {
     let (mut kit, mut zero, mut one) = prefer();
     kit.joined(&mut zero, &mut one, 3);
