@@ -32,7 +32,8 @@ pub struct Limits {
     pub held_records: usize,
     /// Most bytes of bodies held per leg; rounded up to whole slots.
     pub held_bytes: usize,
-    /// A jump of more source numbers than this is absurd until confirmed.
+    /// A jump of more source numbers than this is absurd until confirmed. Of an unordered source the bound is
+    /// [`Limits::seen_window`] less one, where that is less.
     pub window: u64,
     /// Numbers of an unordered source that are told apart, from the lowest missing one on; one bit each, rounded
     /// up to a multiple of 64. What comes further ahead declares the lowest missing ones as a Gap.

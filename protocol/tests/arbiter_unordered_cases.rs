@@ -243,6 +243,85 @@ fn an_absurd_number_changes_nothing_and_a_confirmed_jump_is_followed() {
     assert_eq!(kit.arbiter.counters().records, 5);
 }
 
+/// How many numbers an unordered source is remembered by, unless set.
+const SPAN: u64 = 65_536;
+
+#[test]
+fn a_jump_beyond_what_is_remembered_is_in_doubt_wherever_it_stands_in_its_datagram() {
+    assert_eq!(Limits::default().seen_window as u64, SPAN);
+    // Next is 4: with the 65,535 behind it, that is what the window tells apart.
+    let (edge, beyond) = (4 + SPAN - 1, 4 + SPAN);
+    for (numbers, believed) in [
+        (vec![edge], true),
+        (vec![beyond], false),
+        (vec![4, edge], true),
+        (vec![4, beyond], false),
+        (vec![beyond, 4], false),
+        (vec![4, beyond, 5], false),
+    ] {
+        let (mut kit, mut zero, mut one) = joined(Limits::default());
+        let records: Vec<R> = numbers.iter().flat_map(|&n| run(n..=n)).collect();
+        kit.records(&mut zero, &records);
+        let expected = if believed {
+            numbers.clone()
+        } else {
+            Vec::new()
+        };
+        assert_eq!(kit.numbers(), expected, "{numbers:?}");
+        let counters = kit.arbiter.counters();
+        assert_eq!(counters.quarantined, u64::from(!believed), "{numbers:?}");
+        // Nothing true was forgotten for it, and what its sender does not repeat is dropped.
+        let owed = !believed || !numbers.contains(&4);
+        kit.records(&mut zero, &run(4..=4));
+        assert_eq!(kit.numbers(), vec![4; usize::from(owed)], "{numbers:?}");
+        kit.records(&mut one, &run(5..=7));
+        assert_eq!(kit.numbers(), [5, 6, 7], "{numbers:?}");
+        let dropped = kit.arbiter.counters().quarantine_dropped;
+        assert_eq!(dropped, u64::from(!believed), "{numbers:?}");
+    }
+}
+
+#[test]
+fn the_window_bounds_a_jump_when_it_is_narrower_than_what_is_remembered() {
+    let limits = Limits {
+        window: 10,
+        ..Limits::default()
+    };
+    for (number, believed) in [(14, 1), (15, 0)] {
+        let (mut kit, mut zero, _) = joined(limits);
+        kit.records(&mut zero, &[(4, 0, true, 3), (number, 0, true, number - 1)]);
+        assert_eq!(kit.numbers().len(), 2 * believed, "{number}");
+    }
+}
+
+#[test]
+fn a_leg_stands_where_its_newest_heartbeat_says_whatever_absurd_record_was_believed() {
+    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let absurd = 4 + SPAN - 1;
+    kit.records(&mut zero, &run(absurd..=absurd));
+    assert_eq!(
+        kit.numbers(),
+        [absurd],
+        "as far as a single datagram may lead"
+    );
+    let stands = |kit: &Kit| kit.arbiter.leg_status(SID, Leg::Zero).unwrap().next.sseq;
+    assert_eq!(stands(&kit), absurd + 1);
+    kit.records(&mut zero, &run(4..=4));
+    beats(&mut kit, [&mut zero, &mut one], 4, 5);
+    assert_eq!(stands(&kit), 5);
+    // The other leg is not behind, and the next absurd number does not lead further than the first might.
+    for _ in 0..10 {
+        kit.pass(ms(5));
+        beats(&mut kit, [&mut zero, &mut one], 4, 5);
+    }
+    assert_eq!(kit.numbers(), [4]);
+    kit.records(&mut zero, &run(2 * SPAN..=2 * SPAN));
+    assert_eq!(kit.told(), []);
+    assert_eq!(kit.arbiter.counters().quarantined, 1);
+    kit.records(&mut one, &run(4..=5));
+    assert_eq!(kit.numbers(), [5]);
+}
+
 #[test]
 fn both_policies_deliver_the_first_arrival_and_record_one_switch_per_leg_lost() {
     for policy in [Policy::FirstArrival, Policy::PreferActive] {
