@@ -284,3 +284,31 @@ fn the_end_that_a_later_epoch_tells_confirms_what_waited_of_the_earlier() {
     assert_eq!(records(&told), [(40, Leg::Zero), (41, Leg::Zero)]);
     assert_eq!(resets(&told), [2]);
 }
+
+#[test]
+fn what_waits_is_not_taken_back_by_a_datagram_that_was_sent_before_it() {
+    let (mut kit, mut zero, _) = narrow_window();
+    let straggler = zero.records(&run(30..=30));
+    let mut next = zero.with(|header| {
+        header.epoch = Epoch(2);
+        header.predecessor = Epoch(1);
+        header.context = ContextId(2);
+    });
+    let beat = Beat {
+        next_sseq: 1,
+        interval_us: 10_000,
+        ..Beat::default()
+    };
+    for _ in 0..3 {
+        kit.beat_of(&mut next, beat);
+    }
+    let overtaken = next.heartbeat(beat);
+    kit.records(&mut next, &run(40..=41));
+    kit.give(Leg::Zero, &straggler);
+    assert_eq!(kit.arbiter.counters().quarantined, 5);
+    kit.give(Leg::Zero, &overtaken);
+    assert_eq!(kit.arbiter.counters().quarantine_dropped, 0);
+    kit.beat(&mut next, 0, 2);
+    let dropped = kit.arbiter.counters().quarantine_dropped;
+    assert_eq!(dropped, 1, "its sender goes on as if it had not said 40");
+}
