@@ -8,8 +8,7 @@ use twinfeed_protocol::*;
 use twinfeed_wire::*;
 
 fn bounded(limits: Limits) -> (Kit, Sender, Sender) {
-    let (mut zero, mut one) = (Sender::new(Leg::Zero), Sender::new(Leg::One));
-    let mut kit = Kit::new(limits);
+    let (mut kit, mut zero, mut one) = ordered(limits);
     kit.joined(&mut zero, &mut one, 3);
     (kit, zero, one)
 }
@@ -25,16 +24,6 @@ fn narrow_window() -> (Kit, Sender, Sender) {
     bounded(Limits {
         window: 16,
         ..Limits::default()
-    })
-}
-
-fn gap(from: u64, until: u64, cause: GapCause) -> Told {
-    Told::Event(Event::Gap {
-        sid: SID,
-        epoch: Epoch(1),
-        from: Place::start(from),
-        until: Place::start(until),
-        cause,
     })
 }
 
