@@ -171,36 +171,10 @@ fn a_source_that_steps_back_is_followed() {
     assert_eq!(kit.numbers(), [10]);
 }
 
-/// An administrative message and what counts it, as bytes.
-fn administrative(sender: &mut Sender, behind: u64, adm: u32) -> Vec<u8> {
-    sender.header.dsn.0 += 1;
-    let mut buffer = vec![0; DEFAULT_DATAGRAM];
-    let header = Header {
-        base_sseq: behind,
-        base_adm: Adm(u64::from(adm)),
-        ..sender.header
-    };
-    let mut writer = Writer::begin(&mut buffer, header);
-    writer
-        .push(&Record {
-            kind: BodyKind::Administrative,
-            flags: RecordFlags::LAST,
-            part: 0,
-            sseq: behind,
-            prev: behind,
-            adm: header.base_adm,
-            body: &body(behind, 0),
-        })
-        .unwrap();
-    let length = writer.finish(sender.header.dsn, sender.header.flags, 0);
-    buffer.truncate(length);
-    buffer
-}
-
 #[test]
 fn nothing_that_counts_an_administrative_message_comes_before_it() {
     let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
-    let message = administrative(&mut one, 4, 0);
+    let message = one.administrative(4, Adm(0));
     zero.header.base_adm = Adm(1);
     kit.records(&mut zero, &run(5..=6));
     assert_eq!(kit.told(), [], "they count a message that is not here");
@@ -251,4 +225,22 @@ fn a_full_hold_gives_up_the_lowest_that_waits() {
     assert_eq!(kit.arbiter.counters().hold_overflow, 0);
     kit.records(&mut zero, &[(5, 0, false, 4), (6, 0, false, 5)]);
     assert_eq!(kit.numbers(), [5, 6, 5, 6]);
+}
+
+#[test]
+fn an_administrative_message_with_no_number_behind_it_is_never_next() {
+    for class in [OrderingClass::Ordered, OrderingClass::Unordered] {
+        for (adm, delivered) in [(u64::MAX - 1, 1), (u64::MAX, 0)] {
+            let (mut kit, mut zero, mut one) = legs(class, Limits::default());
+            zero.header.base_adm = Adm(adm);
+            kit.records(&mut zero, &run(1..=3));
+            kit.told();
+            for sender in [&mut zero, &mut one] {
+                let message = sender.administrative(3, Adm(adm));
+                kit.give(sender.leg, &message);
+                kit.give(sender.leg, &message);
+            }
+            assert_eq!(kit.numbers().len(), delivered, "{class:?} {adm}");
+        }
+    }
 }

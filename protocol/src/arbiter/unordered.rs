@@ -69,11 +69,7 @@ impl Seen {
 
     fn standing(&self, cursor: &Cursor, entry: &Entry) -> Standing {
         if entry.kind == BodyKind::Administrative {
-            return match entry.adm.cmp(&cursor.adm) {
-                core::cmp::Ordering::Less => Standing::Delivered,
-                core::cmp::Ordering::Equal => Standing::Next,
-                core::cmp::Ordering::Greater => Standing::Beyond,
-            };
+            return cursor.standing_by_adm(entry.adm);
         }
         match self.numbers.look(place_of(entry)) {
             Offer::Duplicate => Standing::Delivered,

@@ -125,6 +125,32 @@ impl Sender {
         buffer
     }
 
+    /// The administrative message that counts `adm` before it and stands behind the number `behind`.
+    pub fn administrative(&mut self, behind: u64, adm: Adm) -> Vec<u8> {
+        self.header.dsn.0 += 1;
+        let mut buffer = vec![0; DEFAULT_DATAGRAM];
+        let header = Header {
+            base_sseq: behind,
+            base_adm: adm,
+            ..self.header
+        };
+        let mut writer = Writer::begin(&mut buffer, header);
+        writer
+            .push(&Record {
+                kind: BodyKind::Administrative,
+                flags: RecordFlags::LAST,
+                part: 0,
+                sseq: behind,
+                prev: behind,
+                adm,
+                body: &body(behind, 0),
+            })
+            .unwrap();
+        let length = writer.finish(self.header.dsn, self.header.flags, 0);
+        buffer.truncate(length);
+        buffer
+    }
+
     pub fn heartbeat(&mut self, beat: Beat) -> Vec<u8> {
         self.header.dsn.0 += 1;
         let mut buffer = vec![0; DEFAULT_DATAGRAM];
