@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 
-use twinfeed_wire::LONGEST_DATAGRAM;
+use twinfeed_wire::{LONGEST_DATAGRAM, RECORD_HEADER_LENGTH};
 
 /// Which leg's records an application gets.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -53,6 +53,9 @@ pub struct Limits {
     /// How long a leg that came back must behave before prefer-active prefers it again.
     pub hold_down: Duration,
 }
+
+/// Bytes of the shortest record in a datagram: its header, and a body padded to 8.
+const LEAST_RECORD: usize = RECORD_HEADER_LENGTH + 8;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -106,7 +109,11 @@ impl Limits {
                 self.held_bytes >= self.max_datagram,
             ),
             ("window", "be at least 1", self.window >= 1),
-            ("seen_window", "be at least 1", self.seen_window >= 1),
+            (
+                "seen_window",
+                "tell apart as many numbers as a longest datagram has records",
+                self.seen_window >= self.max_datagram / LEAST_RECORD,
+            ),
             ("half_messages", "be at least 1", self.half_messages >= 1),
             (
                 "quarantined_datagrams",

@@ -301,3 +301,17 @@ fn what_waits_is_not_taken_back_by_a_datagram_that_was_sent_before_it() {
     let dropped = kit.arbiter.counters().quarantine_dropped;
     assert_eq!(dropped, 1, "its sender goes on as if it had not said 40");
 }
+
+#[test]
+fn a_seen_window_that_one_datagram_could_exceed_is_refused_by_name() {
+    // 1,472 bytes are 61 records with the shortest header and body.
+    for (seen_window, fits) in [(0, false), (60, false), (61, true)] {
+        let limits = Limits {
+            seen_window,
+            ..Limits::default()
+        };
+        let refused = limits.check().err().map(|bad| bad.name);
+        let expected = (!fits).then_some("seen_window");
+        assert_eq!(refused, expected, "{seen_window}");
+    }
+}
