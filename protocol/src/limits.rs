@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 
-use twinfeed_wire::LONGEST_DATAGRAM;
+use twinfeed_wire::{LONGEST_DATAGRAM, RECORD_HEADER_LENGTH};
 
 /// Which leg's records an application gets.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -32,7 +32,8 @@ pub struct Limits {
     pub held_records: usize,
     /// Most bytes of bodies held per leg; rounded up to whole slots.
     pub held_bytes: usize,
-    /// A jump of more source numbers than this is absurd until confirmed.
+    /// A jump of more source numbers than this is absurd until confirmed. Of an unordered source the bound is
+    /// [`Limits::seen_window`] less one, where that is less.
     pub window: u64,
     /// Numbers of an unordered source that are told apart, from the lowest missing one on; one bit each, rounded
     /// up to a multiple of 64. What comes further ahead declares the lowest missing ones as a Gap.
@@ -52,6 +53,9 @@ pub struct Limits {
     /// How long a leg that came back must behave before prefer-active prefers it again.
     pub hold_down: Duration,
 }
+
+/// Bytes of the shortest record in a datagram: its header, and a body padded to 8.
+const LEAST_RECORD: usize = RECORD_HEADER_LENGTH + 8;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -105,7 +109,11 @@ impl Limits {
                 self.held_bytes >= self.max_datagram,
             ),
             ("window", "be at least 1", self.window >= 1),
-            ("seen_window", "be at least 1", self.seen_window >= 1),
+            (
+                "seen_window",
+                "tell apart as many numbers as a longest datagram has records",
+                self.seen_window >= self.max_datagram / LEAST_RECORD,
+            ),
             ("half_messages", "be at least 1", self.half_messages >= 1),
             (
                 "quarantined_datagrams",

@@ -8,8 +8,7 @@ use twinfeed_protocol::*;
 use twinfeed_wire::*;
 
 fn bounded(limits: Limits) -> (Kit, Sender, Sender) {
-    let (mut zero, mut one) = (Sender::new(Leg::Zero), Sender::new(Leg::One));
-    let mut kit = Kit::new(limits);
+    let (mut kit, mut zero, mut one) = ordered(limits);
     kit.joined(&mut zero, &mut one, 3);
     (kit, zero, one)
 }
@@ -25,16 +24,6 @@ fn narrow_window() -> (Kit, Sender, Sender) {
     bounded(Limits {
         window: 16,
         ..Limits::default()
-    })
-}
-
-fn gap(from: u64, until: u64, cause: GapCause) -> Told {
-    Told::Event(Event::Gap {
-        sid: SID,
-        epoch: Epoch(1),
-        from: Place::start(from),
-        until: Place::start(until),
-        cause,
     })
 }
 
@@ -283,4 +272,46 @@ fn the_end_that_a_later_epoch_tells_confirms_what_waited_of_the_earlier() {
     assert_eq!(told[0], gap(4, 40, GapCause::LostOnEveryLeg));
     assert_eq!(records(&told), [(40, Leg::Zero), (41, Leg::Zero)]);
     assert_eq!(resets(&told), [2]);
+}
+
+#[test]
+fn what_waits_is_not_taken_back_by_a_datagram_that_was_sent_before_it() {
+    let (mut kit, mut zero, _) = narrow_window();
+    let straggler = zero.records(&run(30..=30));
+    let mut next = zero.with(|header| {
+        header.epoch = Epoch(2);
+        header.predecessor = Epoch(1);
+        header.context = ContextId(2);
+    });
+    let beat = Beat {
+        next_sseq: 1,
+        interval_us: 10_000,
+        ..Beat::default()
+    };
+    for _ in 0..3 {
+        kit.beat_of(&mut next, beat);
+    }
+    let overtaken = next.heartbeat(beat);
+    kit.records(&mut next, &run(40..=41));
+    kit.give(Leg::Zero, &straggler);
+    assert_eq!(kit.arbiter.counters().quarantined, 5);
+    kit.give(Leg::Zero, &overtaken);
+    assert_eq!(kit.arbiter.counters().quarantine_dropped, 0);
+    kit.beat(&mut next, 0, 2);
+    let dropped = kit.arbiter.counters().quarantine_dropped;
+    assert_eq!(dropped, 1, "its sender goes on as if it had not said 40");
+}
+
+#[test]
+fn a_seen_window_that_one_datagram_could_exceed_is_refused_by_name() {
+    // 1,472 bytes are 61 records with the shortest header and body.
+    for (seen_window, fits) in [(0, false), (60, false), (61, true)] {
+        let limits = Limits {
+            seen_window,
+            ..Limits::default()
+        };
+        let refused = limits.check().err().map(|bad| bad.name);
+        let expected = (!fits).then_some("seen_window");
+        assert_eq!(refused, expected, "{seen_window}");
+    }
 }

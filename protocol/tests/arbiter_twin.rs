@@ -12,25 +12,10 @@ mod arbiter_kit;
 
 use std::collections::BTreeMap;
 
+use arbiter_kit::feed::source;
 use arbiter_kit::*;
 use proptest::prelude::*;
 use twinfeed_protocol::*;
-
-/// A source: messages of one to three parts, some numbers of which carry nothing.
-fn source() -> impl Strategy<Value = Vec<R>> {
-    prop::collection::vec((1..4_u64, 1..4_u16), 1..60).prop_map(|steps| {
-        let mut records = Vec::new();
-        let mut prev = 0;
-        for (step, parts) in steps {
-            let sseq = prev + step;
-            for part in 0..parts {
-                records.push((sseq, part, part + 1 == parts, prev));
-            }
-            prev = sseq;
-        }
-        records
-    })
-}
 
 /// How one leg mangles the source: cuts it into datagrams, loses, doubles and shuffles them.
 #[derive(Clone, Debug)]
@@ -173,11 +158,10 @@ proptest! {
 
     #[test]
     fn first_arrival_delivers_the_contiguous_union(
-        source in source(), a in mangled(), b in mangled(),
+        source in source(60), a in mangled(), b in mangled(),
         turns in prop::collection::vec(any::<bool>(), 40),
     ) {
-        let mut kit = Kit::new(Limits::default());
-        let (mut zero, mut one) = (Sender::new(Leg::Zero), Sender::new(Leg::One));
+        let (mut kit, mut zero, mut one) = ordered(Limits::default());
         let mut twin = Twin { known: BTreeMap::new(), next: None };
         let mut turns = turns;
         turns.extend([true, false]);
@@ -190,12 +174,11 @@ proptest! {
 
     #[test]
     fn prefer_active_delivers_the_preferred_leg_and_fills_its_holes_from_the_other(
-        source in source(), a in mangled(), b in mangled(),
+        source in source(60), a in mangled(), b in mangled(),
         turns in prop::collection::vec(any::<bool>(), 40),
     ) {
         let limits = Limits { policy: Policy::PreferActive, ..Limits::default() };
-        let mut kit = Kit::new(limits);
-        let (mut zero, mut one) = (Sender::new(Leg::Zero), Sender::new(Leg::One));
+        let (mut kit, mut zero, mut one) = ordered(limits);
         let mut twin = Twin { known: BTreeMap::new(), next: None };
         let mut passed = (0, 0);
         // The preferred leg speaks first, or the other one would be all there is.
@@ -225,13 +208,13 @@ proptest! {
     /// Once time passes, every number is delivered or inside a gap, never both, in order.
     #[test]
     fn in_the_end_everything_is_delivered_or_declared(
-        source in source(), a in mangled(), b in mangled(),
+        source in source(60), a in mangled(), b in mangled(),
         turns in prop::collection::vec(any::<bool>(), 40), pauses in prop::collection::vec(0..4_u64, 20),
         prefer in any::<bool>(),
     ) {
         let policy = if prefer { Policy::PreferActive } else { Policy::FirstArrival };
-        let mut kit = Kit::new(Limits { policy, held_records: 40, ..Limits::default() });
-        let (mut zero, mut one) = (Sender::new(Leg::Zero), Sender::new(Leg::One));
+        let limits = Limits { policy, held_records: 40, ..Limits::default() };
+        let (mut kit, mut zero, mut one) = ordered(limits);
         let mut turns = turns;
         turns.extend([true, false]);
         let all = interleave(datagrams(&source, &a), datagrams(&source, &b), &turns);
@@ -243,12 +226,7 @@ proptest! {
             told.extend(kit.told());
         }
         let last = source.last().unwrap().0;
-        for _ in 0..20 {
-            for sender in [&mut zero, &mut one] {
-                kit.beat(sender, last, last + 1);
-            }
-            kit.pass(ms(5));
-        }
+        vouch_to_the_end(&mut kit, [&mut zero, &mut one], last);
         told.extend(kit.told());
         let mut next: Option<(u64, u16)> = None;
         for told in told {

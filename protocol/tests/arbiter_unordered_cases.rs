@@ -7,54 +7,9 @@ use arbiter_kit::*;
 use twinfeed_protocol::*;
 use twinfeed_wire::*;
 
-fn of(limits: Limits) -> (Kit, Sender, Sender) {
-    (
-        Kit::of(OrderingClass::Unordered, limits),
-        Sender::new(Leg::Zero),
-        Sender::new(Leg::One),
-    )
-}
-
-fn pair() -> (Kit, Sender, Sender) {
-    of(Limits::default())
-}
-
-/// Both legs brought and vouched for 1 to 3.
-fn joined(limits: Limits) -> (Kit, Sender, Sender) {
-    let (mut kit, mut zero, mut one) = of(limits);
-    kit.joined(&mut zero, &mut one, 3);
-    beats(&mut kit, [&mut zero, &mut one], 3, 4);
-    (kit, zero, one)
-}
-
-fn beats(kit: &mut Kit, senders: [&mut Sender; 2], prev: u64, next: u64) {
-    for sender in senders {
-        kit.beat(sender, prev, next);
-    }
-}
-
-fn at(sseq: u64, part: u16) -> Place {
-    Place { sseq, part }
-}
-
-fn gap(from: Place, until: Place, cause: GapCause) -> Told {
-    let (sid, epoch) = (SID, Epoch(1));
-    Told::Event(Event::Gap {
-        sid,
-        epoch,
-        from,
-        until,
-        cause,
-    })
-}
-
-fn lost(from: u64, until: u64) -> Told {
-    gap(at(from, 0), at(until, 0), GapCause::LostOnEveryLeg)
-}
-
 #[test]
 fn a_record_waits_for_nothing_before_it_and_comes_once() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
     kit.records(&mut zero, &run(9..=9));
     assert_eq!(kit.numbers(), [9]);
     kit.records(&mut one, &run(6..=9));
@@ -73,7 +28,7 @@ fn a_record_waits_for_nothing_before_it_and_comes_once() {
 
 #[test]
 fn a_datagram_may_bring_its_records_in_any_order() {
-    let (mut kit, mut zero, _) = pair();
+    let (mut kit, mut zero, _) = unordered(Limits::default());
     let shuffled = [7, 5, 6].map(|sseq| (sseq, 0, true, sseq - 1));
     kit.records(&mut zero, &shuffled);
     let told = kit.told();
@@ -92,7 +47,7 @@ fn a_datagram_may_bring_its_records_in_any_order() {
 
 #[test]
 fn what_lies_before_the_join_is_not_owed() {
-    let (mut kit, mut zero, mut one) = pair();
+    let (mut kit, mut zero, mut one) = unordered(Limits::default());
     kit.records(&mut zero, &run(50..=50));
     kit.told();
     kit.records(&mut one, &run(48..=51));
@@ -104,7 +59,7 @@ fn what_lies_before_the_join_is_not_owed() {
 
 #[test]
 fn what_both_legs_passed_is_declared_after_the_reorder_hold_and_never_delivered_then() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
     kit.records(&mut zero, &run(6..=6));
     kit.records(&mut one, &run(8..=8));
     assert_eq!(kit.numbers(), [6, 8]);
@@ -123,7 +78,7 @@ fn what_both_legs_passed_is_declared_after_the_reorder_hold_and_never_delivered_
 
 #[test]
 fn a_record_says_nothing_of_those_before_it() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
     kit.records(&mut zero, &run(6..=6));
     kit.records(&mut one, &run(6..=6));
     kit.pass(ms(9));
@@ -134,7 +89,7 @@ fn a_record_says_nothing_of_those_before_it() {
 
 #[test]
 fn a_late_copy_within_the_hold_fills_and_nothing_is_said() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
     let late = one.records(&run(4..=5));
     kit.records(&mut zero, &run(6..=6));
     beats(&mut kit, [&mut zero, &mut one], 6, 7);
@@ -146,7 +101,7 @@ fn a_late_copy_within_the_hold_fills_and_nothing_is_said() {
 
 #[test]
 fn silence_is_not_missing_wherever_it_stands() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
     // 4 is lost; 5 to 8 and 10 to 19 carry nothing.
     kit.records(&mut zero, &[(9, 0, true, 4)]);
     beats(&mut kit, [&mut zero, &mut one], 9, 20);
@@ -159,7 +114,7 @@ fn silence_is_not_missing_wherever_it_stands() {
 
 #[test]
 fn a_lost_tail_is_declared_by_heartbeats_alone() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
     beats(&mut kit, [&mut zero, &mut one], 5, 6);
     kit.pass(ms(3));
     assert_eq!(kit.told(), [lost(4, 6)]);
@@ -167,7 +122,7 @@ fn a_lost_tail_is_declared_by_heartbeats_alone() {
 
 #[test]
 fn parts_of_one_message_keep_their_order_and_come_from_either_leg() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
     kit.records(&mut one, &[(4, 1, false, 3), (5, 0, true, 4)]);
     assert_eq!(kit.numbers(), [5], "4.1 waits for 4.0");
     kit.records(&mut zero, &[(4, 0, false, 3), (4, 2, true, 3)]);
@@ -180,14 +135,14 @@ fn parts_of_one_message_keep_their_order_and_come_from_either_leg() {
 
 #[test]
 fn a_half_delivered_message_is_missing_from_its_next_part_on() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
     kit.records(&mut zero, &[(4, 0, false, 3), (5, 0, true, 4)]);
     kit.records(&mut one, &[(4, 2, true, 3)]);
     assert_eq!(kit.numbers(), [4, 5]);
     beats(&mut kit, [&mut zero, &mut one], 5, 6);
     kit.pass(ms(3));
     let cause = GapCause::LostOnEveryLeg;
-    assert_eq!(kit.told(), [gap(at(4, 1), at(5, 0), cause)]);
+    assert_eq!(kit.told(), [gap_of(at(4, 1), at(5, 0), cause)]);
     kit.records(&mut zero, &[(4, 1, false, 3)]);
     assert_eq!(kit.told(), []);
     assert_eq!(kit.arbiter.leg_status(SID, Leg::One).unwrap().held, 0);
@@ -199,10 +154,10 @@ fn more_half_delivered_messages_than_the_bound_give_up_the_lowest() {
         half_messages: 1,
         ..Limits::default()
     };
-    let (mut kit, mut zero, _) = joined(limits);
+    let (mut kit, mut zero, _) = unordered_joined(limits);
     kit.records(&mut zero, &[(4, 0, false, 3), (5, 0, false, 4)]);
     let told = kit.told();
-    assert_eq!(told[1], gap(at(4, 1), at(5, 0), GapCause::HoldFull));
+    assert_eq!(told[1], gap_of(at(4, 1), at(5, 0), GapCause::HoldFull));
     kit.records(&mut zero, &[(4, 1, true, 3), (5, 1, true, 4)]);
     assert_eq!(kit.told(), [Told::Record(5, 1, Leg::Zero)]);
 }
@@ -213,11 +168,11 @@ fn the_window_declares_what_it_forgets() {
         seen_window: 64,
         ..Limits::default()
     };
-    let (mut kit, mut zero, mut one) = joined(limits);
+    let (mut kit, mut zero, mut one) = unordered_joined(limits);
     kit.records(&mut zero, &run(67..=67));
     assert_eq!(kit.numbers(), [67], "4 and 67 are 64 numbers");
     kit.records(&mut zero, &run(69..=69));
-    let full = gap(at(4, 0), at(6, 0), GapCause::HoldFull);
+    let full = gap_of(at(4, 0), at(6, 0), GapCause::HoldFull);
     assert_eq!(kit.told(), [full, Told::Record(69, 0, Leg::Zero)]);
     kit.records(&mut one, &run(4..=6));
     assert_eq!(kit.numbers(), [6]);
@@ -225,7 +180,7 @@ fn the_window_declares_what_it_forgets() {
 
 #[test]
 fn an_absurd_number_changes_nothing_and_a_confirmed_jump_is_followed() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
     let far = 5_000_000;
     kit.records(&mut zero, &run(far..=far));
     assert_eq!(kit.told(), []);
@@ -243,6 +198,85 @@ fn an_absurd_number_changes_nothing_and_a_confirmed_jump_is_followed() {
     assert_eq!(kit.arbiter.counters().records, 5);
 }
 
+/// How many numbers an unordered source is remembered by, unless set.
+const SPAN: u64 = 65_536;
+
+#[test]
+fn a_jump_beyond_what_is_remembered_is_in_doubt_wherever_it_stands_in_its_datagram() {
+    assert_eq!(Limits::default().seen_window as u64, SPAN);
+    // Next is 4: with the 65,535 behind it, that is what the window tells apart.
+    let (edge, beyond) = (4 + SPAN - 1, 4 + SPAN);
+    for (numbers, believed) in [
+        (vec![edge], true),
+        (vec![beyond], false),
+        (vec![4, edge], true),
+        (vec![4, beyond], false),
+        (vec![beyond, 4], false),
+        (vec![4, beyond, 5], false),
+    ] {
+        let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
+        let records: Vec<R> = numbers.iter().flat_map(|&n| run(n..=n)).collect();
+        kit.records(&mut zero, &records);
+        let expected = if believed {
+            numbers.clone()
+        } else {
+            Vec::new()
+        };
+        assert_eq!(kit.numbers(), expected, "{numbers:?}");
+        let counters = kit.arbiter.counters();
+        assert_eq!(counters.quarantined, u64::from(!believed), "{numbers:?}");
+        // Nothing true was forgotten for it, and what its sender does not repeat is dropped.
+        let owed = !believed || !numbers.contains(&4);
+        kit.records(&mut zero, &run(4..=4));
+        assert_eq!(kit.numbers(), vec![4; usize::from(owed)], "{numbers:?}");
+        kit.records(&mut one, &run(5..=7));
+        assert_eq!(kit.numbers(), [5, 6, 7], "{numbers:?}");
+        let dropped = kit.arbiter.counters().quarantine_dropped;
+        assert_eq!(dropped, u64::from(!believed), "{numbers:?}");
+    }
+}
+
+#[test]
+fn the_window_bounds_a_jump_when_it_is_narrower_than_what_is_remembered() {
+    let limits = Limits {
+        window: 10,
+        ..Limits::default()
+    };
+    for (number, believed) in [(14, 1), (15, 0)] {
+        let (mut kit, mut zero, _) = unordered_joined(limits);
+        kit.records(&mut zero, &[(4, 0, true, 3), (number, 0, true, number - 1)]);
+        assert_eq!(kit.numbers().len(), 2 * believed, "{number}");
+    }
+}
+
+#[test]
+fn a_leg_stands_where_its_newest_heartbeat_says_whatever_absurd_record_was_believed() {
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
+    let absurd = 4 + SPAN - 1;
+    kit.records(&mut zero, &run(absurd..=absurd));
+    assert_eq!(
+        kit.numbers(),
+        [absurd],
+        "as far as a single datagram may lead"
+    );
+    let stands = |kit: &Kit| kit.arbiter.leg_status(SID, Leg::Zero).unwrap().next.sseq;
+    assert_eq!(stands(&kit), absurd + 1);
+    kit.records(&mut zero, &run(4..=4));
+    beats(&mut kit, [&mut zero, &mut one], 4, 5);
+    assert_eq!(stands(&kit), 5);
+    // The other leg is not behind, and the next absurd number does not lead further than the first might.
+    for _ in 0..10 {
+        kit.pass(ms(5));
+        beats(&mut kit, [&mut zero, &mut one], 4, 5);
+    }
+    assert_eq!(kit.numbers(), [4]);
+    kit.records(&mut zero, &run(2 * SPAN..=2 * SPAN));
+    assert_eq!(kit.told(), []);
+    assert_eq!(kit.arbiter.counters().quarantined, 1);
+    kit.records(&mut one, &run(4..=5));
+    assert_eq!(kit.numbers(), [5]);
+}
+
 #[test]
 fn both_policies_deliver_the_first_arrival_and_record_one_switch_per_leg_lost() {
     for policy in [Policy::FirstArrival, Policy::PreferActive] {
@@ -251,7 +285,7 @@ fn both_policies_deliver_the_first_arrival_and_record_one_switch_per_leg_lost() 
                 policy,
                 ..Limits::default()
             };
-            let (mut kit, zero, one) = joined(limits);
+            let (mut kit, zero, one) = unordered_joined(limits);
             let mut survivor = if lost == Leg::Zero { one } else { zero };
             kit.control(Control::Order { to: Leg::One });
             for next in 4..=60 {
@@ -273,7 +307,7 @@ fn both_policies_deliver_the_first_arrival_and_record_one_switch_per_leg_lost() 
 
 #[test]
 fn a_dead_leg_is_not_waited_for() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
     kit.records(&mut one, &run(6..=6));
     one.header.flags = Flags::PEER_LOST;
     for _ in 0..6 {
@@ -290,249 +324,4 @@ fn a_dead_leg_is_not_waited_for() {
         [7],
         "it is heard again, what was declared is not"
     );
-}
-
-#[test]
-fn the_end_is_told_when_everything_below_it_is() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
-    let end = Beat {
-        next_sseq: 6,
-        prev: 5,
-        ended: true,
-        interval_us: 10_000,
-        ..Beat::default()
-    };
-    kit.records(&mut zero, &run(5..=5));
-    kit.beat_of(&mut zero, end);
-    assert_eq!(kit.numbers(), [5]);
-    kit.beat_of(&mut one, end);
-    assert_eq!(kit.told(), [], "4 is not declared yet");
-    kit.pass(ms(2));
-    let ended = Event::Ended {
-        sid: SID,
-        epoch: Epoch(1),
-        next_sseq: 6,
-    };
-    assert_eq!(kit.told(), [lost(4, 5), Told::Event(ended)]);
-}
-
-#[test]
-fn the_next_epoch_waits_for_the_end_of_this_one() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
-    let next = |header: &mut Header| {
-        header.epoch = Epoch(2);
-        header.context = ContextId(2);
-        header.predecessor = Epoch(1);
-    };
-    let last = |kit: &mut Kit, sender: &mut Sender| {
-        kit.records(sender, &run(5..=5));
-        sender.header.flags = Flags(0);
-        kit.beat_of(
-            sender,
-            Beat {
-                next_sseq: 6,
-                prev: 5,
-                ended: true,
-                interval_us: 10_000,
-                ..Beat::default()
-            },
-        );
-        next(&mut sender.header);
-        kit.beat_of(
-            sender,
-            Beat {
-                next_sseq: 1,
-                prev: 0,
-                predecessor_next: 6,
-                predecessor_prev: 5,
-                interval_us: 10_000,
-                ..Beat::default()
-            },
-        );
-        kit.records(sender, &run(2..=2));
-    };
-    last(&mut kit, &mut zero);
-    assert_eq!(kit.numbers(), [5], "leg 1 may still bring 4");
-    last(&mut kit, &mut one);
-    kit.pass(ms(5));
-    let told = kit.told();
-    assert_eq!(told[0], lost(4, 5));
-    assert!(
-        matches!(told[1], Told::Event(Event::Ended { .. })),
-        "{told:?}"
-    );
-    let reset = Event::Reset {
-        sid: SID,
-        epoch: Epoch(2),
-        at: at(1, 0),
-        context: ContextId(2),
-        complete: true,
-        cause: ResetCause::Epoch {
-            from: Epoch(1),
-            tail: Tail::Complete,
-        },
-    };
-    assert_eq!(told[2], Told::Event(reset));
-    assert!(matches!(told[3], Told::Record(2, 0, _)), "{told:?}");
-    assert_eq!(told.len(), 4, "1 is waited for");
-}
-
-#[test]
-fn another_context_waits_and_going_over_is_told_before_its_first_record() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
-    one.header.context = ContextId(9);
-    one.header.first = 2;
-    kit.records(&mut one, &run(6..=6));
-    assert_eq!(kit.told(), [], "leg 0 is complete and lives");
-    kit.records(&mut zero, &run(4..=4));
-    for _ in 0..5 {
-        kit.pass(ms(8));
-        kit.beat(&mut one, 6, 7);
-    }
-    let told = kit.told();
-    assert_eq!(told[0], Told::Record(4, 0, Leg::Zero));
-    let over = told.iter().position(|told| {
-        matches!(
-            told,
-            Told::Event(Event::Discontinuity {
-                context: ContextId(9),
-                cause: DiscontinuityCause::Context { from: ContextId(1) },
-                ..
-            })
-        )
-    });
-    let six = told
-        .iter()
-        .position(|told| *told == Told::Record(6, 0, Leg::One));
-    assert!(over.is_some() && over < six, "{told:?}");
-    let five = gap(at(5, 0), at(6, 0), GapCause::Lag);
-    assert!(told.contains(&five), "{told:?}");
-}
-
-#[test]
-fn a_context_that_outranks_is_gone_over_to_at_once() {
-    let (mut kit, mut zero, mut one) = pair();
-    zero.header.first = 2;
-    kit.records(&mut zero, &run(5..=5));
-    kit.told();
-    one.header.context = ContextId(2);
-    kit.records(&mut one, &run(5..=6));
-    let told = kit.told();
-    assert!(
-        matches!(
-            told[0],
-            Told::Event(Event::Discontinuity {
-                context: ContextId(2),
-                ..
-            })
-        ),
-        "{told:?}"
-    );
-    assert_eq!(told[1..], [Told::Record(6, 0, Leg::One)]);
-}
-
-#[test]
-fn a_source_that_steps_back_is_followed() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
-    kit.records(&mut zero, &run(5..=40));
-    kit.beat(&mut zero, 40, 41);
-    kit.told();
-    kit.beat(&mut one, 40, 41);
-    beats(&mut kit, [&mut zero, &mut one], 9, 10);
-    let told = kit.told();
-    let reset = |told: &Told| {
-        matches!(
-            told,
-            Told::Event(Event::Reset {
-                cause: ResetCause::Regress,
-                at: Place { sseq: 10, part: 0 },
-                ..
-            })
-        )
-    };
-    assert!(told.iter().any(reset), "{told:?}");
-    kit.records(&mut one, &run(10..=10));
-    assert_eq!(kit.numbers(), [10]);
-}
-
-/// An administrative message and what counts it, as bytes.
-fn administrative(sender: &mut Sender, behind: u64, adm: u32) -> Vec<u8> {
-    sender.header.dsn.0 += 1;
-    let mut buffer = vec![0; DEFAULT_DATAGRAM];
-    let header = Header {
-        base_sseq: behind,
-        base_adm: Adm(u64::from(adm)),
-        ..sender.header
-    };
-    let mut writer = Writer::begin(&mut buffer, header);
-    writer
-        .push(&Record {
-            kind: BodyKind::Administrative,
-            flags: RecordFlags::LAST,
-            part: 0,
-            sseq: behind,
-            prev: behind,
-            adm: header.base_adm,
-            body: &body(behind, 0),
-        })
-        .unwrap();
-    let length = writer.finish(sender.header.dsn, sender.header.flags, 0);
-    buffer.truncate(length);
-    buffer
-}
-
-#[test]
-fn nothing_that_counts_an_administrative_message_comes_before_it() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
-    let message = administrative(&mut one, 4, 0);
-    zero.header.base_adm = Adm(1);
-    kit.records(&mut zero, &run(5..=6));
-    assert_eq!(kit.told(), [], "they count a message that is not here");
-    kit.give(Leg::One, &message);
-    assert_eq!(kit.numbers(), [4, 5, 6], "the message stands behind 4");
-    kit.records(&mut one, &run(4..=4));
-    assert_eq!(kit.numbers(), [4], "the late is not waited for");
-}
-
-#[test]
-fn an_administrative_message_that_does_not_come_is_declared_after_lag_time() {
-    let (mut kit, mut zero, mut one) = joined(Limits::default());
-    zero.header.base_adm = Adm(1);
-    kit.records(&mut zero, &run(4..=4));
-    for _ in 0..4 {
-        assert_eq!(kit.told(), []);
-        kit.pass(ms(5));
-        kit.beat(&mut zero, 4, 5);
-        kit.beat(&mut one, 3, 4);
-    }
-    let told = kit.told();
-    let declared = Event::AdministrativeGap {
-        sid: SID,
-        from: Adm(0),
-        until: Adm(1),
-    };
-    let four = Told::Record(4, 0, Leg::Zero);
-    let position = |what: &Told| told.iter().position(|told| told == what);
-    let (gap, record) = (position(&Told::Event(declared)), position(&four));
-    assert!(gap.is_some() && gap < record, "{told:?}");
-}
-
-#[test]
-fn a_full_hold_gives_up_the_lowest_that_waits() {
-    let limits = Limits {
-        held_records: 2,
-        ..Limits::default()
-    };
-    let (mut kit, mut zero, _) = joined(limits);
-    for sseq in 4..=6 {
-        kit.records(&mut zero, &[(sseq, 1, true, sseq - 1)]);
-    }
-    let told = kit.told();
-    assert!(
-        told.contains(&gap(at(4, 0), at(5, 0), GapCause::HoldFull)),
-        "{told:?}"
-    );
-    assert_eq!(kit.arbiter.counters().hold_overflow, 0);
-    kit.records(&mut zero, &[(5, 0, false, 4), (6, 0, false, 5)]);
-    assert_eq!(kit.numbers(), [5, 6, 5, 6]);
 }

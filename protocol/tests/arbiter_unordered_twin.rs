@@ -14,25 +14,10 @@ mod arbiter_kit;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use arbiter_kit::feed::source;
 use arbiter_kit::*;
 use proptest::prelude::*;
 use twinfeed_protocol::*;
-
-/// Messages of one to three parts, some numbers of which carry nothing.
-fn source() -> impl Strategy<Value = Vec<R>> {
-    prop::collection::vec((1..4_u64, 1..4_u16), 1..80).prop_map(|steps| {
-        let mut records = Vec::new();
-        let mut prev = 0;
-        for (step, parts) in steps {
-            let sseq = prev + step;
-            for part in 0..parts {
-                records.push((sseq, part, part + 1 == parts, prev));
-            }
-            prev = sseq;
-        }
-        records
-    })
-}
 
 /// What one leg brings, in which datagrams: indices into the source.
 fn brought() -> impl Strategy<Value = Vec<(prop::sample::Index, usize, u8)>> {
@@ -120,7 +105,7 @@ proptest! {
 
     #[test]
     fn everything_is_delivered_or_declared_and_nothing_both(
-        source in source(), a in brought(), b in brought(),
+        source in source(80), a in brought(), b in brought(),
         turns in prop::collection::vec(any::<bool>(), 60), pauses in prop::collection::vec(0..4_u64, 20),
         beats in prop::collection::vec(prop::bool::weighted(0.2), 20),
         small in any::<bool>(), half in 1..3_usize, held in prop::sample::select(vec![1_usize, 4, 1_000]),
@@ -131,8 +116,8 @@ proptest! {
             held_records: held,
             ..Limits::default()
         };
-        let mut kit = Kit::of(OrderingClass::Unordered, limits);
-        let mut senders = [Sender::new(Leg::Zero), Sender::new(Leg::One)];
+        let (mut kit, zero, one) = unordered(limits);
+        let mut senders = [zero, one];
         let mut queues = [datagrams(&source, &a), datagrams(&source, &b)].map(Vec::into_iter);
         let mut twin = Twin::default();
         let mut highest = [1, 1];
@@ -152,12 +137,7 @@ proptest! {
             twin.take(kit.told())?;
         }
         let last = source.last().unwrap().0;
-        for _ in 0..20 {
-            for sender in &mut senders {
-                kit.beat(sender, last, last + 1);
-            }
-            kit.pass(ms(5));
-        }
+        vouch_to_the_end(&mut kit, senders.each_mut(), last);
         twin.take(kit.told())?;
         let Some(from) = twin.from else {
             prop_assert!(twin.delivered.is_empty() && twin.declared.is_empty());
@@ -173,10 +153,10 @@ proptest! {
 
     #[test]
     fn while_the_clock_stands_still_the_first_copy_of_everything_is_delivered_at_once(
-        source in source(), a in brought(), b in brought(), turns in prop::collection::vec(any::<bool>(), 60),
+        source in source(80), a in brought(), b in brought(), turns in prop::collection::vec(any::<bool>(), 60),
     ) {
-        let mut kit = Kit::of(OrderingClass::Unordered, Limits::default());
-        let mut senders = [Sender::new(Leg::Zero), Sender::new(Leg::One)];
+        let (mut kit, zero, one) = unordered(Limits::default());
+        let mut senders = [zero, one];
         let mut queues = [datagrams(&source, &a), datagrams(&source, &b)].map(Vec::into_iter);
         let mut came: BTreeSet<Place> = BTreeSet::new();
         let mut twin = Twin::default();

@@ -21,6 +21,7 @@ use crate::feed::Feed;
 use crate::poller::DataPoller;
 use crate::queue::queues;
 use crate::receive::SocketSettings;
+use crate::tuning::Tuning;
 
 /// Kernel buffer asked for per socket unless set, bytes: about 50 ms of a line at 100 MB/s.
 pub const DEFAULT_RECEIVE_BUFFER: usize = 4 << 20;
@@ -36,28 +37,6 @@ pub enum Profile {
     /// Spins while nothing arrives (unless [`Builder::idle`] says otherwise), and a clamped receive buffer
     /// is an error.
     LowLatency,
-}
-
-/// The arbiter's knobs that an application may set; what is `None` comes from the feed's constraints, and
-/// failing those from [`twinfeed_protocol::Limits`].
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Tuning {
-    /// Whose records are delivered.
-    pub policy: Policy,
-    /// An alive leg this many source numbers behind is abandoned, see [`Tuning::lag_time`].
-    pub lag_messages: Option<u64>,
-    /// For how long it must be behind.
-    pub lag_time: Option<Duration>,
-    /// How long a hole is kept open after every live leg has passed it.
-    pub reorder_hold: Option<Duration>,
-    /// Most records held per leg.
-    pub held_records: Option<usize>,
-    /// Most bytes held per leg.
-    pub held_bytes: Option<usize>,
-    /// A jump of more source numbers than this is absurd until confirmed.
-    pub window: Option<u64>,
-    /// How long a leg that came back must behave before it is preferred again.
-    pub hold_down: Option<Duration>,
 }
 
 /// Collects what a subscription needs; nothing is opened before [`Builder::open`].
@@ -314,7 +293,7 @@ impl Settings {
                 remedy: "name at least one, or leave it out for all",
             });
         }
-        Ok(())
+        self.tuning.check()
     }
 
     pub(crate) fn policy(&self) -> admin::Policy {

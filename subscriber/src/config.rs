@@ -26,7 +26,8 @@ use twinfeed_net::idle::Idle;
 use twinfeed_protocol::Policy;
 use twinfeed_wire::Sid;
 
-use crate::builder::{Builder, Profile, Tuning};
+use crate::builder::{Builder, Profile};
+use crate::tuning::Tuning;
 
 /// One subscription. Keys left out have the builder's defaults.
 #[derive(Clone, Debug, Deserialize)]
@@ -58,6 +59,10 @@ pub struct SubscriberConfig {
     pub held_bytes: Option<usize>,
     /// A jump of more source numbers than this is absurd until confirmed.
     pub window: Option<u64>,
+    /// Numbers of an unordered source that are told apart.
+    pub seen_window: Option<usize>,
+    /// Most messages of an unordered source that may be half delivered.
+    pub half_messages: Option<usize>,
     /// How long a leg that came back must behave before it is preferred again.
     pub hold_down: Option<Span>,
     /// Interface that faces the adapters: name, address or `%index`.
@@ -174,6 +179,8 @@ impl SubscriberConfig {
             held_records: self.held_records,
             held_bytes: self.held_bytes,
             window: self.window,
+            seen_window: self.seen_window,
+            half_messages: self.half_messages,
             hold_down: span(self.hold_down),
         }
     }
@@ -240,6 +247,8 @@ mod tests {
             held_records = 10
             held_bytes = 20000
             window = 1000
+            seen_window = 4096
+            half_messages = 8
             hold_down = "3s"
             interface = "lo"
             ports = [0, 0]
@@ -254,6 +263,8 @@ mod tests {
         let config: SubscriberConfig = toml::from_str(&every).unwrap();
         assert_eq!(config.tuning().policy, Policy::PreferActive);
         assert_eq!(config.tuning().hold_down, Some(Duration::from_secs(3)));
+        assert_eq!(config.tuning().seen_window, Some(4_096));
+        assert_eq!(config.tuning().half_messages, Some(8));
         let _ = config.builder();
         let wrong = format!("{LEAST}polisy = \"first-arrival\"\n");
         let error = toml::from_str::<SubscriberConfig>(&wrong).unwrap_err();

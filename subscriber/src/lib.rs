@@ -77,9 +77,10 @@ mod receive;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod tuning;
 
 pub use body::{OwnedRecord, RecordBody, restore_received_at};
-pub use builder::{Builder, DEFAULT_RECEIVE_BUFFER, MAX_APPLICATION, Profile, Tuning};
+pub use builder::{Builder, DEFAULT_RECEIVE_BUFFER, MAX_APPLICATION, Profile};
 pub use control::{Control, ControlThread, MAX_SOCKETS, MAX_SOURCES, RECEIPTS_KEPT};
 pub use error::Error;
 pub use guard::{FeedHandler, FeedIndex};
@@ -92,6 +93,7 @@ pub use queue::{COMMANDS, NOTICES, QueueCounters};
 pub use receive::{BATCH, LegReceived};
 #[cfg(feature = "async")]
 pub use stream::{Item, Records};
+pub use tuning::{HALF_MESSAGES, SEEN_WINDOW, Tuning};
 
 pub use twinfeed_control::{FeedName, Secret, StopFlag};
 pub use twinfeed_net::idle::Idle;

@@ -30,15 +30,17 @@ impl Source {
                 && self.legs[leg.other().index()].view(claim.epoch).is_none()
                 || self.is_far(claim, limits);
         };
-        claim.from > view.next.sseq.saturating_add(limits.window) && self.is_far(claim, limits)
+        let believed = view.next.sseq.saturating_add(self.stride(limits));
+        self.lead(claim) > believed && self.is_far(claim, limits)
     }
 
-    /// Whether a datagram begins beyond everything known of its epoch by more than the window.
+    /// Whether a datagram leads beyond everything known of its epoch by more than the stride.
     fn is_far(&self, claim: &Claim, limits: &Limits) -> bool {
+        // Of an unordered source that is the floor: what one absurd record reached proves nothing for the next.
         let cursor = self
             .cursor
             .filter(|cursor| cursor.epoch == claim.epoch)
-            .map(|cursor| self.reached(&cursor).sseq);
+            .map(|cursor| cursor.next.sseq);
         let known = self
             .legs
             .iter()
@@ -47,7 +49,26 @@ impl Source {
             .chain(self.told_end(claim.epoch))
             .chain(cursor)
             .max();
-        known.is_some_and(|known| claim.from > known.saturating_add(limits.window))
+        let stride = self.stride(limits);
+        known.is_some_and(|known| self.lead(claim) > known.saturating_add(stride))
+    }
+
+    /// How many numbers beyond the next one a single datagram is believed. Without order a record is
+    /// delivered wherever it stands, and one beyond what is remembered would make that forget true numbers.
+    fn stride(&self, limits: &Limits) -> u64 {
+        match self.seen {
+            None => limits.window,
+            Some(_) => limits.window.min(limits.seen_window as u64 - 1),
+        }
+    }
+
+    /// The number of a datagram that would change most: with order its first, which opens the hole behind
+    /// the cursor; without order its highest.
+    const fn lead(&self, claim: &Claim) -> u64 {
+        match self.seen {
+            None => claim.from,
+            Some(_) => claim.sseq,
+        }
     }
 
     /// Where an epoch ended, as those say who have gone on to the next one.
@@ -69,12 +90,12 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let claim = claim(datagram);
-        let window = out.limits.window;
+        let stride = self.stride(out.limits);
         out.counters.quarantined += 1;
         let [this, other] = [leg, leg.other()].map(Leg::index);
         out.counters.quarantine_overflow += self.legs[this].quarantine.keep(claim, bytes);
-        if self.legs[other].quarantine.agrees_with(&claim, window)
-            || self.legs[this].quarantine.confirms_itself(window)
+        if self.legs[other].quarantine.agrees_with(&claim, stride)
+            || self.legs[this].quarantine.confirms_itself(stride)
         {
             self.release_believed(leg, &claim, out);
             self.release_believed(leg.other(), &claim, out);
@@ -89,10 +110,10 @@ impl Source {
         confirmed: &Claim,
         out: &mut Out<'_, H>,
     ) {
-        let window = out.limits.window;
+        let stride = self.stride(out.limits);
         loop {
             let believed = |waiting: &Claim| {
-                waiting.is_covered_by(confirmed, window)
+                waiting.is_covered_by(confirmed, stride)
                     || !self.is_absurd(leg, waiting, out.limits)
             };
             let first = self.legs[leg.index()]

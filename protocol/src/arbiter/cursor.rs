@@ -42,14 +42,10 @@ impl Cursor {
     /// The next-record rule (RM-14).
     pub(super) fn standing(&self, record: &Entry) -> Standing {
         if record.kind == BodyKind::Administrative {
-            return match record.adm.cmp(&self.adm) {
-                core::cmp::Ordering::Less => Standing::Delivered,
-                core::cmp::Ordering::Equal
-                    if self.next.part == 0 && record.sseq < self.next.sseq =>
-                {
-                    Standing::Next
-                }
-                _ => Standing::Beyond,
+            let here = self.next.part == 0 && record.sseq < self.next.sseq;
+            return match self.standing_by_adm(record.adm) {
+                Standing::Next if !here => Standing::Beyond,
+                standing => standing,
             };
         }
         let place = Place {
@@ -66,6 +62,17 @@ impl Cursor {
             Standing::Next
         } else {
             Standing::Beyond
+        }
+    }
+
+    /// Where an administrative message stands by its own number. The last that can be counted has none behind
+    /// it: nobody sends it, and it is never next.
+    pub(super) fn standing_by_adm(&self, adm: Adm) -> Standing {
+        match adm.cmp(&self.adm) {
+            _ if adm.0 == u64::MAX => Standing::Delivered,
+            core::cmp::Ordering::Less => Standing::Delivered,
+            core::cmp::Ordering::Equal => Standing::Next,
+            core::cmp::Ordering::Greater => Standing::Beyond,
         }
     }
 }
@@ -132,7 +139,7 @@ impl Source {
         self.tell_announced(if ordered { at } else { cursor.next }, out);
         if entry.kind == BodyKind::Administrative {
             self.cursor = Some(Cursor {
-                adm: Adm(entry.adm.0 + 1),
+                adm: Adm(entry.adm.0.saturating_add(1)),
                 ..cursor
             });
         } else if ordered {

@@ -39,6 +39,9 @@ impl Source {
         if matches!(side.state, LegState::Unheard | LegState::Lost) && !farewell {
             side.generation = header.generation;
             side.live_since = out.now;
+            // It was gone, not behind: its time to catch up begins now.
+            side.behind_since = None;
+            side.far_since = None;
             self.set_state(leg, LegState::Live, out);
         }
         if late {

@@ -114,9 +114,9 @@ impl Quarantine {
         self.claims.iter().map(|(claim, _)| claim)
     }
 
-    /// Highest dsn that waits.
+    /// Highest dsn that waits; what was overtaken stands behind it.
     pub(super) fn newest(&self) -> Option<Dsn> {
-        self.claims.back().map(|(claim, _)| claim.dsn)
+        self.claims().map(|claim| claim.dsn).max()
     }
 
     /// Takes the datagram at `index` out; its bytes are read through [`Quarantine::lend`].
@@ -178,6 +178,13 @@ mod tests {
         assert!(quarantine(&[claim(0, 900, false), near[1], beat]).confirms_itself(10));
         assert!(!quarantine(&[near[1], near[1], beat]).confirms_itself(10));
         assert!(!quarantine(&[claim(1, 9_000, false), near[1], beat]).confirms_itself(10));
+    }
+
+    #[test]
+    fn what_was_overtaken_is_not_the_newest() {
+        let dsns = [5, 2].map(|dsn| claim(dsn, 900, false));
+        assert_eq!(quarantine(&dsns).newest(), Some(Dsn(5)));
+        assert_eq!(quarantine(&[]).newest(), None);
     }
 
     #[test]

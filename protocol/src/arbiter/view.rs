@@ -51,7 +51,7 @@ pub(super) struct View {
     pub(super) rank: Rank,
     pub(super) first: u64,
     pub(super) complete: bool,
-    /// Behind the furthest that the leg sent or vouched for.
+    /// Behind the furthest that the leg sent or vouched for; where its newest heartbeat says, and records after it.
     pub(super) next: Place,
     /// Everything below was sent or is silent. In an ordered source that is `next`; in an unordered one only
     /// heartbeats say it.
@@ -122,7 +122,9 @@ impl View {
             self.unsay();
             self.stepped_back = true;
         }
-        self.next = self.next.max(next);
+        // Its newest word, even against records of its own: of an unordered source one with an absurd number may
+        // have been believed, and the leg does not stand there.
+        self.next = next;
         self.passed = self.passed.max(next);
         let end = End {
             next: beat.next_sseq,

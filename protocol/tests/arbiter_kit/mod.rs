@@ -6,10 +6,13 @@
     reason = "a datagram of the kit that does not fit fails the test"
 )]
 
+pub mod feed;
+
 use std::time::Duration;
 
 use twinfeed_protocol::{
-    Arbiter, Control, Delivered, Event, Handler, Leg, Limits, OrderingClass, Time,
+    Arbiter, Control, Delivered, Event, GapCause, Handler, Leg, Limits, OrderingClass, Place,
+    Receipt, Time,
 };
 use twinfeed_wire::*;
 
@@ -118,6 +121,32 @@ impl Sender {
         }
         let length = writer.finish(self.header.dsn, self.header.flags, 0);
         self.header.first_msn.0 += records.len() as u64;
+        buffer.truncate(length);
+        buffer
+    }
+
+    /// The administrative message that counts `adm` before it and stands behind the number `behind`.
+    pub fn administrative(&mut self, behind: u64, adm: Adm) -> Vec<u8> {
+        self.header.dsn.0 += 1;
+        let mut buffer = vec![0; DEFAULT_DATAGRAM];
+        let header = Header {
+            base_sseq: behind,
+            base_adm: adm,
+            ..self.header
+        };
+        let mut writer = Writer::begin(&mut buffer, header);
+        writer
+            .push(&Record {
+                kind: BodyKind::Administrative,
+                flags: RecordFlags::LAST,
+                part: 0,
+                sseq: behind,
+                prev: behind,
+                adm,
+                body: &body(behind, 0),
+            })
+            .unwrap();
+        let length = writer.finish(self.header.dsn, self.header.flags, 0);
         buffer.truncate(length);
         buffer
     }
@@ -232,4 +261,73 @@ impl Kit {
 
 pub fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
+}
+
+/// An ordered source and the senders of both legs.
+pub fn ordered(limits: Limits) -> (Kit, Sender, Sender) {
+    legs(OrderingClass::Ordered, limits)
+}
+
+/// The same, without order.
+pub fn unordered(limits: Limits) -> (Kit, Sender, Sender) {
+    legs(OrderingClass::Unordered, limits)
+}
+
+/// The same, after both legs brought and vouched for 1 to 3.
+pub fn unordered_joined(limits: Limits) -> (Kit, Sender, Sender) {
+    let (mut kit, mut zero, mut one) = unordered(limits);
+    kit.joined(&mut zero, &mut one, 3);
+    beats(&mut kit, [&mut zero, &mut one], 3, 4);
+    (kit, zero, one)
+}
+
+pub fn legs(class: OrderingClass, limits: Limits) -> (Kit, Sender, Sender) {
+    let kit = Kit::of(class, limits);
+    (kit, Sender::new(Leg::Zero), Sender::new(Leg::One))
+}
+
+pub fn beats(kit: &mut Kit, senders: [&mut Sender; 2], prev: u64, next: u64) {
+    for sender in senders {
+        kit.beat(sender, prev, next);
+    }
+}
+
+/// Both legs vouch for everything up to `last` until nothing waits any more.
+pub fn vouch_to_the_end(kit: &mut Kit, [zero, one]: [&mut Sender; 2], last: u64) {
+    for _ in 0..20 {
+        beats(kit, [zero, one], last, last + 1);
+        kit.pass(ms(5));
+    }
+}
+
+pub fn at(sseq: u64, part: u16) -> Place {
+    Place { sseq, part }
+}
+
+/// A gap of whole messages in the first epoch.
+pub fn gap(from: u64, until: u64, cause: GapCause) -> Told {
+    gap_of(at(from, 0), at(until, 0), cause)
+}
+
+pub fn gap_of(from: Place, until: Place, cause: GapCause) -> Told {
+    Told::Event(Event::Gap {
+        sid: SID,
+        epoch: Epoch(1),
+        from,
+        until,
+        cause,
+    })
+}
+
+pub fn lost(from: u64, until: u64) -> Told {
+    gap(from, until, GapCause::LostOnEveryLeg)
+}
+
+pub fn switches(told: &[Told]) -> Vec<Receipt> {
+    told.iter()
+        .filter_map(|told| match told {
+            Told::Event(Event::Switched(receipt)) => Some(*receipt),
+            _ => None,
+        })
+        .collect()
 }

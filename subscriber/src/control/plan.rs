@@ -22,10 +22,11 @@ use twinfeed_protocol::arbiter::{Arbiter, OrderingClass};
 use twinfeed_protocol::{Leg, Limits};
 use twinfeed_wire::{Generation, Sid, StreamId};
 
-use crate::builder::{SLOT, Tuning};
+use crate::builder::SLOT;
 use crate::error::Error;
 use crate::queue::Plan;
 use crate::receive::{LegSocket, Senders, SocketKey, SocketSettings};
+use crate::tuning::Tuning;
 
 /// Most source streams of one subscription.
 pub const MAX_SOURCES: usize = 256;
@@ -334,6 +335,8 @@ pub(super) fn limits(constraints: &Constraints, tuning: &Tuning) -> Limits {
             usize::try_from(constraints.reorder_hold_bytes).unwrap_or(usize::MAX)
         }),
         window: tuning.window.unwrap_or(defaults.window),
+        seen_window: tuning.seen_window.unwrap_or(defaults.seen_window),
+        half_messages: tuning.half_messages.unwrap_or(defaults.half_messages),
         max_datagram: usize::from(constraints.max_datagram),
         heartbeat: Duration::from_micros(constraints.heartbeat_us),
         missed_heartbeats: constraints.missed_heartbeats,
@@ -634,9 +637,12 @@ mod tests {
         assert_eq!(plain.reorder_hold, Duration::from_micros(1_500));
         let tuning = Tuning {
             reorder_hold: Some(Duration::from_millis(7)),
+            seen_window: Some(4_096),
+            half_messages: Some(8),
             ..Tuning::default()
         };
         let tuned = limits(&constraints, &tuning);
+        assert_eq!((tuned.seen_window, tuned.half_messages), (4_096, 8));
         assert_eq!(tuned.reorder_hold, Duration::from_millis(7));
     }
 

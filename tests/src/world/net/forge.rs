@@ -104,13 +104,27 @@ impl Decorator for Foreign {
 #[derive(Debug)]
 pub struct Absurd {
     once_in: u64,
+    last_alone: bool,
 }
 
 impl Absurd {
     /// Makes one in so many datagrams absurd.
     #[must_use]
     pub fn once_in(once_in: u64) -> Self {
-        Self { once_in }
+        Self {
+            once_in,
+            last_alone: false,
+        }
+    }
+
+    /// Makes the last record of one in so many datagrams absurd, and nothing before it. Of an ordered source
+    /// that record waits behind a hole that the other leg closes.
+    #[must_use]
+    pub fn at_the_end_once_in(once_in: u64) -> Self {
+        Self {
+            once_in,
+            last_alone: true,
+        }
     }
 }
 
@@ -126,7 +140,10 @@ impl Decorator for Absurd {
         }
         // Anywhere far away: what both legs say of about the same place is believed, and rightly so.
         let far = rng.between(1 << 32, 1 << 60);
-        let bytes = if rng.chance(70) {
+        let bytes = if self.last_alone {
+            // As far as an offset within a datagram leads, less what the datagram itself spans.
+            forged_at_the_end(&flight.bytes, rng.between(1 << 24, 1 << 31))
+        } else if rng.chance(70) {
             forged(&flight.bytes, far, |_| {})
         } else {
             forged(&flight.bytes, 0, |header| header.epoch.0 ^= far)
@@ -140,6 +157,22 @@ impl Decorator for Absurd {
     }
 }
 
+/// The datagram once more, its last record's number `far` higher; unchanged when it is a heartbeat.
+fn forged_at_the_end(bytes: &[u8], far: u64) -> Rc<[u8]> {
+    let Ok(datagram) = Datagram::parse(bytes) else {
+        return bytes.into();
+    };
+    if datagram.heartbeat().is_some() {
+        return bytes.into();
+    }
+    let last = datagram.records().count().saturating_sub(1);
+    let records = datagram.records().enumerate().map(|(index, record)| {
+        let far = if index == last { far } else { 0 };
+        (record, far)
+    });
+    rewritten(bytes.len(), *datagram.header(), records)
+}
+
 /// The datagram once more, with another header and every source number `far` higher, and with a right
 /// check: what a faulty sender would say, not what a faulty wire makes of it.
 fn forged(bytes: &[u8], far: u64, change: impl FnOnce(&mut Header)) -> Rc<[u8]> {
@@ -149,30 +182,43 @@ fn forged(bytes: &[u8], far: u64, change: impl FnOnce(&mut Header)) -> Rc<[u8]> 
     let mut header = *datagram.header();
     change(&mut header);
     header.base_sseq += far;
-    let mut buffer = vec![0; bytes.len()];
-    let length = if let Some(heartbeat) = datagram.heartbeat() {
-        let beat = Beat {
-            next_sseq: heartbeat.beat.next_sseq + far,
-            prev: heartbeat.beat.prev + far,
-            ..heartbeat.beat
-        };
-        let digests: Vec<_> = heartbeat.digests().collect();
-        write_heartbeat(&mut buffer, &header, &beat, &digests)
-    } else {
-        let (dsn, flags, sent_at) = (header.dsn, header.flags, header.sent_at);
-        let mut writer = Writer::begin(&mut buffer, header);
-        for record in datagram.records() {
-            let moved = Record {
-                sseq: record.sseq + far,
-                prev: record.prev + far,
-                ..record
-            };
-            writer
-                .push(&moved)
-                .expect("the same records fit the same length");
-        }
-        writer.finish(dsn, flags, sent_at)
+    let Some(heartbeat) = datagram.heartbeat() else {
+        let records = datagram.records().map(|record| (record, far));
+        return rewritten(bytes.len(), header, records);
     };
+    let beat = Beat {
+        next_sseq: heartbeat.beat.next_sseq + far,
+        prev: heartbeat.beat.prev + far,
+        ..heartbeat.beat
+    };
+    let digests: Vec<_> = heartbeat.digests().collect();
+    let mut buffer = vec![0; bytes.len()];
+    let length = write_heartbeat(&mut buffer, &header, &beat, &digests);
+    buffer.truncate(length);
+    buffer.into()
+}
+
+/// A datagram of `length` bytes at most with these records, each with its number and the one before it so much
+/// higher.
+fn rewritten<'a>(
+    length: usize,
+    header: Header,
+    records: impl Iterator<Item = (Record<'a>, u64)>,
+) -> Rc<[u8]> {
+    let mut buffer = vec![0; length];
+    let (dsn, flags, sent_at) = (header.dsn, header.flags, header.sent_at);
+    let mut writer = Writer::begin(&mut buffer, header);
+    for (record, far) in records {
+        let moved = Record {
+            sseq: record.sseq + far,
+            prev: record.prev + far,
+            ..record
+        };
+        writer
+            .push(&moved)
+            .expect("the same records fit the same length");
+    }
+    let length = writer.finish(dsn, flags, sent_at);
     buffer.truncate(length);
     buffer.into()
 }

@@ -1,0 +1,132 @@
+//! Which of the arbiter's limits may an application set, and which values are refused?
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use twinfeed_protocol::Policy;
+
+use crate::error::Error;
+
+/// The arbiter's knobs that an application may set; what is `None` comes from the feed's constraints, and
+/// failing those from [`twinfeed_protocol::Limits`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tuning {
+    /// Whose records are delivered.
+    pub policy: Policy,
+    /// An alive leg this many source numbers behind is abandoned, see [`Tuning::lag_time`].
+    pub lag_messages: Option<u64>,
+    /// For how long it must be behind.
+    pub lag_time: Option<Duration>,
+    /// How long a hole is kept open after every live leg has passed it.
+    pub reorder_hold: Option<Duration>,
+    /// Most records held per leg.
+    pub held_records: Option<usize>,
+    /// Most bytes held per leg.
+    pub held_bytes: Option<usize>,
+    /// A jump of more source numbers than this is absurd until confirmed; of an unordered source one of
+    /// [`Tuning::seen_window`] is, too.
+    pub window: Option<u64>,
+    /// Numbers of an unordered source that are told apart, from the lowest missing one on, within
+    /// [`SEEN_WINDOW`]; one bit each per source stream. What comes further ahead declares the lowest missing
+    /// ones as a gap. Default 65,536.
+    pub seen_window: Option<usize>,
+    /// Most messages of an unordered source that may be half delivered, within [`HALF_MESSAGES`]. One more
+    /// declares the rest of the lowest one as a gap. Default 64.
+    pub half_messages: Option<usize>,
+    /// How long a leg that came back must behave before it is preferred again.
+    pub hold_down: Option<Duration>,
+}
+
+impl Tuning {
+    /// Refuses what is not worth allocating, or would doubt or forget honest data.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let rules = [
+            (
+                "seen_window",
+                self.seen_window,
+                SEEN_WINDOW,
+                "use 512 to 134217728 numbers, or leave it out for 65536",
+            ),
+            (
+                "half_messages",
+                self.half_messages,
+                HALF_MESSAGES,
+                "use 1 to 4096 messages, or leave it out for 64",
+            ),
+        ];
+        for (name, value, range, remedy) in rules {
+            if let Some(value) = value.filter(|value| !range.contains(value)) {
+                let cause = format!("it is {value}");
+                return Err(Error::Setting {
+                    name,
+                    cause,
+                    remedy,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What [`Tuning::seen_window`] may be: from more numbers than the longest jumbo frame has records, up to
+/// 16 MiB per source stream.
+pub const SEEN_WINDOW: RangeInclusive<usize> = 512..=1 << 27;
+/// What [`Tuning::half_messages`] may be: every record is looked for in that list.
+pub const HALF_MESSAGES: RangeInclusive<usize> = 1..=4_096;
+
+#[cfg(test)]
+mod tests {
+    use twinfeed_protocol::Limits;
+
+    use super::*;
+    use crate::Builder;
+
+    fn builder() -> Builder {
+        Builder::new("http://127.0.0.1:1", "itch".parse().unwrap())
+    }
+
+    #[test]
+    fn absurd_limits_of_an_unordered_source_are_refused_by_name() {
+        type Set = fn(usize) -> Tuning;
+        let seen: Set = |count| Tuning {
+            seen_window: Some(count),
+            ..Tuning::default()
+        };
+        let half: Set = |count| Tuning {
+            half_messages: Some(count),
+            ..Tuning::default()
+        };
+        for (name, set, range, default) in [
+            (
+                "seen_window",
+                seen,
+                SEEN_WINDOW,
+                Limits::default().seen_window,
+            ),
+            (
+                "half_messages",
+                half,
+                HALF_MESSAGES,
+                Limits::default().half_messages,
+            ),
+        ] {
+            let (least, most) = range.into_inner();
+            for fits in [least, default, most] {
+                assert!(builder().tuning(set(fits)).open().is_ok(), "{name} {fits}");
+            }
+            for absurd in [0, least - 1, most + 1, usize::MAX] {
+                let error = builder().tuning(set(absurd)).open().unwrap_err();
+                assert_eq!(error.exit_code(), 78);
+                let error = error.to_string();
+                let [culprit, value] = [format!("`{name}`"), absurd.to_string()];
+                assert!(
+                    error.contains(&culprit) && error.contains(&value),
+                    "{error}"
+                );
+                for bound in [least, most, default] {
+                    assert!(error.contains(&bound.to_string()), "{error}");
+                }
+            }
+        }
+    }
+}
