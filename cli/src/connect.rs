@@ -1,6 +1,7 @@
 //! Which flags say where stream-admin is and what is subscribed to?
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use twinfeed_control::{Client, FeedName};
 use twinfeed_subscriber::config::SubscriberConfig;
@@ -56,7 +57,12 @@ pub(crate) struct Subscription {
 impl Server {
     /// A client for one request.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let mut builder = Client::builder(&self.stream_admin);
+        self.client_within(REQUEST_TIMEOUT)
+    }
+
+    /// A client for one request that may take so long.
+    pub(crate) fn client_within(&self, patience: Duration) -> Result<Client, Failure> {
+        let mut builder = Client::builder(&self.stream_admin).timeout(patience);
         if let Some(path) = &self.token_file {
             builder = builder.token_file(path);
         }
@@ -119,3 +125,6 @@ impl Subscription {
         Ok(config)
     }
 }
+
+/// How long an ordinary request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);

@@ -14,6 +14,8 @@ pub(crate) struct Failure {
 pub(crate) const RUNTIME: u8 = 1;
 /// Configuration.
 pub(crate) const CONFIGURATION: u8 = 78;
+/// Not now, or not known yet: try again.
+pub(crate) const TRY_AGAIN: u8 = 75;
 
 impl Failure {
     pub(crate) fn new(code: u8, text: impl Display) -> Self {

@@ -5,6 +5,7 @@
 //! it is that program.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod config;
 mod connect;
 mod convert;
@@ -59,6 +60,8 @@ enum Command {
     Convert(convert::Args),
     /// Show how every feed stands.
     Status(status::Args),
+    /// Put an operator's message into a stream, and see what became of it.
+    Admin(admin::Args),
     /// Write a commented configuration, or check one.
     Config(config::Args),
     /// Subscribe, measure, and answer questions on standard input (for harnesses).
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Tail(args) => failure::report(tail::run(&args)),
         Command::Record(args) => failure::report(tail::record(&args)),
         Command::Convert(args) => failure::report(convert::run(&args)),
+        Command::Admin(args) => failure::report(admin::run(args)),
         Command::Status(args) => failure::report(status::run(&args)),
         Command::Config(args) => failure::report(config::run(&args)),
         Command::Probe(args) => failure::report(probe::run(&args)),

@@ -91,6 +91,9 @@ fn show_feed(feed: &FeedStatus) {
             report.kernel_drops
         );
     }
+    for order in feed.orders.iter().take(RECEIPTS) {
+        println!("  {}", crate::admin::line(order));
+    }
     for received in feed.receipts.iter().take(RECEIPTS) {
         let receipt = &received.receipt;
         println!(

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AdapterId, ConfigDigest, Constraints, ContextId, DataState, FeedName, Generation, Incarnation,
-    LineName, LineState, LinkState, PairState, Pos, Role, Selection, Sid, StreamId, SubscriptionId,
+    LineName, LineState, LinkState, PairState, PendingOrder, Pos, Role, Selection, Sid, StreamId,
+    SubscriptionId,
 };
 
 /// `POST /v1/adapters/register`: this process wants the seat of its preferred role.
@@ -113,6 +114,9 @@ pub struct Assignment {
     pub destinations: Vec<Destination>,
     /// What holds for the feed.
     pub constraints: Constraints,
+    /// What operators ordered of the active and it has not reported on yet, oldest first.
+    #[serde(default)]
+    pub orders: Vec<PendingOrder>,
     /// Rises with every change of the feed, over restarts of stream-admin.
     pub revision: u64,
 }

@@ -27,6 +27,7 @@ mod entitlement;
 mod ids;
 #[cfg(feature = "operations")]
 pub mod operations;
+mod order;
 mod problem;
 mod receipt;
 mod status;
@@ -46,6 +47,10 @@ pub use entitlement::{EntitlementAnswer, EntitlementChange};
 pub use ids::{
     AdapterId, ConfigDigest, ContextId, Epoch, FeedName, Generation, Incarnation, LegIndex, Pos,
     Sid, StreamId, SubscriptionId,
+};
+pub use order::{
+    LONGEST_ORDER_KEY, MOST_ORDER_PAYLOAD, MessagePlace, Order, OrderOutcome, OrderRecord,
+    OrderReport, OrderedMessage, PendingOrder,
 };
 pub use problem::{Problem, ProblemCode};
 pub use receipt::{Receipt, ReceiptAccepted, ReceiptEnd, Receipts};

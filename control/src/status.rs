@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AdapterId, AdapterStatus, ConfigDigest, Constraints, DataState, FeedName, Generation,
-    Incarnation, LegIndex, LegReport, LegState, Policy, Receipt, Role, Selection, StreamAssignment,
-    SubscriptionId, SubscriptionState, SubscriptionStatus,
+    Incarnation, LegIndex, LegReport, LegState, OrderRecord, Policy, Receipt, Role, Selection,
+    StreamAssignment, SubscriptionId, SubscriptionState, SubscriptionStatus,
 };
 
 /// Everything.
@@ -56,6 +56,9 @@ pub struct FeedStatus {
     pub subscriptions: Vec<SubscriptionView>,
     /// Recent switches, newest first.
     pub receipts: Vec<ReceivedReceipt>,
+    /// Recent orders of operators, newest first.
+    #[serde(default)]
+    pub orders: Vec<OrderRecord>,
 }
 
 /// Whether the death of one adapter would be invisible.

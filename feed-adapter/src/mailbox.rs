@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam::queue::ArrayQueue;
 use twinfeed_protocol::Time;
-use twinfeed_wire::{Generation, Sid};
+use twinfeed_wire::{Generation, Sid, StoredAdmin};
 
 use crate::link::notice::Heard;
 
@@ -26,6 +26,8 @@ use crate::link::notice::Heard;
 pub enum Command {
     /// What stream administration granted.
     Grant(Grant),
+    /// An administrative message to originate.
+    Originate(Ordered),
     /// Whom to send to from now on.
     Destinations(Arc<DestinationPlan>),
     /// The pair link was reset (`true`) or stands again.
@@ -45,6 +47,17 @@ pub struct Grant {
     pub active: bool,
     /// Until when the active may originate administrative messages: the end of its lease, less a margin.
     pub authority: Time,
+}
+
+/// An operator's order. It has no number yet: the message's own is given when it is announced.
+#[derive(Clone, Copy, Debug)]
+pub struct Ordered {
+    /// stream-admin's number for it.
+    pub ticket: u64,
+    /// In which stream.
+    pub sid: Sid,
+    /// Kind and payload.
+    pub message: StoredAdmin,
 }
 
 /// Everybody to whom unicast streams go.

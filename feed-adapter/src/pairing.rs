@@ -9,18 +9,21 @@
 //! One [`Pairing`] per source. It decides nothing: what must be said before what follows from the order of calls
 //! in `pipeline`.
 
+use std::fmt;
+
 use crossbeam::channel::Sender;
 use twinfeed_protocol::Time;
 use twinfeed_protocol::pair::{
-    Link, News as PairNews, Pair, PairCounters, PairLimits, PairState, Reason, Said, Verdict,
+    Answer, Link, News as PairNews, Pair, PairCounters, PairLimits, PairState, Reason, Refusal,
+    Said, Verdict,
 };
-use twinfeed_protocol::sequencer::{Now, Sequencer, Transmit};
+use twinfeed_protocol::sequencer::{MOST_ARMED, Now, Placed, Sequencer, Transmit};
 use twinfeed_wire::link::Frame;
-use twinfeed_wire::{Adm, AdminId, AdminKind, Generation, Sid};
+use twinfeed_wire::{Adm, AdminId, Generation, Sid};
 
 use crate::link::notice::Heard;
 use crate::link::voice::Voice;
-use crate::mailbox::Grant;
+use crate::mailbox::{Grant, Ordered};
 use crate::note::{News, Notes};
 use crate::publish::Through;
 
@@ -44,6 +47,8 @@ struct Mouth {
     wishes: Sender<Wish>,
     /// Whether the rules asked for a generation since somebody looked.
     wants_generation: bool,
+    /// Orders whose messages are announced.
+    under_way: Vec<UnderWay>,
 }
 
 /// What the data thread asks of the control thread, or has to answer.
@@ -54,15 +59,43 @@ pub enum Wish {
         /// The generation of the active that is gone.
         from: Generation,
     },
-    /// What became of an order.
-    Originated {
+    /// An order was carried out: the message stands in the stream, and the peer has answered or is not there.
+    Placed {
         /// Which order.
         ticket: u64,
-        /// In which stream.
-        sid: Sid,
-        /// The message's identity and its slot, or why there is none.
-        outcome: Result<AdminId, twinfeed_protocol::pair::Refusal>,
+        /// The message.
+        id: AdminId,
+        /// Where it stands.
+        placed: Placed,
+        /// What the peer answered last; `None`: nothing.
+        answer: Option<Answer>,
     },
+    /// An order was not carried out.
+    Refused {
+        /// Which order.
+        ticket: u64,
+        /// Why.
+        why: Why,
+    },
+}
+
+/// Why an order was not carried out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Why {
+    /// This adapter has no such source.
+    NoSuchSource,
+    /// The pair's rules refuse.
+    Rules(Refusal),
+    /// It was announced, and then this end stopped being the one to place it.
+    Dropped,
+}
+
+/// An order on its way to its slot.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    ticket: u64,
+    id: AdminId,
+    answer: Option<Answer>,
 }
 
 /// How a stream's pair stands.
@@ -84,6 +117,18 @@ pub struct PairSnapshot {
     pub counters: PairCounters,
 }
 
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchSource => f.write_str("this adapter has no such source"),
+            Self::Rules(refusal) => refusal.fmt(f),
+            Self::Dropped => f.write_str(
+                "it was announced, and then this adapter stopped being the one to place it",
+            ),
+        }
+    }
+}
+
 impl Pairing {
     /// An end that knows of no peer and no generation.
     #[must_use]
@@ -103,6 +148,7 @@ impl Pairing {
                 notes,
                 wishes,
                 wants_generation: false,
+                under_way: Vec::with_capacity(MOST_ARMED),
             },
             stirred: false,
         }
@@ -124,6 +170,8 @@ impl Pairing {
         let mut out = self.mouth.out(self.sid, through);
         self.pair
             .on_grant(now, (generation, active, authority), seq, &mut out);
+        // What was dropped now must not be taken for a later message of the same number.
+        self.settle(seq);
         self.stirred = true;
     }
 
@@ -154,22 +202,61 @@ impl Pairing {
         self.stirred = true;
     }
 
-    /// Originates an administrative message, and answers the order.
+    /// Originates an administrative message; what becomes of it is a [`Wish`].
     pub fn originate(
         &mut self,
         now: Now,
-        (ticket, kind, payload): (u64, AdminKind, &[u8]),
+        ordered: &Ordered,
         seq: &mut Sequencer,
         through: &mut Through<'_>,
     ) {
+        let Ordered {
+            ticket, message, ..
+        } = ordered;
+        let (kind, payload) = (message.message().kind(), message.message().payload());
         let mut out = self.mouth.out(self.sid, through);
-        let outcome = self.pair.originate(now, kind, payload, seq, &mut out);
-        self.mouth.wish(Wish::Originated {
-            ticket,
-            sid: self.sid,
-            outcome,
-        });
+        match self.pair.originate(now, kind, payload, seq, &mut out) {
+            Ok(id) => self.mouth.under_way.push(UnderWay {
+                ticket: *ticket,
+                id,
+                answer: None,
+            }),
+            Err(refusal) => self.mouth.wish(Wish::Refused {
+                ticket: *ticket,
+                why: Why::Rules(refusal),
+            }),
+        }
         self.stirred = true;
+    }
+
+    /// Answers orders whose messages stand in the stream, or never will.
+    fn settle(&mut self, seq: &Sequencer) {
+        let mut place = 0;
+        while let Some(&UnderWay { ticket, id, answer }) = self.mouth.under_way.get(place) {
+            let waits = seq.slot(id.number).is_some();
+            let stands = if waits { None } else { seq.place_of(id.number) };
+            let wish = match stands {
+                Some(_) if self.pair.awaits(id.number) => None,
+                Some(placed) => Some(Wish::Placed {
+                    ticket,
+                    id,
+                    placed,
+                    answer,
+                }),
+                None if waits => None,
+                None => Some(Wish::Refused {
+                    ticket,
+                    why: Why::Dropped,
+                }),
+            };
+            match wish {
+                None => place += 1,
+                Some(wish) => {
+                    self.mouth.under_way.remove(place);
+                    self.mouth.wish(wish);
+                }
+            }
+        }
     }
 
     /// Whether [`Pairing::tend`] must be called although no batch came.
@@ -184,6 +271,9 @@ impl Pairing {
         self.stirred = false;
         let mut out = self.mouth.out(self.sid, through);
         self.pair.between_batches(now, seq, &mut out);
+        if !self.mouth.under_way.is_empty() {
+            self.settle(seq);
+        }
     }
 
     /// When it wants to be tended.
@@ -232,6 +322,14 @@ impl Mouth {
         }
     }
 
+    fn note_answer(&mut self, answer: Answer) {
+        for order in &mut self.under_way {
+            if order.id.number == answer.number {
+                order.answer = Some(answer);
+            }
+        }
+    }
+
     fn wish(&self, wish: Wish) {
         // A control thread that hangs is seen by its lease; an order that is not answered times out there.
         let _ = self.wishes.try_send(wish);
@@ -261,10 +359,15 @@ impl Link for Out<'_, '_> {
     fn tell(&mut self, news: PairNews) {
         match news {
             PairNews::WantsGeneration => self.mouth.wants_generation = true,
-            PairNews::Decided(answer) if answer.verdict == Verdict::Capable => {}
+            PairNews::Decided(answer) if answer.verdict == Verdict::Capable => {
+                self.mouth.note_answer(answer);
+            }
+            PairNews::Decided(answer) => {
+                self.mouth.note_answer(answer);
+                self.mouth.notes.leave(self.sid, News::Pair(news));
+            }
             PairNews::State { .. }
             | PairNews::Opened { .. }
-            | PairNews::Decided(_)
             | PairNews::PlacedAlone { .. }
             | PairNews::Dropped { .. }
             | PairNews::Diverged { .. } => self.mouth.notes.leave(self.sid, News::Pair(news)),

@@ -30,9 +30,9 @@ use crate::decode::itch50;
 use crate::error::AdapterError;
 use crate::link::notice::Heard;
 use crate::link::voice::Voice;
-use crate::mailbox::{Command, Inbox};
+use crate::mailbox::{Command, Inbox, Ordered};
 use crate::note::{News, Notes};
-use crate::pairing::{Pairing, Wish, sid_of};
+use crate::pairing::{Pairing, Why, Wish, sid_of};
 use crate::publish::{Outlet, Through};
 use crate::snapshot::{LineSnapshot, Snapshots, SourceSnapshot};
 use crate::source::live::{InputCounters, Live};
@@ -201,11 +201,27 @@ impl Pipeline {
                 Command::PeerLost(lost) => {
                     self.each_stream(|stream, _, out| stream.set_peer_lost(now, lost, out));
                 }
+                Command::Originate(ordered) => self.originate(now, &ordered),
                 Command::Heard(pairing, heard) => self.hear(now, pairing, heard),
             }
         }
         self.ask_for_generation();
         done
+    }
+
+    fn originate(&mut self, now: Now, ordered: &Ordered) {
+        let found = self.paths.iter_mut().find(|path| path.sid == ordered.sid);
+        if let Some(path) = found {
+            let mut out = path.outlet.through(&mut self.ends.sender);
+            let stream = &mut path.converter.sequencer;
+            path.pairing.originate(now, ordered, stream, &mut out);
+            out.send();
+        } else if let Some(path) = self.paths.first() {
+            path.pairing.wish(Wish::Refused {
+                ticket: ordered.ticket,
+                why: Why::NoSuchSource,
+            });
+        }
     }
 
     /// What the link has to say: about one stream, or about all of them.

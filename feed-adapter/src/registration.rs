@@ -19,10 +19,10 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam::channel::Sender;
+use crossbeam::channel::{Sender, bounded};
 use twinfeed_control::{
-    AdapterId, AdapterStatus, Assignment, Backoff, Client, Error, Register, Renew, Renewed,
-    StopFlag, TakeOver, Watched,
+    AdapterId, AdapterStatus, Assignment, Backoff, Client, Error, OrderReport, Register, Renew,
+    Renewed, StopFlag, TakeOver, Watched,
 };
 use twinfeed_net::clock;
 use twinfeed_protocol::Time;
@@ -195,6 +195,34 @@ impl Seat {
             .name("takeover".to_owned())
             .spawn(ask)?;
         Ok(())
+    }
+
+    /// Starts a thread that tells stream-admin what became of orders, each until it is answered.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    pub fn report_orders(&self, stop: StopFlag) -> io::Result<Sender<(AdapterId, OrderReport)>> {
+        let (telling, told) = bounded::<(AdapterId, OrderReport)>(MOST_REPORTS);
+        let seat = self.clone();
+        let report = move || {
+            for (adapter, report) in told {
+                let again = |error: &Error, _| tracing::debug!("order not reported yet: {error}");
+                let done = seat
+                    .backoff()
+                    .retry(&stop, again, || seat.client.report_order(&adapter, &report));
+                match done {
+                    Ok(Some(())) => {}
+                    Ok(None) => return,
+                    Err(error) => {
+                        tracing::warn!(ticket = report.ticket, "order not reported: {error}");
+                    }
+                }
+            }
+        };
+        thread::Builder::new()
+            .name("orders".to_owned())
+            .spawn(report)?;
+        Ok(telling)
     }
 
     fn backoff(&self) -> Backoff {
@@ -387,6 +415,8 @@ pub(crate) fn now() -> Time {
     Time(clock::monotonic_ns())
 }
 
+/// Most reports on orders that wait for stream-admin.
+const MOST_REPORTS: usize = 64;
 /// How often a lease is renewed before it would end.
 const RENEWALS_PER_LEASE: u32 = 3;
 /// Most reasons that are told in one outage.

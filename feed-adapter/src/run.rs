@@ -18,7 +18,7 @@ use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use tracing::{debug, error, info, warn};
 use twinfeed_control::operations::Operations;
-use twinfeed_control::{Assignment, Register, StopFlag, StreamAssignment};
+use twinfeed_control::{AdapterId, Assignment, OrderReport, Register, StopFlag, StreamAssignment};
 use twinfeed_net::parting::{self, Companion};
 use twinfeed_net::{affinity, memory};
 use twinfeed_protocol::Time;
@@ -121,6 +121,10 @@ struct Adapter {
     authority: Time,
     /// For threads that ask stream-admin something.
     learning: Sender<Learnt>,
+    /// What became of orders, on its way to stream-admin.
+    reports: Sender<(AdapterId, OrderReport)>,
+    /// The last order that was carried out.
+    last_ticket: u64,
     stop: StopFlag,
     present: Present,
     notes: Notes,
@@ -202,6 +206,9 @@ impl Adapter {
         seat.clone()
             .keep(seated, move || status.status(), stop.clone(), learning)
             .map_err(AdapterError::system("start the lease's thread"))?;
+        let reports = seat
+            .report_orders(stop.clone())
+            .map_err(AdapterError::system("start the thread for reports"))?;
         present.update(|now| {
             (now.unverified, now.admin_up) = (!verified, verified);
         });
@@ -225,6 +232,8 @@ impl Adapter {
             seat,
             authority,
             learning: telling,
+            reports,
+            last_ticket: 0,
             stop,
             present,
             notes,

@@ -7,9 +7,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use twinfeed_control::{
-    Affected, Assignment, Confirm, EntitlementAnswer, EntitlementChange, Grant, Problem,
-    ReceiptAccepted, Receipts, Register, Renew, RenewSubscription, Renewed, Status, Subscribe,
-    SubscriptionRenewed, TakeOver,
+    Affected, Assignment, Confirm, EntitlementAnswer, EntitlementChange, Grant, Order, OrderRecord,
+    OrderReport, Problem, ReceiptAccepted, Receipts, Register, Renew, RenewSubscription, Renewed,
+    Status, Subscribe, SubscriptionRenewed, TakeOver,
 };
 use twinfeed_stream_admin::api::{OPENAPI, routes};
 
@@ -42,6 +42,8 @@ struct Operation {
 
 const INCARNATION: &[(&str, bool, &str)] =
     &[("incarnation", true, "Who asks, 16 hexadecimal digits")];
+
+const FEED: &[(&str, bool, &str)] = &[("feed", true, "Of which feed")];
 
 fn operations() -> Vec<Operation> {
     let post = |path, who, summary, request: Draw, answer| Operation {
@@ -84,6 +86,27 @@ fn operations() -> Vec<Operation> {
             "Take the generation over from an active that is gone",
             schema::<TakeOver>,
             Answer::Json(schema::<Assignment>),
+        ),
+        post(
+            "/v1/adapters/{id}/orders",
+            adapter,
+            "Say what became of an order",
+            schema::<OrderReport>,
+            Answer::Json(schema::<OrderRecord>),
+        ),
+        post(
+            "/v1/orders",
+            operator,
+            "Order an administrative message",
+            schema::<Order>,
+            Answer::Json(schema::<OrderRecord>),
+        ),
+        get(
+            "/v1/orders",
+            Some(operator),
+            "The orders of a feed, newest first",
+            FEED,
+            Answer::Json(schema::<Vec<OrderRecord>>),
         ),
         get(
             "/v1/adapters/{id}/watch",

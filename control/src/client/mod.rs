@@ -24,8 +24,9 @@ pub use watch::{Turn, Watch, WatchEvent, Watched};
 
 use crate::{
     AdapterId, Affected, AffectedBy, Assignment, Confirm, EntitlementAnswer, EntitlementChange,
-    Grant, Incarnation, Receipt, ReceiptAccepted, Receipts, Register, Renew, RenewSubscription,
-    Renewed, Status, Subscribe, SubscriptionId, SubscriptionRenewed, SubscriptionStatus, TakeOver,
+    FeedName, Grant, Incarnation, Order, OrderRecord, OrderReport, Receipt, ReceiptAccepted,
+    Receipts, Register, Renew, RenewSubscription, Renewed, Status, Subscribe, SubscriptionId,
+    SubscriptionRenewed, SubscriptionStatus, TakeOver,
 };
 use http::Http;
 
@@ -159,6 +160,35 @@ impl Client {
     pub fn take_over(&self, adapter: &AdapterId, request: &TakeOver) -> Result<Assignment, Error> {
         self.http
             .post(&format!("/v1/adapters/{adapter}/takeover"), request)
+    }
+
+    /// Says what became of an order; saying so again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownId`] when stream-admin knows no such order, and all that any request can meet.
+    pub fn report_order(&self, adapter: &AdapterId, report: &OrderReport) -> Result<(), Error> {
+        self.http
+            .post::<OrderRecord>(&format!("/v1/adapters/{adapter}/orders"), report)
+            .map(drop)
+    }
+
+    /// Orders an administrative message, and waits for `wait_ms` of the order for what becomes of it.
+    ///
+    /// # Errors
+    ///
+    /// All that any request can meet; the message says which part of the order is wrong.
+    pub fn order(&self, order: &Order) -> Result<OrderRecord, Error> {
+        self.http.post("/v1/orders", order)
+    }
+
+    /// The orders of a feed that stream-admin remembers, newest first.
+    ///
+    /// # Errors
+    ///
+    /// All that any request can meet.
+    pub fn orders(&self, feed: &FeedName) -> Result<Vec<OrderRecord>, Error> {
+        self.http.get(&format!("/v1/orders?feed={feed}"))
     }
 
     /// Follows an adapter's assignment until `stop`.

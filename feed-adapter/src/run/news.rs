@@ -7,10 +7,14 @@
 use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
-use twinfeed_control::{Assignment, LinkState, Role};
+use twinfeed_control::{
+    Assignment, LinkState, MessagePlace, OrderOutcome, OrderReport, OrderedMessage, PendingOrder,
+    Role,
+};
 use twinfeed_protocol::Time;
+use twinfeed_protocol::pair::Verdict;
 use twinfeed_wire::link::Hello;
-use twinfeed_wire::{Generation, Incarnation};
+use twinfeed_wire::{Adm, AdminId, AdminKind, Generation, Incarnation, StoredAdmin};
 
 use super::Adapter;
 use crate::config::PublishMode;
@@ -18,7 +22,7 @@ use crate::error::AdapterError;
 use crate::grant::{contradictions, control_role, destinations, outdated_streams, wire_role};
 use crate::link::driver::LinkCommand;
 use crate::link::notice::Notice;
-use crate::mailbox::{DestinationPlan, Grant};
+use crate::mailbox::{Command, DestinationPlan, Grant, Ordered};
 use crate::pairing::Wish;
 use crate::registration::Learnt;
 use crate::state::Held;
@@ -97,11 +101,13 @@ impl Adapter {
         // The revision also rises for reports of others, which change nothing here.
         let same = Assignment {
             revision: self.assignment.revision,
+            orders: self.assignment.orders.clone(),
             ..before
         } == self.assignment;
         if !same {
             self.act_on_grant();
         }
+        self.carry_out();
         None
     }
 
@@ -127,7 +133,11 @@ impl Adapter {
         let held = Held {
             feed: self.config.feed.clone(),
             preferred_role: control_role(self.config.role),
-            assignment: self.assignment.clone(),
+            // An order is carried out by the process that it was given to, or not at all.
+            assignment: Assignment {
+                orders: Vec::new(),
+                ..self.assignment.clone()
+            },
         };
         if let Err(error) = self.state.save(&held) {
             error!("{error}; a restart without stream-admin would not find this grant");
@@ -173,7 +183,88 @@ impl Adapter {
             }
             // Another generation was granted meanwhile.
             Wish::TakeOver { .. } => {}
-            Wish::Originated { .. } => {}
+            Wish::Placed {
+                ticket,
+                id,
+                placed,
+                answer,
+            } => {
+                let place = MessagePlace {
+                    generation: twinfeed_control::Generation(id.generation.0),
+                    number: id.number.0,
+                    slot: placed.msn.0,
+                    processed: answer.map_or(0, |answer| answer.processed.0),
+                    sseq: placed.sseq,
+                    attempts: answer.map_or(0, |answer| u32::from(answer.attempt)),
+                    agreed: answer.is_some_and(|it| it.verdict == Verdict::Capable),
+                };
+                self.report_order(ticket, OrderOutcome::Placed { place });
+            }
+            Wish::Refused { ticket, why } => {
+                let reason = why.to_string();
+                self.report_order(ticket, OrderOutcome::Refused { reason });
+            }
+        }
+    }
+
+    /// Hands the data thread what operators ordered of the active, each once.
+    fn carry_out(&mut self) {
+        let Assignment {
+            generation, role, ..
+        } = self.assignment;
+        let orders = std::mem::take(&mut self.assignment.orders);
+        for order in orders {
+            let ours = role == Role::Active && order.generation == generation;
+            if !ours || order.ticket <= self.last_ticket {
+                continue;
+            }
+            self.last_ticket = order.ticket;
+            let PendingOrder {
+                ticket,
+                sid,
+                message,
+                ..
+            } = order;
+            info!(ticket, %sid, kind = message.word(), "ordered");
+            // Its number is given when it is announced.
+            let nameless = AdminId {
+                generation: Generation(0),
+                number: Adm(0),
+            };
+            let refusal = match StoredAdmin::new(nameless, kind(&message), &message.payload()) {
+                Err(bad) => Some(bad.to_string()),
+                Ok(message) => {
+                    let sid = twinfeed_wire::Sid(sid.0);
+                    let ordered = Ordered {
+                        ticket,
+                        sid,
+                        message,
+                    };
+                    let taken = self.mailbox.tell(Command::Originate(ordered));
+                    (!taken).then(|| "the data thread takes no commands, it hangs".to_owned())
+                }
+            };
+            if let Some(reason) = refusal {
+                self.report_order(ticket, OrderOutcome::Refused { reason });
+            }
+        }
+    }
+
+    fn report_order(&self, ticket: u64, outcome: OrderOutcome) {
+        info!(ticket, ?outcome, "order settled");
+        let report = OrderReport {
+            incarnation: self.assignment.incarnation,
+            ticket,
+            outcome,
+        };
+        let told = self
+            .reports
+            .try_send((self.assignment.adapter.clone(), report));
+        if told.is_err() {
+            warn!(
+                ticket,
+                "too many reports wait for stream-admin: this one is not sent"
+            );
         }
     }
 
@@ -235,6 +326,17 @@ impl Adapter {
             (now.link, now.reason) = (link, reason);
             now.peer_lost = lost || (now.peer_lost && !paired);
         });
+    }
+}
+
+const fn kind(message: &OrderedMessage) -> AdminKind {
+    match message {
+        OrderedMessage::ClearBook { .. } => AdminKind::ClearBook,
+        OrderedMessage::SourceStale => AdminKind::SourceStale,
+        OrderedMessage::SourceRestored => AdminKind::SourceRestored,
+        OrderedMessage::DictionarySwitch { .. } => AdminKind::DictionarySwitch,
+        OrderedMessage::TopicClosed { .. } => AdminKind::TopicClosed,
+        OrderedMessage::OperatorNotice { .. } => AdminKind::OperatorNotice,
     }
 }
 

@@ -381,6 +381,12 @@ impl Pair {
         self.inherited
     }
 
+    /// Whether an administrative message of this end's is announced and not settled: not placed, or not answered.
+    #[must_use]
+    pub fn awaits(&self, number: Adm) -> bool {
+        self.announced.iter().any(|it| it.number == number)
+    }
+
     /// Whether both ends would place the next administrative message, as far as this one knows.
     #[must_use]
     pub fn is_protected(&self, seq: &Sequencer) -> bool {

@@ -9,7 +9,7 @@
 //! judged whenever it arrives.
 
 pub use twinfeed_wire::link::Placed;
-use twinfeed_wire::{ContextId, Msn};
+use twinfeed_wire::{Adm, ContextId, Msn};
 
 /// The records placed last.
 ///
@@ -62,6 +62,18 @@ impl History {
             let msn = Msn(self.last.0.saturating_sub(behind));
             // What was placed before the numbering in force began does not count in it.
             (Placed { msn, ..*placed }, behind.min(self.last.0))
+        })
+    }
+
+    /// The newest administrative message of this number; its msn is 0 when it was placed before the numbering in force
+    /// began.
+    pub(super) fn administrative(&self, number: Adm) -> Option<Placed> {
+        let found = (0..).zip(self.backwards());
+        let mut of_number = found
+            .filter(|(_, placed)| placed.part == Placed::ADMINISTRATIVE && placed.adm == number);
+        of_number.next().map(|(behind, placed)| Placed {
+            msn: Msn(self.last.0.saturating_sub(behind)),
+            ..*placed
         })
     }
 

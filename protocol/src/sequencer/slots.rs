@@ -167,6 +167,13 @@ impl Sequencer {
         placed.is_some_and(|it| it.part == Placed::ADMINISTRATIVE && it.adm == number)
     }
 
+    /// Where the administrative message of this number stands, if it was placed and is remembered. Looks through the
+    /// whole ring: for an operator's answer, not for every record.
+    #[must_use]
+    pub fn place_of(&self, number: Adm) -> Option<Placed> {
+        self.history.administrative(number)
+    }
+
     /// The record at `msn`, if it is remembered.
     #[must_use]
     pub fn placed_at(&self, msn: Msn) -> Option<Placed> {

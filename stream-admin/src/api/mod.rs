@@ -8,6 +8,7 @@ mod adapters;
 pub mod auth;
 mod body;
 mod operators;
+mod orders;
 mod pages;
 mod refusal;
 mod subscriptions;
@@ -55,6 +56,9 @@ pub fn routes() -> Vec<Route> {
         post_("/v1/adapters/register", post(adapters::register)),
         post_("/v1/adapters/{id}/renew", post(adapters::renew)),
         post_("/v1/adapters/{id}/takeover", post(adapters::take_over)),
+        post_("/v1/adapters/{id}/orders", post(orders::report)),
+        post_("/v1/orders", post(orders::order)),
+        get_("/v1/orders", get(orders::orders)),
         get_("/v1/adapters/{id}/watch", get(adapters::watch)),
         delete_("/v1/adapters/{id}", delete(adapters::leave)),
         post_("/v1/subscriptions", post(subscriptions::subscribe)),

@@ -26,6 +26,8 @@ pub struct Limits {
     pub closed_subscriptions_per_feed: usize,
     /// Receipts kept per feed. Default 128.
     pub receipts_per_feed: usize,
+    /// Operators' orders kept per feed, at least 16. Default 1000.
+    pub orders_per_feed: usize,
     /// Streams of one adapter, sids of one subscription. Default 1024.
     pub streams: usize,
     /// Wrong tokens per minute from one address; beyond it they are refused unheard, and not logged. A
@@ -45,6 +47,7 @@ impl Default for Limits {
             subscriptions_per_principal: 256,
             closed_subscriptions_per_feed: 64,
             receipts_per_feed: 128,
+            orders_per_feed: 1000,
             streams: 1024,
             auth_failures_per_minute: 60,
         }

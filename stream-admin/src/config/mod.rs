@@ -213,6 +213,7 @@ impl Config {
                 subscriptions_per_principal: self.limits.subscriptions_per_principal,
                 closed_subscriptions_per_feed: self.limits.closed_subscriptions_per_feed,
                 receipts_per_feed: self.limits.receipts_per_feed,
+                orders_per_feed: self.limits.orders_per_feed,
                 streams: self.limits.streams,
             },
         }

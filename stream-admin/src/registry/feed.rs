@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use twinfeed_control::{
-    AdapterId, AdapterStatus, ConfigDigest, DataState, LegIndex, LegState, Register, Role, Sid,
-    StreamAssignment, StreamId, SubscriptionId, Trigger,
+    AdapterId, AdapterStatus, ConfigDigest, DataState, LegIndex, LegState, OrderRecord, Register,
+    Role, Sid, StreamAssignment, StreamId, SubscriptionId, Trigger,
 };
 
 use super::pair::Pair;
@@ -27,6 +27,8 @@ pub(super) struct Feed {
     pub(super) closed: VecDeque<SubscriptionId>,
     /// Oldest first.
     pub(super) receipts: VecDeque<ReceiptRecord>,
+    /// Oldest first.
+    pub(super) orders: VecDeque<OrderRecord>,
     pub(super) revision: u64,
     /// What watchers were last told of the legs; a difference is a new revision.
     pub(super) shown: [(LegState, String); 2],
@@ -66,6 +68,7 @@ impl Feed {
             subscriptions: BTreeMap::new(),
             closed: VecDeque::new(),
             receipts: VecDeque::new(),
+            orders: VecDeque::new(),
             revision: 0,
             shown: LegIndex::BOTH.map(|_| (LegState::Pending, String::new())),
             takeovers: 0,

@@ -12,6 +12,7 @@
 mod access;
 pub mod check;
 mod feed;
+mod orders;
 pub mod pair;
 mod protection;
 mod receipts;
@@ -125,6 +126,14 @@ impl Registry {
         match record {
             Record::Server(server) => self.server = server,
             Record::Override(word) => drop(self.entitlements.set(word)),
+            Record::Order(order) => {
+                if let Some(feed) = self.feeds.get_mut(&order.feed) {
+                    let place = feed
+                        .orders
+                        .partition_point(|known| known.ticket < order.ticket);
+                    feed.orders.insert(place, *order);
+                }
+            }
             Record::Feed(record) => {
                 if let Some(feed) = self.feeds.get_mut(&record.feed) {
                     feed.restore(*record, now, lease_ms);
@@ -210,9 +219,8 @@ impl Registry {
                 lease_ms,
             )
             .map_err(|refused| claim_refused(&request, &refused))?;
-        if outcome == Outcome::Raised && before > Generation(0) {
-            feed.takeovers += 1;
-        }
+        let raised = outcome == Outcome::Raised;
+        feed.takeovers += u64::from(raised && before > Generation(0));
         let same = feed.seats[leg.index()].as_mut().is_some_and(|who| {
             who.presumed = false;
             who.registration == request
@@ -230,6 +238,7 @@ impl Registry {
             self.save_feed(&name);
             self.touch(&name);
         }
+        self.abandon_orders(&name);
         self.refresh_shown(&name, now);
         let feed = self.feed(&name)?;
         Ok((

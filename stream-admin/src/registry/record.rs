@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 use twinfeed_control::{
-    FeedName, LegIndex, ReceivedReceipt, Register, Sid, StreamId, Subscribe, SubscriptionId,
+    FeedName, LegIndex, OrderRecord, ReceivedReceipt, Register, Sid, StreamId, Subscribe,
+    SubscriptionId,
 };
 
 use super::pair::Pair;
@@ -20,6 +21,8 @@ pub enum Write {
     DropSubscription(SubscriptionId),
     /// Remove a receipt.
     DropReceipt(FeedName, u64),
+    /// Remove an order.
+    DropOrder(FeedName, u64),
 }
 
 /// One durable value.
@@ -35,6 +38,8 @@ pub enum Record {
     Override(Override),
     /// A receipt.
     Receipt(Box<ReceiptRecord>),
+    /// An operator's order.
+    Order(Box<OrderRecord>),
 }
 
 /// Counters that must never count twice.

@@ -23,7 +23,7 @@ const OTHER: Caller<'_> = Caller {
     operator: false,
     address: None,
 };
-const ADAPTER: Caller<'_> = Caller {
+pub(super) const ADAPTER: Caller<'_> = Caller {
     principal: "adapter",
     operator: false,
     address: None,
@@ -39,6 +39,7 @@ fn settings() -> Settings {
             subscriptions_per_principal: 3,
             closed_subscriptions_per_feed: 2,
             receipts_per_feed: 2,
+            orders_per_feed: 3,
             streams: 4,
         },
     }
@@ -64,7 +65,7 @@ fn feed_settings() -> FeedSettings {
     }
 }
 
-fn started(saved: Vec<Record>) -> Registry {
+pub(super) fn started(saved: Vec<Record>) -> Registry {
     let entitled = ["desk", "other", "adapter"].map(|name| (name.to_owned(), FeedSet::All));
     let entitlements = Entitlements::new(BTreeMap::from(entitled));
     Registry::new(
@@ -76,7 +77,7 @@ fn started(saved: Vec<Record>) -> Registry {
     )
 }
 
-fn offer(preferred_role: Role, incarnation: u64) -> Register {
+pub(super) fn offer(preferred_role: Role, incarnation: u64) -> Register {
     let stream = |sid| OfferedStream {
         sid: Sid(sid),
         transport: Transport::Unicast {
@@ -148,10 +149,12 @@ fn saved(registry: &mut Registry, so_far: &mut BTreeMap<String, Record>) {
                     Record::Subscription(one) => format!("subscription {}", one.subscription),
                     Record::Override(word) => format!("override {} {}", word.feed, word.principal),
                     Record::Receipt(one) => format!("receipt {:016x}", one.place),
+                    Record::Order(one) => format!("order {:016x}", one.ticket),
                 };
                 so_far.insert(key, record);
             }
             Write::DropSubscription(id) => drop(so_far.remove(&format!("subscription {id}"))),
+            Write::DropOrder(_, ticket) => drop(so_far.remove(&format!("order {ticket:016x}"))),
             Write::DropReceipt(_, place) => drop(so_far.remove(&format!("receipt {place:016x}"))),
         }
     }

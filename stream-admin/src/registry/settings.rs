@@ -28,6 +28,8 @@ pub struct RegistryLimits {
     pub closed_subscriptions_per_feed: usize,
     /// Receipts kept per feed.
     pub receipts_per_feed: usize,
+    /// Operators' orders kept per feed.
+    pub orders_per_feed: usize,
     /// Streams of one adapter, and sids of one subscription.
     pub streams: usize,
 }

@@ -36,6 +36,7 @@ impl Registry {
         };
         if outcome == Outcome::Raised {
             feed.takeovers += 1;
+            self.abandon_orders(&name);
             self.save_feed(&name);
             self.touch(&name);
         }

@@ -5,10 +5,11 @@
 
 use twinfeed_control::{
     AdapterId, Assignment, Destination, FeedStatus, Grant, GrantedLeg, GrantedStream, Incarnation,
-    LegIndex, LegStatus, PairStatus, Peer, SubscriptionState,
+    LegIndex, LegStatus, PairStatus, Peer, Role, SubscriptionState,
 };
 
 use super::feed::{Feed, preferred_role};
+use super::orders;
 use super::protection::{self, unprotected_because};
 use super::settings::Settings;
 use super::subscription::Subscription;
@@ -36,6 +37,10 @@ impl Feed {
             peer: self.peer(leg.other(), now),
             destinations: self.destinations(leg),
             constraints: self.settings.constraints.clone(),
+            orders: match self.pair.role(leg) {
+                Some(Role::Active) => orders::for_active(&self.orders, self.pair.generation()),
+                _ => Vec::new(),
+            },
             revision: self.revision,
         }
     }
@@ -141,6 +146,13 @@ impl Feed {
                 .rev()
                 .map(|record| record.received.clone())
                 .collect(),
+            orders: self
+                .orders
+                .iter()
+                .rev()
+                .take(ORDERS_SHOWN)
+                .cloned()
+                .collect(),
         }
     }
 
@@ -195,3 +207,6 @@ impl Feed {
             .find(|leg| self.adapter_id(*leg) == *id)
     }
 }
+
+/// How many of the latest orders an operator sees at a glance; all that are kept are asked for by themselves.
+const ORDERS_SHOWN: usize = 16;

@@ -8,11 +8,14 @@
 //! | `subscription/<id>` | [`SubscriptionRecord`] |
 //! | `override/<feed>/<principal>` | [`Override`] |
 //! | `receipt/<feed>/<place, 16 hex digits>` | [`ReceiptRecord`] |
+//! | `order/<feed>/<ticket, 16 hex digits>` | [`OrderRecord`] |
 //!
 //! JSON, because a person may have to read it in a bad hour; nothing here is fast or large.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use twinfeed_control::OrderRecord;
 
 use crate::grant::Override;
 use crate::registry::record::{
@@ -46,6 +49,11 @@ pub(super) fn encode(write: &Write) -> Result<Encoded, serde_json::Error> {
             Some(json(record)?),
         ),
         Write::DropSubscription(id) => (format!("subscription/{id}"), None),
+        Write::Put(Record::Order(record)) => (
+            format!("order/{}/{:016x}", record.feed, record.ticket),
+            Some(json(record)?),
+        ),
+        Write::DropOrder(feed, ticket) => (format!("order/{feed}/{ticket:016x}"), None),
         Write::DropReceipt(feed, place) => (format!("receipt/{feed}/{place:016x}"), None),
     };
     Ok(Encoded { key, value })
@@ -61,6 +69,7 @@ pub(super) fn decode(key: &str, value: &[u8]) -> Result<Option<Record>, String> 
         "subscription" => Record::Subscription(Box::new(parse::<SubscriptionRecord>(value)?)),
         "override" => Record::Override(parse::<Override>(value)?),
         "receipt" => Record::Receipt(Box::new(parse::<ReceiptRecord>(value)?)),
+        "order" => Record::Order(Box::new(parse::<OrderRecord>(value)?)),
         _ => return Err("no such kind of value".to_owned()),
     };
     Ok(Some(record))

@@ -1,0 +1,118 @@
+//! An operator orders an administrative message; the active adapter says what became of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
+use tracing::info;
+use twinfeed_control::{FeedName, Order, OrderOutcome, OrderRecord, OrderReport};
+
+use super::adapters::adapter_id;
+use super::auth::Identified;
+use super::body::{Asked, Body};
+use super::refusal::Refusal;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Kind;
+
+pub(super) async fn order(
+    State(app): State<Arc<App>>,
+    who: Identified,
+    Body(request): Body<Order>,
+) -> Result<Json<OrderRecord>, Refusal> {
+    who.require(&app, Kind::Operator)?;
+    let told = request.clone();
+    let answer = carry_out(&app, who.name().to_owned(), request).await;
+    let outcome = match &answer {
+        Ok(record) => serde_json::to_string(&record.outcome).unwrap_or_default(),
+        Err(problem) => problem.message.clone(),
+    };
+    info!(
+        target: "audit",
+        operator = who.name(), action = told.message.word(), feed = %told.feed, sid = told.sid.0,
+        key = told.key, outcome, "operator action"
+    );
+    Ok(Json(answer?))
+}
+
+async fn carry_out(
+    app: &Arc<App>,
+    operator: String,
+    request: Order,
+) -> Result<OrderRecord, twinfeed_control::Problem> {
+    let feed = request.feed.clone();
+    let wait = Duration::from_millis(request.wait_ms).min(LONGEST_WAIT);
+    let deadline = Instant::now() + wait;
+    // Before the order: no change after it is missed.
+    let changes = app.changes(&feed);
+    let backup = feed.clone();
+    let mut record = app
+        .change(
+            move |_| Some(backup),
+            move |registry, now| registry.order(&operator, request, Clock::unix_us(), now),
+        )
+        .await?;
+    let Some(mut changes) = changes else {
+        return Ok(record);
+    };
+    while record.outcome == OrderOutcome::Pending {
+        match timeout_at(deadline, changes.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => break,
+        }
+        let (feed, ticket) = (feed.clone(), record.ticket);
+        record = app
+            .volatile(move |registry, _| registry.order_by_ticket(&feed, ticket))
+            .await?;
+    }
+    Ok(record)
+}
+
+/// `?feed=<name>`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Of {
+    feed: FeedName,
+}
+
+pub(super) async fn orders(
+    State(app): State<Arc<App>>,
+    who: Identified,
+    Asked(Of { feed }): Asked<Of>,
+) -> Result<Json<Vec<OrderRecord>>, Refusal> {
+    who.require(&app, Kind::Operator)?;
+    let answer = app.volatile(move |registry, _| registry.orders(&feed));
+    Ok(Json(answer.await?))
+}
+
+pub(super) async fn report(
+    State(app): State<Arc<App>>,
+    who: Identified,
+    Path(id): Path<String>,
+    Body(report): Body<OrderReport>,
+) -> Result<Json<OrderRecord>, Refusal> {
+    who.require(&app, Kind::Adapter)?;
+    let id = adapter_id(&id)?;
+    let named = id.clone();
+    let feed = app
+        .volatile(move |registry, _| registry.feed_of_adapter(&named))
+        .await?;
+    let answer = app.change(
+        move |_| Some(feed),
+        move |registry, _| registry.report_order(&who.caller(), &id, report),
+    );
+    let record = answer.await?;
+    let outcome = serde_json::to_string(&record.outcome).unwrap_or_default();
+    info!(
+        target: "audit",
+        operator = record.operator, action = record.message.word(), feed = %record.feed,
+        sid = record.sid.0, key = record.key, outcome, "order settled"
+    );
+    Ok(Json(record))
+}
+
+/// Longest time for which an answer to an order waits for the adapter.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
