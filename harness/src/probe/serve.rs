@@ -10,14 +10,16 @@ use hdrhistogram::Histogram;
 use twinfeed_control::{Epoch, FeedName, StopFlag};
 use twinfeed_net::clock::{self, Reading};
 use twinfeed_subscriber::{
-    Administration, Builder, DataPoller, Delivered, DiscontinuityCause, Error, Event, Handler, Leg,
-    Monitor, Policy, ResetCause,
+    Administration, BodyKind, Builder, DataPoller, Delivered, DiscontinuityCause, Error, Event,
+    Handler, Leg, Monitor, Policy, ResetCause,
 };
+use twinfeed_wire::AdminMessage;
 
 use super::check::Check;
 use super::log::{Entry, Log};
 use super::wire::{
-    Answer, Break, Gap, Happened, Latency, MOST_EVENTS, Question, Receipt, Status, Summary,
+    Administrative, Answer, Break, Gap, Happened, Latency, MOST_EVENTS, Question, Receipt, Status,
+    Summary,
 };
 
 /// Datagrams per poll.
@@ -232,6 +234,7 @@ struct Eye {
     receipts: Vec<Receipt>,
     gaps: Vec<Gap>,
     breaks: Vec<Break>,
+    administrative: Vec<Administrative>,
     events: Vec<Happened>,
     events_dropped: u64,
     /// Realtime minus monotonic time, read once per poll.
@@ -256,6 +259,7 @@ impl Eye {
             receipts: Vec::new(),
             gaps: Vec::new(),
             breaks: Vec::new(),
+            administrative: Vec::new(),
             events: Vec::new(),
             events_dropped: 0,
             offset_ns: 0,
@@ -313,6 +317,7 @@ impl Eye {
             receipts: self.receipts.clone(),
             gaps: self.gaps.clone(),
             breaks: self.breaks.clone(),
+            administrative: self.administrative.clone(),
             events: self.events.clone(),
             events_dropped: self.events_dropped,
             latency: latency(&self.latency),
@@ -336,9 +341,39 @@ fn latency(histogram: &Histogram<u64>) -> Latency {
     }
 }
 
+impl Eye {
+    /// An administrative message: it has a place among the records and is none of the source's.
+    fn message(&mut self, at_ns: u64, record: &Delivered<'_>) {
+        let Ok(message) = AdminMessage::parse(record.body) else {
+            return;
+        };
+        if self.administrative.len() < MOST_EVENTS {
+            let text = message.text().unwrap_or_default();
+            self.administrative.push(Administrative {
+                at_ns,
+                leg: record.leg.index() as u8,
+                sid: record.pos.sid.0,
+                epoch: record.pos.epoch.0,
+                sseq: record.pos.sseq,
+                part: record.pos.part,
+                generation: message.id().generation.0,
+                number: message.id().number.0,
+                kind: message.kind().word().to_owned(),
+                text: text.to_owned(),
+            });
+        } else {
+            self.events_dropped += 1;
+        }
+    }
+}
+
 impl Handler for Eye {
     fn record(&mut self, record: &Delivered<'_>) {
         let at_ns = clock::monotonic_ns();
+        if record.kind == BodyKind::Administrative {
+            self.message(at_ns, record);
+            return;
+        }
         self.log.push(Entry {
             at_ns,
             leg: record.leg.index() as u8,

@@ -124,6 +124,9 @@ pub struct Summary {
     pub gaps: Vec<Gap>,
     /// Places where the meaning of the numbers changed, other than joins and new epochs.
     pub breaks: Vec<Break>,
+    /// Administrative messages delivered, oldest first; at most [`MOST_EVENTS`].
+    #[serde(default)]
+    pub administrative: Vec<Administrative>,
     /// Everything else that happened, oldest first; at most [`MOST_EVENTS`].
     pub events: Vec<Happened>,
     /// Events beyond that number.
@@ -132,6 +135,31 @@ pub struct Summary {
     pub latency: Latency,
     /// From the adapter's send time to the delivery.
     pub transport: Latency,
+}
+
+/// One administrative message, where it was delivered.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Administrative {
+    /// When, nanoseconds of the monotonic clock.
+    pub at_ns: u64,
+    /// From which leg.
+    pub leg: u8,
+    /// Source stream.
+    pub sid: u32,
+    /// Epoch of the record before it.
+    pub epoch: u64,
+    /// The source number that it stands behind.
+    pub sseq: u64,
+    /// Records of that number delivered before it.
+    pub part: u16,
+    /// The generation that originated it.
+    pub generation: u32,
+    /// How many came before it.
+    pub number: u64,
+    /// Its kind, as in metrics and logs.
+    pub kind: String,
+    /// Its text, where its kind has one.
+    pub text: String,
 }
 
 /// Most [`Summary::events`].

@@ -1,0 +1,100 @@
+//! Does an operator's message stand at the same place for everybody, whichever adapter lives?
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+mod common;
+
+use common::{LIMIT, alone, small_run, start, until_delivered, wait_for};
+use rustix::process::Signal;
+use twinfeed_control::{Client, MessagePlace, Order, OrderOutcome, OrderedMessage, Policy, Sid};
+use twinfeed_harness::run::Run;
+use twinfeed_harness::{Rig, Seat};
+
+fn operator(rig: &Rig) -> Client {
+    Client::builder(&rig.files().url())
+        .token_file(&rig.files().path("tokens/operator"))
+        .timeout(LIMIT)
+        .build()
+        .unwrap()
+}
+
+fn notice(rig: &Rig, text: &str) -> Order {
+    Order {
+        key: text.replace(' ', "-"),
+        feed: rig.feed().unwrap().feed,
+        sid: Sid(1),
+        message: OrderedMessage::OperatorNotice {
+            text: text.to_owned(),
+        },
+        wait_ms: 10_000,
+    }
+}
+
+fn placed(rig: &Rig, text: &str) -> MessagePlace {
+    let record = operator(rig).order(&notice(rig, text)).unwrap();
+    match record.outcome {
+        OrderOutcome::Placed { place } => place,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+fn crosses_a_failover(policy: Policy) {
+    let _alone = alone();
+    let mut rig = start(&Run {
+        policy,
+        session: std::time::Duration::from_secs(4),
+        ..small_run()
+    });
+    rig.open().unwrap();
+    until_delivered(&mut rig, 1_000);
+    let first = placed(&rig, "before the death");
+    assert!(first.agreed, "{first:?}");
+    // The same key is the same order.
+    assert_eq!(placed(&rig, "before the death"), first);
+    rig.signal(Seat::Active, Signal::KILL).unwrap();
+    wait_for("the backup's takeover", || {
+        let feed = rig.feed().unwrap();
+        let active = feed.pair.generation.0 == first.generation.0 + 1;
+        if active && rig.active_seat().ok() == Some(Seat::Backup) {
+            Ok(())
+        } else {
+            Err(format!("{:?}", feed.pair))
+        }
+    });
+    let second = placed(&rig, "by the survivor alone");
+    assert!(!second.agreed, "nobody could agree: {second:?}");
+    assert_eq!(second.number, first.number + 1, "nothing is numbered twice");
+    assert_eq!(second.generation.0, first.generation.0 + 1);
+    let finished = rig.finish().unwrap();
+    let broken = finished.verdict.broken();
+    assert_eq!(broken, Vec::<String>::new(), "{:?}", finished.verdict);
+    let seen: Vec<_> = finished
+        .seen
+        .administrative
+        .iter()
+        .map(|it| (it.text.as_str(), it.generation, it.number, it.sseq))
+        .collect();
+    let expected = |text, place: MessagePlace| (text, place.generation.0, place.number, place.sseq);
+    assert_eq!(
+        seen,
+        [
+            expected("before the death", first),
+            expected("by the survivor alone", second)
+        ],
+        "each once, where its adapter says"
+    );
+    assert!(
+        finished.seen.breaks.is_empty(),
+        "{:?}",
+        finished.seen.breaks
+    );
+}
+
+#[test]
+fn an_operators_message_crosses_a_failover_under_first_arrival() {
+    crosses_a_failover(Policy::FirstArrival);
+}
+
+#[test]
+fn an_operators_message_crosses_a_failover_under_prefer_active() {
+    crosses_a_failover(Policy::PreferActive);
+}
