@@ -27,6 +27,7 @@ mod entitlement;
 mod ids;
 #[cfg(feature = "operations")]
 pub mod operations;
+mod presence;
 mod problem;
 mod receipt;
 mod status;
@@ -47,6 +48,7 @@ pub use ids::{
     AdapterId, ConfigDigest, ContextId, Epoch, FeedName, Generation, Incarnation, LegIndex, Pos,
     Sid, StreamId, SubscriptionId,
 };
+pub use presence::{BACKOFF_CEILING, RENEWALS_PER_LEASE, REQUEST_TIMEOUT, presumption_ms};
 pub use problem::{Problem, ProblemCode};
 pub use receipt::{Receipt, ReceiptAccepted, ReceiptEnd, Receipts};
 pub use status::{

@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use crossbeam::channel::Sender;
 use twinfeed_control::{
-    AdapterId, AdapterStatus, Assignment, Backoff, Client, Error, Register, Renew, Renewed,
-    StopFlag, Watched,
+    AdapterId, AdapterStatus, Assignment, Backoff, Client, Error, RENEWALS_PER_LEASE, Register,
+    Renew, Renewed, StopFlag, Watched,
 };
 
 /// What the threads of this module have to say.
@@ -343,7 +343,5 @@ fn watch(seat: &Seat, adapter: &AdapterId, stop: &StopFlag, learnt: &Sender<Lear
     }
 }
 
-/// How often a lease is renewed before it would end.
-const RENEWALS_PER_LEASE: u32 = 3;
 /// Most reasons that are told in one outage.
 const MOST_REASONS: usize = 16;

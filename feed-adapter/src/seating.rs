@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tracing::warn;
 use twinfeed_control::{
-    Assignment, Client, ConfigDigest, LinkState, OfferedStream, Register, Sid, StopFlag, Transport,
+    Assignment, Client, ConfigDigest, LinkState, OfferedStream, REQUEST_TIMEOUT, Register, Sid,
+    StopFlag, Transport,
 };
 use twinfeed_wire::Incarnation;
 use twinfeed_wire::link::Role;
@@ -138,6 +139,3 @@ pub(crate) fn incarnation() -> Result<Incarnation, AdapterError> {
         .map_err(AdapterError::system("read /dev/urandom"))?;
     Ok(Incarnation(u64::from_le_bytes(bytes) | 1))
 }
-
-/// How long one request to stream-admin may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
