@@ -346,16 +346,21 @@ fn after_a_restart_a_peer_counts_as_living_only_once_it_was_heard() {
         let mut registry = started(disk.values().cloned().collect());
         let ask = |registry: &mut Registry, at| {
             let answer = registry.register(&ADAPTER, configured(Role::Backup, 2, 0xbbb), Now(at));
-            answer.map(|_| ()).map_err(|problem| problem.code)
+            answer
+                .map(|_| ())
+                .map_err(|problem| (problem.code, problem.retry_in_ms))
         };
-        let not_known = Err(ProblemCode::Unavailable);
-        assert_eq!(ask(&mut registry, 1), not_known);
+        let end = presumption_ms(settings().adapter_lease_ms);
+        let not_known = |left| Err((ProblemCode::Undecided, Some(left)));
+        assert_eq!(ask(&mut registry, 1), not_known(end - 1));
         if heard {
             renewed(&mut registry, &active, 1, 2).unwrap();
-            assert_eq!(ask(&mut registry, 3), Err(ProblemCode::ConfigMismatch));
+            assert_eq!(
+                ask(&mut registry, 3),
+                Err((ProblemCode::ConfigMismatch, None))
+            );
         } else {
-            let end = presumption_ms(settings().adapter_lease_ms);
-            assert_eq!(ask(&mut registry, end - 1), not_known);
+            assert_eq!(ask(&mut registry, end - 1), not_known(1));
             assert_eq!(ask(&mut registry, end), Ok(()));
         }
     }
@@ -377,7 +382,7 @@ fn who_resumed_alone_is_heard_before_another_configuration_gets_its_feed() {
     };
     let asks_at = (REQUEST_TIMEOUT + BACKOFF_CEILING).as_millis() as u64 - 1;
     for at in (0..=asks_at).step_by(100) {
-        assert_eq!(other(&mut registry, at), ProblemCode::Unavailable, "{at}");
+        assert_eq!(other(&mut registry, at), ProblemCode::Undecided, "{at}");
     }
     let resumed = Register {
         generation_held: Some(Generation(1)),
