@@ -28,6 +28,7 @@ mod ids;
 #[cfg(feature = "operations")]
 pub mod operations;
 mod order;
+mod presence;
 mod problem;
 mod receipt;
 mod status;
@@ -52,6 +53,7 @@ pub use order::{
     LONGEST_ORDER_KEY, MOST_ORDER_PAYLOAD, MessagePlace, Order, OrderOutcome, OrderRecord,
     OrderReport, OrderedMessage, PendingOrder,
 };
+pub use presence::{BACKOFF_CEILING, RENEWALS_PER_LEASE, REQUEST_TIMEOUT, presumption_ms};
 pub use problem::{Problem, ProblemCode};
 pub use receipt::{Receipt, ReceiptAccepted, ReceiptEnd, Receipts};
 pub use status::{

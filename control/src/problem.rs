@@ -12,6 +12,9 @@ pub struct Problem {
     pub message: String,
     /// What to do about it.
     pub remedy: String,
+    /// After which time the same request will be decided, in milliseconds; with `undecided` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_in_ms: Option<u64>,
 }
 
 /// The kinds of refusal; the HTTP status follows from the kind.
@@ -46,6 +49,9 @@ pub enum ProblemCode {
     Internal,
     /// 503: not now; the remedy says when.
     Unavailable,
+    /// 503: whether the adapter of the other seat, which was configured to convert differently, still
+    /// lives is not known since stream-admin was restarted; `retry_in_ms` says when it will be.
+    Undecided,
     /// A kind that this version does not know.
     #[serde(other)]
     Other,
@@ -65,7 +71,7 @@ impl ProblemCode {
             Self::TooLarge => 413,
             Self::LimitReached => 429,
             Self::Internal | Self::Other => 500,
-            Self::Unavailable => 503,
+            Self::Unavailable | Self::Undecided => 503,
         }
     }
 }

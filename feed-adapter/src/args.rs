@@ -22,7 +22,8 @@ pub struct Args {
     /// Check the configuration, print its digest, and exit with 0 or 78.
     #[arg(long)]
     pub check_config: bool,
-    /// Exit with 69 instead of waiting when stream-admin cannot be reached at the start.
+    /// Exit with 69 instead of waiting when stream-admin cannot be reached at the start, with 75 when it
+    /// cannot decide yet.
     #[arg(long)]
     pub no_wait: bool,
     /// Where stream-admin is.

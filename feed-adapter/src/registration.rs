@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use crossbeam::channel::{Sender, bounded};
 use twinfeed_control::{
-    AdapterId, AdapterStatus, Assignment, Backoff, Client, Error, OrderReport, Register, Renew,
-    Renewed, StopFlag, TakeOver, Watched,
+    AdapterId, AdapterStatus, Assignment, Backoff, Client, Error, OrderReport, RENEWALS_PER_LEASE,
+    Register, Renew, Renewed, StopFlag, TakeOver, Watched,
 };
 use twinfeed_net::clock;
 use twinfeed_protocol::Time;
@@ -84,15 +84,6 @@ pub struct Seat {
     request: Register,
 }
 
-/// How the first attempt went.
-#[derive(Debug)]
-pub enum FirstAttempt {
-    /// The seat is ours.
-    Seated(Box<Assignment>),
-    /// stream-admin is absent, or cannot serve now.
-    Absent(Error),
-}
-
 impl Seat {
     /// A seat that nobody has asked for yet.
     #[must_use]
@@ -103,28 +94,9 @@ impl Seat {
     /// Asks once.
     ///
     /// # Errors
-    /// What waiting would not mend: a token that is nobody's, an unknown feed, another configuration than
-    /// the living peer's.
-    pub fn attempt(&self) -> Result<FirstAttempt, Error> {
-        match self.client.register(&self.request) {
-            Ok(assignment) => Ok(FirstAttempt::Seated(Box::new(assignment))),
-            Err(error) if error.is_worth_retrying() => Ok(FirstAttempt::Absent(error)),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Asks until stream-admin answers; `None` if `stop` was raised before. `told` hears of every
-    /// failure.
-    ///
-    /// # Errors
-    /// As [`Seat::attempt`].
-    pub fn wait(
-        &self,
-        stop: &StopFlag,
-        told: impl FnMut(&Error, Duration),
-    ) -> Result<Option<Assignment>, Error> {
-        self.backoff()
-            .retry(stop, told, || self.client.register(&self.request))
+    /// All that a request can meet, [`Error::ConfigMismatch`] and [`Error::Undecided`].
+    pub fn attempt(&self) -> Result<Assignment, Error> {
+        self.client.register(&self.request)
     }
 
     /// Keeps the seat from now on. `seated` is the grant if there is one already; without, the seat is
@@ -225,7 +197,7 @@ impl Seat {
         Ok(telling)
     }
 
-    fn backoff(&self) -> Backoff {
+    pub(crate) fn backoff(&self) -> Backoff {
         Backoff::with_seed(self.request.incarnation.0)
     }
 }
@@ -269,7 +241,7 @@ impl Keeper {
         let mut backoff = self.seat.backoff();
         while !self.stop.is_stopped() {
             let asked_at = now();
-            match self.seat.client.register(&self.seat.request) {
+            let delay = match self.seat.attempt() {
                 Ok(assignment) => {
                     self.sat = true;
                     self.found();
@@ -290,10 +262,14 @@ impl Keeper {
                         return None;
                     }
                     // No answer to a registration says that it is unknown.
-                    Verdict::GoOn | Verdict::Forgotten => self.lost(error),
+                    Verdict::GoOn | Verdict::Forgotten => {
+                        let delay = delay_after(&error, &mut backoff);
+                        self.lost(error);
+                        delay
+                    }
                 },
-            }
-            if self.stop.wait(backoff.next_delay()) {
+            };
+            if self.stop.wait(delay) {
                 break;
             }
         }
@@ -385,6 +361,15 @@ impl Keeper {
     }
 }
 
+/// How long to wait after a refused registration: not beyond the moment at which it will be decided.
+fn delay_after(error: &Error, backoff: &mut Backoff) -> Duration {
+    let delay = backoff.next_delay();
+    match error {
+        Error::Undecided { retry_in, .. } => delay.min(*retry_in).max(SHORTEST_DELAY),
+        _ => delay,
+    }
+}
+
 /// Passes every change on until the seat is gone. What a refusal means is said by the renewals, which are
 /// refused as well; the watch is asked for again, since it may be granted again.
 fn watch(seat: &Seat, adapter: &AdapterId, stop: &StopFlag, learnt: &Sender<Learnt>) {
@@ -417,7 +402,7 @@ pub(crate) fn now() -> Time {
 
 /// Most reports on orders that wait for stream-admin.
 const MOST_REPORTS: usize = 64;
-/// How often a lease is renewed before it would end.
-const RENEWALS_PER_LEASE: u32 = 3;
+/// No shorter, whatever moment stream-admin names.
+pub(crate) const SHORTEST_DELAY: Duration = Duration::from_millis(50);
 /// Most reasons that are told in one outage.
 const MOST_REASONS: usize = 16;

@@ -51,7 +51,7 @@ use crate::state::StateFile;
 mod news;
 
 /// Runs an adapter until a signal, a refusal or an error ends it, and says how in the exit code: 0, 1,
-/// 69 (stream-admin absent), 75 (port in use), 77 (permission), 78 (configuration).
+/// 69 (stream-admin absent), 75 (port in use, or not decided yet), 77 (permission), 78 (configuration).
 #[must_use]
 pub fn run(role: Role, args: &Args) -> ExitCode {
     let ended = Config::read(

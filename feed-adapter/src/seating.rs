@@ -1,11 +1,12 @@
 //! With what does an adapter ask for its seat, and what does it go by while nobody answers?
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 use twinfeed_control::{
-    Assignment, Client, ConfigDigest, LinkState, OfferedStream, Register, Sid, StopFlag, Transport,
+    Assignment, Backoff, Client, ConfigDigest, Error, LinkState, OfferedStream, REQUEST_TIMEOUT,
+    Register, Sid, StopFlag, Transport,
 };
 use twinfeed_wire::Incarnation;
 use twinfeed_wire::link::Role;
@@ -15,7 +16,7 @@ use crate::error::AdapterError;
 use crate::grant::control_role;
 use crate::link::driver::BoundLink;
 use crate::present::Standing;
-use crate::registration::{FirstAttempt, Seat, Verdict};
+use crate::registration::{SHORTEST_DELAY, Seat, Verdict};
 use crate::state::{Held, StateFile};
 
 /// Takes the seat: from stream-admin, or while that is absent from what was remembered. Also says
@@ -26,30 +27,94 @@ pub(crate) fn take_seat(
     no_wait: bool,
     stop: &StopFlag,
 ) -> Result<Option<(Assignment, bool)>, AdapterError> {
-    let absent = match seat.attempt() {
-        Ok(FirstAttempt::Seated(assignment)) => return Ok(Some((*assignment, true))),
-        Ok(FirstAttempt::Absent(error)) if no_wait => return Err(error.into()),
-        Ok(FirstAttempt::Absent(error)) => error,
-        // What is remembered outlives a refusal, but not that the seat is somebody else's, nor that what
-        // would be sent differs from what the living peer sends under the same numbers.
-        Err(error @ twinfeed_control::Error::ConfigMismatch { .. }) => return Err(error.into()),
-        Err(error) if held.is_some() && Verdict::of(&error) != Verdict::Replaced => error,
-        Err(error) => return Err(error.into()),
+    let mut asking = Asking {
+        remembers: held.is_some(),
+        no_wait,
+        undecided_until: Duration::ZERO,
+        backoff: seat.backoff(),
     };
-    if let Some(held) = held {
-        let Assignment {
-            generation, role, ..
-        } = held.assignment;
-        warn!(%generation, %role, "{absent}; resuming from the remembered grant, unverified");
-        return Ok(Some((held.assignment, false)));
+    let begun = Instant::now();
+    loop {
+        let error = match seat.attempt() {
+            Ok(assignment) => return Ok(Some((assignment, true))),
+            Err(error) => error,
+        };
+        match (asking.after(&error, begun.elapsed()), &held) {
+            (Next::Resume, Some(held)) => {
+                let assignment = held.assignment.clone();
+                let (generation, role) = (assignment.generation, assignment.role);
+                warn!(%generation, %role, "{error}; resuming from the remembered grant, unverified");
+                return Ok(Some((assignment, false)));
+            }
+            (Next::End | Next::Resume, _) => return Err(error.into()),
+            (Next::Wait(delay), held) => {
+                let retry_in_ms = delay.as_millis() as u64;
+                match held {
+                    Some(_) => warn!(retry_in_ms, "{error}; waiting, nothing is resumed yet"),
+                    None => warn!(retry_in_ms, "{error}; nothing is remembered: waiting"),
+                }
+                if stop.wait(delay) {
+                    return Ok(None);
+                }
+            }
+        }
     }
-    let told = |error: &twinfeed_control::Error, delay: Duration| {
-        warn!(
-            retry_in_ms = delay.as_millis() as u64,
-            "{error}; nothing is remembered: waiting"
-        );
-    };
-    Ok(seat.wait(stop, told)?.map(|assignment| (assignment, true)))
+}
+
+/// An adapter that has no seat yet, and what a failed attempt means to it:
+///
+/// | | nothing is remembered | a grant is |
+/// |---|---|---|
+/// | the living peer converts differently, or the seat is another's | end | end |
+/// | *undecided*: a peer that converted differently may still live | wait | wait |
+/// | stream-admin is absent, or cannot serve | wait | resume, once nothing is undecided |
+/// | any other refusal | end | resume, once nothing is undecided |
+///
+/// With `--no-wait`, every *wait* in the left column is an end, and so is what is absent or undecided in
+/// the right one. What is remembered outlives a refusal, but not that what would be sent differs from what
+/// a living peer sends under the same numbers; so while it is undecided whether one lives, an absence is
+/// waited out as well, up to the moment at which stream-admin would have known.
+#[derive(Debug)]
+struct Asking {
+    remembers: bool,
+    no_wait: bool,
+    /// Since the first attempt; what was told last.
+    undecided_until: Duration,
+    backoff: Backoff,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Next {
+    End,
+    Resume,
+    Wait(Duration),
+}
+
+impl Asking {
+    fn after(&mut self, error: &Error, now: Duration) -> Next {
+        let undecided = matches!(error, Error::Undecided { .. });
+        if let Error::Undecided { retry_in, .. } = error {
+            self.undecided_until = now.saturating_add(*retry_in);
+        }
+        let passing = error.is_worth_retrying();
+        let contradicted = matches!(error, Error::ConfigMismatch { .. });
+        if contradicted
+            || Verdict::of(error) == Verdict::Replaced
+            || passing && self.no_wait
+            || !passing && !self.remembers
+        {
+            return Next::End;
+        }
+        let left = self.undecided_until.saturating_sub(now);
+        if self.remembers && !undecided && left.is_zero() {
+            return Next::Resume;
+        }
+        let delay = self.backoff.next_delay();
+        Next::Wait(match left.is_zero() {
+            true => delay,
+            false => delay.min(left.max(SHORTEST_DELAY)),
+        })
+    }
 }
 
 /// What was remembered, if it can be used.
@@ -139,5 +204,107 @@ pub(crate) fn incarnation() -> Result<Incarnation, AdapterError> {
     Ok(Incarnation(u64::from_le_bytes(bytes) | 1))
 }
 
-/// How long one request to stream-admin may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+#[cfg(test)]
+mod tests {
+    use twinfeed_control::BACKOFF_CEILING;
+
+    use super::*;
+
+    fn asking(remembers: bool, no_wait: bool) -> Asking {
+        Asking {
+            remembers,
+            no_wait,
+            undecided_until: Duration::ZERO,
+            backoff: Backoff::with_seed(1),
+        }
+    }
+
+    fn words() -> (String, String) {
+        ("m".to_owned(), "r".to_owned())
+    }
+
+    fn undecided(for_ms: u64) -> Error {
+        let (message, remedy) = words();
+        Error::Undecided {
+            message,
+            remedy,
+            retry_in: ms(for_ms),
+        }
+    }
+
+    fn absent() -> Error {
+        let (url, cause) = words();
+        Error::Unreachable { url, cause }
+    }
+
+    fn mismatch() -> Error {
+        let (message, remedy) = words();
+        Error::ConfigMismatch { message, remedy }
+    }
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn waits(next: Next) -> bool {
+        matches!(next, Next::Wait(_))
+    }
+
+    #[test]
+    fn an_absence_is_waited_out_or_bridged_by_what_is_remembered() {
+        assert!(waits(asking(false, false).after(&absent(), ms(0))));
+        assert_eq!(asking(true, false).after(&absent(), ms(0)), Next::Resume);
+        for remembers in [false, true] {
+            assert_eq!(asking(remembers, true).after(&absent(), ms(0)), Next::End);
+        }
+    }
+
+    #[test]
+    fn a_refusal_ends_what_remembers_nothing_and_a_contradiction_everything() {
+        let (message, remedy) = words();
+        let refused = Error::Unauthenticated { message, remedy };
+        let (message, remedy) = words();
+        let replaced = Error::Conflict { message, remedy };
+        assert_eq!(asking(false, false).after(&refused, ms(0)), Next::End);
+        assert_eq!(asking(true, false).after(&refused, ms(0)), Next::Resume);
+        for remembers in [false, true] {
+            for error in [&replaced, &mismatch()] {
+                assert_eq!(asking(remembers, false).after(error, ms(0)), Next::End);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_resumed_while_it_is_undecided_whether_a_peer_lives_that_converts_differently() {
+        let mut asking = asking(true, false);
+        // As long as stream-admin says so, and not only for as long as it said first.
+        assert!(waits(asking.after(&undecided(7_000), ms(0))));
+        assert!(waits(asking.after(&undecided(0), ms(7_000))));
+        assert!(waits(asking.after(&undecided(7_000), ms(8_000))));
+        // It went away again: up to the end that it named, and no longer.
+        assert!(waits(asking.after(&absent(), ms(14_999))));
+        assert_eq!(asking.after(&absent(), ms(15_000)), Next::Resume);
+        assert_eq!(asking.after(&mismatch(), ms(15_000)), Next::End);
+    }
+
+    #[test]
+    fn no_wait_for_a_decision_goes_beyond_it_and_none_is_a_spin() {
+        let mut asking = asking(true, false);
+        for left in [0, 1, 49, 51, 1_000, 60_000] {
+            let Next::Wait(delay) = asking.after(&undecided(left), ms(5)) else {
+                panic!("it does not wait at {left} ms");
+            };
+            assert!(delay >= SHORTEST_DELAY, "{left}: {delay:?}");
+            assert!(
+                left == 0 || delay <= ms(left).max(SHORTEST_DELAY),
+                "{left}: {delay:?}"
+            );
+        }
+        let Next::Wait(delay) = asking.after(&undecided(u64::MAX), ms(5)) else {
+            panic!("it does not wait");
+        };
+        assert!(delay <= BACKOFF_CEILING, "it asks again before: {delay:?}");
+        let mut hasty = self::asking(true, true);
+        assert_eq!(hasty.after(&undecided(7_000), ms(0)), Next::End);
+    }
+}

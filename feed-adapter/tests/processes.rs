@@ -92,17 +92,20 @@ fn without_stream_admin_no_wait_ends_with_69() {
     assert!(stderr.contains("cannot be reached"), "{stderr}");
 }
 
-/// A stream-admin that answers every request with this refusal; its port.
-fn refusing(status: u16, code: &str) -> u16 {
+/// A stream-admin that gives these refusals in turn, the last one again and again; its port.
+fn refusing(refusals: &'static [(u16, &str)]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let body = format!(r#"{{"code":"{code}","message":"digest 1, peer 2","remedy":"mend it"}}"#);
     std::thread::spawn(move || {
-        for stream in listener.incoming() {
+        let last = refusals.last().into_iter().cycle();
+        for ((status, code), stream) in refusals.iter().chain(last).zip(listener.incoming()) {
             let mut stream = stream.unwrap();
             let mut request = [0; 65_536];
             // One small request: head and body arrive together or the client tries again.
             let _ = stream.read(&mut request);
+            let body = format!(
+                r#"{{"code":"{code}","message":"digest 1, peer 2","remedy":"mend it","retry_in_ms":60000}}"#
+            );
             let length = body.len();
             let _ = write!(
                 stream,
@@ -113,34 +116,76 @@ fn refusing(status: u16, code: &str) -> u16 {
     port
 }
 
+/// Leaves a grant of an earlier life behind.
+fn remember(state: &Path) {
+    let json = r#"{"feed": "f", "preferred_role": "active", "assignment": {
+        "adapter": "f.active", "incarnation": "7", "generation": 1, "role": "active",
+        "lease_ms": 1000, "streams": [{"sid": 1, "stream_id": 17}], "destinations": [],
+        "constraints": {"sources": [], "delivery": "exactly-once", "heartbeat_us": 10000,
+            "missed_heartbeats": 3, "sync_threshold": 1000, "lag_messages": null,
+            "lag_us": null, "reorder_hold_us": null, "reorder_hold_bytes": 1,
+            "max_datagram": 1472},
+        "revision": 1}}"#;
+    let held: Held = serde_json::from_str(json).unwrap();
+    let file = StateFile::in_directory(state).unwrap();
+    file.save(&held).unwrap();
+}
+
 #[test]
 fn who_converts_otherwise_than_its_living_peer_ends_with_78_whatever_it_remembers() {
-    let directory = tempfile::tempdir().unwrap();
-    let config = feed(directory.path(), refusing(409, "config-mismatch"), "");
-    let state = directory.path().join("state");
-    let flags = ["--state-dir", state.to_str().unwrap()];
     for remembers in [false, true] {
-        if remembers {
-            let json = r#"{"feed": "f", "preferred_role": "active", "assignment": {
-                "adapter": "f.active", "incarnation": "7", "generation": 1, "role": "active",
-                "lease_ms": 1000, "streams": [{"sid": 1, "stream_id": 17}], "destinations": [],
-                "constraints": {"sources": [], "delivery": "exactly-once", "heartbeat_us": 10000,
-                    "missed_heartbeats": 3, "sync_threshold": 1000, "lag_messages": null,
-                    "lag_us": null, "reorder_hold_us": null, "reorder_hold_bytes": 1,
-                    "max_datagram": 1472},
-                "revision": 1}}"#;
-            let held: Held = serde_json::from_str(json).unwrap();
-            StateFile::in_directory(&state)
-                .unwrap()
-                .save(&held)
-                .unwrap();
+        // Judged at once, or as soon as a restarted stream-admin has heard the peer; an absence in
+        // between changes nothing.
+        for refusals in [
+            &[(409, "config-mismatch")][..],
+            &[
+                (503, "undecided"),
+                (503, "unavailable"),
+                (409, "config-mismatch"),
+            ],
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let config = feed(directory.path(), refusing(refusals), "");
+            let state = directory.path().join("state");
+            let flags = ["--state-dir", state.to_str().unwrap()];
+            if remembers {
+                remember(&state);
+            }
+            let (code, _, stderr) = ended(ACTIVE, &config, &flags);
+            assert_eq!(code, 78, "{stderr}");
+            assert!(stderr.contains("digest 1, peer 2; mend it"), "{stderr}");
+            assert!(!stderr.contains("granted"), "it never sent: {stderr}");
+            assert!(!stderr.contains("remembered grant"), "{stderr}");
         }
-        let (code, _, stderr) = ended(ACTIVE, &config, &flags);
-        assert_eq!(code, 78, "{stderr}");
-        assert!(stderr.contains("digest 1, peer 2; mend it"), "{stderr}");
-        assert!(!stderr.contains("granted"), "it never sent: {stderr}");
-        assert!(!stderr.contains("remembered grant"), "{stderr}");
     }
+}
+
+#[test]
+fn no_wait_ends_with_75_while_nothing_is_decided() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = feed(directory.path(), refusing(&[(503, "undecided")]), "");
+    let (code, _, stderr) = ended(ACTIVE, &config, &["--no-wait"]);
+    assert_eq!(code, 75, "{stderr}");
+    assert!(stderr.contains("digest 1, peer 2; mend it"), "{stderr}");
+}
+
+#[test]
+fn who_finds_stream_admin_absent_resumes_unverified_from_what_it_remembers() {
+    use std::io::{BufRead as _, BufReader};
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    remember(&state);
+    let flags = ["--state-dir", state.to_str().unwrap()];
+    let mut child = start(ACTIVE, &feed(directory.path(), nobody(), ""), &flags);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let resumed = "resuming from the remembered grant, unverified";
+    assert!(lines.any(|line| line.unwrap().contains(resumed)));
+    let killed = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

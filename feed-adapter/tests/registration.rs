@@ -203,6 +203,12 @@ fn refusals_are_told_once_per_reason_and_waited_out_and_only_a_replacement_ends(
     assert!(script.lock().unwrap().watches >= 2, "it is watched again");
 }
 
+fn undecided() -> (u16, Value) {
+    let (status, mut body) = refusal(503, "undecided", "not known yet");
+    body["retry_in_ms"] = json!(100);
+    (status, body)
+}
+
 fn mismatch() -> (u16, Value) {
     refusal(409, "config-mismatch", "digest 1, but the peer has 2")
 }
@@ -223,7 +229,7 @@ fn who_sat_before_goes_on_when_its_peer_converts_differently() {
 #[test]
 fn who_resumed_alone_ends_when_its_peer_converts_differently_and_goes_on_once_it_sat() {
     let (address, _) = serve(Script {
-        register: vec![refusal(503, "unavailable", "not known yet"), mismatch()],
+        register: vec![undecided(), mismatch()],
         ..Script::default()
     });
     let (learnt, _stop) = keep_from(address, None);
@@ -260,6 +266,14 @@ fn every_answer_has_its_verdict() {
         ),
         (
             with(|message, remedy| Error::ConfigMismatch { message, remedy }),
+            Verdict::GoOn,
+        ),
+        (
+            with(|message, remedy| Error::Undecided {
+                message,
+                remedy,
+                retry_in: Duration::ZERO,
+            }),
             Verdict::GoOn,
         ),
         (

@@ -242,6 +242,7 @@ fn unavailable() -> Problem {
         code: ProblemCode::Unavailable,
         message: "the state could not be written, so nothing was changed".to_owned(),
         remedy: "try again; if it lasts, look at stream-admin's log and its disk".to_owned(),
+        retry_in_ms: None,
     }
 }
 
@@ -250,5 +251,6 @@ fn internal() -> Problem {
         code: ProblemCode::Internal,
         message: "stream-admin failed at this request".to_owned(),
         remedy: "report it with the lines of its log".to_owned(),
+        retry_in_ms: None,
     }
 }

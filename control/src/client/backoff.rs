@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Error;
+use crate::BACKOFF_CEILING;
 
 /// Bounded exponential delays with jitter from a seed: equal seeds give equal delays.
 ///
@@ -29,10 +30,10 @@ impl Backoff {
         }
     }
 
-    /// 100 ms up to 5 s.
+    /// 100 ms up to [`BACKOFF_CEILING`].
     #[must_use]
     pub const fn with_seed(seed: u64) -> Self {
-        Self::new(Duration::from_millis(100), Duration::from_secs(5), seed)
+        Self::new(Duration::from_millis(100), BACKOFF_CEILING, seed)
     }
 
     /// The delay before the next attempt.

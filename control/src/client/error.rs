@@ -76,6 +76,16 @@ pub enum Error {
         /// What helps.
         remedy: String,
     },
+    /// Whether [`Error::ConfigMismatch`] holds cannot be known yet: stream-admin was just restarted.
+    #[error("{message}; {remedy}")]
+    Undecided {
+        /// What the server said.
+        message: String,
+        /// What helps.
+        remedy: String,
+        /// When it will be known.
+        retry_in: Duration,
+    },
     /// A number in the request cannot be true, such as a generation that nobody can have granted.
     #[error("{message}; {remedy}")]
     Implausible {
@@ -129,7 +139,10 @@ impl Error {
     #[must_use]
     pub const fn is_worth_retrying(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Server { .. } | Self::LimitReached { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Server { .. }
+            | Self::Undecided { .. }
+            | Self::LimitReached { .. } => true,
             Self::Configuration { .. }
             | Self::Unauthenticated { .. }
             | Self::NotEntitled { .. }
@@ -149,7 +162,7 @@ impl Error {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Unreachable { .. } | Self::Server { .. } => 69,
-            Self::LimitReached { .. } => 75,
+            Self::Undecided { .. } | Self::LimitReached { .. } => 75,
             Self::Unauthenticated { .. } | Self::NotEntitled { .. } => 77,
             Self::Configuration { .. } | Self::UnknownFeed { .. } | Self::ConfigMismatch { .. } => {
                 78
@@ -171,6 +184,7 @@ impl Error {
             code,
             message,
             remedy,
+            retry_in_ms,
         } = problem;
         match code {
             ProblemCode::Unauthenticated => Self::Unauthenticated { message, remedy },
@@ -179,6 +193,11 @@ impl Error {
             ProblemCode::UnknownId => Self::UnknownId { message, remedy },
             ProblemCode::Conflict => Self::Conflict { message, remedy },
             ProblemCode::ConfigMismatch => Self::ConfigMismatch { message, remedy },
+            ProblemCode::Undecided => Self::Undecided {
+                message,
+                remedy,
+                retry_in: Duration::from_millis(retry_in_ms.unwrap_or_default()),
+            },
             ProblemCode::Implausible => Self::Implausible { message, remedy },
             ProblemCode::LimitReached => Self::LimitReached { message, remedy },
             ProblemCode::BadRequest | ProblemCode::UnknownPath | ProblemCode::TooLarge => {
@@ -248,6 +267,17 @@ mod tests {
             "feed \"x\" is unknown; see the configuration"
         );
         assert!(!error.is_worth_retrying());
+    }
+
+    #[test]
+    fn who_is_not_judged_yet_is_told_when() {
+        let body = br#"{"code":"undecided","message":"m","remedy":"r","retry_in_ms":1200}"#;
+        let error = Error::from_refusal(503, body);
+        assert!(error.is_worth_retrying());
+        let Error::Undecided { retry_in, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(retry_in, Duration::from_millis(1_200));
     }
 
     #[test]

@@ -127,7 +127,8 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::Conflict`] when this incarnation was replaced, [`Error::ConfigMismatch`] when the living
-    /// adapter of the other seat converts differently, and all that any request can meet.
+    /// adapter of the other seat converts differently, [`Error::Undecided`] while that is not known, and
+    /// all that any request can meet.
     pub fn register(&self, request: &Register) -> Result<Assignment, Error> {
         self.http.post("/v1/adapters/register", request)
     }

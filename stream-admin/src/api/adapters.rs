@@ -119,5 +119,6 @@ pub(super) fn adapter_id(text: &str) -> Result<AdapterId, Problem> {
         code: ProblemCode::UnknownId,
         message,
         remedy: "use the id of the registration's answer".to_owned(),
+        retry_in_ms: None,
     })
 }

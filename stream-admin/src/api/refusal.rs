@@ -20,6 +20,7 @@ impl Refusal {
             code,
             message: message.into(),
             remedy: remedy.to_owned(),
+            retry_in_ms: None,
         })
     }
 }

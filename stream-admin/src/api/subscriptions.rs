@@ -116,5 +116,6 @@ fn subscription_id(text: &str) -> Result<SubscriptionId, Problem> {
         code: ProblemCode::UnknownId,
         message,
         remedy: "use the id of the grant".to_owned(),
+        retry_in_ms: None,
     })
 }

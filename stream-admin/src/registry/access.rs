@@ -104,6 +104,7 @@ impl Registry {
                 code: ProblemCode::NotEntitled,
                 message: format!("{} may not use feed {feed}: {reason}", caller.principal),
                 remedy: "ask an operator to grant it".to_owned(),
+                retry_in_ms: None,
             })
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn bad(message: impl Into<String>, remedy: &str) -> Problem {
         code: ProblemCode::BadRequest,
         message: message.into(),
         remedy: remedy.to_owned(),
+        retry_in_ms: None,
     }
 }
 

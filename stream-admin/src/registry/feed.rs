@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use twinfeed_control::{
     AdapterId, AdapterStatus, ConfigDigest, DataState, LegIndex, LegState, OrderRecord, Register,
-    Role, Sid, StreamAssignment, StreamId, SubscriptionId, Trigger,
+    Role, Sid, StreamAssignment, StreamId, SubscriptionId, Trigger, presumption_ms,
 };
 
 use super::pair::Pair;
@@ -76,10 +76,10 @@ impl Feed {
         }
     }
 
-    /// Takes over what was saved; whoever held a seat has one lease to say that it still does.
+    /// Takes over what was saved; whoever held a seat has [`presumption_ms`] to say that it still does.
     pub(super) fn restore(&mut self, record: FeedRecord, now: Now, lease_ms: u64) {
         self.pair = record.pair;
-        self.pair.presume_alive(now, lease_ms);
+        self.pair.presume_alive(now, presumption_ms(lease_ms));
         let presumed = |registration| Occupant {
             presumed: true,
             ..Occupant::of(registration)

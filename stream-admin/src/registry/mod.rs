@@ -181,7 +181,7 @@ impl Registry {
     ///
     /// `unknown-feed`, `bad-request` with the field at fault, `conflict` when the incarnation was
     /// replaced, `implausible` when it remembers an impossible generation,
-    /// `config-mismatch` while the living adapter of the other seat converts differently, `unavailable`
+    /// `config-mismatch` while the living adapter of the other seat converts differently, `undecided`
     /// while it is not known whether that one still lives.
     pub fn register(
         &mut self,
@@ -251,7 +251,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `unknown-id`: register again. `conflict`: replaced, stop. `config-mismatch`, `unavailable`: as
+    /// `unknown-id`: register again. `conflict`: replaced, stop. `config-mismatch`, `undecided`: as
     /// [`Registry::register`], when the lease had lapsed.
     pub fn renew(
         &mut self,

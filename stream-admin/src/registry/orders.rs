@@ -42,6 +42,7 @@ impl Registry {
                     code: ProblemCode::Conflict,
                     message: format!("key {} names another order", request.key),
                     remedy: "give every order a key of its own".to_owned(),
+                    retry_in_ms: None,
                 })
             };
         }
@@ -53,6 +54,7 @@ impl Registry {
                 code: ProblemCode::Unavailable,
                 message: format!("no active adapter of feed {} lives", request.feed),
                 remedy: "look at `twinfeed status`; order again once there is one".to_owned(),
+                retry_in_ms: None,
             });
         };
         if !feed.streams.contains_key(&(leg, request.sid)) {
@@ -64,6 +66,7 @@ impl Registry {
                 code: ProblemCode::LimitReached,
                 message: format!("{MOST_PENDING} orders wait for the active adapter"),
                 remedy: "wait until it reports on them".to_owned(),
+                retry_in_ms: None,
             });
         }
         let record = OrderRecord {
@@ -113,6 +116,7 @@ impl Registry {
                 code: ProblemCode::UnknownId,
                 message: format!("feed {name} knows no order {}", report.ticket),
                 remedy: "nothing: it is not kept any more".to_owned(),
+                retry_in_ms: None,
             });
         };
         let open = matches!(
@@ -153,6 +157,7 @@ impl Registry {
             code: ProblemCode::UnknownId,
             message: format!("feed {name} knows no order {ticket}"),
             remedy: "ask for the feed's orders".to_owned(),
+            retry_in_ms: None,
         })
     }
 

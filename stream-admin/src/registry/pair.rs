@@ -251,11 +251,11 @@ impl Pair {
         own
     }
 
-    /// After a restart: whoever held a seat may still be there, and gets one lease to say so.
-    pub fn presume_alive(&mut self, now: Now, lease_ms: u64) {
+    /// After a restart: whoever held a seat may still be there, and gets this long to say so.
+    pub fn presume_alive(&mut self, now: Now, presumption_ms: u64) {
         for seat in &mut self.seats {
             if seat.joined {
-                seat.lease = Lease::granted(now, lease_ms);
+                seat.lease = Lease::granted(now, presumption_ms);
             }
         }
     }

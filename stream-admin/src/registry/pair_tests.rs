@@ -167,12 +167,13 @@ fn an_absurd_generation_cannot_use_the_numbers_up() {
 }
 
 #[test]
-fn after_a_restart_the_holders_have_one_lease_to_say_so() {
+fn after_a_restart_the_holders_have_time_to_say_so() {
     let mut pair = both_registered();
     let saved = serde_json::to_string(&pair).unwrap();
     pair = serde_json::from_str(&saved).unwrap();
     assert!(!pair.is_alive(A, Now(0)));
-    pair.presume_alive(Now(0), LEASE);
+    pair.presume_alive(Now(0), 3 * LEASE);
+    assert!(pair.is_alive(A, Now(3 * LEASE - 1)) && !pair.is_alive(A, Now(3 * LEASE)));
     assert_eq!(claim(&mut pair, B, 7, 1), Ok(Outcome::Raised));
     stands(&pair, 2, A);
 }

@@ -1,7 +1,8 @@
 //! What must be on the disk before an answer leaves?
 //!
 //! Generations, seats, stream ids, subscriptions, entitlements and receipts. Leases and reports are
-//! not: after a restart nobody is believed alive for longer than one lease without saying so.
+//! not: after a restart no adapter is believed alive for longer than
+//! [`twinfeed_control::presumption_ms`] without saying so.
 
 use serde::{Deserialize, Serialize};
 use twinfeed_control::{

@@ -13,6 +13,7 @@ pub(super) fn unknown_feed(name: &FeedName) -> Problem {
         code: ProblemCode::UnknownFeed,
         message: format!("feed {name} is not configured at this stream-admin"),
         remedy: "correct the feed's name, or add the feed to stream-admin's configuration".into(),
+        retry_in_ms: None,
     }
 }
 
@@ -21,6 +22,7 @@ pub(super) fn unknown_seat(id: &AdapterId) -> Problem {
         code: ProblemCode::UnknownId,
         message: format!("adapter {id} is not known"),
         remedy: "register first, and use the id of the answer".into(),
+        retry_in_ms: None,
     }
 }
 
@@ -31,12 +33,14 @@ pub(super) fn not_seated(feed: &Feed, leg: LegIndex, incarnation: Incarnation) -
             code: ProblemCode::Conflict,
             message: format!("incarnation {incarnation} of {id} was replaced and never returns"),
             remedy: "stop this process; two of the same name may be running".into(),
+            retry_in_ms: None,
         };
     }
     Problem {
         code: ProblemCode::UnknownId,
         message: format!("incarnation {incarnation} does not sit in {id} in this generation"),
         remedy: "register again".into(),
+        retry_in_ms: None,
     }
 }
 
@@ -53,12 +57,13 @@ pub(super) fn contradicted(
     if peer.presumed {
         let wait_ms = feed.pair.lease(leg.other()).remaining_ms(now).unwrap_or(0);
         return Problem {
-            code: ProblemCode::Unavailable,
+            code: ProblemCode::Undecided,
             message: format!(
                 "{id} has configuration digest {ours}, and {other} had {theirs} when this \
                  stream-admin was started; whether it still lives is not known yet"
             ),
             remedy: format!("ask again in {wait_ms} ms"),
+            retry_in_ms: Some(wait_ms),
         };
     }
     Problem {
@@ -70,6 +75,7 @@ pub(super) fn contradicted(
         remedy: "give both hosts the same feed file (`--check-config` prints the digest), or stop \
                  the other adapter first"
             .to_owned(),
+        retry_in_ms: None,
     }
 }
 
@@ -90,5 +96,6 @@ pub(super) fn claim_refused(request: &Register, refused: &ClaimRefused) -> Probl
         code,
         message: format!("{feed}.{role}: {refused}"),
         remedy: remedy.to_owned(),
+        retry_in_ms: None,
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use twinfeed_control::{
-    ConfigDigest, Confirm, Constraints, DeliveryClass, EntitlementChange, LegState, OfferedStream,
-    Policy, ProblemCode, Receipt, ReceiptEnd, Role, Selection, Sid, Subscribe, SubscriptionId,
-    SubscriptionState, Transport,
+    BACKOFF_CEILING, ConfigDigest, Confirm, Constraints, DeliveryClass, EntitlementChange,
+    LegState, OfferedStream, Policy, ProblemCode, REQUEST_TIMEOUT, Receipt, ReceiptEnd, Role,
+    Selection, Sid, Subscribe, SubscriptionId, SubscriptionState, Transport, presumption_ms,
 };
 
 use super::settings::{RegistryLimits, TransportKind};
@@ -212,7 +212,7 @@ fn stream_ids_are_never_shared_and_survive_both_ends() {
     assert_eq!(
         again.role,
         Role::Backup,
-        "the other one is presumed alive for one lease"
+        "the other one is presumed alive for now"
     );
 }
 
@@ -349,18 +349,51 @@ fn after_a_restart_a_peer_counts_as_living_only_once_it_was_heard() {
         let mut registry = started(disk.values().cloned().collect());
         let ask = |registry: &mut Registry, at| {
             let answer = registry.register(&ADAPTER, configured(Role::Backup, 2, 0xbbb), Now(at));
-            answer.map(|_| ()).map_err(|problem| problem.code)
+            answer
+                .map(|_| ())
+                .map_err(|problem| (problem.code, problem.retry_in_ms))
         };
-        let not_known = Err(ProblemCode::Unavailable);
-        assert_eq!(ask(&mut registry, 1), not_known);
+        let end = presumption_ms(settings().adapter_lease_ms);
+        let not_known = |left| Err((ProblemCode::Undecided, Some(left)));
+        assert_eq!(ask(&mut registry, 1), not_known(end - 1));
         if heard {
             renewed(&mut registry, &active, 1, 2).unwrap();
-            assert_eq!(ask(&mut registry, 3), Err(ProblemCode::ConfigMismatch));
+            assert_eq!(
+                ask(&mut registry, 3),
+                Err((ProblemCode::ConfigMismatch, None))
+            );
         } else {
-            assert_eq!(ask(&mut registry, 99), not_known);
-            assert_eq!(ask(&mut registry, 100), Ok(()));
+            assert_eq!(ask(&mut registry, end - 1), not_known(1));
+            assert_eq!(ask(&mut registry, end), Ok(()));
         }
     }
+}
+
+/// It asked in vain just before the restart, and then waited for as long as anybody does.
+#[test]
+fn who_resumed_alone_is_heard_before_another_configuration_gets_its_feed() {
+    let mut registry = started(Vec::new());
+    let mut disk = BTreeMap::new();
+    let _ = registry
+        .register(&ADAPTER, configured(Role::Active, 1, 0xaaa), Now(0))
+        .unwrap();
+    saved(&mut registry, &mut disk);
+    let mut registry = started(disk.into_values().collect());
+    let other = |registry: &mut Registry, at| {
+        let answer = registry.register(&ADAPTER, configured(Role::Backup, 2, 0xbbb), Now(at));
+        answer.unwrap_err().code
+    };
+    let asks_at = (REQUEST_TIMEOUT + BACKOFF_CEILING).as_millis() as u64 - 1;
+    for at in (0..=asks_at).step_by(100) {
+        assert_eq!(other(&mut registry, at), ProblemCode::Undecided, "{at}");
+    }
+    let resumed = Register {
+        generation_held: Some(Generation(1)),
+        unverified: true,
+        ..configured(Role::Active, 3, 0xaaa)
+    };
+    let _ = registry.register(&ADAPTER, resumed, Now(asks_at)).unwrap();
+    assert_eq!(other(&mut registry, asks_at), ProblemCode::ConfigMismatch);
 }
 
 #[test]

@@ -234,6 +234,7 @@ impl Registry {
                     code: ProblemCode::LimitReached,
                     message: format!("{count} subscriptions are open and {key} is {limit}"),
                     remedy: format!("end some, or raise {key} at stream-admin"),
+                    retry_in_ms: None,
                 });
             }
         }
@@ -279,6 +280,7 @@ fn unknown(id: &SubscriptionId) -> Problem {
         code: ProblemCode::UnknownId,
         message: format!("subscription {id} is not known"),
         remedy: "subscribe again".to_owned(),
+        retry_in_ms: None,
     }
 }
 
@@ -295,6 +297,7 @@ fn own_destinations(caller: &Caller<'_>, request: &Subscribe) -> Result<(), Prob
             remedy:
                 "receive on the address you call from, or be configured with destinations = \"any\""
                     .to_owned(),
+            retry_in_ms: None,
         }),
     }
 }
@@ -320,6 +323,7 @@ fn replaced_by(
                 code: ProblemCode::Conflict,
                 message: format!("{taken} receives for another principal's subscription"),
                 remedy: "receive on another port".to_owned(),
+                retry_in_ms: None,
             });
         }
         replaced.push(record.subscription.clone());

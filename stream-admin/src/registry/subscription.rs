@@ -53,6 +53,7 @@ impl Subscription {
             code,
             message,
             remedy: remedy.to_owned(),
+            retry_in_ms: None,
         })
     }
 

@@ -31,6 +31,7 @@ impl Registry {
                     code: ProblemCode::Conflict,
                     message: refused.to_string(),
                     remedy: "act on the generation that is granted; the watch tells it".to_owned(),
+                    retry_in_ms: None,
                 });
             }
         };

@@ -8,9 +8,9 @@ use std::net::TcpStream;
 
 use support::{Server, config, feed, offer, raw, renew, report, wish};
 use twinfeed_control::{
-    AffectedBy, Backoff, Client, Confirm, EntitlementChange, Error, Generation, Grant, Incarnation,
-    LegIndex, LegState, Receipt, ReceiptEnd, Role, StopFlag, SubscriptionState, SubscriptionStatus,
-    Trigger, Watch, Watched,
+    AffectedBy, Backoff, Client, ConfigDigest, Confirm, EntitlementChange, Error, Generation,
+    Grant, Incarnation, LegIndex, LegState, Receipt, ReceiptEnd, Register, Role, StopFlag,
+    SubscriptionState, SubscriptionStatus, Trigger, Watch, Watched,
 };
 use twinfeed_stream_admin::store::MemoryStore;
 
@@ -282,6 +282,26 @@ fn an_adapter_that_resumed_alone_is_marked_until_it_acts_under_a_granted_generat
     assert!(unverified(&server));
     renew(&feeder, &granted);
     assert!(!unverified(&server));
+}
+
+#[test]
+fn a_restarted_server_does_not_judge_before_the_peer_had_time_to_speak() {
+    let server = Server::start();
+    let feeder = server.client("feeder");
+    let active = feeder.register(&offer(Role::Active, 1)).unwrap();
+    let server = server.restart();
+    let other = Register {
+        config_digest: ConfigDigest(0xbad),
+        ..offer(Role::Backup, 2)
+    };
+    let feeder = server.client("feeder");
+    let Err(Error::Undecided { retry_in, .. }) = feeder.register(&other) else {
+        panic!("the peer may live");
+    };
+    assert!(!retry_in.is_zero());
+    renew(&feeder, &active);
+    let judged = feeder.register(&other);
+    assert!(matches!(judged, Err(Error::ConfigMismatch { .. })));
 }
 
 #[test]

@@ -71,6 +71,14 @@ mod tests {
                 Verdict::Trouble,
             ),
             (
+                with(|message, remedy| Error::Undecided {
+                    message,
+                    remedy,
+                    retry_in: std::time::Duration::ZERO,
+                }),
+                Verdict::Away,
+            ),
+            (
                 with(|message, remedy| Error::Implausible { message, remedy }),
                 Verdict::Trouble,
             ),

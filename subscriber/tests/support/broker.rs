@@ -250,6 +250,7 @@ fn problem(code: ProblemCode) -> Problem {
         code,
         message: format!("refused: {code:?}"),
         remedy: "ask".to_owned(),
+        retry_in_ms: None,
     }
 }
 

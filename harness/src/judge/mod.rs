@@ -1,0 +1,254 @@
+//! Were the promises kept?
+//!
+//! Compares what a probe saw with what the exchange sent, number by number:
+//!
+//! ```text
+//!                    in a gap of its epoch    in none
+//!  delivered         belied                   fine
+//!  not delivered     lost, declared           lost, undeclared
+//! ```
+//!
+//! What was delivered must be equal in content to what the decoder makes of the session, less what was
+//! lost; content that could not be compared proves nothing, and an end must be where the session ended.
+
+mod ranges;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::probe::wire::{Epochs, Summary};
+use crate::truth::{Conversion, Sent};
+use ranges::Ranges;
+
+/// What came out, summed over all sessions.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Verdict {
+    /// Source messages sent that become records.
+    pub messages: u64,
+    /// Of those, not delivered.
+    pub lost: u64,
+    /// Of the lost, those that a gap names.
+    pub declared: u64,
+    /// Of the lost, those that no gap names.
+    pub undeclared: u64,
+    /// Source messages that a gap names and that were delivered all the same.
+    pub belied: u64,
+    /// Records delivered twice.
+    pub duplicates_delivered: u64,
+    /// Records that the library dropped as delivered before; 0 means that one leg was not there.
+    pub duplicates_dropped: u64,
+    /// Records out of order.
+    pub order_violations: u64,
+    /// Sessions whose delivered content is not what was sent.
+    pub wrong_content: u64,
+    /// Sessions of which nothing can be said of the content.
+    pub uncompared: u64,
+    /// Sessions that were said to have ended at a number at which they did not.
+    pub wrong_ends: u64,
+    /// Records in epochs that nobody sent.
+    pub strays: u64,
+    /// Gaps declared.
+    pub gaps: u64,
+    /// Discontinuities and resets declared, other than joins and new epochs.
+    pub breaks: u64,
+    /// Switches.
+    pub switches: u64,
+    /// Datagrams dropped by the kernel at the sockets of leg 0 and leg 1.
+    pub kernel_drops: [u64; 2],
+    /// Session by session.
+    pub sessions: Vec<SessionVerdict>,
+}
+
+/// One session.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SessionVerdict {
+    /// Its name.
+    pub session: String,
+    /// Source messages sent that become records.
+    pub messages: u64,
+    /// Of those, not delivered.
+    pub lost: u64,
+    /// Of the lost, those that a gap names.
+    pub declared: u64,
+    /// Named by a gap and delivered all the same.
+    pub belied: u64,
+    /// Whether the delivered content is what was sent; `null` if too many ranges are missing to say, or
+    /// nothing was delivered.
+    pub content_equal: Option<bool>,
+    /// The number at which it was said to have ended, if it did not end there.
+    pub wrong_end: Option<u64>,
+}
+
+impl Verdict {
+    /// What was promised and not kept, in words; empty if all is well.
+    #[must_use]
+    pub fn broken(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        for (count, what) in [
+            (self.lost, "source messages lost"),
+            (self.undeclared, UNDECLARED),
+            (self.belied, BELIED),
+            (self.duplicates_delivered, "records delivered twice"),
+            (self.order_violations, "records out of order"),
+            (self.wrong_content, "sessions with wrong content"),
+            (self.uncompared, UNCOMPARED),
+            (self.wrong_ends, WRONG_ENDS),
+            (self.breaks, "discontinuities within a session"),
+            (self.strays, "records of sessions that nobody sent"),
+        ] {
+            if count > 0 {
+                broken.push(format!("{count} {what}"));
+            }
+        }
+        if self.messages == 0 {
+            broken.push("nothing was sent: there was nothing to prove".to_owned());
+        }
+        if self.duplicates_dropped == 0 {
+            broken.push("no duplicate was dropped: one of the legs was not there".to_owned());
+        }
+        broken
+    }
+
+    /// Whether the host could not keep up: both sockets of the probe lost datagrams in its kernel.
+    /// Such a run says nothing about the product and is counted apart.
+    #[must_use]
+    pub fn overload(&self) -> bool {
+        self.kernel_drops.iter().all(|drops| *drops > 0)
+    }
+}
+
+/// Judges a probe that subscribed before the first session began.
+///
+/// # Errors
+/// When what the exchange wrote down cannot be read or decoded.
+pub fn judge(sent: &[Sent], conversion: &Conversion, seen: &Summary) -> Result<Verdict, Error> {
+    judge_with(sent, conversion, seen, false)
+}
+
+/// Judges a probe that may have joined in mid-session: of the first session it saw, what went before its
+/// first record does not count.
+///
+/// # Errors
+/// As [`judge`].
+pub fn judge_late(
+    sent: &[Sent],
+    conversion: &Conversion,
+    seen: &Summary,
+) -> Result<Verdict, Error> {
+    judge_with(sent, conversion, seen, true)
+}
+
+fn judge_with(
+    sent: &[Sent],
+    conversion: &Conversion,
+    seen: &Summary,
+    late: bool,
+) -> Result<Verdict, Error> {
+    let joined = seen.epochs.first();
+    let mut verdict = Verdict {
+        duplicates_dropped: seen.duplicates_dropped,
+        gaps: seen.gaps.len() as u64,
+        breaks: seen.breaks.len() as u64,
+        switches: seen.receipts.len() as u64,
+        kernel_drops: seen.kernel_drops,
+        duplicates_delivered: seen.epochs.iter().map(|epoch| epoch.duplicates).sum(),
+        order_violations: seen.epochs.iter().map(|epoch| epoch.order_violations).sum(),
+        ..Verdict::default()
+    };
+    let start = match (late, joined) {
+        (true, Some(joined)) => sent
+            .iter()
+            .position(|it| it.epoch == joined.epoch)
+            .unwrap_or(0),
+        _ => 0,
+    };
+    for session in &sent[start..] {
+        let epoch = seen
+            .epochs
+            .iter()
+            .find(|epoch| epoch.epoch == session.epoch);
+        let from = match joined {
+            Some(joined) if late && joined.epoch == session.epoch => joined.first,
+            _ => session.session.first,
+        };
+        let gaps = Ranges::declared(&seen.gaps, session.epoch);
+        let judged = judge_session(session, conversion, epoch, &gaps, from)?;
+        verdict.messages += judged.messages;
+        verdict.lost += judged.lost;
+        verdict.declared += judged.declared;
+        verdict.undeclared += judged.lost - judged.declared;
+        verdict.belied += judged.belied;
+        verdict.wrong_content += u64::from(judged.content_equal == Some(false));
+        verdict.uncompared += u64::from(judged.content_equal.is_none());
+        verdict.wrong_ends += u64::from(judged.wrong_end.is_some());
+        verdict.sessions.push(judged);
+    }
+    let known = |epoch: &&Epochs| sent.iter().all(|session| session.epoch != epoch.epoch);
+    verdict.strays = seen
+        .epochs
+        .iter()
+        .filter(known)
+        .map(|epoch| epoch.records)
+        .sum();
+    Ok(verdict)
+}
+
+fn judge_session(
+    session: &Sent,
+    conversion: &Conversion,
+    seen: Option<&Epochs>,
+    gaps: &Ranges,
+    from: u64,
+) -> Result<SessionVerdict, Error> {
+    let absent = seen.map(|seen| Ranges::of(seen.absent.iter().map(|&[from, until]| from..until)));
+    let there = |sseq| match (seen, &absent) {
+        (Some(seen), Some(absent)) => {
+            (seen.first..seen.next).contains(&sseq) && !absent.contains(sseq)
+        }
+        _ => false,
+    };
+    let (mut messages, mut declared, mut belied) = (0, 0, 0);
+    // Called once per source message that becomes records.
+    let delivered = session.expect(conversion, |sseq| {
+        let (there, told) = (there(sseq), gaps.contains(sseq));
+        if sseq >= from {
+            messages += 1;
+            declared += u64::from(told && !there);
+            belied += u64::from(told && there);
+        }
+        there
+    })?;
+    let lost = messages - seen.map_or(0, |seen| seen.messages).min(messages);
+    // With ranges left out of the report, what is missing passes for delivered.
+    let known = seen.is_none_or(|seen| seen.absent_dropped == 0);
+    let (declared, belied) = match known {
+        true => (declared, belied),
+        false => (declared + belied, 0),
+    };
+    let end = session.session.first + session.session.count;
+    Ok(SessionVerdict {
+        session: session.session.session.clone(),
+        messages,
+        lost,
+        declared: lost.min(declared),
+        belied,
+        content_equal: seen
+            .filter(|_| known)
+            .map(|seen| delivered.records == seen.records && delivered.digest == seen.digest),
+        wrong_end: seen
+            .and_then(|seen| seen.ended_before)
+            .filter(|told| *told != end),
+    })
+}
+
+/// Lost in silence.
+pub const UNDECLARED: &str = "source messages lost without a declared gap";
+/// Declared in vain.
+pub const BELIED: &str = "source messages declared missing and delivered all the same";
+/// Not proved.
+pub const UNCOMPARED: &str = "sessions whose content could not be compared";
+/// Ended too early, or too late.
+pub const WRONG_ENDS: &str = "sessions said to have ended where they did not";
+
+#[cfg(test)]
+mod tests;
