@@ -12,7 +12,7 @@ use twinfeed_feed_adapter::link::rules::{
     Connection, DownCause, Ending, LinkLimits, LinkRules, LinkState, Notice, Orders, Refusal,
 };
 use twinfeed_protocol::Time;
-use twinfeed_wire::link::{Answer, Cut, Frame, Hello, Intent, Report, Verdict};
+use twinfeed_wire::link::{Answer, Cut, Frame, Hello, Intent, Report, Settled, Verdict};
 use twinfeed_wire::{
     Adm, AdminId, AdminKind, Epoch, Generation, Incarnation, Msn, Sid, StoredAdmin,
 };
@@ -62,6 +62,7 @@ impl Orders for Log {
             Frame::Intent(_) => "HAND ON intent".to_owned(),
             Frame::Answer(_) => "HAND ON answer".to_owned(),
             Frame::StepDown { .. } => "HAND ON step-down".to_owned(),
+            Frame::Settled(_) => "HAND ON settled".to_owned(),
             Frame::Hello(_) | Frame::Beat { .. } | Frame::Goodbye => {
                 panic!("{frame:?} is the link's own business")
             }
@@ -189,6 +190,7 @@ const EVENTS: &[Event] = &[
             epoch: Epoch(7),
             slot: Msn(9),
             attempt: 1,
+            hold: false,
             message: StoredAdmin::new(ID, AdminKind::SourceStale, &[]).unwrap(),
         };
         frame(rules, Frame::Intent(intent), out);
@@ -215,6 +217,17 @@ const EVENTS: &[Event] = &[
             },
             out,
         );
+    }),
+    ("settled", |rules, out| {
+        let settled = Settled {
+            sid: Sid(1),
+            generation: Generation(1),
+            number: ID.number,
+            attempt: 1,
+            slot: Msn(9),
+            commit: true,
+        };
+        frame(rules, Frame::Settled(settled), out);
     }),
     ("goodbye", |rules, out| frame(rules, Frame::Goodbye, out)),
     ("peer's end closes", |rules, out| {

@@ -78,6 +78,7 @@ fn verdict(a: u64, b: u64, threshold: u64) -> Answer {
         epoch: Epoch(7),
         slot: Msn(a),
         attempt: 1,
+        hold: false,
         message: StoredAdmin::new(id, AdminKind::OperatorNotice, b"x").unwrap(),
     };
     backup.inbox.push_back((2, Said::Intent(Box::new(intent))));

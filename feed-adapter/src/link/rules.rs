@@ -224,7 +224,8 @@ impl LinkRules {
                 | Frame::Cut(_)
                 | Frame::Intent(_)
                 | Frame::Answer(_)
-                | Frame::StepDown { .. },
+                | Frame::StepDown { .. }
+                | Frame::Settled(_),
                 true,
             ) => out.hand_on(frame),
             (Frame::Hello(_), true) | (_, false) => {

@@ -346,6 +346,7 @@ impl Pair {
                 epoch,
                 slot,
                 attempt,
+                hold: false,
                 message: *message,
             })));
         }
