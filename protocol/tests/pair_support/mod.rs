@@ -295,3 +295,48 @@ pub(crate) fn misplaced(one: &End, other: &End) -> Vec<(u64, Out, Out)> {
     }
     wrong
 }
+
+/// One epoch of `count` messages of one record each.
+pub(crate) fn acts(count: u64) -> Vec<Act> {
+    let messages = (1..=count).map(|sseq| Act::Message(sseq, 1));
+    std::iter::once(Act::Begin(7)).chain(messages).collect()
+}
+
+/// Lets both hear each other, at once, until nothing is said.
+pub(crate) fn talk(tick: u64, [one, other]: &mut [End; 2]) {
+    for round in 0.. {
+        if one.out.said.is_empty() && other.out.said.is_empty() {
+            return;
+        }
+        assert!(
+            round < 100,
+            "they never stop: {:?} {:?}",
+            one.out.said,
+            other.out.said
+        );
+        carry(tick, 0, one, other);
+        carry(tick, 0, other, one);
+        one.hear(tick);
+        other.hear(tick);
+    }
+}
+
+/// Both have done `done` acts and the backup is synchronised.
+pub(crate) fn synchronised(limits: PairLimits, acts: &[Act], done: usize) -> [End; 2] {
+    let mut ends = pair(limits);
+    for end in &mut ends {
+        end.work(1, acts, done);
+    }
+    talk(1, &mut ends);
+    assert_eq!(ends[1].state(), PairState::Synchronised);
+    assert!(ends.iter().all(End::is_protected));
+    ends
+}
+
+/// Whether the last takeover of `end` said that nothing was missing.
+pub(crate) fn seamless(end: &End) -> Option<bool> {
+    end.out.news.iter().rev().find_map(|news| match news {
+        News::Opened { seamless, .. } => Some(*seamless),
+        _ => None,
+    })
+}
