@@ -103,6 +103,10 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
+        if !leaves_room(&cut) {
+            self.enter(now, PairInput::LostStep, Reason::Numbering, seq, out);
+            return;
+        }
         self.enter(now, PairInput::CutArrived, self.reason, seq, out);
         if self.state == PairState::Resyncing {
             seq.disarm();
@@ -307,6 +311,12 @@ impl Pair {
         }
         judge(intent.slot, processed, self.limits.sync_threshold)
     }
+}
+
+/// Whether numbers are left behind this cut for as long as anybody will count.
+fn leaves_room(cut: &Cut) -> bool {
+    let numbers = [cut.last.msn.0, cut.behind, cut.adm.0, cut.inherited.0];
+    numbers.iter().all(|&number| number <= u64::MAX / 4)
 }
 
 /// Whether the numbering of `cut` is the one that this end has had all the time: it lost sight of its peer, not step.

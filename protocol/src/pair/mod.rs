@@ -229,6 +229,11 @@ impl Pair {
         out: &mut (impl Link + Transmit),
     ) {
         self.pace.on_progress(now.time, seq.processed());
+        let messages = seq.counters().unplaced - self.counters.unplaced;
+        if messages > 0 {
+            self.counters.unplaced += messages;
+            out.tell(News::Dropped { messages });
+        }
         match self.state {
             PairState::Active => self.tend_announced(now, seq, out),
             PairState::Resyncing => self.seek(now, seq, out),

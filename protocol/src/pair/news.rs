@@ -57,7 +57,8 @@ pub enum News {
         /// How many.
         messages: u64,
     },
-    /// Messages that waited for their slots will not be placed: this end is not, or no more, the one to do it.
+    /// Messages that waited for their slots will not be placed: this end is not, or no more, the one to do it, or its
+    /// stream has ended.
     Dropped {
         /// How many.
         messages: u64,
@@ -88,6 +89,8 @@ pub struct PairCounters {
     pub unsynchronised: u64,
     /// Messages placed before the peer was known to place them.
     pub placed_alone: u64,
+    /// Messages that still waited when this end's stream ended.
+    pub unplaced: u64,
     /// Numberings taken over.
     pub aligned: u64,
     /// Reports that agreed at equal msn.

@@ -75,6 +75,8 @@ pub struct SequencerCounters {
     pub administrative: u64,
     /// Of those, placed without knowing that the peer places them too.
     pub placed_alone: u64,
+    /// Administrative messages whose slots had not come when the stream ended: not placed here.
+    pub unplaced: u64,
     /// Source numbers given up.
     pub abandoned: u64,
     /// Source messages that cannot be expressed (a body or a count of records beyond the bounds): given

@@ -292,7 +292,14 @@ impl Sequencer {
     }
 
     /// Nothing follows from this incarnation; said [`ANNOUNCEMENTS`] times at once.
+    ///
+    /// A message whose slot has not come is not placed before it: the peer may have agreed to that slot, and places it
+    /// there. It is counted as [`SequencerCounters::unplaced`].
     pub fn end_of_stream(&mut self, now: Now, out: &mut impl Transmit) {
+        if self.speaks() {
+            self.place_at_rest(now, out);
+        }
+        self.counters.unplaced += self.agenda.clear() as u64;
         self.send_records(now, out);
         self.announce(now, Flags::END_OF_STREAM, out);
         self.state = SequencerState::Closed;

@@ -198,29 +198,26 @@ impl Sequencer {
 
     /// Places what is due, for a record follows.
     pub(super) fn place_due(&mut self, now: Now, out: &mut impl Transmit) {
-        while self.agenda.next() <= self.next_msn {
-            self.place_next(now, out);
-        }
+        while self.agenda.next() <= self.next_msn && self.place_next(now, out) {}
     }
 
     /// Places what is due although no record follows, so far.
     pub(super) fn place_at_rest(&mut self, now: Now, out: &mut impl Transmit) {
         let nothing_follows = self.state == SequencerState::Ended;
-        while self.agenda.next() <= self.next_msn || (nothing_follows && self.agenda.len() > 0) {
-            self.place_next(now, out);
+        while (nothing_follows || self.agenda.next() <= self.next_msn) && self.place_next(now, out)
+        {
         }
     }
 
     /// Places everything that waits: no slot of this epoch will come any more.
     pub(super) fn place_all(&mut self, now: Now, out: &mut impl Transmit) {
-        while self.agenda.len() > 0 {
-            self.place_next(now, out);
-        }
+        while self.place_next(now, out) {}
     }
 
-    fn place_next(&mut self, now: Now, out: &mut impl Transmit) {
+    /// `false`: nothing waits.
+    fn place_next(&mut self, now: Now, out: &mut impl Transmit) -> bool {
         let Some(armed) = self.agenda.take() else {
-            return;
+            return false;
         };
         if !armed.agreed {
             // Said by the very datagram that carries it.
@@ -240,5 +237,6 @@ impl Sequencer {
         self.append(now, received_at, &record, out);
         self.adm = Adm(self.adm.0 + 1);
         self.counters.administrative += 1;
+        true
     }
 }

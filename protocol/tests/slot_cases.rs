@@ -1,0 +1,104 @@
+//! Where do the messages that wait in a sequencer go, when no slot comes for them? By hand.
+#![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
+
+mod pair_support;
+
+use pair_support::{End, acts, at, synchronised};
+use twinfeed_protocol::SequencerState;
+use twinfeed_protocol::pair::{News, PairLimits, PairState, Reason, Said};
+use twinfeed_wire::link::Cut;
+use twinfeed_wire::{Adm, AdminId, AdminKind, Msn, StoredAdmin};
+
+/// A backup with `count` messages that both agreed to place further on, and nobody else.
+fn waiting(count: usize) -> [End; 2] {
+    let acts = acts(100);
+    let mut ends = synchronised(PairLimits::default(), &acts, 40);
+    for _ in 0..count {
+        assert!(ends[0].originate(2));
+    }
+    pair_support::talk(2, &mut ends);
+    assert!(ends.iter().all(|end| end.sequencer.armed() == count));
+    ends
+}
+
+#[test]
+fn a_stream_that_ends_places_nothing_off_its_slot_and_says_what_it_leaves() {
+    let mut ends = waiting(3);
+    let active = &mut ends[0];
+    active.sequencer.end_of_stream(at(3), &mut active.out);
+    assert_eq!(active.sequencer.state(), SequencerState::Closed);
+    assert!(
+        active.out.placed.is_empty(),
+        "the backup has them further on"
+    );
+    assert_eq!(active.sequencer.armed(), 0);
+    assert_eq!(active.sequencer.counters().unplaced, 3);
+    active.settle(4);
+    let told = active.out.news.contains(&News::Dropped { messages: 3 });
+    assert!(told, "{:?}", active.out.news);
+    active.settle(5);
+    let dropped = |news: &&News| matches!(news, News::Dropped { .. });
+    assert_eq!(active.out.news.iter().filter(dropped).count(), 1, "once");
+    // Whoever goes on places them where both agreed.
+    let backup = &mut ends[1];
+    backup.link_down(6, true);
+    backup.grant(7, 2, true);
+    backup.work(8, &acts(100), 60);
+    assert_eq!(backup.out.placed.len(), 3);
+}
+
+#[test]
+fn a_stream_that_ends_places_what_is_due() {
+    let mut ends = waiting(0);
+    let active = &mut ends[0];
+    let id = AdminId {
+        generation: active.pair.generation(),
+        number: Adm(0),
+    };
+    let message = StoredAdmin::new(id, AdminKind::OperatorNotice, b"x").unwrap();
+    let slot = active.sequencer.next_msn();
+    assert!(active.sequencer.arm(slot, message, true));
+    active.sequencer.end_of_stream(at(3), &mut active.out);
+    assert_eq!(active.out.placed.len(), 1);
+    assert_eq!(active.sequencer.counters().unplaced, 0);
+}
+
+#[test]
+fn a_cut_from_the_end_of_all_numbers_is_not_taken_over() {
+    for edge in 0..4 {
+        let mut ends = waiting(0);
+        let backup = &mut ends[1];
+        let (last, _) = backup.sequencer.last_of_source().unwrap();
+        let mut cut = Cut {
+            sid: backup.sequencer.sid(),
+            generation: backup.pair.generation(),
+            number: 9,
+            last,
+            ..Cut::default()
+        };
+        match edge {
+            0 => cut.last.msn = Msn(u64::MAX - 1),
+            1 => cut.behind = u64::MAX - 1,
+            2 => cut.adm = Adm(u64::MAX - 1),
+            _ => cut.inherited = Adm(u64::MAX - 1),
+        }
+        backup.inbox.push_back((3, Said::Cut(cut)));
+        backup.hear(3);
+        assert_eq!(backup.state(), PairState::Unsynchronised);
+        assert_eq!(backup.pair.reason(), Reason::Numbering);
+        backup.work(4, &acts(100), 10);
+        assert!(backup.sequencer.processed() < Msn(100));
+    }
+}
+
+#[test]
+fn at_the_last_of_all_numbers_nothing_hangs() {
+    let mut ends = waiting(0);
+    let backup = &mut ends[1];
+    let last = Msn(u64::MAX - 1);
+    backup
+        .sequencer
+        .take_over(at(3), last, Adm(0), &mut backup.out);
+    backup.work(3, &acts(100), 5);
+    assert_eq!(backup.sequencer.next_msn(), Msn(u64::MAX));
+}
