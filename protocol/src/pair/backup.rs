@@ -22,6 +22,8 @@ use crate::time::Time;
 pub(super) struct Sought {
     /// The numbering that was offered, until the stream has reached its place.
     cut: Option<Cut>,
+    /// How many records were looked at for its place.
+    looked: u64,
     /// What was announced behind that cut: judged once its numbering is ours.
     intents: VecDeque<Intent>,
     /// Number of the cut taken over last.
@@ -68,7 +70,8 @@ impl Sought {
     /// Forgets what it waited for.
     fn begin_anew(&mut self, cut: Option<Cut>, ask_at: Time) {
         self.intents.clear();
-        (self.cut, self.report, self.ask_at) = (cut, None, ask_at);
+        (self.cut, self.looked) = (cut, 0);
+        (self.report, self.ask_at) = (None, ask_at);
         (self.told, self.doubt) = (Adm(0), None);
     }
 
@@ -119,7 +122,7 @@ impl Pair {
     /// Takes the numbering over once the stream has reached its place; asks again when that does not happen.
     pub(super) fn seek(&mut self, now: Now, seq: &mut Sequencer, out: &mut (impl Link + Transmit)) {
         if let Some(cut) = self.sought.cut
-            && let Some((context, behind)) = seq.placed_since(&cut.last)
+            && let Some((context, behind)) = seq.placed_since(&cut.last, &mut self.sought.looked)
         {
             self.sought.cut = None;
             if context != cut.last.context {

@@ -21,8 +21,8 @@ pub struct SequencerConfig {
     /// between 10 µs and one hour.
     pub heartbeat: Duration,
     /// How many of the last records are remembered, so that the peer's reports can be compared and its
-    /// numbering be taken over: by so many messages may the adapters be apart. At least 1; memory: 48 bytes
-    /// each.
+    /// numbering be taken over: by so many messages may the adapters be apart. At least 1, rounded up to
+    /// a power of two; memory: 48 bytes each.
     pub history: usize,
 }
 

@@ -161,13 +161,19 @@ impl Sequencer {
 
     /// With what memory of the conversion the same record as `other` was placed here, and how many records of
     /// the source behind it; `None`: it is not remembered, or not placed yet.
-    #[must_use]
-    pub fn placed_since(&self, other: &Placed) -> Option<(ContextId, u64)> {
+    ///
+    /// `looked`: of how many records since the start it is known that none is the one, 0 for a new question. It is
+    /// brought up to date, so that asking after every batch looks at every record once.
+    pub fn placed_since(&self, other: &Placed, looked: &mut u64) -> Option<(ContextId, u64)> {
         let newest = self.history.newest()?;
         let here = newest.epoch == self.run.start.epoch;
-        (!here || newest.context == self.run.context_id)
-            .then(|| self.history.since(other))
-            .flatten()
+        if here && newest.context != self.run.context_id {
+            // Something was lost behind it. Were the next record of another epoch, that would not matter.
+            return None;
+        }
+        let found = self.history.since(other, *looked);
+        *looked = self.history.count();
+        found
     }
 
     /// Takes over another numbering: the record processed last counts as `processed`, and `adm`
