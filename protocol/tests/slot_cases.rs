@@ -3,7 +3,7 @@
 
 mod pair_support;
 
-use pair_support::{End, acts, at, synchronised};
+use pair_support::{Act, End, acts, at, synchronised, talk};
 use twinfeed_protocol::SequencerState;
 use twinfeed_protocol::pair::{News, PairLimits, PairState, Reason, Said};
 use twinfeed_wire::link::Cut;
@@ -16,7 +16,7 @@ fn waiting(count: usize) -> [End; 2] {
     for _ in 0..count {
         assert!(ends[0].originate(2));
     }
-    pair_support::talk(2, &mut ends);
+    talk(2, &mut ends);
     assert!(ends.iter().all(|end| end.sequencer.armed() == count));
     ends
 }
@@ -101,4 +101,63 @@ fn at_the_last_of_all_numbers_nothing_hangs() {
         .take_over(at(3), last, Adm(0), &mut backup.out);
     backup.work(3, &acts(100), 5);
     assert_eq!(backup.sequencer.next_msn(), Msn(u64::MAX));
+}
+
+/// Two epochs, the second of which has begun without a record.
+fn two_epochs() -> Vec<Act> {
+    let mut acts = acts(60);
+    acts.push(Act::Begin(8));
+    acts.extend((1..=60).map(|sseq| Act::Message(sseq, 1)));
+    acts
+}
+
+#[test]
+fn an_active_that_lost_something_beside_the_end_of_an_epoch_gives_no_cut_before_a_record_follows() {
+    // The last message of the old epoch, the first of the new one.
+    for (before, beside) in [(60, 2), (62, 1)] {
+        let acts = two_epochs();
+        let mut ends = synchronised(PairLimits::default(), &acts, before);
+        ends[1].work(2, &acts, beside);
+        ends[0].loses = 1;
+        ends[0].work(2, &acts, beside);
+        talk(2, &mut ends);
+        let claims = ends.each_ref().map(End::is_protected);
+        assert_eq!(claims[0], false, "{before}");
+        for step in 0..30 {
+            let tick = 3 + step * 1_000;
+            ends.iter_mut().for_each(|end| end.work(tick, &acts, 1));
+            talk(tick, &mut ends);
+            if ends.iter().all(End::is_protected) {
+                let processed = ends.each_ref().map(|end| end.sequencer.processed());
+                assert_eq!(processed[0], processed[1], "{before} {tick}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_backup_that_lost_the_end_of_an_epoch_counts_from_nothing_before_it() {
+    let acts = two_epochs();
+    let mut ends = synchronised(PairLimits::default(), &acts, 60);
+    ends[1].loses = 1;
+    ends[1].work(2, &acts, 2);
+    talk(2, &mut ends);
+    assert!(!ends[1].is_protected());
+    // The active stands in front of what the backup has lost, and says its numbering there.
+    for tick in [110_000, 220_000] {
+        ends.iter_mut().for_each(|end| end.settle(tick));
+        talk(tick, &mut ends);
+        assert!(!ends[1].is_protected(), "the two may not count alike");
+    }
+    for step in 0..30 {
+        let tick = 330_000 + step * 20_000;
+        ends[0].work(tick, &acts, if step == 0 { 3 } else { 1 });
+        ends[1].work(tick, &acts, 1);
+        talk(tick, &mut ends);
+        if ends.iter().all(End::is_protected) {
+            let processed = ends.each_ref().map(|end| end.sequencer.processed());
+            assert_eq!(processed[0], processed[1], "{tick}");
+        }
+    }
+    assert!(ends.iter().all(End::is_protected));
 }

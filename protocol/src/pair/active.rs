@@ -354,12 +354,8 @@ impl Pair {
 
     /// Says our numbering, and announces anew what waits in it, if there is a record to begin behind.
     fn give_cut(&mut self, now: Now, seq: &mut Sequencer, out: &mut impl Link) {
-        // What was lost behind the last record shows in the next one only.
-        let steady = |last: &Placed| {
-            Some(last.epoch) != seq.epoch() || Some(last.context) == seq.context_id()
-        };
-        let last = seq.last_of_source().filter(|(last, _)| steady(last));
-        let Some((last, behind)) = last.filter(|_| self.peer.wants_cut) else {
+        // What was lost behind the last record can be told from the next one only.
+        let Some((last, behind)) = seq.last_of_source().filter(|_| self.peer.wants_cut) else {
             return;
         };
         self.peer.wants_cut = false;

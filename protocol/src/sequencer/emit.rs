@@ -62,6 +62,7 @@ impl Sequencer {
         self.send_records(now, out);
         self.upheavals += 1;
         self.agenda.doubt();
+        self.history.leave();
         self.counters.abandoned = self
             .counters
             .abandoned

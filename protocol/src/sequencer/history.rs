@@ -22,7 +22,8 @@ pub(super) struct History {
     count: u64,
     /// The msn of the record placed last, in the numbering in force; 0: none in it.
     last: Msn,
-    /// How many were placed before the source stepped back: their places may come again.
+    /// How many were placed before the source stepped back, or lost something: from their places nobody can count on,
+    /// for they may come again, or a peer may have what is missing here.
     left: u64,
 }
 
@@ -65,7 +66,7 @@ impl History {
         })
     }
 
-    /// The source stepped back: what was placed until now is found by its number only.
+    /// The source stepped back or lost something: what was placed until now is found by its number only.
     pub(super) const fn leave(&mut self) {
         self.left = self.count;
     }
@@ -75,8 +76,8 @@ impl History {
         self.count
     }
 
-    /// What is remembered of the records behind the first `from`, since the source stepped back, the newest first; the
-    /// numbers in it are those at which it was placed.
+    /// What is remembered of the records behind the first `from`, since the source stepped back or lost something, the newest
+    /// first; the numbers in it are those at which it was placed.
     fn backwards(&self, from: u64) -> impl Iterator<Item = &Placed> {
         let fresh = self.count.saturating_sub(self.left.max(from));
         let remembered = fresh.min(self.ring.len() as u64);
@@ -94,17 +95,12 @@ impl History {
     }
 
     /// What was remembered when the same record as `other` was placed, whatever its number here, and how many
-    /// records of the source were placed behind it, all of them with what was remembered then or in a later epoch;
-    /// `None` when it is not remembered, or something was lost behind it. Does not look at the first `from` records
-    /// since the start: whoever asks again says how many there were when it was not among them.
+    /// records of the source were placed behind it; `None` when it is not remembered, or something was lost behind it.
+    /// Does not look at the first `from` records since the start: whoever asks again says how many there were when it
+    /// was not among them.
     pub(super) fn since(&self, other: &Placed, from: u64) -> Option<(ContextId, u64)> {
         let mut of_source = 0;
-        let mut newer: Option<&Placed> = None;
         for placed in self.backwards(from) {
-            if newer.is_some_and(|it| it.epoch == placed.epoch && it.context != placed.context) {
-                return None;
-            }
-            newer = Some(placed);
             if placed.is_same_record(other) {
                 return Some((placed.context, of_source));
             }
@@ -168,6 +164,20 @@ mod tests {
             ..placed(999, 106)
         };
         assert_eq!(history.since(&elsewhere, 0), None);
+    }
+
+    #[test]
+    fn nobody_counts_from_what_was_placed_before_a_loss() {
+        let mut history = filled();
+        history.leave();
+        assert_eq!(history.newest_of_source(), None);
+        assert_eq!(history.since(&placed(999, 106), 0), None);
+        assert_eq!(history.at(Msn(6)), Some(placed(6, 106)), "by number");
+        history.push(placed(7, 108));
+        assert_eq!(history.since(&placed(999, 106), 0), None);
+        let found = history.since(&placed(999, 108), 0);
+        assert_eq!(found, Some((ContextId(0), 0)));
+        assert_eq!(history.newest_of_source(), Some((placed(7, 108), 0)));
     }
 
     #[test]

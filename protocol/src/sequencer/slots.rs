@@ -110,7 +110,8 @@ impl Sequencer {
         self.history.newest()
     }
 
-    /// The last record of a source message, and how many administrative messages were placed behind it.
+    /// The last record of a source message, and how many administrative messages were placed behind it; `None` while
+    /// the source has lost something, or stepped back, and nothing followed.
     #[must_use]
     pub fn last_of_source(&self) -> Option<(Placed, u64)> {
         self.history.newest_of_source()
@@ -160,17 +161,11 @@ impl Sequencer {
     }
 
     /// With what memory of the conversion the same record as `other` was placed here, and how many records of
-    /// the source behind it; `None`: it is not remembered, or not placed yet.
+    /// the source behind it; `None`: it is not remembered, or not placed yet, or something was lost behind it.
     ///
     /// `looked`: of how many records since the start it is known that none is the one, 0 for a new question. It is
     /// brought up to date, so that asking after every batch looks at every record once.
     pub fn placed_since(&self, other: &Placed, looked: &mut u64) -> Option<(ContextId, u64)> {
-        let newest = self.history.newest()?;
-        let here = newest.epoch == self.run.start.epoch;
-        if here && newest.context != self.run.context_id {
-            // Something was lost behind it. Were the next record of another epoch, that would not matter.
-            return None;
-        }
         let found = self.history.since(other, *looked);
         *looked = self.history.count();
         found
