@@ -161,3 +161,41 @@ fn a_backup_that_lost_the_end_of_an_epoch_counts_from_nothing_before_it() {
     }
     assert!(ends.iter().all(End::is_protected));
 }
+
+#[test]
+fn what_stands_behind_a_message_that_straddles_its_slot_stands_at_its_slot() {
+    let mut acts = acts(39);
+    acts.push(Act::Message(40, 30));
+    acts.extend((41..=400).map(|sseq| Act::Message(sseq, 1)));
+    let mut ends = synchronised(PairLimits::default(), &acts, 20);
+    for tick in [151, 301] {
+        ends.iter_mut().for_each(|end| end.work(tick, &acts, 10));
+        talk(tick, &mut ends);
+    }
+    for _ in 0..2 {
+        assert!(ends[0].originate(302));
+    }
+    talk(302, &mut ends);
+    let slots: Vec<_> = ends[0].sequencer.waiting().map(|it| it.0.0).collect();
+    assert!(
+        slots.iter().all(|slot| (41..69).contains(slot)),
+        "{slots:?}"
+    );
+    // The backup is ahead, and has placed both, when the link breaks and they meet again.
+    ends[1].work(303, &acts, 20);
+    assert_eq!(ends[1].out.placed.len(), 2);
+    ends.iter_mut().for_each(|end| end.link_down(304, false));
+    ends.iter_mut().for_each(|end| end.link_up(305));
+    talk(305, &mut ends);
+    assert!(ends.iter().all(End::is_protected));
+    let refused = ends[0].pair.counters();
+    assert_eq!((refused.late, refused.unsynchronised), (0, 0));
+    ends[0].work(306, &acts, 200);
+    assert_eq!(ends[0].out.placed, ends[1].out.placed);
+    // And nothing else does.
+    let backup = &ends[1].sequencer;
+    let stands = |number, slot| backup.stands_for(Adm(number), Msn(slot));
+    assert!(stands(0, 41) && stands(0, 70) && stands(1, 41) && stands(1, 71));
+    assert!(!stands(0, 40), "in front of the message");
+    assert!(!stands(0, 71) && !stands(1, 72) && !stands(2, 41));
+}

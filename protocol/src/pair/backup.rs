@@ -257,7 +257,7 @@ impl Pair {
         let verdict = self.verdict_on(intent, processed, seq);
         let synchronised = self.state == PairState::Synchronised;
         let capable = verdict == Verdict::Capable;
-        if capable && !seq.stands_at(number, slot) {
+        if capable && !seq.stands_for(number, slot) {
             let moved = seq.reschedule(number, slot, true);
             let armed = moved || seq.arm(slot, intent.message, true);
             debug_assert!(armed, "the verdict looked at number and room");
@@ -297,7 +297,7 @@ impl Pair {
         let known = seq.slot(number).is_some();
         if !known && number < seq.adm() {
             // Placed here already: where that is the slot, it is where both have it.
-            let there = seq.stands_at(number, intent.slot);
+            let there = seq.stands_for(number, intent.slot);
             return if there {
                 Verdict::Capable
             } else {

@@ -154,6 +154,24 @@ impl Sequencer {
         placed.is_some_and(|it| it.part == Placed::ADMINISTRATIVE && it.adm == number)
     }
 
+    /// Whether an administrative message of this number stands where `slot` leads: at it, or behind the source message
+    /// that straddles it and the messages of lower numbers.
+    #[must_use]
+    pub fn stands_for(&self, number: Adm, slot: Msn) -> bool {
+        let mut msn = slot;
+        while let Some(placed) = self.history.at(msn) {
+            let administrative = placed.part == Placed::ADMINISTRATIVE;
+            if administrative && placed.adm == number {
+                return true;
+            }
+            if placed.part == 0 || administrative && placed.adm > number {
+                return false;
+            }
+            msn = msn.plus(1);
+        }
+        false
+    }
+
     /// The record at `msn`, if it is remembered.
     #[must_use]
     pub fn placed_at(&self, msn: Msn) -> Option<Placed> {
