@@ -199,3 +199,27 @@ fn what_stands_behind_a_message_that_straddles_its_slot_stands_at_its_slot() {
     assert!(!stands(0, 40), "in front of the message");
     assert!(!stands(0, 71) && !stands(1, 72) && !stands(2, 41));
 }
+
+#[test]
+fn an_active_that_cannot_tell_its_numbering_yet_says_so_before_it_places_anything() {
+    // A message with a record, and one without, whose loss moves no number.
+    for parts in [1, 0] {
+        let mut acts = acts(39);
+        acts.push(Act::Message(40, parts));
+        let mut ends = synchronised(PairLimits::default(), &acts, 40);
+        ends[1].work(2, &acts, 1);
+        ends[0].loses = 1;
+        ends[0].work(2, &acts, 1);
+        assert!(!ends[0].is_protected());
+        assert!(ends[0].originate(3));
+        assert!(ends[0].out.placed[&0][0].alone);
+        let [active, backup] = &mut ends;
+        pair_support::carry(3, 0, active, backup);
+        backup.hear(3);
+        assert_eq!(backup.state(), PairState::Unsynchronised);
+        assert_eq!(backup.pair.reason(), Reason::Numbering);
+        backup.link_down(4, true);
+        backup.grant(5, 2, true);
+        assert_eq!(pair_support::seamless(backup), Some(false));
+    }
+}

@@ -172,7 +172,15 @@ impl Pair {
         }
     }
 
-    /// The backup wants our numbering; it gets it now or with our first record.
+    /// Number of the cut that whoever counts as this end does has taken over. One that is owed counts: nobody has it.
+    pub(super) const fn cut_in_force(&self) -> u32 {
+        match self.state {
+            PairState::Active => self.cuts.saturating_add(self.peer.wants_cut as u32),
+            _ => self.sought.taken,
+        }
+    }
+
+    /// The backup wants our numbering; it gets it now or with our next record, and hears at once that it has to wait.
     pub(super) fn owe_cut(
         &mut self,
         now: Now,
@@ -182,6 +190,9 @@ impl Pair {
         self.peer.synchronised = false;
         self.peer.wants_cut = self.linked;
         self.give_cut(now, seq, out);
+        if self.peer.wants_cut {
+            self.report(now, seq, out);
+        }
         self.show_step(now, seq, out);
     }
 

@@ -177,6 +177,11 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
+        if self.state == PairState::Synchronised && report.cut > self.sought.taken {
+            // It lost something, say, and cannot tell its numbering before a record follows.
+            self.enter(now, PairInput::LostStep, Reason::Numbering, seq, out);
+            return;
+        }
         let fit = self.sought.report.is_none() && !self.sought.lacks(seq);
         if self.state == PairState::Synchronised && fit {
             let aligned = self.sought.aligned;

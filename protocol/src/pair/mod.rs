@@ -324,7 +324,7 @@ impl Pair {
             processed: seq.processed(),
             last: self.comparable(seq),
             synchronised: self.state == PairState::Synchronised && !self.sought.lacks(seq),
-            cut: self.sought.taken,
+            cut: self.cut_in_force(),
             source_stale: seq.is_source_stale(),
         }));
     }

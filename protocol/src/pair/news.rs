@@ -15,7 +15,7 @@ pub enum Reason {
     LinkDown,
     /// The active placed a message that it could not place.
     Refused,
-    /// At equal msn the active has another record.
+    /// At equal msn the active has another record, or it says that its numbering is another.
     Numbering,
     /// At equal msn the active counts other administrative messages.
     Administrative,
