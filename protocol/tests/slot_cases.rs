@@ -122,7 +122,7 @@ fn an_active_that_lost_something_beside_the_end_of_an_epoch_gives_no_cut_before_
         ends[0].work(2, &acts, beside);
         talk(2, &mut ends);
         let claims = ends.each_ref().map(End::is_protected);
-        assert_eq!(claims[0], false, "{before}");
+        assert!(!claims[0], "{before}");
         for step in 0..30 {
             let tick = 3 + step * 1_000;
             ends.iter_mut().for_each(|end| end.work(tick, &acts, 1));

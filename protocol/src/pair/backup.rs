@@ -239,6 +239,10 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
+        if intent.hold {
+            self.judge_proposal(now, &intent, seq, out);
+            return;
+        }
         let aligning = self.state == PairState::Resyncing && self.sought.cut.is_some();
         if !aligning {
             self.judge_intent(now, &intent, seq, out);
@@ -312,12 +316,22 @@ impl Pair {
         if !known && (number != seq.next_number() || !seq.has_room()) {
             return Verdict::Unsynchronised;
         }
+        Self::verdict_by_place(intent, processed, self.limits.sync_threshold, seq)
+    }
+
+    /// The strict rule, within one epoch.
+    pub(super) fn verdict_by_place(
+        intent: &Intent,
+        processed: Msn,
+        threshold: u64,
+        seq: &Sequencer,
+    ) -> Verdict {
         if Some(intent.epoch) != seq.epoch() {
             // Their epoch is behind ours, or ours behind theirs: no distance can be told.
             let ahead = seq.was_in(intent.epoch);
             return if ahead { Verdict::Late } else { Verdict::Far };
         }
-        judge(intent.slot, processed, self.limits.sync_threshold)
+        judge(intent.slot, processed, threshold)
     }
 }
 

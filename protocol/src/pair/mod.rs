@@ -18,7 +18,8 @@
 //! **How to drive it.** One [`Pair`] beside one [`Sequencer`], on the thread that sequences. Hand over what the
 //! link and stream administration say when it arrives, between batches of messages and never within one; call
 //! [`Pair::between_batches`] after every batch and when [`Pair::next_deadline`] has come; send what
-//! [`Link::say`] is given, in order, *before* the datagrams that the sequencer hands out in the same call.
+//! [`Link::say`] is given, in order, *before* the datagrams that the sequencer hands out in the same call. While
+//! [`Pair::is_holding`], hand the sequencer nothing of the source; everything else goes on.
 //!
 //! `on_link_down` with `gone` says that the peer's *process* is gone, and comes after everything that it had said and
 //! the kernel still delivers; so does a grant that follows from it.
@@ -31,6 +32,7 @@ mod backup;
 mod config;
 mod news;
 mod pace;
+mod quiet;
 mod said;
 pub mod state;
 mod verdict;
@@ -48,7 +50,8 @@ use backup::Sought;
 pub use config::PairLimits;
 pub use news::{News, PairCounters, Reason};
 use pace::Pace;
-pub use said::{Answer, Cut, Intent, Report, Said};
+use quiet::{Held, Proposed};
+pub use said::{Answer, Cut, Intent, Report, Said, Settled};
 pub use state::PairState;
 use state::{PairInput, next};
 pub use verdict::{Verdict, judge};
@@ -77,12 +80,18 @@ pub struct Pair {
     pace: Pace,
     /// As active: what was announced and is not settled.
     announced: VecDeque<Announced>,
+    /// As active: a nearer slot that was proposed for the first of them.
+    proposed: Option<Proposed>,
+    /// As active: no other is proposed before.
+    propose_again: Time,
     /// As active: what the backup said of itself.
     peer: Peer,
     /// As active: cuts given in this generation.
     cuts: u32,
     /// As backup: what it needs in order to be synchronised.
     sought: Sought,
+    /// As synchronised backup: the slot in front of which the stream is held.
+    held: Option<Held>,
     counters: PairCounters,
 }
 
@@ -101,9 +110,12 @@ impl Pair {
             next_report: Time::ZERO,
             pace: Pace::new(),
             announced: VecDeque::with_capacity(MOST_ARMED),
+            proposed: None,
+            propose_again: Time::ZERO,
             peer: Peer::default(),
             cuts: 0,
             sought: Sought::default(),
+            held: None,
             counters: PairCounters::default(),
         }
     }
@@ -111,7 +123,7 @@ impl Pair {
     /// The peer is there, and agrees to pair.
     pub fn on_link_up(&mut self, now: Now, seq: &mut Sequencer, out: &mut (impl Link + Transmit)) {
         self.linked = true;
-        self.peer = Peer::default();
+        (self.peer, self.proposed) = (Peer::default(), None);
         self.next_report = now.time;
         self.enter(now, PairInput::LinkUp, Reason::None, seq, out);
     }
@@ -125,8 +137,11 @@ impl Pair {
         out: &mut (impl Link + Transmit),
     ) {
         self.linked = false;
-        self.peer = Peer::default();
+        (self.peer, self.proposed) = (Peer::default(), None);
         self.give_up_answers(seq);
+        if let Some(held) = self.held.take().filter(|_| gone) {
+            self.keep_slot(held, seq);
+        }
         self.sought.faithful &= !self.sought.lacks(seq);
         if gone && self.sought.lacks(seq) {
             // It may have placed what we could not.
@@ -204,7 +219,7 @@ impl Pair {
                 self.on_answer(now, answer, seq, out);
             }
             // Of one generation there is one active.
-            (PairState::Active, Said::Cut(_) | Said::Intent(_)) => {
+            (PairState::Active, Said::Cut(_) | Said::Intent(_) | Said::Settled(_)) => {
                 self.counters.other_generation += 1;
             }
             (_, Said::Report(report)) => {
@@ -215,6 +230,9 @@ impl Pair {
             }
             (_, Said::Intent(intent)) => {
                 self.on_intent(now, *intent, seq, out);
+            }
+            (_, Said::Settled(settled)) => {
+                self.on_settled(now, &settled, seq, out);
             }
             // Meant for the active, which this end was or will be.
             (_, Said::AskCut { .. } | Said::Answer(_)) => self.counters.other_generation += 1,
@@ -235,11 +253,17 @@ impl Pair {
             out.tell(News::Dropped { messages });
         }
         match self.state {
-            PairState::Active => self.tend_announced(now, seq, out),
+            PairState::Active => {
+                self.tend_announced(now, seq, out);
+                self.tend_proposal(now, seq, out);
+            }
             PairState::Resyncing => self.seek(now, seq, out),
             PairState::Synchronised | PairState::TakingOver => {
                 if self.sought.is_upset(seq) {
                     self.enter(now, PairInput::LostStep, Reason::Context, seq, out);
+                } else if self.hold_is_over(now, seq) {
+                    self.counters.hold_expired += 1;
+                    self.enter(now, PairInput::LostStep, Reason::Unsettled, seq, out);
                 } else {
                     self.compare_pending(now, seq, out);
                 }
@@ -260,10 +284,9 @@ impl Pair {
         let report = self.linked.then_some(self.next_report);
         let own = match self.state {
             PairState::Resyncing | PairState::Unsynchronised => Some(self.sought.ask_at),
-            PairState::Unpaired
-            | PairState::Synchronised
-            | PairState::TakingOver
-            | PairState::Active => None,
+            PairState::Active => self.proposes_at(),
+            PairState::Synchronised => self.held.map(|held| held.until),
+            PairState::Unpaired | PairState::TakingOver => None,
         };
         earlier(report, own)
     }
@@ -341,6 +364,9 @@ impl Pair {
         let (from, to) = (self.state, next(self.state, input, self.linked));
         self.sought.faithful &= !matches!(input, PairInput::LostStep | PairInput::GrantedBackup);
         self.state = to;
+        if to != PairState::Synchronised {
+            self.held = None;
+        }
         self.reason = match to {
             PairState::Unsynchronised | PairState::Resyncing => reason,
             _ => Reason::None,

@@ -25,6 +25,8 @@ pub enum Reason {
     Generation,
     /// The active that was taken for dead speaks.
     Alive,
+    /// It held its stream in front of a proposed slot, and did not hear in time what became of that.
+    Unsettled,
 }
 
 /// What somebody should know.
@@ -50,7 +52,7 @@ pub enum News {
         /// Whether nothing that was agreed is missing.
         seamless: bool,
     },
-    /// An attempt was decided: by this end as backup, or by the peer's answer.
+    /// An attempt was decided: by this end as backup, or by the peer's answer. Proposals are counted only.
     Decided(Answer),
     /// Messages were placed before the peer was known to place them.
     PlacedAlone {
@@ -101,4 +103,16 @@ pub struct PairCounters {
     pub forgotten: u64,
     /// What was said under another generation: ignored.
     pub other_generation: u64,
+    /// As active: slots proposed on a quiet feed.
+    pub proposed: u64,
+    /// As active: of those, committed to.
+    pub committed: u64,
+    /// As active: of those, withdrawn, because the stream had passed them or the backup had to begin anew.
+    pub withdrawn: u64,
+    /// As backup: proposals accepted; the stream was held for each.
+    pub held: u64,
+    /// Proposals refused, as backup or by the peer. That changes nothing.
+    pub hold_refused: u64,
+    /// As backup: holds that ended without a word of the active's.
+    pub hold_expired: u64,
 }
