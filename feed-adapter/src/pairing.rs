@@ -276,6 +276,12 @@ impl Pairing {
         }
     }
 
+    /// Whether the source must wait: the active decides about the slot in front of the next record.
+    #[must_use]
+    pub const fn is_holding(&self) -> bool {
+        self.pair.is_holding()
+    }
+
     /// When it wants to be tended.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
@@ -384,6 +390,7 @@ pub const fn sid_of(frame: &Frame) -> Option<Sid> {
         Frame::Cut(cut) => Some(cut.sid),
         Frame::Intent(intent) => Some(intent.sid),
         Frame::Answer(answer) => Some(answer.sid),
+        Frame::Settled(settled) => Some(settled.sid),
         Frame::Hello(_) | Frame::Beat { .. } | Frame::Goodbye | Frame::StepDown { .. } => None,
     }
 }
@@ -395,6 +402,7 @@ fn said(frame: Frame) -> Option<Said> {
         Frame::Cut(cut) => Said::Cut(cut),
         Frame::Intent(intent) => Said::Intent(Box::new(intent)),
         Frame::Answer(answer) => Said::Answer(answer),
+        Frame::Settled(settled) => Said::Settled(settled),
         Frame::Hello(_) | Frame::Beat { .. } | Frame::Goodbye | Frame::StepDown { .. } => {
             return None;
         }
@@ -408,6 +416,7 @@ fn frame(said: Said) -> Frame {
         Said::Cut(cut) => Frame::Cut(cut),
         Said::Intent(intent) => Frame::Intent(*intent),
         Said::Answer(answer) => Frame::Answer(answer),
+        Said::Settled(settled) => Frame::Settled(settled),
     }
 }
 

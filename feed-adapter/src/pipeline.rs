@@ -359,13 +359,17 @@ impl Path {
         } = self;
         let mut out = outlet.through(sender);
         let mut at = converter.at(now, &mut out);
+        let holds = pairing.is_holding();
         let heard = match input {
+            // Packets wait in the kernel's socket, for milliseconds at most.
+            _ if holds => Ok(0),
             Input::Live(live) => Ok(live.poll(now, lines, notes, &mut at)),
             Input::Replay(replay) => replay.poll(now, lines, notes, &mut at),
         };
-        let late = lines
-            .next_deadline()
-            .is_some_and(|deadline| deadline <= now.time);
+        let late = !holds
+            && lines
+                .next_deadline()
+                .is_some_and(|deadline| deadline <= now.time);
         if late {
             lines.on_deadline(now.time, &mut at);
         }

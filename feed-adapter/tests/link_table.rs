@@ -12,7 +12,7 @@ use twinfeed_feed_adapter::link::rules::{
     Connection, DownCause, Ending, Heard, LinkLimits, LinkRules, LinkState, Notice, Orders, Refusal,
 };
 use twinfeed_protocol::Time;
-use twinfeed_wire::link::{Answer, Cut, Frame, Hello, Intent, Report, Verdict};
+use twinfeed_wire::link::{Answer, Cut, Frame, Hello, Intent, Report, Settled, Verdict};
 use twinfeed_wire::{
     Adm, AdminId, AdminKind, Epoch, Generation, Incarnation, Msn, Sid, StoredAdmin,
 };
@@ -70,6 +70,7 @@ impl Orders for Log {
             Heard::Said(Frame::Intent(_)) => "hear intent".to_owned(),
             Heard::Said(Frame::Answer(_)) => "hear answer".to_owned(),
             Heard::Said(Frame::StepDown { .. }) => "hear step-down".to_owned(),
+            Heard::Said(Frame::Settled(_)) => "hear settled".to_owned(),
             Heard::Said(own) => panic!("{own:?} is the link's own business"),
         });
         !self.1
@@ -197,6 +198,7 @@ const EVENTS: &[Event] = &[
             epoch: Epoch(7),
             slot: Msn(9),
             attempt: 1,
+            hold: false,
             message: StoredAdmin::new(ID, AdminKind::SourceStale, &[]).unwrap(),
         };
         frame(rules, Frame::Intent(intent), out);
@@ -223,6 +225,17 @@ const EVENTS: &[Event] = &[
             },
             out,
         );
+    }),
+    ("settled", |rules, out| {
+        let settled = Settled {
+            sid: Sid(1),
+            generation: Generation(1),
+            number: ID.number,
+            attempt: 1,
+            slot: Msn(9),
+            commit: true,
+        };
+        frame(rules, Frame::Settled(settled), out);
     }),
     ("goodbye", |rules, out| frame(rules, Frame::Goodbye, out)),
     ("steps down for good, goodbye", |rules, out| {

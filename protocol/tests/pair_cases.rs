@@ -3,47 +3,11 @@
 
 mod pair_support;
 
-use pair_support::{Act, End, at, carry, misplaced, pair};
+use pair_support::{Act, End, acts, at, carry, misplaced, pair, seamless, synchronised, talk};
 use twinfeed_protocol::pair::{
     Answer, Intent, News, PairLimits, PairState, Reason, Refusal, Said, Verdict,
 };
 use twinfeed_wire::{Adm, AdminId, AdminKind, Epoch, Generation, Msn, Sid, StoredAdmin};
-
-fn acts(count: u64) -> Vec<Act> {
-    let messages = (1..=count).map(|sseq| Act::Message(sseq, 1));
-    std::iter::once(Act::Begin(7)).chain(messages).collect()
-}
-
-/// Lets both hear each other, at once, until nothing is said.
-fn talk(tick: u64, [one, other]: &mut [End; 2]) {
-    for round in 0.. {
-        if one.out.said.is_empty() && other.out.said.is_empty() {
-            return;
-        }
-        assert!(
-            round < 100,
-            "they never stop: {:?} {:?}",
-            one.out.said,
-            other.out.said
-        );
-        carry(tick, 0, one, other);
-        carry(tick, 0, other, one);
-        one.hear(tick);
-        other.hear(tick);
-    }
-}
-
-/// Both have done `done` acts and the backup is synchronised.
-fn synchronised(limits: PairLimits, acts: &[Act], done: usize) -> [End; 2] {
-    let mut ends = pair(limits);
-    for end in &mut ends {
-        end.work(1, acts, done);
-    }
-    talk(1, &mut ends);
-    assert_eq!(ends[1].state(), PairState::Synchronised);
-    assert!(ends.iter().all(End::is_protected));
-    ends
-}
 
 /// The backup's answer to an announcement for slot `a` when it has processed `b`.
 fn verdict(a: u64, b: u64, threshold: u64) -> Answer {
@@ -78,6 +42,7 @@ fn verdict(a: u64, b: u64, threshold: u64) -> Answer {
         epoch: Epoch(7),
         slot: Msn(a),
         attempt: 1,
+        hold: false,
         message: StoredAdmin::new(id, AdminKind::OperatorNotice, b"x").unwrap(),
     };
     backup.inbox.push_back((2, Said::Intent(Box::new(intent))));
@@ -545,14 +510,6 @@ fn what_a_backup_said_of_itself_before_it_took_over_the_last_cut_does_not_count(
     );
     talk(hold, &mut ends);
     assert!(ends[0].is_protected());
-}
-
-/// Whether the last takeover of `end` said that nothing was missing.
-fn seamless(end: &End) -> Option<bool> {
-    end.out.news.iter().rev().find_map(|news| match news {
-        News::Opened { seamless, .. } => Some(*seamless),
-        _ => None,
-    })
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Two ends under one seed: bursts, a link that is slow, cut and healed, an active that dies at any moment, an
-//! operator who never stops.
+//! Two ends under one seed: bursts, quiet phases, a link that is slow, cut and healed, an active that dies at any
+//! moment and in the middle of a batch, a driver that does not keep its holds, an operator who never stops.
 //!
 //! What is judged is what came out of the datagrams of both ends:
 //!
@@ -11,7 +11,9 @@
 
 mod pair_support;
 
-use pair_support::{Act, End, Out, carry, misplaced, pair};
+use std::time::Duration;
+
+use pair_support::{Act, End, Out, at, carry, misplaced, pair};
 use twinfeed_protocol::pair::{News, PairLimits, PairState};
 
 /// Seeds of a run of the test suite; `TWINFEED_PAIR_SEEDS` says otherwise.
@@ -51,6 +53,69 @@ struct Tally {
     cuts: u64,
     losses: u64,
     agreed: u64,
+    kills_in_batch: u64,
+    kills_in_hold: u64,
+    cuts_in_hold: u64,
+    proposed: u64,
+    committed: u64,
+    withdrawn: u64,
+    held: u64,
+    hold_refused: u64,
+    hold_expired: u64,
+}
+
+impl Tally {
+    fn count(&mut self, end: &End) {
+        let counters = end.pair.counters();
+        self.announced_again += counters.announced_again;
+        self.aligned += counters.aligned;
+        self.proposed += counters.proposed;
+        self.committed += counters.committed;
+        self.withdrawn += counters.withdrawn;
+        self.held += counters.held;
+        self.hold_refused += counters.hold_refused;
+        self.hold_expired += counters.hold_expired;
+    }
+}
+
+/// From time to time hardly anything comes: both reach the same place, and one record at a time follows.
+#[derive(Default)]
+struct Quiet {
+    until: u64,
+    /// How many acts the source has done.
+    stop: usize,
+}
+
+impl Quiet {
+    /// How many of `count` acts there are for `end`.
+    fn share(&self, tick: u64, end: &End, count: usize) -> usize {
+        if tick < self.until {
+            count.min(self.stop.saturating_sub(end.done))
+        } else {
+            count
+        }
+    }
+
+    fn go_on(&mut self, tick: u64, ends: &[End; 2], dice: &mut Dice) {
+        if tick < self.until {
+            self.stop += usize::from(dice.one_in(80));
+        } else if dice.one_in(100) {
+            self.until = tick + 200 + dice.below(2_000);
+            self.stop = ends[0].done.max(ends[1].done);
+        }
+    }
+}
+
+/// Knobs of every size, in ticks of 10 µs.
+fn limits(dice: &mut Dice) -> PairLimits {
+    let admin_hold = 20 + dice.below(300);
+    let slot_hold = 1 + dice.below(admin_hold);
+    PairLimits {
+        sync_threshold: 1 + dice.below(200),
+        admin_hold: Duration::from_micros(10 * admin_hold),
+        slot_hold: Duration::from_micros(10 * slot_hold),
+        ..PairLimits::default()
+    }
 }
 
 /// What the source does: epochs of some hundred messages, some of several records.
@@ -73,10 +138,7 @@ fn source(dice: &mut Dice) -> Vec<Act> {
 
 fn play(seed: u64, tally: &mut Tally) {
     let mut dice = Dice(seed);
-    let limits = PairLimits {
-        sync_threshold: 1 + dice.below(200),
-        ..PairLimits::default()
-    };
+    let limits = limits(&mut dice);
     let acts = source(&mut dice);
     let mut ends = pair(limits);
     let delay = 1 + dice.below(60);
@@ -87,17 +149,28 @@ fn play(seed: u64, tally: &mut Tally) {
     // Of a seamless takeover: from which number on everything is the survivor's as well.
     let mut inherited = None;
     let mut cut_until = None;
+    let mut quiet = Quiet::default();
+    ends[1].heedless = dice.one_in(10);
     let mut tick = 1;
     while ends.iter().any(|end| end.done < acts.len()) || cut_until.is_some() {
         tick += 1 + dice.below(8);
+        quiet.go_on(tick, &ends, &mut dice);
         // The one ahead changes.
         let eager = (tick / 500 % 2) as usize;
         for (index, end) in ends.iter_mut().enumerate() {
             end.hear(tick);
             let share = if index == eager { busy } else { busy / 2 + 1 };
             let count = dice.below(share * 2) as usize;
-            end.work(tick, &acts, count);
+            end.work(tick, &acts, quiet.share(tick, end, count));
+            if end.pair.is_holding() {
+                let until = end.pair.next_deadline();
+                assert!(
+                    until > Some(at(tick).time),
+                    "seed {seed}: a hold has an end"
+                );
+            }
         }
+        let holding = ends.iter().any(|end| end.pair.is_holding());
         // Neither runs away from the other by more than the history.
         let (least, most) = (
             ends[0].done.min(ends[1].done),
@@ -105,21 +178,27 @@ fn play(seed: u64, tally: &mut Tally) {
         );
         if most - least > 100 {
             let slow = usize::from(ends[1].done == least);
-            ends[slow].work(tick, &acts, 60);
+            let count = quiet.share(tick, &ends[slow], 60);
+            ends[slow].work(tick, &acts, count);
         }
-        if dice.one_in(6) {
+        if dice.one_in(if tick < quiet.until { 40 } else { 6 }) {
             let active = ends.iter().position(|end| end.state() == PairState::Active);
             if let Some(active) = active {
                 tally.originated += u64::from(ends[active].originate(tick));
             }
         }
-        if faults > 0 && dice.one_in(400) {
+        if faults > 0 && !ends.iter().any(inherits) && dice.one_in(400) {
             ends[dice.below(2) as usize].loses = 1 + dice.below(3);
             tally.losses += 1;
         }
         exchange(tick, delay, cut_until.is_some(), &mut ends);
         tally.agreed += u64::from(judge_claims(seed, &ends));
-        if faults > 0 && cut_until.is_none() && dead.is_none() && dice.one_in(300) {
+        if faults > 0
+            && cut_until.is_none()
+            && dead.is_none()
+            && dice.one_in(if holding { 60 } else { 300 })
+        {
+            tally.cuts_in_hold += u64::from(holding);
             cut_until = Some(tick + 50 + dice.below(400));
             tally.cuts += 1;
             for end in &mut ends {
@@ -134,7 +213,12 @@ fn play(seed: u64, tally: &mut Tally) {
                 end.link_up(tick);
             }
         }
-        if faults > 1 && cut_until.is_none() && dead.is_none() && dice.one_in(250) {
+        if faults > 1
+            && cut_until.is_none()
+            && dead.is_none()
+            && dice.one_in(if holding { 20 } else { 250 })
+        {
+            tally.kills_in_hold += u64::from(holding);
             generation += 1;
             let (killed, seamless) =
                 kill(tick, generation, &acts, &mut ends, limits, &mut dice, tally);
@@ -149,10 +233,8 @@ fn play(seed: u64, tally: &mut Tally) {
         let from = inherited.unwrap_or_default();
         tally.inherited += judge_inheritance(seed, from, dead, survivor);
     }
-    for end in &ends {
-        let counters = end.pair.counters();
-        tally.announced_again += counters.announced_again;
-        tally.aligned += counters.aligned;
+    for end in ends.iter().chain(&dead) {
+        tally.count(end);
     }
     let active = &ends[usize::from(ends[0].state() != PairState::Active)];
     let counters = active.pair.counters();
@@ -160,11 +242,22 @@ fn play(seed: u64, tally: &mut Tally) {
     tally.alone += counters.placed_alone;
 }
 
-/// The source goes on for a while, so that nothing waits for a slot that never comes.
+/// Whether messages of an older generation wait. What an end loses itself moves them, and it says so: then nobody can
+/// judge by their places.
+fn inherits(end: &End) -> bool {
+    let mut waiting = end.sequencer.waiting();
+    waiting.any(|(_, message, _)| message.number() < end.pair.inherited())
+}
+
+/// The source goes on for a while, so that nothing waits for a slot or a record that never comes.
 fn longer(mut acts: Vec<Act>) -> Vec<Act> {
-    if let Some(&Act::Message(last, _)) = acts.last() {
-        acts.extend((last + 1..last + 20_000).map(|sseq| Act::Message(sseq, 1)));
+    let mut last = 0;
+    if let Some(&Act::Message(sseq, _)) = acts.last() {
+        last = sseq;
+    } else {
+        acts.push(Act::Begin(4));
     }
+    acts.extend((last + 1..last + 20_000).map(|sseq| Act::Message(sseq, 1)));
     acts
 }
 
@@ -178,7 +271,7 @@ fn exchange(tick: u64, delay: u64, lost: bool, [one, other]: &mut [End; 2]) {
     carry(tick, delay, other, one);
 }
 
-/// The active dies; what it had said arrives, the survivor gets the generation some time later, and another
+/// The active dies, perhaps with a batch that it says nothing of any more; what it had said arrives, the survivor gets the generation some time later, and another
 /// process takes the free seat.
 fn kill(
     tick: u64,
@@ -192,12 +285,19 @@ fn kill(
     let active = usize::from(ends[0].state() != PairState::Active);
     assert_eq!(ends[active].state(), PairState::Active, "there is one");
     let newcomer = End::new(100 + u64::from(generation), ends[active].done, limits);
-    let dead = std::mem::replace(&mut ends[active], newcomer);
+    let mut dead = std::mem::replace(&mut ends[active], newcomer);
+    if dice.one_in(2) {
+        // What it loses in that very batch it says in its stream, but to nobody who could succeed it.
+        dead.loses = 0;
+        tally.kills_in_batch += 1;
+        dead.work_and_die(tick, acts, dice.below(60) as usize);
+    }
     let survivor = &mut ends[1 - active];
     tally.kills += 1;
     tally.kills_in_flight += u64::from(!survivor.inbox.is_empty());
     // TCP delivers what the dead process had handed to it.
-    survivor.hear(u64::MAX / 1_000_000);
+    survivor.hear_all(tick);
+    survivor.loses = 0;
     survivor.link_down(tick, true);
     survivor.out.said.clear();
     let seamless = survivor.state() == PairState::TakingOver;
@@ -242,8 +342,9 @@ fn judge_inheritance(seed: u64, from: u64, dead: &End, survivor: &End) -> u64 {
 /// No more faults: both reach the end of the source and agree.
 fn calm_down(seed: u64, from: u64, delay: u64, acts: &[Act], ends: &mut [End; 2]) {
     let mut tick = from;
+    // Longer than the longest patience of a backup that waits before it asks again.
     for _ in 0..400 {
-        tick += 200;
+        tick += 400;
         for end in ends.iter_mut() {
             end.hear(tick);
             end.work(tick, acts, 40);
@@ -332,5 +433,8 @@ fn under_any_seed_messages_stand_where_both_say_they_do() {
     assert!(tally.originated > seeds && tally.announced_again > 0 && tally.refused > 0);
     assert!(tally.kills > seeds / 10 && tally.seamless > 0 && tally.kills_in_flight > 0);
     assert!(tally.losses > 0 && tally.agreed > 0);
+    assert!(tally.proposed > 0 && tally.committed > 0 && tally.withdrawn > 0);
+    assert!(tally.held > 0 && tally.hold_refused > 0 && tally.hold_expired > 0);
+    assert!(tally.kills_in_batch > 0 && tally.kills_in_hold > 0 && tally.cuts_in_hold > 0);
     assert!(tally.inherited > 0 && tally.cuts > 0 && tally.alone > 0 && tally.aligned > seeds);
 }

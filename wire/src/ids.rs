@@ -70,10 +70,11 @@ impl Epoch {
 }
 
 impl Msn {
-    /// The number `count` messages further on.
+    /// The number `count` messages further on, at most the highest that there is: who asks for a number beyond all
+    /// numbers must get one that is never reached, and not one that has been passed.
     #[must_use]
     pub const fn plus(self, count: u64) -> Self {
-        Self(self.0.wrapping_add(count))
+        Self(self.0.saturating_add(count))
     }
 }
 
@@ -111,6 +112,13 @@ impl fmt::Display for Pos {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_beyond_all_numbers_is_the_last_and_no_early_one() {
+        assert_eq!(Msn(u64::MAX - 3).plus(3), Msn(u64::MAX));
+        assert_eq!(Msn(u64::MAX - 3).plus(4), Msn(u64::MAX));
+        assert_eq!(Msn(7).plus(u64::MAX), Msn(u64::MAX));
+    }
 
     #[test]
     fn positions_of_different_epochs_do_not_compare() {

@@ -21,7 +21,7 @@ mod slot;
 
 pub use error::BadFrame;
 pub use position::{Cut, Placed, Report};
-pub use slot::{Answer, Intent, Verdict};
+pub use slot::{Answer, Intent, Settled, Verdict};
 
 /// Length of a frame's header, bytes.
 pub const FRAME_HEADER_LENGTH: usize = 8;
@@ -109,7 +109,7 @@ pub enum Frame {
     },
     /// The sender's numbering, to take over.
     Cut(Cut),
-    /// An administrative message is announced for a slot.
+    /// An administrative message is announced for a slot, or a nearer one is proposed.
     Intent(Intent),
     /// Whether the sender can place an announced message.
     Answer(Answer),
@@ -120,6 +120,8 @@ pub enum Frame {
         /// After this time the sender goes on by itself, µs.
         deadline_us: u32,
     },
+    /// What became of a slot that was proposed.
+    Settled(Settled),
 }
 
 /// Reads a frame's header and returns the length of the whole frame, bytes.
@@ -197,6 +199,7 @@ impl Frame {
                     deadline_us: step.deadline_us.get(),
                 })
             }
+            10 => Settled::read(payload).map(Self::Settled),
             kind => Err(BadFrame::Kind(kind)),
         }
     }
@@ -249,6 +252,7 @@ impl Frame {
                 };
                 frame(buffer, 9, &[raw.as_bytes()])
             }
+            Self::Settled(settled) => frame(buffer, 10, &[settled.raw().as_bytes()]),
         }
     }
 }

@@ -134,14 +134,15 @@ fn frames() -> impl Strategy<Value = Frame> {
             generation: Generation(generation),
         }),
         cuts().prop_map(Frame::Cut),
-        (slots, any::<u32>(), messages()).prop_map(
-            |((sid, slot, epoch, attempt), generation, message)| {
+        (slots, any::<u32>(), any::<bool>(), messages()).prop_map(
+            |((sid, slot, epoch, attempt), generation, hold, message)| {
                 Frame::Intent(Intent {
                     sid: Sid(sid),
                     generation: Generation(generation),
                     epoch: Epoch(epoch),
                     slot: Msn(slot),
                     attempt,
+                    hold,
                     message,
                 })
             }
@@ -161,6 +162,23 @@ fn frames() -> impl Strategy<Value = Frame> {
             generation: Generation(generation),
             deadline_us,
         }),
+        (
+            any::<u32>(),
+            any::<u64>(),
+            any::<u8>(),
+            ids(),
+            any::<bool>()
+        )
+            .prop_map(|(sid, slot, attempt, id, commit)| {
+                Frame::Settled(Settled {
+                    sid: Sid(sid),
+                    generation: id.generation,
+                    number: id.number,
+                    attempt,
+                    slot: Msn(slot),
+                    commit,
+                })
+            }),
     ]
 }
 
@@ -301,7 +319,7 @@ proptest! {
         bytes.extend(payload);
         match Frame::parse(&bytes) {
             Ok(read) => prop_assert_eq!(emit(&read), bytes),
-            Err(error) => prop_assert!((1..=9).contains(&kind) || error == BadFrame::Kind(kind)),
+            Err(error) => prop_assert!((1..=10).contains(&kind) || error == BadFrame::Kind(kind)),
         }
     }
 }
@@ -344,11 +362,23 @@ fn what_a_frame_may_not_say_is_refused_by_name() {
         epoch: Epoch(7),
         slot: Msn(2),
         attempt: 1,
+        hold: false,
         message: StoredAdmin::new(id, AdminKind::OperatorNotice, b"a").unwrap(),
     });
-    assert_eq!(with(intent, 25, 1), BadFrame::Reserved);
+    assert_eq!(with(intent, 25, 2), BadFrame::Reserved);
+    assert_eq!(with(intent, 26, 1), BadFrame::Reserved);
     let text = BadAdmin::Payload(AdminKind::OperatorNotice);
     assert_eq!(with(intent, 48, 0xff), BadFrame::Admin(text));
     assert_eq!(with(intent, 49, 1), BadFrame::Admin(BadAdmin::Reserved));
     assert_eq!(with(intent, 46, 9), BadFrame::Admin(BadAdmin::Length(24)));
+    let settled = Frame::Settled(Settled {
+        sid: Sid(1),
+        generation: Generation(1),
+        number: Adm(0),
+        attempt: 1,
+        slot: Msn(2),
+        commit: true,
+    });
+    assert_eq!(with(settled, 25, 2), BadFrame::Reserved);
+    assert_eq!(with(settled, 31, 1), BadFrame::Reserved);
 }

@@ -276,6 +276,19 @@ fn link_frames() {
                 epoch,
                 slot: Msn(64),
                 attempt: 2,
+                hold: false,
+                message: StoredAdmin::new(id, AdminKind::StepDown, b"maintenance").unwrap(),
+            }),
+        ),
+        (
+            "link-intent-hold",
+            Frame::Intent(Intent {
+                sid,
+                generation,
+                epoch,
+                slot: Msn(52),
+                attempt: 3,
+                hold: true,
                 message: StoredAdmin::new(id, AdminKind::StepDown, b"maintenance").unwrap(),
             }),
         ),
@@ -297,6 +310,28 @@ fn link_frames() {
                 generation,
                 deadline_us: 250_000,
             },
+        ),
+        (
+            "link-settled",
+            Frame::Settled(Settled {
+                sid,
+                generation,
+                number: id.number,
+                attempt: 3,
+                slot: Msn(52),
+                commit: true,
+            }),
+        ),
+        (
+            "link-settled-not",
+            Frame::Settled(Settled {
+                sid,
+                generation,
+                number: id.number,
+                attempt: 3,
+                slot: Msn(52),
+                commit: false,
+            }),
         ),
     ];
     let vectors = vectors();

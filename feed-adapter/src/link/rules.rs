@@ -200,7 +200,8 @@ impl LinkRules {
                 | Frame::Cut(_)
                 | Frame::Intent(_)
                 | Frame::Answer(_)
-                | Frame::StepDown { .. },
+                | Frame::StepDown { .. }
+                | Frame::Settled(_),
                 true,
             ) => self.pass_on(name, frame, out),
             (Frame::Hello(_), true) | (_, false) => {

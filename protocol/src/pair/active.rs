@@ -21,15 +21,26 @@ use crate::time::Time;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Announced {
     pub(super) number: Adm,
+    /// Number of the attempt said last, proposals among them.
     attempt: u8,
+    /// Attempts that were no proposals.
+    tries: u8,
     slot: Msn,
-    at: Time,
+    /// When it was said or, if it is agreed to, answered.
+    pub(super) at: Time,
     /// Whether this attempt waits for its answer.
     open: bool,
     /// The slot that the backup has agreed to; in force until it agrees to another.
     bound: Option<Msn>,
     /// Agreed with an active that is gone, which may have placed it there: not even a refusal moves it.
     pinned: bool,
+}
+
+impl Announced {
+    /// Whether the backup has agreed to its slot, and nothing else is known to stand against another one.
+    pub(super) fn is_agreed(&self) -> bool {
+        self.bound.is_some() && !self.open && !self.pinned
+    }
 }
 
 /// What the backup said of itself.
@@ -100,6 +111,7 @@ impl Pair {
         self.announced.push_back(Announced {
             number: id.number,
             attempt: 0,
+            tries: 0,
             slot,
             at: now.time,
             open: false,
@@ -128,6 +140,7 @@ impl Pair {
         }
         self.inherited = seq.next_number();
         (self.peer, self.cuts) = (Peer::default(), 0);
+        (self.proposed, self.propose_again) = (None, Time::ZERO);
         // The slots keep their distances in the numbering that begins.
         seq.set_inherited(self.inherited);
         seq.set_generation(now, self.generation, out);
@@ -135,7 +148,8 @@ impl Pair {
         self.announced
             .extend(seq.waiting().map(|(slot, message, _)| Announced {
                 number: message.number(),
-                attempt: u8::MAX,
+                attempt: 0,
+                tries: 0,
                 slot,
                 at: now.time,
                 open: false,
@@ -174,16 +188,28 @@ impl Pair {
         }
     }
 
-    /// The backup wants our numbering; it gets it now or with our first record.
+    /// Number of the cut that whoever counts as this end does has taken over. One that is owed counts: nobody has it.
+    pub(super) const fn cut_in_force(&self) -> u32 {
+        match self.state {
+            PairState::Active => self.cuts.saturating_add(self.peer.wants_cut as u32),
+            _ => self.sought.taken,
+        }
+    }
+
+    /// The backup wants our numbering; it gets it now or with our next record, and hears at once that it has to wait.
     pub(super) fn owe_cut(
         &mut self,
         now: Now,
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
+        self.withdraw(seq, out);
         self.peer.synchronised = false;
         (self.peer.wants_cut, self.peer.met) = (self.linked, true);
         self.give_cut(now, seq, out);
+        if self.peer.wants_cut {
+            self.report(now, seq, out);
+        }
         self.show_step(now, seq, out);
     }
 
@@ -237,6 +263,9 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
+        if self.on_proposal_answered(now, &answer, seq, out) {
+            return;
+        }
         let same =
             |it: &Announced| it.number == answer.number && it.attempt == answer.attempt && it.open;
         let Some(index) = self.announced.iter().position(same) else {
@@ -274,7 +303,7 @@ impl Pair {
     ) {
         let Announced {
             number,
-            attempt,
+            tries,
             pinned,
             ..
         } = self.announced[index];
@@ -283,7 +312,7 @@ impl Pair {
             // It stands here and not there.
             self.announced.remove(index);
             self.owe_cut(now, seq, out);
-        } else if !pinned && attempt < self.limits.attempts {
+        } else if !pinned && tries < self.limits.attempts {
             let slot = self.slot_ahead(seq);
             seq.reschedule(number, slot, false);
             self.announce(now, number, slot, seq, out);
@@ -339,33 +368,44 @@ impl Pair {
         let Some(it) = announced.find(|it| it.number == number) else {
             return;
         };
-        it.attempt = it.attempt.checked_add(1).unwrap_or(1);
+        it.tries = it.tries.saturating_add(1);
         (it.slot, it.at, it.open) = (slot, now.time, true);
-        let attempt = it.attempt;
-        self.counters.announced_again += u64::from(attempt > 1);
-        let waiting = seq
-            .waiting()
-            .find(|(_, message, _)| message.number() == number);
-        if let (Some((_, message, _)), Some(epoch)) = (waiting, seq.epoch()) {
-            out.say(Said::Intent(Box::new(Intent {
-                sid: seq.sid(),
-                generation: self.generation,
-                epoch,
-                slot,
-                attempt,
-                message: *message,
-            })));
-        }
+        self.counters.announced_again += u64::from(it.tries > 1);
+        self.say_intent(number, slot, false, seq, out);
+    }
+
+    /// Says a message and a slot, announced or, with `hold`, proposed. Returns the number of the attempt; `None`: it
+    /// does not wait any more.
+    pub(super) fn say_intent(
+        &mut self,
+        number: Adm,
+        slot: Msn,
+        hold: bool,
+        seq: &Sequencer,
+        out: &mut impl Link,
+    ) -> Option<u8> {
+        let mut announced = self.announced.iter_mut();
+        let it = announced.find(|it| it.number == number)?;
+        let mut waiting = seq.waiting();
+        let (_, message, _) = waiting.find(|(_, message, _)| message.number() == number)?;
+        let epoch = seq.epoch()?;
+        it.attempt = it.attempt.checked_add(1).unwrap_or(1);
+        out.say(Said::Intent(Box::new(Intent {
+            sid: seq.sid(),
+            generation: self.generation,
+            epoch,
+            slot,
+            attempt: it.attempt,
+            hold,
+            message: *message,
+        })));
+        Some(it.attempt)
     }
 
     /// Says our numbering, and announces anew what waits in it, if there is a record to begin behind.
     fn give_cut(&mut self, now: Now, seq: &mut Sequencer, out: &mut impl Link) {
-        // What was lost behind the last record shows in the next one only.
-        let steady = |last: &Placed| {
-            Some(last.epoch) != seq.epoch() || Some(last.context) == seq.context_id()
-        };
-        let last = seq.last_of_source().filter(|(last, _)| steady(last));
-        let Some((last, behind)) = last.filter(|_| self.peer.wants_cut) else {
+        // What was lost behind the last record can be told from the next one only.
+        let Some((last, behind)) = seq.last_of_source().filter(|_| self.peer.wants_cut) else {
             return;
         };
         self.peer.wants_cut = false;

@@ -22,6 +22,8 @@ use crate::time::Time;
 pub(super) struct Sought {
     /// The numbering that was offered, until the stream has reached its place.
     cut: Option<Cut>,
+    /// How many records were looked at for its place.
+    looked: u64,
     /// What was announced behind that cut: judged once its numbering is ours.
     intents: VecDeque<Intent>,
     /// Number of the cut taken over last.
@@ -68,7 +70,8 @@ impl Sought {
     /// Forgets what it waited for.
     fn begin_anew(&mut self, cut: Option<Cut>, ask_at: Time) {
         self.intents.clear();
-        (self.cut, self.report, self.ask_at) = (cut, None, ask_at);
+        (self.cut, self.looked) = (cut, 0);
+        (self.report, self.ask_at) = (None, ask_at);
         (self.told, self.doubt) = (Adm(0), None);
     }
 
@@ -104,6 +107,10 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
+        if !leaves_room(&cut) {
+            self.enter(now, PairInput::LostStep, Reason::Numbering, seq, out);
+            return;
+        }
         self.enter(now, PairInput::CutArrived, self.reason, seq, out);
         if self.state == PairState::Resyncing {
             seq.disarm();
@@ -116,7 +123,7 @@ impl Pair {
     /// Takes the numbering over once the stream has reached its place; asks again when that does not happen.
     pub(super) fn seek(&mut self, now: Now, seq: &mut Sequencer, out: &mut (impl Link + Transmit)) {
         if let Some(cut) = self.sought.cut
-            && let Some((context, behind)) = seq.placed_since(&cut.last)
+            && let Some((context, behind)) = seq.placed_since(&cut.last, &mut self.sought.looked)
         {
             self.sought.cut = None;
             if context != cut.last.context {
@@ -171,6 +178,11 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
+        if self.state == PairState::Synchronised && report.cut > self.sought.taken {
+            // It lost something, say, and cannot tell its numbering before a record follows.
+            self.enter(now, PairInput::LostStep, Reason::Numbering, seq, out);
+            return;
+        }
         let fit = self.sought.report.is_none() && !self.sought.lacks(seq);
         if self.state == PairState::Synchronised && fit {
             let aligned = self.sought.aligned;
@@ -228,6 +240,10 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
+        if intent.hold {
+            self.judge_proposal(now, &intent, seq, out);
+            return;
+        }
         let aligning = self.state == PairState::Resyncing && self.sought.cut.is_some();
         if !aligning {
             self.judge_intent(now, &intent, seq, out);
@@ -251,7 +267,7 @@ impl Pair {
         let verdict = self.verdict_on(intent, processed, seq);
         let synchronised = self.state == PairState::Synchronised;
         let capable = verdict == Verdict::Capable;
-        if capable && !seq.stands_at(number, slot) {
+        if capable && !seq.stands_for(number, slot) {
             let moved = seq.reschedule(number, slot, true);
             let armed = moved || seq.arm(slot, intent.message, true);
             debug_assert!(armed, "the verdict looked at number and room");
@@ -291,7 +307,7 @@ impl Pair {
         let known = seq.slot(number).is_some();
         if !known && number < seq.adm() {
             // Placed here already: where that is the slot, it is where both have it.
-            let there = seq.stands_at(number, intent.slot);
+            let there = seq.stands_for(number, intent.slot);
             return if there {
                 Verdict::Capable
             } else {
@@ -301,13 +317,29 @@ impl Pair {
         if !known && (number != seq.next_number() || !seq.has_room()) {
             return Verdict::Unsynchronised;
         }
+        Self::verdict_by_place(intent, processed, self.limits.sync_threshold, seq)
+    }
+
+    /// The strict rule, within one epoch.
+    pub(super) fn verdict_by_place(
+        intent: &Intent,
+        processed: Msn,
+        threshold: u64,
+        seq: &Sequencer,
+    ) -> Verdict {
         if Some(intent.epoch) != seq.epoch() {
             // Their epoch is behind ours, or ours behind theirs: no distance can be told.
             let ahead = seq.was_in(intent.epoch);
             return if ahead { Verdict::Late } else { Verdict::Far };
         }
-        judge(intent.slot, processed, self.limits.sync_threshold)
+        judge(intent.slot, processed, threshold)
     }
+}
+
+/// Whether numbers are left behind this cut for as long as anybody will count.
+fn leaves_room(cut: &Cut) -> bool {
+    let numbers = [cut.last.msn.0, cut.behind, cut.adm.0, cut.inherited.0];
+    numbers.iter().all(|&number| number <= u64::MAX / 4)
 }
 
 /// Whether the numbering of `cut` is the one that this end has had all the time: it lost sight of its peer, not step.

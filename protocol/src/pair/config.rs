@@ -17,6 +17,13 @@ pub struct PairLimits {
     /// How long the backup waits for what it asked for, a cut or its place in its own stream, before it asks
     /// again.
     pub resync_retry: Duration,
+    /// How long the active waits for a slot that was agreed to before it proposes its next one instead, and how long
+    /// before it proposes again. Shorter: a quiet feed's messages come earlier, and it is held more often.
+    pub admin_hold: Duration,
+    /// How long the backup holds its stream at most in front of a slot that it accepted. Longer than a round trip of the
+    /// link, or nothing is ever settled in time and the backup falls out of step instead; no longer than
+    /// `admin_hold`. What comes meanwhile waits in the source's sockets.
+    pub slot_hold: Duration,
 }
 
 impl Default for PairLimits {
@@ -26,6 +33,8 @@ impl Default for PairLimits {
             attempts: 3,
             report_every: Duration::from_millis(10),
             resync_retry: Duration::from_millis(100),
+            admin_hold: Duration::from_millis(50),
+            slot_hold: Duration::from_millis(5),
         }
     }
 }
@@ -48,6 +57,12 @@ impl PairLimits {
                 "resync_retry",
                 "be longer than zero",
                 some(self.resync_retry),
+            ),
+            ("admin_hold", "be longer than zero", some(self.admin_hold)),
+            (
+                "slot_hold",
+                "be longer than zero and at most `admin_hold`",
+                some(self.slot_hold) && self.slot_hold <= self.admin_hold,
             ),
         ];
         match rules.iter().find(|(_, _, holds)| !holds) {

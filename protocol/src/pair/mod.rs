@@ -18,7 +18,8 @@
 //! **How to drive it.** One [`Pair`] beside one [`Sequencer`], on the thread that sequences. Hand over what the
 //! link and stream administration say when it arrives, between batches of messages and never within one; call
 //! [`Pair::between_batches`] after every batch and when [`Pair::next_deadline`] has come; send what
-//! [`Link::say`] is given, in order, *before* the datagrams that the sequencer hands out in the same call.
+//! [`Link::say`] is given, in order, *before* the datagrams that the sequencer hands out in the same call. While
+//! [`Pair::is_holding`], hand the sequencer nothing of the source; everything else goes on.
 //!
 //! `on_link_down` with `gone` says that the peer's *process* is gone, and comes after everything that it had said and
 //! the kernel still delivers; so does a grant that follows from it.
@@ -29,7 +30,9 @@
 mod active;
 mod backup;
 mod config;
+mod news;
 mod pace;
+mod quiet;
 mod reason;
 mod said;
 pub mod state;
@@ -37,7 +40,7 @@ mod verdict;
 
 use std::collections::VecDeque;
 
-use twinfeed_wire::{Adm, Generation, Msn};
+use twinfeed_wire::{Adm, Generation};
 
 use crate::sequencer::{MOST_ARMED, Now, Sequencer, Transmit};
 use crate::time::{Time, earlier};
@@ -46,8 +49,10 @@ pub use active::Refusal;
 use active::{Announced, Peer};
 use backup::Sought;
 pub use config::PairLimits;
+pub use news::{News, PairCounters, Reason};
 use pace::Pace;
-pub use said::{Answer, Cut, Intent, Report, Said};
+use quiet::{Held, Proposed};
+pub use said::{Answer, Cut, Intent, Report, Said, Settled};
 pub use state::PairState;
 use state::{PairInput, next};
 pub use verdict::{Verdict, judge};
@@ -76,108 +81,19 @@ pub struct Pair {
     pace: Pace,
     /// As active: what was announced and is not settled.
     announced: VecDeque<Announced>,
+    /// As active: a nearer slot that was proposed for the first of them.
+    proposed: Option<Proposed>,
+    /// As active: no other is proposed before.
+    propose_again: Time,
     /// As active: what the backup said of itself.
     peer: Peer,
     /// As active: cuts given in this generation.
     cuts: u32,
     /// As backup: what it needs in order to be synchronised.
     sought: Sought,
+    /// As synchronised backup: the slot in front of which the stream is held.
+    held: Option<Held>,
     counters: PairCounters,
-}
-
-/// Why a backup is not synchronised.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Reason {
-    /// It never was, or is.
-    #[default]
-    None,
-    /// The link is down: the active may place messages alone.
-    LinkDown,
-    /// The active placed a message that it could not place.
-    Refused,
-    /// At equal msn the active has another record.
-    Numbering,
-    /// At equal msn the active counts other administrative messages.
-    Administrative,
-    /// The conversions remember something else.
-    Context,
-    /// The active works under a generation that is not known here yet.
-    Generation,
-    /// The active that was taken for dead speaks.
-    Alive,
-}
-
-/// What somebody should know.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum News {
-    /// Another state.
-    State {
-        /// The one before.
-        from: PairState,
-        /// The one at hand.
-        to: PairState,
-        /// Why, when it is not synchronised.
-        reason: Reason,
-    },
-    /// The active's process is gone and this end can take over without a trace: a generation is wanted.
-    WantsGeneration,
-    /// A generation began at this end as its active.
-    Opened {
-        /// Which.
-        generation: Generation,
-        /// Numbers below are of older generations and valid.
-        inherited: Adm,
-        /// Whether nothing that was agreed is missing.
-        seamless: bool,
-    },
-    /// An attempt was decided: by this end as backup, or by the peer's answer.
-    Decided(Answer),
-    /// Messages were placed before the peer was known to place them.
-    PlacedAlone {
-        /// How many.
-        messages: u64,
-    },
-    /// Messages that waited for their slots will not be placed: this end is not, or no more, the one to do it.
-    Dropped {
-        /// How many.
-        messages: u64,
-    },
-    /// At equal msn the two ends have different records.
-    Diverged {
-        /// Where.
-        msn: Msn,
-        /// In what.
-        reason: Reason,
-    },
-}
-
-/// What was counted since the start.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct PairCounters {
-    /// Messages originated here.
-    pub originated: u64,
-    /// Announcements after the first of a message.
-    pub announced_again: u64,
-    /// Verdicts, given as backup or received as active.
-    pub capable: u64,
-    /// The slot had been passed.
-    pub late: u64,
-    /// The slot lay further ahead than T.
-    pub far: u64,
-    /// The backup did not number as the active did, or the message was not the next one.
-    pub unsynchronised: u64,
-    /// Messages placed before the peer was known to place them.
-    pub placed_alone: u64,
-    /// Numberings taken over.
-    pub aligned: u64,
-    /// Reports that agreed at equal msn.
-    pub compared: u64,
-    /// Reports that did not.
-    pub diverged: u64,
-    /// Reports whose msn is not remembered here any more.
-    pub forgotten: u64,
-    /// What was said under another generation: ignored.
-    pub other_generation: u64,
 }
 
 impl Pair {
@@ -195,9 +111,12 @@ impl Pair {
             next_report: Time::ZERO,
             pace: Pace::new(),
             announced: VecDeque::with_capacity(MOST_ARMED),
+            proposed: None,
+            propose_again: Time::ZERO,
             peer: Peer::default(),
             cuts: 0,
             sought: Sought::default(),
+            held: None,
             counters: PairCounters::default(),
         }
     }
@@ -205,7 +124,7 @@ impl Pair {
     /// The peer is there, and agrees to pair.
     pub fn on_link_up(&mut self, now: Now, seq: &mut Sequencer, out: &mut (impl Link + Transmit)) {
         self.linked = true;
-        self.peer = Peer::default();
+        (self.peer, self.proposed) = (Peer::default(), None);
         self.next_report = now.time;
         self.enter(now, PairInput::LinkUp, Reason::None, seq, out);
     }
@@ -219,8 +138,11 @@ impl Pair {
         out: &mut (impl Link + Transmit),
     ) {
         self.linked = false;
-        self.peer = Peer::default();
+        (self.peer, self.proposed) = (Peer::default(), None);
         self.give_up_answers(seq);
+        if let Some(held) = self.held.take().filter(|_| gone) {
+            self.keep_slot(held, seq);
+        }
         self.sought.faithful &= !self.sought.lacks(seq);
         if gone && self.sought.lacks(seq) {
             // It may have placed what we could not.
@@ -298,7 +220,7 @@ impl Pair {
                 self.on_answer(now, answer, seq, out);
             }
             // Of one generation there is one active.
-            (PairState::Active, Said::Cut(_) | Said::Intent(_)) => {
+            (PairState::Active, Said::Cut(_) | Said::Intent(_) | Said::Settled(_)) => {
                 self.counters.other_generation += 1;
             }
             (_, Said::Report(report)) => {
@@ -309,6 +231,9 @@ impl Pair {
             }
             (_, Said::Intent(intent)) => {
                 self.on_intent(now, *intent, seq, out);
+            }
+            (_, Said::Settled(settled)) => {
+                self.on_settled(now, &settled, seq, out);
             }
             // Meant for the active, which this end was or will be.
             (_, Said::AskCut { .. } | Said::Answer(_)) => self.counters.other_generation += 1,
@@ -323,12 +248,23 @@ impl Pair {
         out: &mut (impl Link + Transmit),
     ) {
         self.pace.on_progress(now.time, seq.processed());
+        let messages = seq.counters().unplaced - self.counters.unplaced;
+        if messages > 0 {
+            self.counters.unplaced += messages;
+            out.tell(News::Dropped { messages });
+        }
         match self.state {
-            PairState::Active => self.tend_announced(now, seq, out),
+            PairState::Active => {
+                self.tend_announced(now, seq, out);
+                self.tend_proposal(now, seq, out);
+            }
             PairState::Resyncing => self.seek(now, seq, out),
             PairState::Synchronised | PairState::TakingOver => {
                 if self.sought.is_upset(seq) {
                     self.enter(now, PairInput::LostStep, Reason::Context, seq, out);
+                } else if self.hold_is_over(now, seq) {
+                    self.counters.hold_expired += 1;
+                    self.enter(now, PairInput::LostStep, Reason::Unsettled, seq, out);
                 } else {
                     self.compare_pending(now, seq, out);
                 }
@@ -349,10 +285,9 @@ impl Pair {
         let report = self.linked.then_some(self.next_report);
         let own = match self.state {
             PairState::Resyncing | PairState::Unsynchronised => Some(self.sought.ask_at),
-            PairState::Unpaired
-            | PairState::Synchronised
-            | PairState::TakingOver
-            | PairState::Active => None,
+            PairState::Active => self.proposes_at(),
+            PairState::Synchronised => self.held.map(|held| held.until),
+            PairState::Unpaired | PairState::TakingOver => None,
         };
         earlier(report, own)
     }
@@ -419,7 +354,7 @@ impl Pair {
             processed: seq.processed(),
             last: self.comparable(seq),
             synchronised: self.state == PairState::Synchronised && !self.sought.lacks(seq),
-            cut: self.sought.taken,
+            cut: self.cut_in_force(),
             source_stale: seq.is_source_stale(),
         }));
     }
@@ -436,6 +371,9 @@ impl Pair {
         let (from, to) = (self.state, next(self.state, input, self.linked));
         self.sought.faithful &= !matches!(input, PairInput::LostStep | PairInput::GrantedBackup);
         self.state = to;
+        if to != PairState::Synchronised {
+            self.held = None;
+        }
         self.reason = match to {
             PairState::Unsynchronised | PairState::Resyncing => reason,
             _ => Reason::None,

@@ -16,6 +16,7 @@ impl fmt::Display for Reason {
             }
             Self::Context => "the conversions remember something else",
             Self::Generation => "the active works under a generation that is not known here yet",
+            Self::Unsettled => "it held in front of a slot and did not hear what became of that",
             Self::Alive => "the active that was taken for dead speaks",
         })
     }

@@ -1,6 +1,6 @@
 //! What do the two ends say to each other about one stream?
 
-pub use twinfeed_wire::link::{Answer, Cut, Intent, Report};
+pub use twinfeed_wire::link::{Answer, Cut, Intent, Report, Settled};
 use twinfeed_wire::{Generation, Sid};
 
 /// One thing said over the pair link, in order; each is a frame of the link.
@@ -21,6 +21,8 @@ pub enum Said {
     Intent(Box<Intent>),
     /// What the backup can do about it (RM-23, RM-24).
     Answer(Answer),
+    /// What became of a slot that was proposed on a quiet feed (RM-29).
+    Settled(Settled),
 }
 
 impl Said {
@@ -33,6 +35,7 @@ impl Said {
             Self::Cut(cut) => cut.generation,
             Self::Intent(intent) => intent.generation,
             Self::Answer(answer) => answer.generation,
+            Self::Settled(settled) => settled.generation,
         }
     }
 }

@@ -21,8 +21,8 @@ pub struct SequencerConfig {
     /// between 10 µs and one hour.
     pub heartbeat: Duration,
     /// How many of the last records are remembered, so that the peer's reports can be compared and its
-    /// numbering be taken over: by so many messages may the adapters be apart. At least 1; memory: 48 bytes
-    /// each.
+    /// numbering be taken over: by so many messages may the adapters be apart. At least 1, rounded up to
+    /// a power of two; memory: 48 bytes each.
     pub history: usize,
 }
 
@@ -75,6 +75,8 @@ pub struct SequencerCounters {
     pub administrative: u64,
     /// Of those, placed without knowing that the peer places them too.
     pub placed_alone: u64,
+    /// Administrative messages whose slots had not come when the stream ended: not placed here.
+    pub unplaced: u64,
     /// Source numbers given up.
     pub abandoned: u64,
     /// Source messages that cannot be expressed (a body or a count of records beyond the bounds): given

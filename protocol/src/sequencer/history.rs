@@ -1,7 +1,7 @@
 //! Which record stood at which msn?
 //!
 //! ```text
-//!  msn mod length  | 97 | 98 | 99 | 92 | 93 | 94 | 95 | 96 |      the last `length` records, and no others
+//!  count mod 8     | 97 | 98 | 99 | 92 | 93 | 94 | 95 | 96 |      the last 8 records, and no others
 //! ```
 //!
 //! Two adapters whose records at equal msn are the same number alike; a comparison of where they stand at one
@@ -22,15 +22,16 @@ pub(super) struct History {
     count: u64,
     /// The msn of the record placed last, in the numbering in force; 0: none in it.
     last: Msn,
-    /// How many were placed before the source stepped back: their places may come again.
+    /// How many were placed before the source stepped back, or lost something: from their places nobody can count on,
+    /// for they may come again, or a peer may have what is missing here.
     left: u64,
 }
 
 impl History {
-    /// Remembers the last `length` records, at least one.
+    /// Remembers the last `length` records, rounded up to a power of two: every record finds its place by a mask.
     pub(super) fn new(length: usize) -> Self {
         Self {
-            ring: vec![Placed::default(); length.max(1)].into_boxed_slice(),
+            ring: vec![Placed::default(); length.next_power_of_two()].into_boxed_slice(),
             count: 0,
             last: Msn(0),
             left: 0,
@@ -56,7 +57,7 @@ impl History {
 
     /// The newest record that is no administrative message, and how many of those were placed behind it.
     pub(super) fn newest_of_source(&self) -> Option<(Placed, u64)> {
-        let found = (0..).zip(self.backwards());
+        let found = (0..).zip(self.backwards(0));
         let mut of_source = found.filter(|(_, placed)| placed.part != Placed::ADMINISTRATIVE);
         of_source.next().map(|(behind, placed)| {
             let msn = Msn(self.last.0.saturating_sub(behind));
@@ -68,23 +69,30 @@ impl History {
     /// The newest administrative message of this number; its msn is 0 when it was placed before the numbering in force
     /// began.
     pub(super) fn administrative(&self, number: Adm) -> Option<Placed> {
-        let found = (0..).zip(self.backwards());
-        let mut of_number = found
-            .filter(|(_, placed)| placed.part == Placed::ADMINISTRATIVE && placed.adm == number);
-        of_number.next().map(|(behind, placed)| Placed {
-            msn: Msn(self.last.0.saturating_sub(behind)),
-            ..*placed
+        let remembered = self.count.min(self.ring.len() as u64);
+        (0..remembered).find_map(|behind| {
+            let placed = self.ring[self.index(self.count - 1 - behind)];
+            let found = placed.part == Placed::ADMINISTRATIVE && placed.adm == number;
+            let msn = Msn(self.last.0.saturating_sub(behind));
+            found.then_some(Placed { msn, ..placed })
         })
     }
 
-    /// The source stepped back: what was placed until now is found by its number only.
+    /// The source stepped back or lost something: what was placed until now is found by its number only.
     pub(super) const fn leave(&mut self) {
         self.left = self.count;
     }
 
-    /// What is remembered since the source stepped back, the newest first; the numbers in it are those at which it was placed.
-    fn backwards(&self) -> impl Iterator<Item = &Placed> {
-        let remembered = (self.count - self.left).min(self.ring.len() as u64);
+    /// How many records were placed since the start.
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// What is remembered of the records behind the first `from`, since the source stepped back or lost something, the newest
+    /// first; the numbers in it are those at which it was placed.
+    fn backwards(&self, from: u64) -> impl Iterator<Item = &Placed> {
+        let fresh = self.count.saturating_sub(self.left.max(from));
+        let remembered = fresh.min(self.ring.len() as u64);
         (0..remembered).map(|behind| &self.ring[self.index(self.count - 1 - behind)])
     }
 
@@ -99,17 +107,12 @@ impl History {
     }
 
     /// What was remembered when the same record as `other` was placed, whatever its number here, and how many
-    /// records of the source were placed behind it, all of them with what was remembered then or in a later epoch;
-    /// `None` when it is not remembered, or something was lost behind it. Looks through the whole
-    /// ring: for a resynchronisation, not for every record.
-    pub(super) fn since(&self, other: &Placed) -> Option<(ContextId, u64)> {
+    /// records of the source were placed behind it; `None` when it is not remembered, or something was lost behind it.
+    /// Does not look at the first `from` records since the start: whoever asks again says how many there were when it
+    /// was not among them.
+    pub(super) fn since(&self, other: &Placed, from: u64) -> Option<(ContextId, u64)> {
         let mut of_source = 0;
-        let mut newer: Option<&Placed> = None;
-        for placed in self.backwards() {
-            if newer.is_some_and(|it| it.epoch == placed.epoch && it.context != placed.context) {
-                return None;
-            }
-            newer = Some(placed);
+        for placed in self.backwards(from) {
             if placed.is_same_record(other) {
                 return Some((placed.context, of_source));
             }
@@ -124,8 +127,8 @@ impl History {
     }
 
     fn index(&self, count: u64) -> usize {
-        // Less than the ring's length, which is a usize.
-        (count % self.ring.len() as u64) as usize
+        // The length is a power of two, and what is below it a usize.
+        count as usize & (self.ring.len() - 1)
     }
 }
 
@@ -165,14 +168,61 @@ mod tests {
     fn a_record_is_found_by_its_place() {
         let history = filled();
         let here = |behind| Some((ContextId(0), behind));
-        assert_eq!(history.since(&placed(999, 106)), here(0));
-        assert_eq!(history.since(&placed(999, 103)), here(3));
-        assert_eq!(history.since(&placed(999, 102)), None, "forgotten");
+        assert_eq!(history.since(&placed(999, 106), 0), here(0));
+        assert_eq!(history.since(&placed(999, 103), 0), here(3));
+        assert_eq!(history.since(&placed(999, 102), 0), None, "forgotten");
         let elsewhere = Placed {
             epoch: Epoch(8),
             ..placed(999, 106)
         };
-        assert_eq!(history.since(&elsewhere), None);
+        assert_eq!(history.since(&elsewhere, 0), None);
+    }
+
+    #[test]
+    fn nobody_counts_from_what_was_placed_before_a_loss() {
+        let mut history = filled();
+        history.leave();
+        assert_eq!(history.newest_of_source(), None);
+        assert_eq!(history.since(&placed(999, 106), 0), None);
+        assert_eq!(history.at(Msn(6)), Some(placed(6, 106)), "by number");
+        history.push(placed(7, 108));
+        assert_eq!(history.since(&placed(999, 106), 0), None);
+        let found = history.since(&placed(999, 108), 0);
+        assert_eq!(found, Some((ContextId(0), 0)));
+        assert_eq!(history.newest_of_source(), Some((placed(7, 108), 0)));
+    }
+
+    #[test]
+    fn nobody_looks_twice_at_a_record() {
+        let mut history = filled();
+        let seen = history.count();
+        assert_eq!(history.since(&placed(999, 106), seen), None, "looked at");
+        history.push(placed(7, 107));
+        assert_eq!(history.since(&placed(999, 106), seen), None);
+        let found = history.since(&placed(999, 107), seen);
+        assert_eq!(found, Some((ContextId(0), 0)));
+        let found = history.since(&placed(999, 106), seen - 1);
+        assert_eq!(found, Some((ContextId(0), 1)));
+    }
+
+    #[test]
+    fn any_length_remembers_as_many_and_finds_what_a_list_finds() {
+        for length in 1..20 {
+            let mut history = History::new(length);
+            let mut twin = Vec::new();
+            for msn in 1..=50 {
+                history.push(placed(msn, 100 + msn));
+                twin.push(placed(msn, 100 + msn));
+                let kept = length.next_power_of_two().min(twin.len());
+                let forgotten = twin.len() - kept;
+                for it in &twin[..forgotten] {
+                    assert_eq!(history.at(it.msn), None, "{length}: {it:?}");
+                }
+                for it in &twin[forgotten..] {
+                    assert_eq!(history.at(it.msn), Some(*it), "{length}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -186,7 +236,7 @@ mod tests {
             });
         }
         assert_eq!(history.newest_of_source(), Some((placed(6, 106), 2)));
-        assert_eq!(history.since(&placed(999, 105)), Some((ContextId(0), 1)));
+        assert_eq!(history.since(&placed(999, 105), 0), Some((ContextId(0), 1)));
     }
 
     #[test]

@@ -111,10 +111,12 @@ impl Sequencer {
     }
 
     /// The last record of a source message, or the beginning of an epoch that has none yet, and how many
-    /// administrative messages were placed behind it.
+    /// administrative messages were placed behind it; `None` while the source has lost something, or stepped back, and
+    /// nothing followed.
     #[must_use]
     pub fn last_of_source(&self) -> Option<(Placed, u64)> {
-        if let Some(context) = self.run.begun.filter(|_| self.run.records == 0) {
+        let untouched = |begun: &ContextId| self.run.records == 0 && *begun == self.run.context_id;
+        if let Some(context) = self.run.begun.filter(untouched) {
             let (processed, behind) = (self.processed(), self.run.administrative);
             let beginning = Placed {
                 msn: Msn(processed.0.saturating_sub(behind)),
@@ -174,6 +176,24 @@ impl Sequencer {
         self.history.administrative(number)
     }
 
+    /// Whether an administrative message of this number stands where `slot` leads: at it, or behind the source message
+    /// that straddles it and the messages of lower numbers.
+    #[must_use]
+    pub fn stands_for(&self, number: Adm, slot: Msn) -> bool {
+        let mut msn = slot;
+        while let Some(placed) = self.history.at(msn) {
+            let administrative = placed.part == Placed::ADMINISTRATIVE;
+            if administrative && placed.adm == number {
+                return true;
+            }
+            if placed.part == 0 || administrative && placed.adm > number {
+                return false;
+            }
+            msn = msn.plus(1);
+        }
+        false
+    }
+
     /// The record at `msn`, if it is remembered.
     #[must_use]
     pub fn placed_at(&self, msn: Msn) -> Option<Placed> {
@@ -181,9 +201,11 @@ impl Sequencer {
     }
 
     /// With what memory of the conversion the same record as `other` was placed here, and how many records of
-    /// the source behind it; `None`: it is not remembered, or not placed yet.
-    #[must_use]
-    pub fn placed_since(&self, other: &Placed) -> Option<(ContextId, u64)> {
+    /// the source behind it; `None`: it is not remembered, or not placed yet, or something was lost behind it.
+    ///
+    /// `looked`: of how many records since the start it is known that none is the one, 0 for a new question. It is
+    /// brought up to date, so that asking after every batch looks at every record once.
+    pub fn placed_since(&self, other: &Placed, looked: &mut u64) -> Option<(ContextId, u64)> {
         if other.part == Placed::BEGINNING {
             let run = &self.run;
             let place = (run.start.epoch, run.start.first - 1);
@@ -192,11 +214,9 @@ impl Sequencer {
                 .filter(|_| place == (other.epoch, other.sseq))
                 .map(|context| (context, run.records));
         }
-        let newest = self.history.newest()?;
-        let here = newest.epoch == self.run.start.epoch;
-        (!here || newest.context == self.run.context_id)
-            .then(|| self.history.since(other))
-            .flatten()
+        let found = self.history.since(other, *looked);
+        *looked = self.history.count();
+        found
     }
 
     /// Takes over another numbering: the record processed last counts as `processed`, and `adm`
@@ -227,29 +247,26 @@ impl Sequencer {
 
     /// Places what is due, for a record follows.
     pub(super) fn place_due(&mut self, now: Now, out: &mut impl Transmit) {
-        while self.agenda.next() <= self.next_msn {
-            self.place_next(now, out);
-        }
+        while self.agenda.next() <= self.next_msn && self.place_next(now, out) {}
     }
 
     /// Places what is due although no record follows, so far.
     pub(super) fn place_at_rest(&mut self, now: Now, out: &mut impl Transmit) {
         let nothing_follows = self.state == SequencerState::Ended;
-        while self.agenda.next() <= self.next_msn || (nothing_follows && self.agenda.len() > 0) {
-            self.place_next(now, out);
+        while (nothing_follows || self.agenda.next() <= self.next_msn) && self.place_next(now, out)
+        {
         }
     }
 
     /// Places everything that waits: no slot of this epoch will come any more.
     pub(super) fn place_all(&mut self, now: Now, out: &mut impl Transmit) {
-        while self.agenda.len() > 0 {
-            self.place_next(now, out);
-        }
+        while self.place_next(now, out) {}
     }
 
-    fn place_next(&mut self, now: Now, out: &mut impl Transmit) {
+    /// `false`: nothing waits.
+    fn place_next(&mut self, now: Now, out: &mut impl Transmit) -> bool {
         let Some(armed) = self.agenda.take() else {
-            return;
+            return false;
         };
         if !armed.agreed {
             // Said by the very datagram that carries it.
@@ -269,5 +286,6 @@ impl Sequencer {
         self.append(now, received_at, &record, out);
         self.adm = Adm(self.adm.0 + 1);
         self.counters.administrative += 1;
+        true
     }
 }

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
 
+pub(crate) mod quiet;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -50,6 +52,8 @@ pub(crate) struct Outbox {
     /// `adm` of every record of the source, by (epoch, sseq, part).
     pub(crate) records: BTreeMap<(u64, u64, u16), u64>,
     pub(crate) unsynchronised: bool,
+    /// Numbers whose commitment to a proposed slot had been said, and not carried away, when they were sent.
+    pub(crate) committed_first: Vec<u64>,
 }
 
 impl Link for Outbox {
@@ -72,6 +76,10 @@ impl Transmit for Outbox {
                 let number = u64::from_le_bytes(record.body[..8].try_into().unwrap());
                 let generation = u32::from_le_bytes(record.body[8..12].try_into().unwrap());
                 assert_eq!(number, record.adm.0, "a message stands at its own number");
+                let committed = |said: &Said| matches!(said, Said::Settled(it) if it.commit && it.number.0 == number);
+                if self.said.iter().any(committed) {
+                    self.committed_first.push(number);
+                }
                 self.placed.entry(number).or_default().push(Out {
                     epoch: header.epoch.0,
                     sseq: record.sseq,
@@ -104,6 +112,8 @@ pub(crate) struct End {
     pub(crate) aligned_msn: Msn,
     /// How many of the next messages its lines lose.
     pub(crate) loses: u64,
+    /// Its driver goes on while it should hold.
+    pub(crate) heedless: bool,
     aligned: u64,
     predecessor: Epoch,
 }
@@ -128,6 +138,7 @@ impl End {
             aligned_at: 0,
             aligned_msn: Msn(0),
             loses: 0,
+            heedless: false,
             aligned: 0,
             predecessor: Epoch::NONE,
         }
@@ -144,14 +155,41 @@ impl End {
         self.settle(tick);
     }
 
-    /// Does the next `count` acts as one batch.
+    /// Takes in one thing, and nobody looks what that has brought.
+    pub(crate) fn hear_one(&mut self, tick: u64, said: Said) {
+        self.pair
+            .on_said(at(tick), said, &mut self.sequencer, &mut self.out);
+        self.note_alignment();
+    }
+
+    /// Takes in all that is on its way.
+    pub(crate) fn hear_all(&mut self, tick: u64) {
+        self.inbox.iter_mut().for_each(|(due, _)| *due = tick);
+        self.hear(tick);
+    }
+
+    /// Does the next `count` acts as one batch, and none while it holds.
     pub(crate) fn work(&mut self, tick: u64, acts: &[Act], count: usize) {
+        if self.heedless || !self.pair.is_holding() {
+            self.convert(tick, acts, count);
+        }
+        self.settle(tick);
+    }
+
+    /// Does the next `count` acts as its last batch: they are sent, and it says nothing more.
+    pub(crate) fn work_and_die(&mut self, tick: u64, acts: &[Act], count: usize) {
+        self.convert(tick, acts, count);
+        self.sequencer.flush(at(tick), &mut self.out);
+        self.out.said.clear();
+    }
+
+    /// Does the next `count` acts, and nobody looks what they have brought.
+    pub(crate) fn convert(&mut self, tick: u64, acts: &[Act], count: usize) {
         let until = acts.len().min(self.done + count);
         for act in &acts[self.done.min(until)..until] {
             self.act(tick, *act);
         }
         self.done = self.done.max(until);
-        self.settle(tick);
     }
 
     /// A numbering was taken over since this was last asked.
@@ -294,4 +332,49 @@ pub(crate) fn misplaced(one: &End, other: &End) -> Vec<(u64, Out, Out)> {
         }
     }
     wrong
+}
+
+/// One epoch of `count` messages of one record each.
+pub(crate) fn acts(count: u64) -> Vec<Act> {
+    let messages = (1..=count).map(|sseq| Act::Message(sseq, 1));
+    std::iter::once(Act::Begin(7)).chain(messages).collect()
+}
+
+/// Lets both hear each other, at once, until nothing is said.
+pub(crate) fn talk(tick: u64, [one, other]: &mut [End; 2]) {
+    for round in 0.. {
+        if one.out.said.is_empty() && other.out.said.is_empty() {
+            return;
+        }
+        assert!(
+            round < 100,
+            "they never stop: {:?} {:?}",
+            one.out.said,
+            other.out.said
+        );
+        carry(tick, 0, one, other);
+        carry(tick, 0, other, one);
+        one.hear(tick);
+        other.hear(tick);
+    }
+}
+
+/// Both have done `done` acts and the backup is synchronised.
+pub(crate) fn synchronised(limits: PairLimits, acts: &[Act], done: usize) -> [End; 2] {
+    let mut ends = pair(limits);
+    for end in &mut ends {
+        end.work(1, acts, done);
+    }
+    talk(1, &mut ends);
+    assert_eq!(ends[1].state(), PairState::Synchronised);
+    assert!(ends.iter().all(End::is_protected));
+    ends
+}
+
+/// Whether the last takeover of `end` said that nothing was missing.
+pub(crate) fn seamless(end: &End) -> Option<bool> {
+    end.out.news.iter().rev().find_map(|news| match news {
+        News::Opened { seamless, .. } => Some(*seamless),
+        _ => None,
+    })
 }

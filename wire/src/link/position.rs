@@ -55,7 +55,8 @@ pub struct Report {
     pub generation: Generation,
     /// B: number of the record that the sender processed last; 0: none in this numbering.
     pub processed: Msn,
-    /// Number of the cut that the sender took over last, 0 for none: what it says of itself holds for that one.
+    /// Number of the cut that the sender took over last, 0 for none: what it says of itself holds for that one. Of an
+    /// active: of the last cut it gave, or owes; who took over an older one does not count as it does any more.
     pub cut: u32,
     /// The sender counts as one with its peer: it can place administrative messages.
     pub synchronised: bool,

@@ -8,7 +8,7 @@ use super::{view, zero};
 use crate::record::layout;
 use crate::{Adm, AdminMessage, Epoch, Generation, Msn, Sid, StoredAdmin};
 
-/// The active will place this message at this slot of its numbering.
+/// The active will place this message at this slot of its numbering, or asks whether it may.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Intent {
     /// Source stream.
@@ -21,6 +21,9 @@ pub struct Intent {
     pub slot: Msn,
     /// Which announcement of this message it is, from 1.
     pub attempt: u8,
+    /// The slot is only proposed, for a message agreed to at a later one: a backup that accepts it holds its
+    /// stream in front of it until the [`Settled`] that follows.
+    pub hold: bool,
     /// The message, which bears its identity.
     pub message: StoredAdmin,
 }
@@ -42,6 +45,23 @@ pub struct Answer {
     pub attempt: u8,
     /// Whether the message is armed.
     pub verdict: Verdict,
+}
+
+/// What became of a slot that an [`Intent`] with `hold` proposed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Settled {
+    /// Source stream.
+    pub sid: Sid,
+    /// Generation whose numbering the slot belongs to.
+    pub generation: Generation,
+    /// Which message.
+    pub number: Adm,
+    /// The announcement that proposed it.
+    pub attempt: u8,
+    /// The slot that was proposed.
+    pub slot: Msn,
+    /// The active places the message there; otherwise where it was agreed to before.
+    pub commit: bool,
 }
 
 /// Whether the backup can place a message at its slot.
@@ -68,6 +88,7 @@ impl Intent {
             epoch: Epoch(raw.epoch.get()),
             slot: Msn(raw.slot.get()),
             attempt: raw.attempt,
+            hold: flag(raw.flags)?,
             message: AdminMessage::parse(body).map_err(BadFrame::Admin)?.into(),
         })
     }
@@ -80,7 +101,8 @@ impl Intent {
             epoch: U64::new(self.epoch.0),
             slot: U64::new(self.slot.0),
             attempt: self.attempt,
-            reserved: [0; 7],
+            flags: u8::from(self.hold),
+            reserved: [0; 6],
         }
     }
 }
@@ -112,6 +134,39 @@ impl Answer {
             reserved: [0; 6],
         }
     }
+}
+
+impl Settled {
+    pub(super) fn read(payload: &[u8]) -> Result<Self, BadFrame> {
+        let raw: &RawSettled = view(payload)?;
+        zero(&raw.reserved)?;
+        Ok(Self {
+            sid: Sid(raw.sid.get()),
+            generation: Generation(raw.generation.get()),
+            number: Adm(raw.number.get()),
+            attempt: raw.attempt,
+            slot: Msn(raw.slot.get()),
+            commit: flag(raw.flags)?,
+        })
+    }
+
+    pub(super) fn raw(&self) -> RawSettled {
+        RawSettled {
+            sid: U32::new(self.sid.0),
+            generation: U32::new(self.generation.0),
+            number: U64::new(self.number.0),
+            slot: U64::new(self.slot.0),
+            attempt: self.attempt,
+            flags: u8::from(self.commit),
+            reserved: [0; 6],
+        }
+    }
+}
+
+/// The one flag of a byte whose other bits are reserved.
+fn flag(flags: u8) -> Result<bool, BadFrame> {
+    zero(&[flags & !1])?;
+    Ok(flags == 1)
 }
 
 impl Verdict {
@@ -154,10 +209,11 @@ pub(super) struct RawIntent {
     epoch: U64,
     slot: U64,
     attempt: u8,
-    reserved: [u8; 7],
+    flags: u8,
+    reserved: [u8; 6],
 }
 
-layout!(RawIntent, 32, { sid: 0, generation: 4, epoch: 8, slot: 16, attempt: 24 });
+layout!(RawIntent, 32, { sid: 0, generation: 4, epoch: 8, slot: 16, attempt: 24, flags: 25 });
 
 #[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -174,4 +230,20 @@ pub(super) struct RawAnswer {
 
 layout!(RawAnswer, 40, {
     sid: 0, generation: 4, number: 8, slot: 16, processed: 24, attempt: 32, verdict: 33,
+});
+
+#[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct RawSettled {
+    sid: U32,
+    generation: U32,
+    number: U64,
+    slot: U64,
+    attempt: u8,
+    flags: u8,
+    reserved: [u8; 6],
+}
+
+layout!(RawSettled, 32, {
+    sid: 0, generation: 4, number: 8, slot: 16, attempt: 24, flags: 25,
 });

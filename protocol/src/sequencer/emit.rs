@@ -1,0 +1,160 @@
+//! How does what a sequencer has decided become datagrams?
+//!
+//! Records are appended to the one under way; whoever changes what a header says sends that first. Heartbeats stand
+//! alone.
+
+use core::ops::Range;
+
+use twinfeed_wire::{Beat, BodyKind, Flags, Header, Record};
+
+use super::{ANNOUNCEMENTS, Now, Placed, Sequencer, SequencerState, Transmit};
+use crate::digest;
+
+impl Sequencer {
+    /// Appends one record, in a new datagram when it does not go into the one under way.
+    pub(super) fn append(
+        &mut self,
+        now: Now,
+        received_at: u64,
+        record: &Record<'_>,
+        out: &mut impl Transmit,
+    ) {
+        let header = Header {
+            first_msn: self.next_msn,
+            base_sseq: record.sseq,
+            base_adm: record.adm,
+            received_at,
+            ..self.header()
+        };
+        if !self.outgoing.push(&header, record) {
+            self.send_records(now, out);
+            let pushed = self.outgoing.push(&header, record);
+            debug_assert!(pushed, "lengths and distances were checked before");
+        }
+        let added = digest::of_record(
+            record.sseq,
+            record.part,
+            record.kind,
+            record.flags,
+            record.body,
+        );
+        if let Some(added) = added {
+            self.run.ranges.add(record.sseq, added);
+        }
+        let part = match record.kind {
+            BodyKind::Administrative => {
+                self.run.administrative += 1;
+                Placed::ADMINISTRATIVE
+            }
+            BodyKind::Dbn | BodyKind::Opaque | BodyKind::Unknown(_) => {
+                self.run.records += 1;
+                u32::from(record.part)
+            }
+        };
+        self.history.push(Placed {
+            msn: self.next_msn,
+            epoch: self.run.start.epoch,
+            context: self.run.context_id,
+            sseq: record.sseq,
+            part,
+            adm: record.adm,
+        });
+        self.next_msn = self.next_msn.plus(1);
+        self.counters.records += 1;
+    }
+
+    /// Makes the context one that lost `range`.
+    pub(super) fn give_up(&mut self, now: Now, range: Range<u64>, out: &mut impl Transmit) {
+        self.send_records(now, out);
+        self.upheavals += 1;
+        self.agenda.doubt();
+        self.history.leave();
+        self.counters.abandoned = self
+            .counters
+            .abandoned
+            .saturating_add(range.end - range.start);
+        self.run.abandon(range);
+    }
+
+    /// Says that the covered numbers behind the last record are covered, before what follows makes it
+    /// impossible to tell them from lost ones.
+    pub(super) fn vouch(&mut self, now: Now, out: &mut impl Transmit) {
+        self.send_records(now, out);
+        let unsaid = self.run.next_sseq > self.run.prev + 1;
+        if self.state == SequencerState::Open && unsaid {
+            self.send_heartbeat(now, Flags::default(), out);
+        }
+    }
+
+    pub(super) fn announce(&mut self, now: Now, flags: Flags, out: &mut impl Transmit) {
+        for _ in 0..ANNOUNCEMENTS {
+            self.send_heartbeat(now, flags, out);
+        }
+    }
+
+    pub(super) fn send_records(&mut self, now: Now, out: &mut impl Transmit) {
+        let flags = self.flags();
+        if let Some(datagram) = self.outgoing.finish(flags, now.unix_ns) {
+            self.counters.datagrams += 1;
+            self.counters.bytes += datagram.len() as u64;
+            self.schedule.sent_records(now.time);
+            out.datagram(datagram);
+        }
+    }
+
+    /// Sends one heartbeat; no records are under way.
+    pub(super) fn send_heartbeat(&mut self, now: Now, flags: Flags, out: &mut impl Transmit) {
+        if !self.speaks() {
+            return;
+        }
+        self.run.ranges.pass(self.run.next_sseq);
+        let header = Header {
+            flags: self.flags().with(flags),
+            first_msn: self.next_msn,
+            base_sseq: self.run.next_sseq,
+            base_adm: self.adm,
+            sent_at: now.unix_ns,
+            ..self.header()
+        };
+        let beat = Beat {
+            next_sseq: self.run.next_sseq,
+            prev: self.run.prev,
+            predecessor_next: self.run.predecessor_next,
+            predecessor_prev: self.run.predecessor_prev,
+            interval_us: self.schedule.interval_us(),
+            ended: self.state == SequencerState::Ended,
+        };
+        let datagram = self
+            .outgoing
+            .heartbeat(&header, &beat, self.run.ranges.finished());
+        self.counters.datagrams += 1;
+        self.counters.heartbeats += 1;
+        self.counters.bytes += datagram.len() as u64;
+        self.schedule.sent_heartbeat(now.time);
+        out.datagram(datagram);
+    }
+
+    /// What stands in every header.
+    fn header(&self) -> Header {
+        Header {
+            stream: self.config.stream,
+            generation: self.generation,
+            incarnation: self.config.incarnation,
+            sid: self.config.sid,
+            abandoned: self.run.abandoned(),
+            epoch: self.run.start.epoch,
+            context: self.run.context_id,
+            first: self.run.start.first,
+            predecessor: self.run.start.predecessor,
+            ..Header::default()
+        }
+    }
+
+    pub(super) fn flags(&self) -> Flags {
+        Flags::default()
+            .with_if(self.schedule.peer_lost(), Flags::PEER_LOST)
+            .with_if(self.source_stale, Flags::SOURCE_STALE)
+            .with_if(self.unsynchronised, Flags::UNSYNCHRONISED)
+            .with_if(!self.run.is_complete(), Flags::INCOMPLETE)
+    }
+}
