@@ -118,6 +118,8 @@ fn print(summary: &Summary) {
         ),
         ("discontinuities", grouped(summary.breaks.len() as u64)),
         ("gaps", grouped(summary.gaps)),
+        ("administrative gaps", grouped(summary.administrative_gaps)),
+        ("divergences", grouped(summary.divergences)),
         ("switches", grouped(summary.switches)),
         (
             "failover gap",

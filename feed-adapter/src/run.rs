@@ -175,7 +175,8 @@ impl Adapter {
         };
         let seat = Seat::new(client(&config)?, request);
         let seated_at = now();
-        let Some((assignment, verified)) = take_seat(&seat, held, args.no_wait, &stop)? else {
+        let Some((assignment, verified)) = take_seat(&seat, held.as_ref(), args.no_wait, &stop)?
+        else {
             return Ok(None);
         };
 

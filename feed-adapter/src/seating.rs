@@ -23,7 +23,7 @@ use crate::state::{Held, StateFile};
 /// whether stream-admin has verified it. `None` if a signal came first.
 pub(crate) fn take_seat(
     seat: &Seat,
-    held: Option<Held>,
+    held: Option<&Held>,
     no_wait: bool,
     stop: &StopFlag,
 ) -> Result<Option<(Assignment, bool)>, AdapterError> {
@@ -39,7 +39,7 @@ pub(crate) fn take_seat(
             Ok(assignment) => return Ok(Some((assignment, true))),
             Err(error) => error,
         };
-        match (asking.after(&error, begun.elapsed()), &held) {
+        match (asking.after(&error, begun.elapsed()), held) {
             (Next::Resume, Some(held)) => {
                 let assignment = held.assignment.clone();
                 let (generation, role) = (assignment.generation, assignment.role);

@@ -18,6 +18,10 @@ pub struct Summary {
     pub undeclared: u64,
     /// Source messages that a gap names and that were delivered all the same.
     pub belied: u64,
+    /// Gaps that name nothing lost, or numbers that nobody sent.
+    pub false_gaps: u64,
+    /// Messages lost in a row of which gaps name a part only: how many rows.
+    pub partial_gaps: u64,
     /// Records delivered twice.
     pub duplicates_delivered: u64,
     /// Records dropped because they had been delivered.
@@ -43,6 +47,12 @@ pub struct Summary {
     pub uncompared: u64,
     /// Sessions that were said to have ended at a number at which they did not.
     pub wrong_ends: u64,
+    /// Sessions that ended and were not said to have.
+    pub missing_ends: u64,
+    /// Administrative messages declared missing.
+    pub administrative_gaps: u64,
+    /// Ranges of source numbers in which both legs said different things.
+    pub divergences: u64,
     /// Datagrams dropped by the kernel at the subscriber, leg 0 and leg 1.
     pub kernel_drops: [u64; 2],
     /// `first-arrival` or `prefer-active`.
@@ -140,6 +150,8 @@ impl Summary {
             lost: verdict.lost,
             undeclared: verdict.undeclared,
             belied: verdict.belied,
+            false_gaps: verdict.false_gaps,
+            partial_gaps: verdict.partial_gaps,
             duplicates_delivered: verdict.duplicates_delivered,
             duplicates_dropped: verdict.duplicates_dropped,
             order_violations: verdict.order_violations,
@@ -152,6 +164,9 @@ impl Summary {
             wrong_content: verdict.wrong_content,
             uncompared: verdict.uncompared,
             wrong_ends: verdict.wrong_ends,
+            missing_ends: verdict.missing_ends,
+            administrative_gaps: verdict.administrative_gaps,
+            divergences: verdict.divergences,
             kernel_drops: verdict.kernel_drops,
             policy: String::new(),
             rate: 0,

@@ -1,9 +1,13 @@
 //! How does a large table cost few page faults, and little at its process's end?
 //!
-//! The kernel frees a dying process's memory *before* it closes its sockets, page by page. A table of
-//! 200 MiB in pages of 4 KiB so delays the news of a death by 7 to 30 ms; in huge pages, by a fraction of
-//! one. A huge page in turn is expensive to touch first (0.2 ms, several where a hypervisor has to find
-//! it), so that happens here, at the start, and not under the first message that needs it.
+//! The kernel frees memory page by page, 200 MiB in pages of 4 KiB for 7 to 30 ms of a core, in huge pages
+//! for a fraction of that. The news of a death does not wait for it as long as a companion holds the memory
+//! (see [`crate::parting`]): then somebody pays later, on a core with nothing to do, and huge pages make that
+//! cheap. Where there is no companion, the kernel frees first and closes the sockets after, and the size
+//! of the pages decides how late peers hear of the death.
+//!
+//! A huge page in turn is expensive to touch first (0.2 ms, several where a hypervisor has to find it), so
+//! that happens here, at the start, and not under the first message that needs it.
 
 use std::ops::Range;
 use std::{fs, io};

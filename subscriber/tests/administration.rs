@@ -3,20 +3,13 @@
 
 mod support;
 
-use support::{Broker, Diary, LegDouble, broker, builder, look_until, open, poll_until};
+use support::{Broker, Diary, LegDouble, broker, builder, legs, look_until, open, poll_until};
 use twinfeed_control::{
     GrantedLeg, LegIndex, LegState, ProblemCode, Role, SubscriptionState, Transport,
 };
 use twinfeed_subscriber::{
     Administration, Builder, CloseReason, DataPoller, Error, Event, Leg, Secret, StopFlag,
 };
-
-fn legs(broker: &Broker) -> [LegDouble; 2] {
-    let to = broker.change(|state| state.destinations.unwrap());
-    let mut legs = [LegDouble::new(0, to[0]), LegDouble::new(1, to[1])];
-    legs.iter_mut().for_each(LegDouble::begin);
-    legs
-}
 
 fn closed(reason: CloseReason) -> Event {
     Event::Closed { reason }
@@ -100,43 +93,6 @@ fn a_leg_that_is_announced_later_joins_in() {
     poll_until(&mut poller, &mut diary, |_, diary| diary.records.len() == 5);
     assert_eq!(diary.records, [1, 2, 3, 4, 5]);
     assert!(diary.gaps().is_empty());
-    control.stop().unwrap();
-}
-
-#[test]
-fn a_constraint_that_changes_takes_effect_or_is_told_by_name() {
-    let broker = Broker::start(broker::grant());
-    let mut diary = Diary::default();
-    let (mut poller, control) = open(&broker, builder(&broker), &mut diary);
-    let mut legs = legs(&broker);
-    legs.iter_mut().for_each(LegDouble::begin);
-    let monitor = control.monitor();
-    // 150 records make a datagram of more than 1,472 bytes.
-    legs[0].send(1..151);
-    poll_until(&mut poller, &mut diary, |_, _| {
-        monitor.snapshot().received[0].too_long == 1
-    });
-    broker.change(|state| {
-        state.grant.constraints.max_datagram = 9_000;
-        state.grant.constraints.missed_heartbeats = 7;
-    });
-    let kept = |event: &Event| matches!(event, Event::ConstraintKept { .. });
-    poll_until(&mut poller, &mut diary, |_, diary| diary.count(kept) > 0);
-    legs[1].send(1..151);
-    poll_until(&mut poller, &mut diary, |_, diary| {
-        diary.records.len() == 150
-    });
-    let name = "missed_heartbeats";
-    assert!(diary.events.contains(&Event::ConstraintKept { name }));
-    assert_eq!(diary.count(kept), 1);
-    poll_until(&mut poller, &mut diary, |_, _| monitor.trouble().is_some());
-    let trouble = monitor.trouble().unwrap();
-    assert!(
-        trouble.contains("`missed_heartbeats`: 7, 3 in force"),
-        "{trouble}"
-    );
-    broker.change(|state| state.grant.constraints.missed_heartbeats = 3);
-    poll_until(&mut poller, &mut diary, |_, _| monitor.trouble().is_none());
     control.stop().unwrap();
 }
 

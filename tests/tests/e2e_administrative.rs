@@ -10,8 +10,8 @@ use twinfeed_harness::run::Run;
 use twinfeed_harness::{Rig, Seat};
 
 fn operator(rig: &Rig) -> Client {
-    Client::builder(&rig.files().url())
-        .token_file(&rig.files().path("tokens/operator"))
+    Client::builder(rig.files().url())
+        .token_file(rig.files().path("tokens/operator"))
         .timeout(LIMIT)
         .build()
         .unwrap()

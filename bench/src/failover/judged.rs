@@ -33,6 +33,8 @@ struct Before {
     receipts: usize,
     gaps: usize,
     breaks: usize,
+    administrative_gaps: u64,
+    divergences: u64,
 }
 
 /// One session, judged.
@@ -100,6 +102,8 @@ impl Judge {
                 receipts: all.receipts.len(),
                 gaps: all.gaps.len(),
                 breaks: all.breaks.len(),
+                administrative_gaps: all.administrative_gaps,
+                divergences: all.divergences,
             },
         );
         let drops = |leg: usize| all.kernel_drops[leg].saturating_sub(before.kernel_drops[leg]);
@@ -112,6 +116,10 @@ impl Judge {
             receipts: all.receipts.into_iter().skip(before.receipts).collect(),
             gaps: all.gaps.into_iter().skip(before.gaps).collect(),
             breaks: all.breaks.into_iter().skip(before.breaks).collect(),
+            administrative_gaps: all
+                .administrative_gaps
+                .saturating_sub(before.administrative_gaps),
+            divergences: all.divergences.saturating_sub(before.divergences),
             ..Summary::default()
         }
     }

@@ -4,7 +4,10 @@
 //! sent in it; its verdict belongs to its real run, or to its sham runs when there is no other.
 
 use serde::Serialize;
-use twinfeed_harness::judge::{BELIED, UNCOMPARED, UNDECLARED, Verdict, WRONG_ENDS};
+use twinfeed_harness::judge::{
+    ADMINISTRATIVE_GAPS, BELIED, DIVERGENCES, FALSE_GAPS, MISSING_ENDS, PARTIAL_GAPS, UNCOMPARED,
+    UNDECLARED, Verdict, WRONG_ENDS,
+};
 use twinfeed_harness::probe::wire::{Gap, Receipt};
 
 use super::cells::Trigger;
@@ -103,6 +106,10 @@ pub(crate) struct Counts {
     pub(crate) undeclared: u64,
     /// Declared in a gap, and delivered all the same.
     pub(crate) belied: u64,
+    /// Gaps that name nothing lost, or numbers that nobody sent.
+    pub(crate) false_gaps: u64,
+    /// Rows of lost messages of which gaps name a part only.
+    pub(crate) partial_gaps: u64,
     pub(crate) duplicates_delivered: u64,
     pub(crate) duplicates_dropped: u64,
     pub(crate) order_violations: u64,
@@ -112,6 +119,12 @@ pub(crate) struct Counts {
     pub(crate) uncompared: u64,
     /// Sessions that were said to have ended where they did not.
     pub(crate) wrong_ends: u64,
+    /// Sessions that ended and were not said to have.
+    pub(crate) missing_ends: u64,
+    /// Administrative messages declared missing.
+    pub(crate) administrative_gaps: u64,
+    /// Ranges of source numbers in which both legs said different things.
+    pub(crate) divergences: u64,
     /// Records of sessions that nobody sent.
     pub(crate) strays: u64,
     pub(crate) gaps: u64,
@@ -129,12 +142,17 @@ impl Counts {
             lost: verdict.lost,
             undeclared: verdict.undeclared,
             belied: verdict.belied,
+            false_gaps: verdict.false_gaps,
+            partial_gaps: verdict.partial_gaps,
             duplicates_delivered: verdict.duplicates_delivered,
             duplicates_dropped: verdict.duplicates_dropped,
             order_violations: verdict.order_violations,
             wrong_content: verdict.wrong_content,
             uncompared: verdict.uncompared,
             wrong_ends: verdict.wrong_ends,
+            missing_ends: verdict.missing_ends,
+            administrative_gaps: verdict.administrative_gaps,
+            divergences: verdict.divergences,
             strays: verdict.strays,
             gaps: verdict.gaps,
             breaks: verdict.breaks,
@@ -148,12 +166,17 @@ impl Counts {
         self.lost += other.lost;
         self.undeclared += other.undeclared;
         self.belied += other.belied;
+        self.false_gaps += other.false_gaps;
+        self.partial_gaps += other.partial_gaps;
         self.duplicates_delivered += other.duplicates_delivered;
         self.duplicates_dropped += other.duplicates_dropped;
         self.order_violations += other.order_violations;
         self.wrong_content += other.wrong_content;
         self.uncompared += other.uncompared;
         self.wrong_ends += other.wrong_ends;
+        self.missing_ends += other.missing_ends;
+        self.administrative_gaps += other.administrative_gaps;
+        self.divergences += other.divergences;
         self.strays += other.strays;
         self.gaps += other.gaps;
         self.breaks += other.breaks;
@@ -194,11 +217,16 @@ impl Counts {
             (lost, "source messages lost"),
             (self.undeclared, UNDECLARED),
             (self.belied, BELIED),
+            (self.false_gaps, FALSE_GAPS),
+            (self.partial_gaps, PARTIAL_GAPS),
             (self.duplicates_delivered, "records delivered twice"),
             (self.order_violations, "records out of order"),
             (self.wrong_content, "sessions with wrong content"),
             (self.uncompared, UNCOMPARED),
             (self.wrong_ends, WRONG_ENDS),
+            (self.missing_ends, MISSING_ENDS),
+            (self.administrative_gaps, ADMINISTRATIVE_GAPS),
+            (self.divergences, DIVERGENCES),
             (breaks, "discontinuities within a session"),
             (self.strays, "records of sessions that nobody sent"),
         ]
@@ -286,16 +314,26 @@ mod tests {
         );
         let unproved = Counts {
             belied: 3,
+            false_gaps: 1,
+            partial_gaps: 1,
             uncompared: 1,
             wrong_ends: 1,
+            missing_ends: 1,
+            administrative_gaps: 2,
+            divergences: 1,
             ..lost
         };
         assert_eq!(
             unproved.broken(true),
             [
                 "3 source messages declared missing and delivered all the same",
+                "1 gaps that name nothing lost, or what nobody sent",
+                "1 losses of which a gap names a part only",
                 "1 sessions whose content could not be compared",
                 "1 sessions said to have ended where they did not",
+                "1 sessions that ended and were not said to have",
+                "2 administrative messages declared missing",
+                "1 divergences between the legs",
             ]
         );
         assert!(

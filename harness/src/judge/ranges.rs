@@ -2,10 +2,6 @@
 
 use std::ops::Range;
 
-use twinfeed_control::Epoch;
-
-use crate::probe::wire::Gap;
-
 /// Source numbers of one epoch: ranges in rising order that neither touch nor overlap.
 pub(super) struct Ranges(Vec<Range<u64>>);
 
@@ -21,12 +17,6 @@ impl Ranges {
             touches
         });
         Self(ranges)
-    }
-
-    /// What was declared missing in an epoch.
-    pub(super) fn declared(gaps: &[Gap], epoch: Epoch) -> Self {
-        let ours = gaps.iter().filter(|gap| gap.epoch == epoch);
-        Self::of(ours.map(|gap| gap.from..gap.until))
     }
 
     pub(super) fn contains(&self, sseq: u64) -> bool {

@@ -51,6 +51,7 @@ fn seen(sent: &Sent, delivered: impl Fn(u64) -> bool + Copy) -> Summary {
             messages: expected.messages,
             digest: expected.digest,
             absent: absent.map(|sseq| [sseq, sseq + 1]).collect(),
+            ended_before: Some(11),
             ..Epochs::default()
         }],
         ..Summary::default()
@@ -76,9 +77,17 @@ fn gap(seen: &Summary, numbers: Range<u64>) -> Gap {
     }
 }
 
+/// In an epoch that nobody sent.
+fn elsewhere(seen: &Summary) -> Gap {
+    Gap {
+        epoch: Epoch(1),
+        ..gap(seen, 8..9)
+    }
+}
+
 #[test]
 fn all_is_well_when_everything_came_once() {
-    let verdict = judged(|it| it.epochs[0].ended_before = Some(11));
+    let verdict = judged(|_| {});
     assert_eq!(verdict.broken(), Vec::<String>::new());
     assert_eq!((verdict.messages, verdict.lost), (4, 0));
     assert_eq!(verdict.sessions[0].content_equal, Some(true));
@@ -111,7 +120,21 @@ fn every_broken_promise_is_named() {
             |it| it.epochs[0].ended_before = Some(12),
             "said to have ended",
         ),
+        (
+            |it| it.epochs[0].ended_before = None,
+            "were not said to have",
+        ),
+        (|it| it.epochs.clear(), "were not said to have"),
         (|it| it.gaps.push(gap(it, 8..9)), "delivered all the same"),
+        (|it| it.gaps.push(gap(it, 8..9)), "name nothing lost"),
+        (|it| it.gaps.push(gap(it, 11..12)), "name nothing lost"),
+        (|it| it.gaps.push(gap(it, 3..7)), "name nothing lost"),
+        (|it| it.gaps.push(elsewhere(it)), "name nothing lost"),
+        (
+            |it| it.administrative_gaps = 1,
+            "administrative messages declared missing",
+        ),
+        (|it| it.divergences = 1, "divergences"),
         (|it| it.duplicates_dropped = 0, "no duplicate was dropped"),
     ] {
         let broken = judged(change).broken();
@@ -135,6 +158,53 @@ fn what_is_missing_is_lost_wherever_it_stood_and_the_rest_is_still_compared() {
 }
 
 #[test]
+fn what_nobody_sent_does_not_make_up_for_what_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let sent = sent(directory.path());
+    let mut summary = seen(&sent, |sseq| sseq != 8);
+    let epoch = &mut summary.epochs[0];
+    epoch.next += 1;
+    epoch.messages += 1;
+    epoch.records += 1;
+    let verdict = judge(&[sent], &conversion(), &summary).unwrap();
+    assert_eq!((verdict.lost, verdict.undeclared), (1, 1));
+}
+
+#[test]
+fn a_message_that_came_in_part_is_lost() {
+    let verdict = judged(|it| it.epochs[0].messages -= 1);
+    assert_eq!((verdict.lost, verdict.undeclared), (1, 1));
+}
+
+#[test]
+fn rows_of_losses_are_told_apart_by_what_was_delivered_between_them() {
+    // Numbers 4 and 5 become nothing: they neither end a row nor make a gap true.
+    for (messages, partial) in [
+        (&[(3, false, true), (6, false, false)][..], 1),
+        (&[(3, false, true), (6, false, true)], 0),
+        (&[(3, false, true), (6, true, false), (7, false, false)], 0),
+        (
+            &[
+                (3, false, false),
+                (6, false, true),
+                (7, true, false),
+                (8, false, true),
+                (9, false, false),
+            ],
+            2,
+        ),
+    ] {
+        let mut losses = Losses::default();
+        for &(sseq, there, told) in messages {
+            losses.message(sseq, there, told);
+        }
+        let losses = losses.end();
+        assert_eq!(losses.partial, partial, "{messages:?}");
+        assert!(losses.any_in(3..4) && !losses.any_in(4..6) && !losses.any_in(10..20));
+    }
+}
+
+#[test]
 fn a_declared_loss_is_a_loss() {
     let directory = tempfile::tempdir().unwrap();
     let sent = sent(directory.path());
@@ -149,26 +219,36 @@ fn a_declared_loss_is_a_loss() {
 fn a_gap_declares_its_own_numbers_and_no_others() {
     let directory = tempfile::tempdir().unwrap();
     let sent = sent(directory.path());
-    let elsewhere = |it: &Summary| Gap {
-        epoch: Epoch(1),
-        ..gap(it, 8..9)
-    };
-    for (gaps, declared, undeclared, belied) in [
-        ((|_| vec![]) as fn(&Summary) -> Vec<Gap>, 0, 2, 0),
-        (|it| vec![gap(it, 8..10)], 2, 0, 0),
-        (|it| vec![gap(it, 8..9), gap(it, 9..10)], 2, 0, 0),
-        (|it| vec![gap(it, 8..10), gap(it, 8..9)], 2, 0, 0),
-        (|it| vec![gap(it, 8..9)], 1, 1, 0),
-        (|it| vec![gap(it, 7..9)], 1, 1, 1),
-        (|it| vec![gap(it, 10..12)], 0, 2, 1),
-        (|it| vec![gap(it, 1..20)], 2, 0, 2),
+    // Lost are 8 and 9 of 7 to 10: gaps; declared, undeclared, belied; false, partial.
+    for (gaps, numbers, whole) in [
+        ((|_| vec![]) as fn(&Summary) -> Vec<Gap>, (0, 2, 0), (0, 0)),
+        (|it| vec![gap(it, 8..10)], (2, 0, 0), (0, 0)),
+        (|it| vec![gap(it, 8..9), gap(it, 9..10)], (2, 0, 0), (0, 0)),
+        (|it| vec![gap(it, 8..10), gap(it, 8..9)], (2, 0, 0), (0, 0)),
+        (|it| vec![gap(it, 8..9)], (1, 1, 0), (0, 1)),
+        (|it| vec![gap(it, 9..10)], (1, 1, 0), (0, 1)),
+        (|it| vec![gap(it, 7..9)], (1, 1, 1), (0, 1)),
+        (|it| vec![gap(it, 8..11)], (2, 0, 1), (0, 0)),
+        (
+            |it| vec![gap(it, 8..10), gap(it, 10..11)],
+            (2, 0, 1),
+            (1, 0),
+        ),
+        (|it| vec![gap(it, 10..12)], (0, 2, 1), (1, 0)),
+        (|it| vec![gap(it, 8..12)], (2, 0, 1), (1, 0)),
+        (|it| vec![gap(it, 1..20)], (2, 0, 2), (1, 0)),
     ] {
         let mut summary = seen(&sent, |sseq| !(8..10).contains(&sseq));
         summary.gaps = gaps(&summary);
         let verdict = judge(std::slice::from_ref(&sent), &conversion(), &summary).unwrap();
         let counts = (verdict.declared, verdict.undeclared, verdict.belied);
-        assert_eq!(counts, (declared, undeclared, belied), "{:?}", summary.gaps);
+        assert_eq!(counts, numbers, "{:?}", summary.gaps);
+        let counts = (verdict.false_gaps, verdict.partial_gaps);
+        assert_eq!(counts, whole, "{:?}", summary.gaps);
         assert_eq!((verdict.lost, verdict.wrong_content), (2, 0));
+        let named = verdict.broken().concat();
+        assert_eq!(named.contains(FALSE_GAPS), whole.0 > 0, "{named}");
+        assert_eq!(named.contains(PARTIAL_GAPS), whole.1 > 0, "{named}");
     }
     for (gaps, declared) in [
         (vec![elsewhere as fn(&Summary) -> Gap], 0),
@@ -192,6 +272,7 @@ fn ranges_that_were_left_out_are_neither_compared_nor_belied() {
     (epoch.absent, epoch.absent_dropped) = (Vec::new(), 1);
     let verdict = judge(&[sent], &conversion(), &summary).unwrap();
     assert_eq!((verdict.lost, verdict.declared, verdict.belied), (1, 1, 0));
+    assert_eq!((verdict.false_gaps, verdict.partial_gaps), (0, 0));
     assert_eq!((verdict.uncompared, verdict.wrong_content), (1, 0));
 }
 

@@ -235,6 +235,8 @@ struct Eye {
     gaps: Vec<Gap>,
     breaks: Vec<Break>,
     administrative: Vec<Administrative>,
+    administrative_gaps: u64,
+    divergences: u64,
     events: Vec<Happened>,
     events_dropped: u64,
     /// Realtime minus monotonic time, read once per poll.
@@ -260,6 +262,8 @@ impl Eye {
             gaps: Vec::new(),
             breaks: Vec::new(),
             administrative: Vec::new(),
+            administrative_gaps: 0,
+            divergences: 0,
             events: Vec::new(),
             events_dropped: 0,
             offset_ns: 0,
@@ -318,6 +322,8 @@ impl Eye {
             gaps: self.gaps.clone(),
             breaks: self.breaks.clone(),
             administrative: self.administrative.clone(),
+            administrative_gaps: self.administrative_gaps,
+            divergences: self.divergences,
             events: self.events.clone(),
             events_dropped: self.events_dropped,
             latency: latency(&self.latency),
@@ -437,7 +443,10 @@ impl Handler for Eye {
                 self.check.ended(sid.0, epoch.0, *next_sseq);
                 "ended"
             }
-            Event::AdministrativeGap { .. } => "administrative_gap",
+            Event::AdministrativeGap { from, until, .. } => {
+                self.administrative_gaps += until.0.saturating_sub(from.0);
+                "administrative_gap"
+            }
             Event::Recovered { .. } => "recovered",
             Event::Discontinuity {
                 sid,
@@ -470,7 +479,10 @@ impl Handler for Eye {
                 self.note_break(at_ns, (sid.0, epoch.0), at.sseq, *complete, cause);
                 "reset"
             }
-            Event::Divergence { .. } => "divergence",
+            Event::Divergence { .. } => {
+                self.divergences += 1;
+                "divergence"
+            }
             Event::Leg { .. } => "leg",
             Event::Stale { .. } => "stale",
             Event::Live { .. } => "live",
@@ -479,5 +491,30 @@ impl Handler for Eye {
             _ => "other",
         };
         self.note(at_ns, what, format!("{event:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use twinfeed_subscriber::{Adm, Sid};
+
+    use super::*;
+
+    #[test]
+    fn what_the_library_says_of_administrative_messages_and_of_differing_legs_is_counted() {
+        let mut eye = Eye::new(1);
+        let (sid, epoch) = (Sid(1), twinfeed_subscriber::Epoch(7));
+        eye.event(&Event::AdministrativeGap {
+            sid,
+            from: Adm(3),
+            until: Adm(5),
+        });
+        eye.event(&Event::Divergence {
+            sid,
+            epoch,
+            range: 0,
+        });
+        assert_eq!((eye.administrative_gaps, eye.divergences), (2, 1));
+        assert_eq!(eye.events.len(), 2, "each is told as well");
     }
 }

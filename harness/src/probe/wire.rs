@@ -127,6 +127,10 @@ pub struct Summary {
     /// Administrative messages delivered, oldest first; at most [`MOST_EVENTS`].
     #[serde(default)]
     pub administrative: Vec<Administrative>,
+    /// Administrative messages declared missing.
+    pub administrative_gaps: u64,
+    /// Ranges of source numbers in which both legs said different things.
+    pub divergences: u64,
     /// Everything else that happened, oldest first; at most [`MOST_EVENTS`].
     pub events: Vec<Happened>,
     /// Events beyond that number.

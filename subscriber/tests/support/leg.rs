@@ -54,6 +54,11 @@ impl LegDouble {
 
     /// One datagram with one opaque record per number; each directly follows the number below it.
     pub fn send(&mut self, numbers: impl IntoIterator<Item = u64>) {
+        self.send_bodies(numbers, 8);
+    }
+
+    /// The same with bodies of this many bytes, which begin with their number.
+    pub fn send_bodies(&mut self, numbers: impl IntoIterator<Item = u64>, length: usize) {
         let mut numbers = numbers.into_iter().peekable();
         let Some(&first) = numbers.peek() else { return };
         let mut buffer = [0; 9_216];
@@ -64,7 +69,8 @@ impl LegDouble {
         };
         let mut writer = Writer::begin(&mut buffer, header);
         for sseq in numbers {
-            let body = sseq.to_le_bytes();
+            let mut body = vec![0; length];
+            body[..8].copy_from_slice(&sseq.to_le_bytes());
             let record = Record {
                 kind: BodyKind::Opaque,
                 flags: RecordFlags::LAST,

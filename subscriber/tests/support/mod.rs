@@ -81,3 +81,11 @@ pub fn look_until(what: &str, done: impl Fn() -> bool) {
         assert!(start.elapsed() < PATIENCE, "{what}");
     }
 }
+
+/// Both legs of the subscription that was made, each begun.
+pub fn legs(broker: &Broker) -> [LegDouble; 2] {
+    let to = broker.change(|state| state.destinations.unwrap());
+    let mut legs = [LegDouble::new(0, to[0]), LegDouble::new(1, to[1])];
+    legs.iter_mut().for_each(LegDouble::begin);
+    legs
+}

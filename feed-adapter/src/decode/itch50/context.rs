@@ -81,9 +81,10 @@ impl Orders {
     /// A table for at most `max_open_orders` orders at a time.
     ///
     /// Takes 36 to 72 bytes per order. They are taken at once, in huge pages, where the host gives such:
-    /// orders lie scattered, so that a few hundred touch them all anyway, and small pages would delay the
-    /// news of this process's death (see [`memory::prepare`]). Elsewhere memory is touched as orders
-    /// arrive.
+    /// orders lie scattered, so that a few hundred touch them all anyway, and first touches are page faults
+    /// that no message has to wait for. At the end huge pages are cheap to free, which is a courtesy where
+    /// the process has a companion, and how soon its peer hears of its death where it has none (see
+    /// [`memory`]). Elsewhere memory is touched as orders arrive.
     ///
     /// # Panics
     ///
@@ -95,7 +96,7 @@ impl Orders {
             .max(8);
         let mut slots = Slot::new_vec_zeroed(length)
             .unwrap_or_else(|_| panic!("max_open_orders = {max_open_orders}: out of memory"));
-        // Without huge pages the table is as good, and its process's end slower.
+        // Without huge pages the table is as good, and dearer to touch and to free.
         let _ = memory::prepare(&mut slots);
         Self {
             slots,
