@@ -288,7 +288,9 @@ impl Source {
         self.legs[leg.index()].offered += 1;
         if self.cursor.is_none() {
             if record.part != 0 || record.kind == BodyKind::Administrative {
-                return;
+                // Nothing is joined here; but what comes first need not be what was sent first, and the join
+                // may yet be before it.
+                return self.keep(leg, entry, record.body, out);
             }
             self.join(leg, header, Place::start(record.sseq), record.adm);
         }
