@@ -215,6 +215,25 @@ fn an_epoch_that_one_leg_skipped_costs_nothing_of_the_next() {
 }
 
 #[test]
+fn an_epoch_that_was_left_before_the_last_one_is_not_gone_back_to() {
+    let first = Sender::new(Leg::One);
+    let (mut kit, zero, _) = ordered(Limits::default());
+    let mut zero = goes_on(&mut kit, zero, 2, 1, 9);
+    kit.records(&mut zero, &run(1..=3));
+    let mut zero = goes_on(&mut kit, zero, 3, 2, 3);
+    kit.records(&mut zero, &run(1..=3));
+    assert_eq!(resets(&kit.told()), [3]);
+    // One leg has slept through both, and is the only one left.
+    let mut sleeper = first;
+    for _ in 0..8 {
+        kit.beat(&mut sleeper, 7, 8);
+        kit.pass(ms(10));
+    }
+    assert_eq!(resets(&kit.told()), []);
+    assert_eq!(state(&kit, Leg::Zero), LegState::Lost);
+}
+
+#[test]
 fn a_long_datagram_that_begins_where_the_leg_stands_is_no_jump() {
     let (mut kit, mut zero, _) = narrow_window();
     kit.records(&mut zero, &run(4..=30));

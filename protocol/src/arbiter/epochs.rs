@@ -229,9 +229,12 @@ impl Source {
             seen.reset(next.sseq);
         }
         if epoch != left.epoch {
-            self.retired.add(left.epoch);
-            if before != left.epoch {
-                self.retired.add(before);
+            // What came before the epoch that is left is older still: who has slept through both must not bring
+            // it back.
+            for past in [left.predecessor, before, left.epoch] {
+                if past != epoch && !self.retired.contains(past) {
+                    self.retired.add(past);
+                }
             }
             for side in &mut self.legs {
                 out.counters.retired_epoch += side.go_on_to(epoch, &self.retired);
