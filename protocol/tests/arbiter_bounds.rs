@@ -276,6 +276,32 @@ fn a_jump_said_three_times_is_believed_whatever_was_lost_between() {
 }
 
 #[test]
+fn a_leg_whose_jump_is_in_doubt_does_not_stand_where_it_stood_before() {
+    for (jumps, reset) in [(false, true), (true, false)] {
+        let (mut kit, zero, mut one) = narrow_window();
+        let ahead = &mut zero.clone();
+        kit.records(ahead, &run(4..=19));
+        kit.records(ahead, &run(20..=40));
+        kit.pass(ms(9));
+        kit.beat(&mut one, 3, 4);
+        // Leg zero is gone; leg one, far behind, comes back to life far ahead.
+        for _ in 0..3 {
+            kit.pass(ms(9));
+            kit.beat(&mut one, 3, 4);
+        }
+        kit.pass(ms(9));
+        if jumps {
+            kit.records(&mut one, &run(90..=92));
+        } else {
+            kit.beat(&mut one, 3, 4);
+        }
+        kit.pass(ms(25));
+        let regressed = !resets(&kit.told()).is_empty();
+        assert_eq!(regressed, reset, "jumps: {jumps}");
+    }
+}
+
+#[test]
 fn the_end_that_a_later_epoch_tells_confirms_what_waited_of_the_earlier() {
     let mut kit = Kit::new(Limits {
         window: 16,

@@ -281,6 +281,10 @@ impl Source {
             return false;
         }
         let since = *self.regress_since.get_or_insert(out.now);
+        // Who has since said something that waits to be believed, or to be taken back, may stand anywhere.
+        if live().any(|side| side.quarantine.newest().is_some()) {
+            return false;
+        }
         if !stepped_back && self.judged_at.since(since) < self.regress_patience() {
             return false;
         }
