@@ -242,6 +242,45 @@ fn a_long_datagram_that_begins_where_the_leg_stands_is_no_jump() {
 }
 
 #[test]
+fn a_jump_within_a_datagram_is_in_doubt_as_one_before_it_is() {
+    // After 3 the window of 16 reaches to 20, and after 4 to 20, too.
+    for (numbers, believed) in [
+        (vec![20], true),
+        (vec![21], false),
+        (vec![4, 20], true),
+        (vec![4, 21], false),
+        (vec![4, 20, 36], true),
+        (vec![4, 20, 37], false),
+        (vec![4, 152_002_974], false),
+        (vec![4, 152_002_974, 5], false),
+    ] {
+        let (mut kit, mut zero, mut one) = narrow_window();
+        let jumps: Vec<R> = numbers.iter().flat_map(|&n| run(n..=n)).collect();
+        kit.records(&mut zero, &jumps);
+        let doubted = kit.arbiter.counters().quarantined;
+        assert_eq!(doubted, u64::from(!believed), "{numbers:?}");
+        if believed {
+            continue;
+        }
+        assert_eq!(kit.told(), [], "{numbers:?}");
+        kit.beat(&mut zero, 6, 7);
+        kit.records(&mut one, &run(4..=6));
+        kit.pass(ms(5));
+        assert_eq!(kit.numbers(), [4, 5, 6], "{numbers:?}");
+    }
+}
+
+#[test]
+fn a_jump_within_a_datagram_is_believed_once_both_legs_say_it() {
+    let (mut kit, mut zero, mut one) = narrow_window();
+    let jump = [(4, 0, true, 3), (40, 0, true, 4)];
+    kit.records(&mut zero, &jump);
+    assert_eq!(kit.told(), []);
+    kit.records(&mut one, &jump);
+    assert_eq!(kit.numbers(), [4, 40]);
+}
+
+#[test]
 fn a_jump_is_believed_once_the_other_leg_gets_near() {
     let (mut kit, mut zero, mut one) = narrow_window();
     kit.records(&mut zero, &run(21..=22));
