@@ -215,11 +215,69 @@ fn an_epoch_that_one_leg_skipped_costs_nothing_of_the_next() {
 }
 
 #[test]
+fn an_epoch_that_was_left_before_the_last_one_is_not_gone_back_to() {
+    let first = Sender::new(Leg::One);
+    let (mut kit, zero, _) = ordered(Limits::default());
+    let mut zero = goes_on(&mut kit, zero, 2, 1, 9);
+    kit.records(&mut zero, &run(1..=3));
+    let mut zero = goes_on(&mut kit, zero, 3, 2, 3);
+    kit.records(&mut zero, &run(1..=3));
+    assert_eq!(resets(&kit.told()), [3]);
+    // One leg has slept through both, and is the only one left.
+    let mut sleeper = first;
+    for _ in 0..8 {
+        kit.beat(&mut sleeper, 7, 8);
+        kit.pass(ms(10));
+    }
+    assert_eq!(resets(&kit.told()), []);
+    assert_eq!(state(&kit, Leg::Zero), LegState::Lost);
+}
+
+#[test]
 fn a_long_datagram_that_begins_where_the_leg_stands_is_no_jump() {
     let (mut kit, mut zero, _) = narrow_window();
     kit.records(&mut zero, &run(4..=30));
     assert_eq!(kit.numbers().len(), 27);
     assert_eq!(kit.arbiter.counters().quarantined, 0);
+}
+
+#[test]
+fn a_jump_within_a_datagram_is_in_doubt_as_one_before_it_is() {
+    // After 3 the window of 16 reaches to 20, and after 4 to 20, too.
+    for (numbers, believed) in [
+        (vec![20], true),
+        (vec![21], false),
+        (vec![4, 20], true),
+        (vec![4, 21], false),
+        (vec![4, 20, 36], true),
+        (vec![4, 20, 37], false),
+        (vec![4, 152_002_974], false),
+        (vec![4, 152_002_974, 5], false),
+    ] {
+        let (mut kit, mut zero, mut one) = narrow_window();
+        let jumps: Vec<R> = numbers.iter().flat_map(|&n| run(n..=n)).collect();
+        kit.records(&mut zero, &jumps);
+        let doubted = kit.arbiter.counters().quarantined;
+        assert_eq!(doubted, u64::from(!believed), "{numbers:?}");
+        if believed {
+            continue;
+        }
+        assert_eq!(kit.told(), [], "{numbers:?}");
+        kit.beat(&mut zero, 6, 7);
+        kit.records(&mut one, &run(4..=6));
+        kit.pass(ms(5));
+        assert_eq!(kit.numbers(), [4, 5, 6], "{numbers:?}");
+    }
+}
+
+#[test]
+fn a_jump_within_a_datagram_is_believed_once_both_legs_say_it() {
+    let (mut kit, mut zero, mut one) = narrow_window();
+    let jump = [(4, 0, true, 3), (40, 0, true, 4)];
+    kit.records(&mut zero, &jump);
+    assert_eq!(kit.told(), []);
+    kit.records(&mut one, &jump);
+    assert_eq!(kit.numbers(), [4, 40]);
 }
 
 #[test]
@@ -254,6 +312,32 @@ fn a_jump_said_three_times_is_believed_whatever_was_lost_between() {
     assert_eq!(kit.arbiter.leg_status(SID, Leg::Zero).unwrap().held, 0);
     kit.beat(&mut zero, 42, 43);
     assert_eq!(kit.arbiter.leg_status(SID, Leg::Zero).unwrap().held, 2);
+}
+
+#[test]
+fn a_leg_whose_jump_is_in_doubt_does_not_stand_where_it_stood_before() {
+    for (jumps, reset) in [(false, true), (true, false)] {
+        let (mut kit, zero, mut one) = narrow_window();
+        let ahead = &mut zero.clone();
+        kit.records(ahead, &run(4..=19));
+        kit.records(ahead, &run(20..=40));
+        kit.pass(ms(9));
+        kit.beat(&mut one, 3, 4);
+        // Leg zero is gone; leg one, far behind, comes back to life far ahead.
+        for _ in 0..3 {
+            kit.pass(ms(9));
+            kit.beat(&mut one, 3, 4);
+        }
+        kit.pass(ms(9));
+        if jumps {
+            kit.records(&mut one, &run(90..=92));
+        } else {
+            kit.beat(&mut one, 3, 4);
+        }
+        kit.pass(ms(25));
+        let regressed = !resets(&kit.told()).is_empty();
+        assert_eq!(regressed, reset, "jumps: {jumps}");
+    }
 }
 
 #[test]

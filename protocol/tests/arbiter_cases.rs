@@ -36,6 +36,23 @@ fn the_first_record_is_told_to_be_a_join() {
 }
 
 #[test]
+fn a_later_part_that_overtook_what_is_joined_at_is_not_missing() {
+    for class in [OrderingClass::Ordered, OrderingClass::Unordered] {
+        let (mut kit, mut zero, _) = legs(class, Limits::default());
+        let first = zero.records(&[(49, 0, true, 48), (50, 0, false, 49)]);
+        kit.records(&mut zero, &[(50, 1, false, 49)]);
+        kit.records(&mut zero, &[(50, 2, true, 49)]);
+        assert_eq!(kit.told(), [], "{class:?}: nothing can be joined at");
+        kit.give(Leg::Zero, &first);
+        kit.beat(&mut zero, 50, 51);
+        kit.pass(ms(5));
+        let places = [(49, 0), (50, 0), (50, 1), (50, 2)];
+        let records = places.map(|(sseq, part)| Told::Record(sseq, part, Leg::Zero));
+        assert_eq!(kit.told()[1..], records, "{class:?}");
+    }
+}
+
+#[test]
 fn the_second_copy_is_dropped_whichever_leg_brings_it() {
     let (mut kit, mut zero, mut one) = pair();
     kit.joined(&mut zero, &mut one, 3);

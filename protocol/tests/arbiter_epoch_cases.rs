@@ -394,3 +394,18 @@ fn two_deaf_adapters_are_stale_although_they_speak() {
     let live = Told::Event(Event::Live { sid: SID });
     assert_eq!(kit.told(), [live, Told::Record(4, 0, Leg::One)]);
 }
+
+#[test]
+fn a_record_of_a_deaf_adapter_is_told_live_and_the_silence_behind_it_stale() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    for sender in [&mut zero, &mut one] {
+        sender.header.flags = Flags::SOURCE_STALE;
+        kit.beat(sender, 3, 4);
+    }
+    let [live, stale] = [Event::Live { sid: SID }, Event::Stale { sid: SID }].map(Told::Event);
+    assert_eq!(kit.told().last(), Some(&stale));
+    kit.records(&mut one, &run(4..=4));
+    kit.beat(&mut one, 4, 5);
+    assert_eq!(kit.told(), [live, Told::Record(4, 0, Leg::One), stale]);
+}

@@ -94,9 +94,8 @@ impl Twin {
             if self.next.is_none() && record.1 == 0 {
                 self.next = Some((record.0, 0));
             }
-            if self.next.is_some() {
-                self.known.insert((record.0, record.1), record);
-            }
+            // A later part that overtook the place of the join is known, too.
+            self.known.insert((record.0, record.1), record);
         }
         let mut delivered = Vec::new();
         while let Some(next) = self.next {

@@ -230,14 +230,17 @@ fn an_absurd_number_changes_nothing() {
 }
 
 #[test]
-fn an_absurd_number_behind_true_ones_changes_nothing_without_order() {
-    for seed in 1..=20 {
-        let plan = Plan::plain(seed, 300)
-            .with_source(|shape| shape.ordering = OrderingClass::Unordered)
-            .with_way(Leg::Zero, || forge::Absurd::at_the_end_once_in(20));
-        let outcome = keeps(plan);
-        assert!(outcome.stats.count("absurd") > 0, "seed {seed}");
-        assert_eq!((gaps(&outcome), switches(&outcome)), (0, 0), "seed {seed}");
+fn an_absurd_number_behind_true_ones_changes_nothing() {
+    for ordering in [OrderingClass::Ordered, OrderingClass::Unordered] {
+        for seed in 1..=20 {
+            let plan = Plan::plain(seed, 300)
+                .with_source(|shape| shape.ordering = ordering)
+                .with_way(Leg::Zero, || forge::Absurd::at_the_end_once_in(20));
+            let outcome = keeps(plan);
+            let told = (gaps(&outcome), switches(&outcome));
+            assert!(outcome.stats.count("absurd") > 0, "seed {seed}");
+            assert_eq!(told, (0, 0), "{ordering:?}, seed {seed}");
+        }
     }
 }
 

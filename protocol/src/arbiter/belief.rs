@@ -31,7 +31,7 @@ impl Source {
                 || self.is_far(claim, limits);
         };
         let believed = view.next.sseq.saturating_add(self.stride(limits));
-        self.lead(claim) > believed && self.is_far(claim, limits)
+        claim.lead > believed && self.is_far(claim, limits)
     }
 
     /// Whether a datagram leads beyond everything known of its epoch by more than the stride.
@@ -50,7 +50,7 @@ impl Source {
             .chain(cursor)
             .max();
         let stride = self.stride(limits);
-        known.is_some_and(|known| self.lead(claim) > known.saturating_add(stride))
+        known.is_some_and(|known| claim.lead > known.saturating_add(stride))
     }
 
     /// How many numbers beyond the next one a single datagram is believed. Without order a record is
@@ -62,12 +62,20 @@ impl Source {
         }
     }
 
-    /// The number of a datagram that would change most: with order its first, which opens the hole behind
-    /// the cursor; without order its highest.
-    const fn lead(&self, claim: &Claim) -> u64 {
-        match self.seen {
-            None => claim.from,
-            Some(_) => claim.sseq,
+    /// What a datagram claims.
+    pub(super) fn claim(&self, datagram: &Datagram<'_>, limits: &Limits) -> Claim {
+        let header = datagram.header();
+        let sseq = datagram.highest_sseq();
+        let lead = match self.seen {
+            Some(_) => sseq,
+            None => last_jump(datagram, self.stride(limits)),
+        };
+        Claim {
+            dsn: header.dsn,
+            epoch: header.epoch,
+            lead,
+            sseq,
+            heartbeat: header.is_heartbeat(),
         }
     }
 
@@ -89,7 +97,7 @@ impl Source {
         bytes: &[u8],
         out: &mut Out<'_, H>,
     ) {
-        let claim = claim(datagram);
+        let claim = self.claim(datagram, out.limits);
         let stride = self.stride(out.limits);
         out.counters.quarantined += 1;
         let [this, other] = [leg, leg.other()].map(Leg::index);
@@ -146,7 +154,7 @@ impl Source {
         if self.legs[leg.index()].quarantine.newest().is_none() {
             return;
         }
-        let claim = claim(datagram);
+        let claim = self.claim(datagram, out.limits);
         self.release_believed(leg, &claim, out);
         let left = self.cursor.map(|cursor| cursor.epoch);
         let left = left.filter(|epoch| *epoch != claim.epoch);
@@ -158,16 +166,22 @@ impl Source {
     }
 }
 
-/// What a datagram claims.
-pub(super) fn claim(datagram: &Datagram<'_>) -> Claim {
-    let header = datagram.header();
-    Claim {
-        dsn: header.dsn,
-        epoch: header.epoch,
-        from: datagram
-            .heartbeat()
-            .map_or(header.base_sseq, |heartbeat| heartbeat.beat.next_sseq),
-        sseq: datagram.highest_sseq(),
-        heartbeat: header.is_heartbeat(),
+/// The number behind the last hole that a datagram with order opens: its first, for the hole behind the cursor, unless
+/// it leaps by more than `stride` further on.
+fn last_jump(datagram: &Datagram<'_>, stride: u64) -> u64 {
+    if datagram.header().is_heartbeat() {
+        return datagram.highest_sseq();
     }
+    let mut lead = datagram.header().base_sseq;
+    if datagram.highest_sseq() - lead <= stride {
+        return lead; // as good as always: no record needs to be looked at
+    }
+    let mut at = lead;
+    for record in datagram.records() {
+        if record.sseq > at.saturating_add(stride) {
+            lead = record.sseq;
+        }
+        at = at.max(record.sseq);
+    }
+    lead
 }

@@ -130,6 +130,7 @@ impl Source {
         let Some(cursor) = self.cursor else {
             return;
         };
+        self.tell_spoken(out);
         self.tell_recovered(out);
         let at = Place {
             sseq: entry.sseq,

@@ -229,9 +229,12 @@ impl Source {
             seen.reset(next.sseq);
         }
         if epoch != left.epoch {
-            self.retired.add(left.epoch);
-            if before != left.epoch {
-                self.retired.add(before);
+            // What came before the epoch that is left is older still: who has slept through both must not bring
+            // it back.
+            for past in [left.predecessor, before, left.epoch] {
+                if past != epoch && !self.retired.contains(past) {
+                    self.retired.add(past);
+                }
             }
             for side in &mut self.legs {
                 out.counters.retired_epoch += side.go_on_to(epoch, &self.retired);
@@ -278,6 +281,10 @@ impl Source {
             return false;
         }
         let since = *self.regress_since.get_or_insert(out.now);
+        // Who has since said something that waits to be believed, or to be taken back, may stand anywhere.
+        if live().any(|side| side.quarantine.newest().is_some()) {
+            return false;
+        }
         if !stepped_back && self.judged_at.since(since) < self.regress_patience() {
             return false;
         }

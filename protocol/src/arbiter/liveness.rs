@@ -83,7 +83,15 @@ impl Source {
 
     /// Says that somebody speaks of the source again, before what that one brings.
     pub(super) fn tell_live<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
-        if self.stale && !self.is_stale() {
+        if !self.is_stale() {
+            self.tell_spoken(out);
+        }
+    }
+
+    /// Says the same before a record: whoever brings one speaks, although it may hear nothing more from its source
+    /// than what an abandoned hole there has kept back.
+    pub(super) fn tell_spoken<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
+        if self.stale {
             self.stale = false;
             out.handler.event(&Event::Live { sid: self.sid });
         }

@@ -15,8 +15,9 @@ use crate::limits::Limits;
 pub(super) struct Claim {
     pub(super) dsn: Dsn,
     pub(super) epoch: Epoch,
-    /// Where it begins: how far it jumps.
-    pub(super) from: u64,
+    /// How far it jumps: the number that would change most. Without order that is its highest; with order the one
+    /// behind the last hole that it opens.
+    pub(super) lead: u64,
     /// How far it leads.
     pub(super) sseq: u64,
     pub(super) heartbeat: bool,
@@ -150,7 +151,7 @@ mod tests {
         Claim {
             dsn: Dsn(dsn),
             epoch: Epoch(1),
-            from: sseq,
+            lead: sseq,
             sseq,
             heartbeat,
         }

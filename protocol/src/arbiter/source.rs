@@ -16,7 +16,6 @@ use core::time::Duration;
 use twinfeed_wire::{BodyKind, Datagram, Flags, Header, Record, Sid, StreamId};
 
 use super::OrderingClass;
-use super::belief::claim;
 use super::counters::{Counters, LegStatus};
 use super::cursor::{Cursor, Standing, behind, hand_over};
 use super::epochs::Retired;
@@ -142,12 +141,13 @@ impl Source {
             return;
         }
         self.heard(leg, header, late, out);
-        if self.is_absurd(leg, &claim(datagram), out.limits) {
+        let claim = self.claim(datagram, out.limits);
+        if self.is_absurd(leg, &claim, out.limits) {
             self.quarantine(leg, datagram, bytes, out);
         } else {
             self.judge_waiting(leg, datagram, out);
             self.process(leg, datagram, late, out);
-            self.release_believed(leg.other(), &claim(datagram), out);
+            self.release_believed(leg.other(), &claim, out);
         }
     }
 
@@ -288,7 +288,9 @@ impl Source {
         self.legs[leg.index()].offered += 1;
         if self.cursor.is_none() {
             if record.part != 0 || record.kind == BodyKind::Administrative {
-                return;
+                // Nothing is joined here; but what comes first need not be what was sent first, and the join
+                // may yet be before it.
+                return self.keep(leg, entry, record.body, out);
             }
             self.join(leg, header, Place::start(record.sseq), record.adm);
         }

@@ -117,8 +117,7 @@ impl Absurd {
         }
     }
 
-    /// Makes the last record of one in so many datagrams absurd, and nothing before it. Of an ordered source
-    /// that record waits behind a hole that the other leg closes.
+    /// Makes the last record of one in so many datagrams absurd, and nothing before it.
     #[must_use]
     pub fn at_the_end_once_in(once_in: u64) -> Self {
         Self {
