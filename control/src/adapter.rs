@@ -280,8 +280,7 @@ pub struct StreamPair {
     pub inherited: u64,
     /// Messages that wait for their slots.
     pub waiting: u64,
-    /// By name: originated, announced again, capable, late, far, unsynchronised, placed alone, aligned, compared,
-    /// diverged.
+    /// What was counted, by the names of the adapter's metrics without `pair_`.
     pub counters: BTreeMap<String, u64>,
 }
 

@@ -10,11 +10,10 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use twinfeed_control::operations::{Operations, OperationsConfig, Readiness, Surfaces};
 use twinfeed_control::{LinkState, Role};
-use twinfeed_protocol::pair::PairCounters;
 
 use crate::config::Config;
 use crate::error::AdapterError;
-use crate::present::{Present, pair_counters};
+use crate::present::{PAIR_COUNTERS, Present};
 use crate::snapshot::{LineSnapshot, SourceSnapshot};
 
 /// Serves `/metrics`, `/livez`, `/readyz` and `/status.json` if an address is configured.
@@ -281,14 +280,13 @@ fn pairs(
     feed: &str,
     sources: &[SourceSnapshot],
 ) -> Result<(), fmt::Error> {
-    for place in 0..pair_counters(&PairCounters::default()).len() {
-        let (name, help, _) = pair_counters(&PairCounters::default())[place];
+    for (name, help, value) in PAIR_COUNTERS {
         let name = format!("pair_{name}");
         let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
         for source in sources {
             let labels = [("feed", feed.to_owned()), ("sid", source.sid.to_string())];
-            let (_, _, value) = pair_counters(&source.pair.counters)[place];
-            ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
+            let count = value(&source.pair.counters);
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
         }
     }
     Ok(())

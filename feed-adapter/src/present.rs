@@ -145,9 +145,9 @@ fn stream_status(source: &SourceSnapshot) -> StreamStatus {
 }
 
 fn stream_pair(pair: &PairSnapshot) -> StreamPair {
-    let counters = pair_counters(&pair.counters)
-        .into_iter()
-        .map(|(name, _, value)| (name.to_owned(), value));
+    let counters = PAIR_COUNTERS
+        .iter()
+        .map(|(name, _, value)| ((*name).to_owned(), value(&pair.counters)));
     StreamPair {
         state: match pair.state {
             Stands::Unpaired => PairState::Unpaired,
@@ -165,55 +165,84 @@ fn stream_pair(pair: &PairSnapshot) -> StreamPair {
     }
 }
 
-/// What a pair counted: name, help, value.
-pub(crate) fn pair_counters(of: &PairCounters) -> [(&'static str, &'static str, u64); 12] {
-    [
-        (
-            "originated",
-            "Administrative messages originated here.",
-            of.originated,
-        ),
-        (
-            "announced_again",
-            "Announcements after the first of a message.",
-            of.announced_again,
-        ),
-        (
-            "capable",
-            "Verdicts: the backup can place the message at its slot.",
-            of.capable,
-        ),
-        ("late", "Verdicts: the slot had been passed.", of.late),
-        (
-            "far",
-            "Verdicts: the slot lay further ahead than T.",
-            of.far,
-        ),
-        (
-            "unsynchronised",
-            "Verdicts: the backup did not number as the active did.",
-            of.unsynchronised,
-        ),
-        (
-            "placed_alone",
-            "Administrative messages placed before the peer was known to place them.",
-            of.placed_alone,
-        ),
-        ("aligned", "Numberings taken over.", of.aligned),
-        ("compared", "Reports that agreed at equal msn.", of.compared),
-        ("diverged", "Reports that did not.", of.diverged),
-        (
-            "forgotten",
-            "Reports whose msn was not remembered any more.",
-            of.forgotten,
-        ),
-        (
-            "other_generation",
-            "What was said under another generation: ignored.",
-            of.other_generation,
-        ),
-    ]
-}
+/// What a pair counts: name, help, value.
+pub(crate) type OfPair = (&'static str, &'static str, fn(&PairCounters) -> u64);
+
+pub(crate) const PAIR_COUNTERS: &[OfPair] = &[
+    (
+        "originated",
+        "Administrative messages originated here.",
+        |of| of.originated,
+    ),
+    (
+        "announced_again",
+        "Announcements after the first of a message.",
+        |of| of.announced_again,
+    ),
+    (
+        "capable",
+        "Verdicts: the backup can place the message at its slot.",
+        |of| of.capable,
+    ),
+    ("late", "Verdicts: the slot had been passed.", |of| of.late),
+    (
+        "far",
+        "Verdicts: the slot lay further ahead than T.",
+        |of| of.far,
+    ),
+    (
+        "unsynchronised",
+        "Verdicts: the backup did not number as the active did.",
+        |of| of.unsynchronised,
+    ),
+    (
+        "placed_alone",
+        "Administrative messages placed before the peer was known to place them.",
+        |of| of.placed_alone,
+    ),
+    (
+        "unplaced",
+        "Administrative messages that waited for a slot that did not come.",
+        |of| of.unplaced,
+    ),
+    ("aligned", "Numberings taken over.", |of| of.aligned),
+    ("compared", "Reports that agreed at equal msn.", |of| {
+        of.compared
+    }),
+    ("diverged", "Reports that did not.", |of| of.diverged),
+    (
+        "forgotten",
+        "Reports whose msn was not remembered any more.",
+        |of| of.forgotten,
+    ),
+    (
+        "other_generation",
+        "What was said under another generation: ignored.",
+        |of| of.other_generation,
+    ),
+    ("proposed", "Nearer slots proposed on a quiet feed.", |of| {
+        of.proposed
+    }),
+    ("committed", "Proposals that were committed to.", |of| {
+        of.committed
+    }),
+    (
+        "withdrawn",
+        "Proposals whose slot a record took before the answer.",
+        |of| of.withdrawn,
+    ),
+    ("held", "Proposals held for, as backup.", |of| of.held),
+    (
+        "hold_refused",
+        "Proposals refused, as backup, or by the peer.",
+        |of| of.hold_refused,
+    ),
+    (
+        "hold_expired",
+        "Holds that ended without the active's word.",
+        |of| of.hold_expired,
+    ),
+];
 
 fn data_state(source: &SourceSnapshot) -> (DataState, &'static str) {
     match () {
