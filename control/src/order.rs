@@ -115,7 +115,8 @@ pub enum OrderOutcome {
         /// Why.
         reason: String,
     },
-    /// Nobody will say any more: the active changed, or stream-admin restarted, before the adapter reported.
+    /// Another generation began before the adapter reported: it may stand in the stream or not, and is not carried out
+    /// any more.
     Unknown {
         /// What happened.
         reason: String,

@@ -65,13 +65,9 @@ pub(super) async fn take_over(
 ) -> Result<Json<Assignment>, Refusal> {
     who.require(&app, Kind::Adapter)?;
     let id = adapter_id(&id)?;
-    let named = id.clone();
-    let feed = app
-        .volatile(move |registry, _| registry.feed_of_adapter(&named))
-        .await?;
-    let from = request.from.0;
+    let (named, from) = (id.clone(), request.from.0);
     let answer = app.change(
-        move |_| Some(feed),
+        move |registry| registry.feed_of_adapter(&named).ok(),
         move |registry, now| registry.take_over(&who.caller(), &id, &request, now),
     );
     let (assignment, outcome) = answer.await?;

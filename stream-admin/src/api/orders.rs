@@ -97,11 +97,8 @@ pub(super) async fn report(
     who.require(&app, Kind::Adapter)?;
     let id = adapter_id(&id)?;
     let named = id.clone();
-    let feed = app
-        .volatile(move |registry, _| registry.feed_of_adapter(&named))
-        .await?;
     let answer = app.change(
-        move |_| Some(feed),
+        move |registry| registry.feed_of_adapter(&named).ok(),
         move |registry, _| registry.report_order(&who.caller(), &id, report),
     );
     let record = answer.await?;
