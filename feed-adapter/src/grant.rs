@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use twinfeed_control::{Assignment, Sid, StreamAssignment};
+use twinfeed_control::{Assignment, Generation, PendingOrder, Sid, StreamAssignment};
 use twinfeed_wire::link::Role;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -25,6 +25,22 @@ pub fn destinations(assignment: &Assignment) -> DestinationPlan {
         }));
     }
     DestinationPlan { rows }
+}
+
+/// What of the `orders` this process is to carry out under its grant, each once: an order may be shown again until
+/// its report has arrived. `last`: the ticket of the latest one so far.
+pub fn fresh_orders(
+    orders: Vec<PendingOrder>,
+    (generation, role): (Generation, twinfeed_control::Role),
+    last: &mut u64,
+) -> Vec<PendingOrder> {
+    let ours = role == twinfeed_control::Role::Active;
+    let fresh = orders.into_iter().filter(|order| {
+        let fresh = ours && order.generation == generation && order.ticket > *last;
+        *last = if fresh { order.ticket } else { *last };
+        fresh
+    });
+    fresh.collect()
 }
 
 /// The stream number of one source.
@@ -110,6 +126,28 @@ fn key(subscription: &str, address: SocketAddr) -> u64 {
 mod tests {
     use super::*;
     use twinfeed_control::StreamId;
+
+    #[test]
+    fn an_order_is_carried_out_once_and_by_the_active_of_its_generation_alone() {
+        use twinfeed_control::{OrderedMessage, Role};
+        let order = |ticket, generation| PendingOrder {
+            ticket,
+            generation: Generation(generation),
+            sid: Sid(1),
+            message: OrderedMessage::SourceStale,
+        };
+        let tickets = |orders: &[PendingOrder], role, last: &mut u64| -> Vec<u64> {
+            let fresh = fresh_orders(orders.to_vec(), (Generation(2), role), last);
+            fresh.into_iter().map(|order| order.ticket).collect()
+        };
+        let (shown, mut last) = ([order(3, 1), order(4, 2), order(6, 2)], 0);
+        assert!(tickets(&shown, Role::Backup, &mut last).is_empty());
+        assert_eq!(tickets(&shown, Role::Active, &mut last), [4, 6]);
+        // Shown again, with another one behind.
+        assert!(tickets(&shown, Role::Active, &mut last).is_empty());
+        let more = [order(6, 2), order(7, 2)];
+        assert_eq!(tickets(&more, Role::Active, &mut last), [7]);
+    }
 
     #[test]
     fn other_stream_ids_are_named_both_with_the_remedy() {

@@ -175,11 +175,14 @@ impl Adapter {
         };
         let seat = Seat::new(client(&config)?, request);
         let seated_at = now();
-        let Some((assignment, verified)) = take_seat(&seat, held.as_ref(), args.no_wait, &stop)?
+        let Some((mut assignment, verified)) =
+            take_seat(&seat, held.as_ref(), args.no_wait, &stop)?
         else {
             return Ok(None);
         };
 
+        // The watch says them again, when everything runs.
+        assignment.orders.clear();
         let mut warnings = Vec::new();
         let ends = Ends {
             sender,

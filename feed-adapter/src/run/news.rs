@@ -8,18 +8,22 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 use twinfeed_control::{
-    Assignment, LinkState, MessagePlace, OrderOutcome, OrderReport, OrderedMessage, PendingOrder,
-    Role,
+    Assignment, LinkState, MOST_ORDER_PAYLOAD, MessagePlace, OrderOutcome, OrderReport,
+    OrderedMessage, PendingOrder, Role,
 };
 use twinfeed_protocol::Time;
 use twinfeed_protocol::pair::Verdict;
 use twinfeed_wire::link::Hello;
-use twinfeed_wire::{Adm, AdminId, AdminKind, Generation, Incarnation, StoredAdmin};
+use twinfeed_wire::{
+    Adm, AdminId, AdminKind, Generation, Incarnation, MOST_ADMIN_PAYLOAD, StoredAdmin,
+};
 
 use super::Adapter;
 use crate::config::PublishMode;
 use crate::error::AdapterError;
-use crate::grant::{contradictions, control_role, destinations, outdated_streams, wire_role};
+use crate::grant::{
+    contradictions, control_role, destinations, fresh_orders, outdated_streams, wire_role,
+};
 use crate::link::driver::LinkCommand;
 use crate::link::notice::Notice;
 use crate::mailbox::{Command, DestinationPlan, Grant, Ordered};
@@ -81,7 +85,9 @@ impl Adapter {
         }
     }
 
-    fn assigned(&mut self, assignment: Assignment) -> Option<AdapterError> {
+    fn assigned(&mut self, mut assignment: Assignment) -> Option<AdapterError> {
+        // An order is no part of how things stand: it is neither compared nor remembered over a restart.
+        let orders = std::mem::take(&mut assignment.orders);
         if let Some(by) = assignment.replaced_by {
             return Some(AdapterError::Replaced {
                 by: Incarnation(by.0),
@@ -101,13 +107,12 @@ impl Adapter {
         // The revision also rises for reports of others, which change nothing here.
         let same = Assignment {
             revision: self.assignment.revision,
-            orders: self.assignment.orders.clone(),
             ..before
         } == self.assignment;
         if !same {
             self.act_on_grant();
         }
-        self.carry_out();
+        self.carry_out(orders);
         None
     }
 
@@ -133,11 +138,7 @@ impl Adapter {
         let held = Held {
             feed: self.config.feed.clone(),
             preferred_role: control_role(self.config.role),
-            // An order is carried out by the process that it was given to, or not at all.
-            assignment: Assignment {
-                orders: Vec::new(),
-                ..self.assignment.clone()
-            },
+            assignment: self.assignment.clone(),
         };
         if let Err(error) = self.state.save(&held) {
             error!("{error}; a restart without stream-admin would not find this grant");
@@ -208,17 +209,11 @@ impl Adapter {
     }
 
     /// Hands the data thread what operators ordered of the active, each once.
-    fn carry_out(&mut self) {
+    fn carry_out(&mut self, orders: Vec<PendingOrder>) {
         let Assignment {
             generation, role, ..
         } = self.assignment;
-        let orders = std::mem::take(&mut self.assignment.orders);
-        for order in orders {
-            let ours = role == Role::Active && order.generation == generation;
-            if !ours || order.ticket <= self.last_ticket {
-                continue;
-            }
-            self.last_ticket = order.ticket;
+        for order in fresh_orders(orders, (generation, role), &mut self.last_ticket) {
             let PendingOrder {
                 ticket,
                 sid,
@@ -349,3 +344,19 @@ pub(super) fn authority(asked_at: Time, lease_ms: u64) -> Time {
 
 /// Which share of a lease is left to clocks that run apart: 5 %, far more than any crystal's.
 const DRIFT_SHARE: u32 = 20;
+
+/// What stream-admin lets through as a payload is what a message can carry.
+const _: () = assert!(MOST_ORDER_PAYLOAD == MOST_ADMIN_PAYLOAD);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authority_ends_a_margin_before_the_lease_that_began_when_it_was_asked_for() {
+        let asked_at = Time(1_000);
+        let ends = authority(asked_at, 3_000);
+        assert_eq!(ends, asked_at.after(Duration::from_millis(2_850)));
+        assert_eq!(authority(asked_at, 0), asked_at);
+    }
+}
