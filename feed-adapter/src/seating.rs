@@ -171,7 +171,10 @@ pub(crate) fn register(
         incarnation: twinfeed_control::Incarnation(incarnation.0),
         config_digest: ConfigDigest(config.digest()),
         streams: streams.collect(),
-        link_address: link.local_addr(),
+        link_address: config
+            .host
+            .link_advertised
+            .unwrap_or_else(|| link.local_addr()),
         operations_address: None,
         generation_held: held.map(|held| held.assignment.generation),
         unverified: false,

@@ -37,6 +37,8 @@ pub struct AdapterAddresses {
     pub lines: [SocketAddr; 2],
     /// Its end of the pair link.
     pub link: SocketAddr,
+    /// The relay in front of it, if there is one.
+    pub relay: Option<SocketAddr>,
     /// Where its streams come from.
     pub publish_from: SocketAddr,
     /// Its metrics.
@@ -62,7 +64,7 @@ impl Files {
         let files = Self {
             directory: directory.to_owned(),
             stream_admin: ports::loopback()?,
-            adapters: [addresses()?, addresses()?],
+            adapters: [addresses(run)?, addresses(run)?],
         };
         for folder in ["tokens", "state"] {
             let path = directory.join(folder);
@@ -163,6 +165,9 @@ impl Files {
                  state_dir = \"state/{role}\"\n",
                 at.link, at.publish_from, at.operations
             );
+            if let Some(relay) = at.relay {
+                let _ = writeln!(text, "link_advertised = \"{relay}\"");
+            }
             if let Some(idle) = &run.idle {
                 let _ = writeln!(text, "idle = \"{idle}\"");
             }
@@ -270,10 +275,11 @@ fn open_orders(run: &Run) -> usize {
         .next_power_of_two()
 }
 
-fn addresses() -> Result<AdapterAddresses, Error> {
+fn addresses(run: &Run) -> Result<AdapterAddresses, Error> {
     Ok(AdapterAddresses {
         lines: [ports::loopback()?, ports::loopback()?],
         link: ports::loopback()?,
+        relay: run.relayed_link.then(ports::loopback).transpose()?,
         publish_from: ports::loopback()?,
         operations: ports::loopback()?,
     })

@@ -52,6 +52,7 @@ pub mod judge;
 pub mod ports;
 pub mod probe;
 pub mod process;
+pub mod relay;
 pub mod rig;
 pub mod run;
 pub mod summary;

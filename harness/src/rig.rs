@@ -16,14 +16,16 @@ use std::time::Duration;
 use rustix::process::Signal;
 use twinfeed_control::{Client, FeedStatus, Role, Secret, StopFlag};
 use twinfeed_exchange::Command;
+use twinfeed_net::clock;
 
 use crate::error::Error;
 use crate::exchange::{Exchange, Standing};
-use crate::files::{FEED, Files};
+use crate::files::{AdapterAddresses, FEED, Files};
 use crate::judge::{Verdict, judge};
 use crate::probe::Probe;
 use crate::probe::wire::Summary;
 use crate::process::{Output, Process, Program, Seen, until};
+use crate::relay::Relay;
 use crate::run::Run;
 use crate::truth::{Sent, sessions};
 
@@ -93,6 +95,8 @@ pub struct Rig {
     exchange: Exchange,
     adapters: [Option<Process>; 2],
     stream_admin: Option<Process>,
+    /// In front of the adapters' ends of the pair link, if the run asks for that.
+    relays: Vec<Relay>,
     client: Client,
     program: Program,
     files: Files,
@@ -148,6 +152,12 @@ impl Rig {
         place: Place,
     ) -> Result<Self, Error> {
         let files = Files::write(place.path(), run)?;
+        let relay = |at: &AdapterAddresses| Some(Relay::start(at.relay?, at.link));
+        let relays = files
+            .adapters
+            .iter()
+            .filter_map(relay)
+            .collect::<Result<_, _>>()?;
         let client = Client::builder(files.url())
             .token(Secret::new("operator-of-this-run")?)
             .timeout(Duration::from_secs(2))
@@ -172,6 +182,7 @@ impl Rig {
             exchange,
             adapters,
             stream_admin: Some(stream_admin),
+            relays,
             client,
             program: program.clone(),
             files,
@@ -229,6 +240,22 @@ impl Rig {
         self.adapters[seat.index()] = None;
         self.adapters[seat.index()] = Some(start_adapter(&self.program, &self.files, seat)?);
         Ok(())
+    }
+
+    /// Cuts the pair link as a cable is cut, or mends it; returns the monotonic time immediately before, ns.
+    ///
+    /// # Errors
+    /// When the run has no [`Run::relayed_link`].
+    pub fn cut_link(&mut self, cut: bool) -> Result<u64, Error> {
+        if self.relays.is_empty() {
+            return Err(Error::Run {
+                key: "relayed_link",
+                fault: "without it the pair link cannot be cut".to_owned(),
+            });
+        }
+        let at_ns = clock::monotonic_ns();
+        self.relays.iter().for_each(|relay| relay.cut(cut));
+        Ok(at_ns)
     }
 
     /// Kills stream-admin.

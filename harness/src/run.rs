@@ -38,6 +38,8 @@ pub struct Run {
     pub log: usize,
     /// Receive buffer of the probe per leg, bytes; `None`: the library's default.
     pub receive_buffer: Option<usize>,
+    /// Whether the pair link runs through relays, so that it can be cut: see [`crate::relay`].
+    pub relayed_link: bool,
     /// Cores: active adapter, backup adapter; `None`: wherever the scheduler puts them.
     pub cores: [Option<usize>; 2],
 }
@@ -93,6 +95,7 @@ impl Default for Run {
             idle: None,
             log: 1 << 21,
             receive_buffer: None,
+            relayed_link: false,
             cores: [None, None],
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use twinfeed_harness::run::{Burst, Content as Carried, Run as Setup, SLICE_FIRST};
 
-use super::cells::{Content, Pattern, Setting, Wanted};
+use super::cells::{Content, Link, Pattern, Setting, Wanted};
 use crate::error::Error;
 use crate::report::model::Options;
 
@@ -137,6 +137,7 @@ impl Args {
             pause: PAUSE,
             sessions: None,
             policy: setting.policy,
+            relayed_link: setting.link == Link::Relayed,
             idle: self.idle.clone(),
             cores: self.pinned()?,
             ..defaults

@@ -25,26 +25,34 @@ pub(crate) enum Trigger {
     /// Nothing of it gets through to the subscriber, as if the cable behind it were cut, while its
     /// process and its pair link live; mended after the window.
     OutputCut,
+    /// The pair link passes nothing, and no end hears of it; mended after the window.
+    LinkCut,
+    /// Its host is gone: its process dies, its link and its stream pass nothing, and no end is told.
+    HostLoss,
     /// Signal 0: everything is done as for a kill, and nothing happens.
     Sham,
 }
 
 impl Trigger {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Kill,
         Self::Stop,
         Self::Terminate,
         Self::InputCut,
         Self::OutputCut,
+        Self::LinkCut,
+        Self::HostLoss,
         Self::Sham,
     ];
     /// Those that do something.
-    pub(crate) const REAL: [Self; 5] = [
+    pub(crate) const REAL: [Self; 7] = [
         Self::Kill,
         Self::Stop,
         Self::Terminate,
         Self::InputCut,
         Self::OutputCut,
+        Self::LinkCut,
+        Self::HostLoss,
     ];
 
     pub(crate) const fn word(self) -> &'static str {
@@ -54,9 +62,32 @@ impl Trigger {
             Self::Terminate => "sigterm",
             Self::InputCut => "input-cut",
             Self::OutputCut => "output-cut",
+            Self::LinkCut => "link-cut",
+            Self::HostLoss => "host-loss",
             Self::Sham => "sham",
         }
     }
+
+    /// The link that it needs; `None`: any.
+    const fn link(self) -> Option<Link> {
+        match self {
+            Self::LinkCut | Self::HostLoss => Some(Link::Relayed),
+            Self::Kill | Self::Stop | Self::Terminate | Self::InputCut | Self::OutputCut => {
+                Some(Link::Direct)
+            }
+            Self::Sham => None,
+        }
+    }
+}
+
+/// How the adapters reach each other.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Link {
+    /// As in production.
+    Direct,
+    /// Through relays that can be cut, and that cost the link two more processes' turns.
+    Relayed,
 }
 
 impl From<Trigger> for &'static str {
@@ -97,11 +128,16 @@ impl Content {
 pub(crate) struct Setting {
     pub(crate) policy: Policy,
     pub(crate) content: Content,
+    pub(crate) link: Link,
 }
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", self.policy, self.content.word())
+        write!(f, "{}, {}", self.policy, self.content.word())?;
+        match self.link {
+            Link::Direct => Ok(()),
+            Link::Relayed => f.write_str(", relayed"),
+        }
     }
 }
 
@@ -162,7 +198,7 @@ impl std::str::FromStr for Pattern {
 #[error(
     "{word:?} {fault}: say for example `sigkill`, `sigkill/first-arrival` or \
      `output-cut/prefer-active/flow`; the triggers are sigkill, sigstop, sigterm, input-cut, \
-     output-cut and sham, the policies first-arrival and prefer-active, the contents flow and file"
+     output-cut, link-cut, host-loss and sham, the policies first-arrival and prefer-active, the contents flow and file"
 )]
 pub(crate) struct BadPattern {
     word: String,
@@ -186,6 +222,8 @@ impl Wanted {
             | Trigger::Terminate
             | Trigger::InputCut
             | Trigger::OutputCut
+            | Trigger::LinkCut
+            | Trigger::HostLoss
             | Trigger::Sham => self.runs,
         }
     }
@@ -203,17 +241,23 @@ pub(crate) struct Matrix {
 pub(crate) fn matrices(patterns: &[Pattern], contents: &[Content], wanted: Wanted) -> Vec<Matrix> {
     let mut matrices = Vec::new();
     for &policy in Policy::ALL {
-        for &content in contents {
-            let setting = Setting { policy, content };
+        let links = [Link::Direct, Link::Relayed];
+        for (&content, link) in contents.iter().flat_map(|it| links.map(|link| (it, link))) {
+            let setting = Setting {
+                policy,
+                content,
+                link,
+            };
             let covered = |trigger| {
                 patterns.is_empty() || patterns.iter().any(|it| it.covers(setting, trigger))
             };
             let real = Trigger::REAL
                 .into_iter()
-                .filter(|&trigger| covered(trigger));
+                .filter(|&trigger| trigger.link() == Some(link) && covered(trigger));
             let mut cells: Vec<_> = real.map(|trigger| (trigger, wanted.of(trigger))).collect();
             cells.retain(|(_, runs)| *runs > 0);
-            if cells.is_empty() && !covered(Trigger::Sham) {
+            // Alone, a sham needs no relay.
+            if cells.is_empty() && !(link == Link::Direct && covered(Trigger::Sham)) {
                 continue;
             }
             let most = cells.iter().map(|(_, runs)| *runs).max();
@@ -251,8 +295,9 @@ mod tests {
 
     #[test]
     fn without_a_pattern_every_cell_is_run() {
-        assert_eq!(cells(&[], &Content::ALL).len(), 6 * 2 * 2);
-        assert_eq!(cells(&[], &[Content::Flow]).len(), 6 * 2);
+        // Sham stands in both settings of a policy and a content.
+        assert_eq!(cells(&[], &Content::ALL).len(), (7 + 2) * 2 * 2);
+        assert_eq!(cells(&[], &[Content::Flow]).len(), (7 + 2) * 2);
     }
 
     #[test]
@@ -267,6 +312,13 @@ mod tests {
                 "first-arrival, flow: sham 30",
                 "prefer-active, flow: sigkill 300",
                 "prefer-active, flow: sham 300",
+            ]
+        );
+        assert_eq!(
+            cells(&["host-loss/prefer-active"], &[Content::Flow]),
+            [
+                "prefer-active, flow, relayed: host-loss 30",
+                "prefer-active, flow, relayed: sham 30",
             ]
         );
         assert_eq!(

@@ -19,6 +19,13 @@ pub(crate) fn pull(rig: &mut Rig, seat: Seat, trigger: Trigger) -> Result<u64, E
         Trigger::Terminate => rig.signal(seat, Signal::TERM),
         Trigger::InputCut => rig.exchange().tell(Command::Cut(lines(seat))),
         Trigger::OutputCut => rig.probe().cut(seat.index(), true),
+        Trigger::LinkCut => rig.cut_link(true),
+        Trigger::HostLoss => {
+            rig.cut_link(true)?;
+            let at_ns = rig.probe().cut(seat.index(), true)?;
+            rig.signal(seat, Signal::KILL)?;
+            Ok(at_ns)
+        }
         Trigger::Sham => rig.adapter(seat)?.touch(),
     }
 }
@@ -41,6 +48,12 @@ pub(crate) fn mend(rig: &mut Rig, seat: Seat, trigger: Trigger) -> Result<(), Er
         }
         Trigger::InputCut => rig.exchange().tell(Command::Restore(lines(seat))).map(drop),
         Trigger::OutputCut => rig.probe().cut(seat.index(), false).map(drop),
+        Trigger::LinkCut => rig.cut_link(false).map(drop),
+        Trigger::HostLoss => {
+            rig.probe().cut(seat.index(), false)?;
+            rig.cut_link(false)?;
+            rig.restart(seat)
+        }
         Trigger::Sham => Ok(()),
     }
 }

@@ -295,22 +295,16 @@ fn write(args: &Args, report: &Report) -> Result<PathBuf, Error> {
         put(&name, &text)
     };
     for setting in &report.settings {
-        let (policy, content) = (setting.setting.policy, setting.setting.content.word());
-        histogram(
-            format!("latency.{policy}.{content}.hgrm"),
-            &setting.latency_counts,
-        )?;
+        let place = setting.setting.to_string().replace(", ", ".");
+        histogram(format!("latency.{place}.hgrm"), &setting.latency_counts)?;
         for cell in &setting.cells {
             let trigger = cell.trigger;
             let stalls: Vec<_> = cell.clean().map(|run| [run.stall_ns, 1]).collect();
-            histogram(format!("stall.{policy}.{content}.{trigger}.hgrm"), &stalls)?;
+            histogram(format!("stall.{place}.{trigger}.hgrm"), &stalls)?;
             if trigger != Trigger::Sham {
                 let gaps = cell.clean().filter_map(|run| run.failover_gap_ns);
                 let gaps: Vec<_> = gaps.map(|gap| [gap, 1]).collect();
-                histogram(
-                    format!("failover-gap.{policy}.{content}.{trigger}.hgrm"),
-                    &gaps,
-                )?;
+                histogram(format!("failover-gap.{place}.{trigger}.hgrm"), &gaps)?;
             }
         }
     }

@@ -127,13 +127,14 @@ mod tests {
     use proptest::prelude::*;
     use twinfeed_control::Policy;
 
-    use super::super::cells::{Content, Setting};
+    use super::super::cells::{Content, Link, Setting};
     use super::*;
 
     fn schedule(wanted: &[(Trigger, u32)], seed: u64) -> Schedule {
         let setting = Setting {
             policy: Policy::FirstArrival,
             content: Content::Flow,
+            link: Link::Direct,
         };
         let matrix = Matrix {
             setting,

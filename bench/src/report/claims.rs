@@ -3,8 +3,9 @@
 use serde::Serialize;
 use twinfeed_control::Policy;
 
-use super::model::SettingReport;
-use crate::failover::cells::Trigger;
+use super::model::{CellReport, SettingReport};
+use crate::failover::cells::{Setting, Trigger};
+use crate::failover::outcome::Run;
 use crate::stats::{Distinction, LIMIT};
 
 /// A statement that the bench can confirm or refute.
@@ -18,39 +19,74 @@ pub(crate) struct Claim {
 
 /// Statements about a setting.
 pub(crate) fn claims(setting: &SettingReport) -> Vec<Claim> {
-    let Some(kill) = setting.cell(Trigger::Kill) else {
-        return Vec::new();
-    };
     let what = setting.setting;
-    match what.policy {
-        Policy::FirstArrival => kill.comparison.map(|comparison| Claim {
-            says: format!("{what}: the stall of a kill is not distinguishable from that of a sham"),
-            holds: match comparison.verdict {
-                Distinction::NotDistinguishable => Some(true),
-                Distinction::Distinguishable => Some(false),
-                Distinction::TooFew => None,
-            },
-            because: format!(
-                "medians' ratio {:.2} (limit {LIMIT}), 95 % interval of the p90 ratio {:.2} to {:.2} \
-                 (must reach below {LIMIT})",
-                comparison.median_ratio, comparison.p90_interval[0], comparison.p90_interval[1],
-            ),
-        }),
-        Policy::PreferActive => {
-            let by_reset = kill.switched_by.get(TRANSPORT_RESET).copied().unwrap_or(0);
-            Some(Claim {
-                says: format!("{what}: a kill is detected by the transport reset"),
-                holds: (kill.clean > 0).then_some(by_reset == kill.clean),
-                because: format!("{by_reset} of {} receipts say so", kill.clean),
-            })
-        }
+    let kill = setting.cell(Trigger::Kill);
+    let of_kill = kill.and_then(|cell| match what.policy {
+        Policy::FirstArrival => unseen(what, cell, "a kill"),
+        Policy::PreferActive => Some(by_reset(what, cell)),
+    });
+    let link_cut = setting.cell(Trigger::LinkCut);
+    let of_link_cut = link_cut.and_then(|cell| unseen(what, cell, "a cut link"));
+    let host_loss = setting.cell(Trigger::HostLoss);
+    let of_host_loss = host_loss.and_then(|cell| match what.policy {
+        Policy::FirstArrival => unseen(what, cell, "a lost host"),
+        Policy::PreferActive => Some(in_time(what, cell)),
+    });
+    [of_kill, of_link_cut, of_host_loss]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn unseen(what: Setting, cell: &CellReport, trigger: &str) -> Option<Claim> {
+    cell.comparison.map(|comparison| Claim {
+        says: format!("{what}: the stall of {trigger} is not distinguishable from that of a sham"),
+        holds: match comparison.verdict {
+            Distinction::NotDistinguishable => Some(true),
+            Distinction::Distinguishable => Some(false),
+            Distinction::TooFew => None,
+        },
+        because: format!(
+            "medians' ratio {:.2} (limit {LIMIT}), 95 % interval of the p90 ratio {:.2} to {:.2} \
+             (must reach below {LIMIT})",
+            comparison.median_ratio, comparison.p90_interval[0], comparison.p90_interval[1],
+        ),
+    })
+}
+
+fn by_reset(what: Setting, cell: &CellReport) -> Claim {
+    let by_reset = cell.switched_by.get(TRANSPORT_RESET).copied().unwrap_or(0);
+    Claim {
+        says: format!("{what}: a kill is detected by the transport reset"),
+        holds: (cell.clean > 0).then_some(by_reset == cell.clean),
+        because: format!("{by_reset} of {} receipts say so", cell.clean),
     }
-    .into_iter()
-    .collect()
+}
+
+/// No reset arrives when a host is gone; what is left is the silence of its stream.
+fn in_time(what: Setting, cell: &CellReport) -> Claim {
+    let after = |run: &Run| run.switch.as_ref().map_or(u64::MAX, |it| it.after_ns);
+    let within = cell
+        .clean()
+        .filter(|run| after(run) <= THREE_HEARTBEATS_NS)
+        .count() as u64;
+    let clean = u64::from(cell.clean);
+    let by: Vec<String> = cell
+        .switched_by
+        .iter()
+        .map(|(by, count)| format!("{by} {count}"))
+        .collect();
+    Claim {
+        says: format!("{what}: a lost host is left within three heartbeats (19 of 20 runs)"),
+        holds: (clean > 0).then_some(within * 20 >= clean * 19),
+        because: format!("{within} of {clean} within 30 ms; by {}", by.join(", ")),
+    }
 }
 
 /// The library's word for the survivor's announcement.
 const TRANSPORT_RESET: &str = "transport_reset";
+/// Of stream-admin's default, 10 ms, with which every setting runs.
+const THREE_HEARTBEATS_NS: u64 = 30_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -79,5 +115,26 @@ mod tests {
         }
         let claims = claims(&report(Policy::PreferActive, &sessions(1, 100)));
         assert_eq!(claims[0].holds, Some(true));
+    }
+
+    #[test]
+    fn a_lost_host_must_be_left_in_nineteen_of_twenty_runs() {
+        for (late, holds) in [(0, true), (1, true), (2, false)] {
+            let lost = |after_ns| {
+                let mut lost = run(Trigger::HostLoss, 100, Standing::Clean);
+                if let Some(switch) = &mut lost.switch {
+                    switch.after_ns = after_ns;
+                }
+                session(0, vec![run(Trigger::Sham, 100, Standing::Clean), lost])
+            };
+            let moments = (0..20).map(|index| match index < late {
+                true => THREE_HEARTBEATS_NS + 1,
+                false => THREE_HEARTBEATS_NS,
+            });
+            let sessions: Vec<Session> = moments.map(lost).collect();
+            let claims = claims(&report(Policy::PreferActive, &sessions));
+            let claim = claims.iter().find(|it| it.says.contains("lost host"));
+            assert_eq!(claim.unwrap().holds, Some(holds), "{late} late");
+        }
     }
 }

@@ -335,7 +335,7 @@ pub(super) mod tests {
     use twinfeed_control::Policy;
 
     use super::*;
-    use crate::failover::cells::Content;
+    use crate::failover::cells::{Content, Link};
     use crate::failover::outcome::Switch;
 
     pub(in crate::report) fn run(trigger: Trigger, stall_ns: u64, standing: Standing) -> Run {
@@ -377,8 +377,13 @@ pub(super) mod tests {
         let setting = Setting {
             policy,
             content: Content::Flow,
+            link: Link::Direct,
         };
-        let wanted = [(Trigger::Kill, 2), (Trigger::Sham, 2)];
+        let wanted = [
+            (Trigger::Kill, 2),
+            (Trigger::HostLoss, 2),
+            (Trigger::Sham, 2),
+        ];
         let latency = Latency::default();
         SettingReport::new(
             setting,

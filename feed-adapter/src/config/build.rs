@@ -31,7 +31,7 @@ pub(super) fn build(
         Role::Active => (&file.active, &file.backup),
         Role::Backup => (&file.backup, &file.active),
     };
-    let peer = other.link.or(file.host.link);
+    let peer = other.link_advertised.or(other.link).or(file.host.link);
     let host = file
         .host
         .clone()
@@ -118,6 +118,7 @@ fn host_config(
     let own_state = || base.join("state").join(format!("{feed}.{role}"));
     HostConfig {
         link: overrides.link.or(table.link).unwrap_or(loopback),
+        link_advertised: table.link_advertised,
         publish_from: overrides
             .publish_from
             .or(table.publish_from)
@@ -308,8 +309,14 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         ),
         (
             "link",
-            "name an address that the peer can reach, not 0.0.0.0 or [::]",
-            !host.link.ip().is_unspecified(),
+            "name an address that the peer can reach, not 0.0.0.0 or [::], or say with `link_advertised` which",
+            !host.link.ip().is_unspecified() || host.link_advertised.is_some(),
+        ),
+        (
+            "link_advertised",
+            "name the address and port at which the peer reaches this adapter, not 0.0.0.0, [::] or port 0",
+            host.link_advertised
+                .is_none_or(|at| !at.ip().is_unspecified() && at.port() != 0),
         ),
         (
             "publish_from",

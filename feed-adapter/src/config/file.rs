@@ -128,6 +128,7 @@ pub(super) struct StreamAdminTable {
 #[serde(deny_unknown_fields)]
 pub(super) struct HostTable {
     pub(super) link: Option<SocketAddr>,
+    pub(super) link_advertised: Option<SocketAddr>,
     pub(super) publish_from: Option<SocketAddr>,
     #[serde(default, deserialize_with = "selector")]
     pub(super) publish_interface: Option<Selector>,
@@ -168,6 +169,7 @@ impl HostTable {
         self.line.extend(other.line);
         Self {
             link: other.link.or(self.link),
+            link_advertised: other.link_advertised.or(self.link_advertised),
             publish_from: other.publish_from.or(self.publish_from),
             publish_interface: other.publish_interface.or(self.publish_interface),
             operations: other.operations.or(self.operations),

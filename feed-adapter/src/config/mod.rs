@@ -161,6 +161,8 @@ pub struct StreamAdminConfig {
 pub struct HostConfig {
     /// Where this end of the pair link listens.
     pub link: SocketAddr,
+    /// Where the peer reaches it, behind a port forwarding or a relay; `None`: there.
+    pub link_advertised: Option<SocketAddr>,
     /// Which address streams are sent from.
     pub publish_from: SocketAddr,
     /// On which interface multicast streams leave.

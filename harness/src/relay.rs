@@ -1,0 +1,192 @@
+//! How is a TCP connection cut like a cable, with nobody told?
+//!
+//! A relay stands in front of a listener and passes bytes both ways. Cut, it passes nothing: what is sent
+//! waits, and no end hears of the other's end. Mended, what waited goes on, as TCP would send it again.
+//! A process that dies behind a relay in one piece is heard of at once: its end is passed on.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+
+use crate::error::Error;
+
+/// A relay that runs until it is dropped.
+#[derive(Debug)]
+pub struct Relay {
+    at: SocketAddr,
+    gate: Arc<Gate>,
+}
+
+/// What all its threads look at.
+#[derive(Debug, Default)]
+struct Gate {
+    cut: Mutex<bool>,
+    changed: Condvar,
+    over: AtomicBool,
+    /// Both sides of every connection, to end them with the relay; those that ended are weeded out when one is added.
+    open: Mutex<Vec<(TcpStream, TcpStream)>>,
+}
+
+impl Relay {
+    /// Listens at `at` and passes on to `to`, which need not listen yet.
+    ///
+    /// # Errors
+    /// When `at` is taken.
+    pub fn start(at: SocketAddr, to: SocketAddr) -> Result<Self, Error> {
+        let failed = |error| Error::process("listen for", "relay")(error);
+        let listener = TcpListener::bind(at).map_err(failed)?;
+        let gate = Arc::new(Gate::default());
+        let inner = Arc::clone(&gate);
+        thread::spawn(move || {
+            for from in listener.incoming() {
+                if inner.over.load(Ordering::Relaxed) {
+                    return;
+                }
+                // A connection that fails is tried again by whoever wants it.
+                let _ = from.and_then(|from| inner.connect(from, to));
+            }
+        });
+        Ok(Self { at, gate })
+    }
+
+    /// Cuts, or mends.
+    pub fn cut(&self, cut: bool) {
+        *self.gate.cut.lock().unwrap_or_else(PoisonError::into_inner) = cut;
+        self.gate.changed.notify_all();
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.gate.over.store(true, Ordering::Relaxed);
+        self.cut(false);
+        let open = self
+            .gate
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (one, other) in open.iter() {
+            let _ = one.shutdown(Shutdown::Both);
+            let _ = other.shutdown(Shutdown::Both);
+        }
+        // The listener's thread looks at `over` when something comes.
+        let _ = TcpStream::connect(self.at);
+    }
+}
+
+impl Gate {
+    fn connect(self: &Arc<Self>, from: TcpStream, to: SocketAddr) -> std::io::Result<()> {
+        self.until_mended();
+        let to = TcpStream::connect(to)?;
+        for stream in [&from, &to] {
+            stream.set_nodelay(true)?;
+        }
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(one, _)| one.peer_addr().is_ok());
+        open.push((from.try_clone()?, to.try_clone()?));
+        drop(open);
+        let back = (to.try_clone()?, from.try_clone()?);
+        for (from, to) in [(from, to), back] {
+            let gate = Arc::clone(self);
+            thread::spawn(move || gate.pass(from, to));
+        }
+        Ok(())
+    }
+
+    /// Passes bytes until either side ends, then ends both.
+    fn pass(&self, mut from: TcpStream, mut to: TcpStream) {
+        let mut bytes = vec![0; MOST_AT_ONCE];
+        loop {
+            let read = from.read(&mut bytes);
+            self.until_mended();
+            let passed = match read {
+                Ok(0) | Err(_) => break,
+                Ok(count) => bytes
+                    .get(..count)
+                    .is_some_and(|it| to.write_all(it).is_ok()),
+            };
+            if !passed {
+                break;
+            }
+        }
+        let _ = from.shutdown(Shutdown::Both);
+        let _ = to.shutdown(Shutdown::Both);
+    }
+
+    fn until_mended(&self) {
+        let cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(
+            self.changed
+                .wait_while(cut, |cut| *cut)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+}
+
+/// Bytes that a relay holds per direction; what is sent beyond waits in the sockets.
+const MOST_AT_ONCE: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ports;
+
+    /// Both ends of a connection through a relay.
+    fn through() -> (Relay, TcpStream, TcpStream) {
+        let (at, to) = (ports::loopback().unwrap(), ports::loopback().unwrap());
+        let listener = TcpListener::bind(to).unwrap();
+        let relay = Relay::start(at, to).unwrap();
+        let near = TcpStream::connect(at).unwrap();
+        let far = listener.accept().unwrap().0;
+        (relay, near, far)
+    }
+
+    fn hear(stream: &mut TcpStream, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        stream.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn what_is_said_while_cut_is_heard_when_mended_and_not_before() {
+        let (relay, mut near, mut far) = through();
+        near.write_all(b"one").unwrap();
+        assert_eq!(hear(&mut far, 3), b"one");
+        relay.cut(true);
+        near.write_all(b"two").unwrap();
+        far.write_all(b"back").unwrap();
+        // That nothing comes can only be seen for a while.
+        far.set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        assert!(far.read(&mut [0]).is_err());
+        far.set_read_timeout(None).unwrap();
+        relay.cut(false);
+        assert_eq!(hear(&mut far, 3), b"two");
+        assert_eq!(hear(&mut near, 4), b"back");
+    }
+
+    #[test]
+    fn an_end_is_passed_on_unless_cut() {
+        let (relay, near, mut far) = through();
+        relay.cut(true);
+        drop(near);
+        far.set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        assert!(far.read(&mut [0]).is_err(), "nobody is told");
+        far.set_read_timeout(None).unwrap();
+        relay.cut(false);
+        assert_eq!(far.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_relay_takes_its_connections_with_it() {
+        let (relay, mut near, mut far) = through();
+        drop(relay);
+        assert_eq!(near.read(&mut [0]).unwrap(), 0);
+        assert_eq!(far.read(&mut [0]).unwrap(), 0);
+    }
+}
