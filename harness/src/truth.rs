@@ -8,6 +8,7 @@
 //! a datagram cannot be compared record by record. TotalView-ITCH has none.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use twinfeed_control::Epoch;
@@ -85,6 +86,36 @@ pub struct Expected {
     pub digest: Epoch,
 }
 
+/// What was delivered of a source message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Share {
+    /// Nothing.
+    Nothing,
+    /// The parts in these ranges.
+    Parts(Vec<Range<u16>>),
+    /// All of it.
+    Whole,
+}
+
+impl Share {
+    fn has(&self, part: u16) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Parts(ranges) => ranges.iter().any(|range| range.contains(&part)),
+            Self::Whole => true,
+        }
+    }
+}
+
+impl From<bool> for Share {
+    fn from(whole: bool) -> Self {
+        match whole {
+            true => Self::Whole,
+            false => Self::Nothing,
+        }
+    }
+}
+
 /// All sessions of an exchange that ended in order, as its truth file and its record of messages say.
 ///
 /// # Errors
@@ -106,15 +137,15 @@ pub fn sessions(truth: &Path, sent: &Path, day: &TradingDay) -> Result<Vec<Sent>
 }
 
 impl Sent {
-    /// Converts the session again from its first number, and sums up the records of all numbers for
-    /// which `delivered` holds.
+    /// Converts the session again from its first number, and sums up the records that were delivered of it, message by
+    /// message as `delivered` says.
     ///
     /// # Errors
     /// [`Error::Truth`] when the record of the session is unreadable, or the decoder refuses it.
     pub fn expect(
         &self,
         conversion: &Conversion,
-        mut delivered: impl FnMut(u64) -> bool,
+        mut delivered: impl FnMut(u64) -> Share,
     ) -> Result<Expected, Error> {
         let bytes = fs::read(&self.path).map_err(Error::file("read", &self.path))?;
         let messages = Messages::from_binaryfile(&bytes)
@@ -132,11 +163,12 @@ impl Sent {
                 Err(error) if error.refuses() => return Err(bad(&self.path, &error.to_string())),
                 Ok(()) | Err(_) => {}
             }
-            if parts.is_empty() || !delivered(sseq) {
+            if parts.is_empty() {
                 continue;
             }
-            expected.messages += 1;
-            for part in parts.iter() {
+            let share = delivered(sseq);
+            expected.messages += u64::from(share == Share::Whole);
+            for part in parts.iter().filter(|part| share.has(part.part)) {
                 expected.records += 1;
                 digest.add(sseq, part.part, part.kind, part.bytes);
             }

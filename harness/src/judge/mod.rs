@@ -25,7 +25,7 @@ use twinfeed_control::Epoch;
 
 use crate::error::Error;
 use crate::probe::wire::{Epochs, Gap, Summary};
-use crate::truth::{Conversion, Sent};
+use crate::truth::{Conversion, Sent, Share};
 use losses::Losses;
 use ranges::Ranges;
 
@@ -234,21 +234,30 @@ fn judge_session(
     from: u64,
 ) -> Result<SessionVerdict, Error> {
     let absent = seen.map(|seen| Ranges::of(seen.absent.iter().map(|&[from, until]| from..until)));
-    let there = |sseq| match (seen, &absent) {
-        (Some(seen), Some(absent)) => {
-            (seen.first..seen.next).contains(&sseq) && !absent.contains(sseq)
+    let share = |sseq| match (seen, &absent) {
+        (Some(seen), Some(absent))
+            if (seen.first..seen.next).contains(&sseq) && !absent.contains(sseq) =>
+        {
+            // In rising order, as they were delivered.
+            let from = seen.torn.partition_point(|it| it.sseq < sseq);
+            let of_it = seen.torn[from..].iter().take_while(|it| it.sseq == sseq);
+            let pieces = of_it.map(|it| it.parts[0]..it.parts[1]);
+            match pieces.collect::<Vec<_>>() {
+                pieces if pieces.is_empty() => Share::Whole,
+                pieces => Share::Parts(pieces),
+            }
         }
-        _ => false,
+        _ => Share::Nothing,
     };
     let told = Ranges::of(gaps.iter().map(|gap| gap.from..gap.until));
     let mut losses = Losses::default();
     // Called once per source message that becomes records.
     let delivered = session.expect(conversion, |sseq| {
-        let there = there(sseq);
+        let share = share(sseq);
         if sseq >= from {
-            losses.message(sseq, there, told.contains(sseq));
+            losses.message(sseq, share == Share::Whole, told.contains(sseq));
         }
-        there
+        share
     })?;
     let losses = losses.end();
     let end = session.session.first + session.session.count;

@@ -7,7 +7,7 @@ use twinfeed_control::Epoch;
 use twinfeed_feed_adapter::decode::itch50;
 
 use super::*;
-use crate::probe::wire::Gap;
+use crate::probe::wire::{Gap, Torn};
 use crate::truth::sessions;
 
 fn conversion() -> Conversion {
@@ -37,7 +37,9 @@ fn sent(directory: &Path) -> Sent {
 
 /// What a probe says that got every number for which `delivered` holds, in order.
 fn seen(sent: &Sent, delivered: impl Fn(u64) -> bool + Copy) -> Summary {
-    let expected = sent.expect(&conversion(), delivered).unwrap();
+    let expected = sent
+        .expect(&conversion(), |sseq| delivered(sseq).into())
+        .unwrap();
     let got = || (7..11).filter(|&sseq| delivered(sseq));
     let (first, next) = (got().min().unwrap(), got().max().unwrap() + 1);
     let absent = (first..next).filter(|&sseq| !delivered(sseq));
@@ -74,6 +76,29 @@ fn gap(seen: &Summary, numbers: Range<u64>) -> Gap {
         from: numbers.start,
         until: numbers.end,
         cause: "lost_on_every_leg".to_owned(),
+    }
+}
+
+#[test]
+fn a_message_that_a_gap_tore_is_lost_and_declared_and_its_pieces_are_content() {
+    let directory = tempfile::tempdir().unwrap();
+    let sent = sent(directory.path());
+    for (told, lost, undeclared) in [(true, 1, 0), (false, 1, 1)] {
+        let mut summary = seen(&sent, |sseq| sseq != 8);
+        summary.epochs[0].absent.clear();
+        // None of its parts is among the pieces.
+        let piece = Torn {
+            sseq: 8,
+            parts: [9, 10],
+        };
+        summary.epochs[0].torn = vec![piece];
+        if told {
+            summary.gaps = vec![gap(&summary, 8..9)];
+        }
+        let verdict = judge(std::slice::from_ref(&sent), &conversion(), &summary).unwrap();
+        assert_eq!((verdict.lost, verdict.undeclared), (lost, undeclared));
+        assert_eq!((verdict.belied, verdict.false_gaps), (0, 0));
+        assert_eq!((verdict.wrong_content, verdict.partial_gaps), (0, 0));
     }
 }
 

@@ -406,7 +406,8 @@ impl Handler for Eye {
                 until,
                 cause,
             } => {
-                let (from, until) = (from.sseq, until.sseq);
+                self.check.gap((sid.0, epoch.0), *from, *until);
+                let (from, until) = (from.sseq, until.sseq + u64::from(until.part > 0));
                 let (sid, epoch) = (sid.0, Epoch(epoch.0));
                 let cause = cause.word().to_owned();
                 self.gaps.push(Gap {

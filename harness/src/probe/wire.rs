@@ -184,7 +184,7 @@ pub struct Epochs {
     pub next: u64,
     /// Records delivered in order.
     pub records: u64,
-    /// Source messages whose last part was among them.
+    /// Source messages of which every part was among them.
     pub messages: u64,
     /// Records that had been delivered before.
     pub duplicates: u64,
@@ -193,12 +193,23 @@ pub struct Epochs {
     /// Source numbers that no record had, `[from, until)`, between `first` and `next`: filtered or lost,
     /// which is the judge's to say. At most [`MOST_ABSENT`].
     pub absent: Vec<[u64; 2]>,
-    /// Ranges beyond that number.
+    /// Ranges, and pieces of torn messages, beyond that number.
     pub absent_dropped: u64,
+    /// What was delivered of messages that a gap tore, piece by piece. At most [`MOST_ABSENT`].
+    pub torn: Vec<Torn>,
     /// XXH3-64 of every record in order, as [`crate::truth::Digest`] defines it.
     pub digest: Epoch,
     /// The number behind the last one, if the end of the epoch was delivered.
     pub ended_before: Option<u64>,
+}
+
+/// A piece of a source message whose other parts lie in a gap.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Torn {
+    /// The message.
+    pub sseq: u64,
+    /// Its parts that were delivered, `[from, until)`.
+    pub parts: [u16; 2],
 }
 
 /// One switch.
@@ -237,9 +248,9 @@ pub struct Gap {
     pub sid: u32,
     /// Epoch.
     pub epoch: Epoch,
-    /// First source number missing.
+    /// First source number missing, in whole or in part.
     pub from: u64,
-    /// First source number behind it.
+    /// First source number behind it of which nothing is missing.
     pub until: u64,
     /// Why.
     pub cause: String,
