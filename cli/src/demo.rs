@@ -120,6 +120,7 @@ fn print(summary: &Summary) {
         ("gaps", grouped(summary.gaps)),
         ("administrative gaps", grouped(summary.administrative_gaps)),
         ("divergences", grouped(summary.divergences)),
+        ("operator's notices", notices(summary)),
         ("switches", grouped(summary.switches)),
         (
             "failover gap",
@@ -142,6 +143,17 @@ fn print(summary: &Summary) {
     match summary.broken.is_empty() {
         true => println!("Every promise was kept."),
         false => println!("BROKEN: {}", summary.broken.join("; ")),
+    }
+}
+
+fn notices(summary: &Summary) -> String {
+    let count = |times| summary.notices.iter().filter(|it| it.seen == times).count();
+    match (summary.notices.len(), count(1)) {
+        (given, once) if given == once => format!("{given} given, each delivered once"),
+        (given, once) => format!(
+            "{given} given, {once} delivered once, {} not placed",
+            count(0)
+        ),
     }
 }
 

@@ -5,18 +5,21 @@
 //!    ─► protected again with the next session ─► the other one dies ─► restarted ─► protected ─► verdict
 //! ```
 //!
+//! Around every death an operator puts three notices into the stream: before it, as it happens, and behind it.
+//!
 //! What is shown is real: separate processes, real signals, and a judge that compares every record with
 //! what the exchange sent.
 
 use std::time::Duration;
 
 use rustix::process::Signal;
-use twinfeed_control::StopFlag;
+use twinfeed_control::{MessagePlace, StopFlag};
 use twinfeed_net::clock;
 
 use crate::error::Error;
 use crate::files::Files;
 use crate::judge::judge;
+use crate::notices::{Notices, UnderWay};
 use crate::probe::wire::Status;
 use crate::process::Program;
 use crate::rig::{READY_LIMIT, Rig, Seat};
@@ -57,10 +60,20 @@ pub fn demo(
         rig.page()
     ));
     rig.open()?;
-    let mut kills = Vec::new();
-    for _ in 0..2 {
+    let (mut kills, mut notices) = (Vec::new(), Notices::default());
+    for number in 1..=2 {
         let session = rig.exchange().standing()?.opened;
-        kills.push(kill(&mut rig, narrator)?);
+        let before = format!("before death {number}");
+        if let Some(place) = notices.give(&rig, &before)? {
+            narrator.say(&told(&before, &place));
+        }
+        let (kill, meanwhile) = kill(&mut rig, number, narrator)?;
+        kills.push(kill);
+        notices.end(meanwhile)?;
+        let behind = format!("behind death {number}");
+        if let Some(place) = notices.give(&rig, &behind)? {
+            narrator.say(&told(&behind, &place));
+        }
         mend(&mut rig, session, narrator)?;
     }
     let calm = clock::monotonic_ns() + nanos(KILL_AFTER);
@@ -69,13 +82,20 @@ pub fn demo(
     let (_, seen, sent) = rig.end()?;
     let verdict = judge(&sent, &Files::conversion(run)?, &seen)?;
     let mut summary = Summary::new(verdict, &seen, kills);
+    let (notices, broken) = notices.judge(&seen.administrative);
+    summary.notices = notices;
+    summary.broken.extend(broken);
     summary.policy = run.policy.to_string();
     summary.rate = run.rate;
     Ok((summary, rig))
 }
 
 /// Kills the active adapter in mid-burst and looks at what the subscriber felt.
-fn kill(rig: &mut Rig, narrator: &mut dyn Narrator) -> Result<Kill, Error> {
+fn kill(
+    rig: &mut Rig,
+    number: u32,
+    narrator: &mut dyn Narrator,
+) -> Result<(Kill, UnderWay), Error> {
     let seat = rig.active_seat()?;
     let at_ns = next_burst(rig)?;
     watch(rig, narrator, |_| {
@@ -84,6 +104,7 @@ fn kill(rig: &mut Rig, narrator: &mut dyn Narrator) -> Result<Kill, Error> {
     let rest = Duration::from_nanos(at_ns.saturating_sub(clock::monotonic_ns()));
     std::thread::sleep(rest);
     let pid = rig.adapter(seat)?.id();
+    let notice = Notices::begin(rig, &format!("at death {number}"))?;
     let killed_ns = rig.signal(seat, Signal::KILL)?;
     narrator.say(&format!(
         "killed {} (process {pid}) in mid-burst",
@@ -116,7 +137,18 @@ fn kill(rig: &mut Rig, narrator: &mut dyn Narrator) -> Result<Kill, Error> {
             receipt.gaps_left
         ));
     }
-    Ok(kill)
+    Ok((kill, notice))
+}
+
+fn told(text: &str, place: &MessagePlace) -> String {
+    let agreed = match place.agreed {
+        true => format!("agreed by the backup at B = {}", place.processed),
+        false => "by one adapter alone".to_owned(),
+    };
+    format!(
+        "notice {text:?}: message {} of generation {} at slot A = {}, {agreed}",
+        place.number, place.generation, place.slot
+    )
 }
 
 /// Restarts the dead adapter and waits for a session in which the pair is protected again.

@@ -49,6 +49,7 @@ pub mod exchange;
 pub mod files;
 pub mod input;
 pub mod judge;
+pub mod notices;
 pub mod ports;
 pub mod probe;
 pub mod process;

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::judge::{SessionVerdict, Verdict};
+use crate::notices::Notice;
 use crate::probe::wire::{Break, Gap, Latency, Receipt, Summary as Seen, Window};
 
 /// The summary, as JSON.
@@ -61,6 +62,8 @@ pub struct Summary {
     pub rate: u64,
     /// Kill by kill.
     pub kills: Vec<Kill>,
+    /// What an operator said meanwhile.
+    pub notices: Vec<Notice>,
     /// The library's receipts.
     pub receipts: Vec<Receipt>,
     /// Gaps, one by one.
@@ -171,6 +174,7 @@ impl Summary {
             policy: String::new(),
             rate: 0,
             kills,
+            notices: Vec::new(),
             receipts: seen.receipts.clone(),
             declared_gaps: seen.gaps.clone(),
             breaks: seen.breaks.clone(),
