@@ -246,3 +246,58 @@ impl Scene {
         told
     }
 }
+
+pub(crate) const POLICIES: [Policy; 2] = [Policy::FirstArrival, Policy::PreferActive];
+
+pub(crate) fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+pub(crate) fn limits(policy: Policy) -> Limits {
+    Limits {
+        policy,
+        ..Limits::default()
+    }
+}
+
+/// Generation 1: both legs have brought one record, `common` messages, and another record. Leg 0 is the active.
+pub(crate) fn paired(policy: Policy, common: u64) -> (Scene, Adapter, Adapter) {
+    let mut scene = Scene::new(OrderingClass::Ordered, limits(policy));
+    let mut legs = [Adapter::new(Leg::Zero), Adapter::new(Leg::One)];
+    for leg in &mut legs {
+        scene.beat(leg);
+        scene.data(leg, 1);
+        for _ in 0..common {
+            scene.message(leg);
+        }
+        scene.data(leg, 1);
+        scene.beat(leg);
+    }
+    let mut expected = vec![Told::Join, Told::Data(1, 0)];
+    expected.extend((0..common).map(|number| Told::Message(1, number)));
+    expected.push(Told::Data(2, common));
+    assert_eq!(scene.told(), expected);
+    let [zero, one] = legs;
+    (scene, zero, one)
+}
+
+/// The same, and leg 0 alone has placed `alone` more: leg 1 lost step, and leg 0 dies.
+pub(crate) fn out_of_step(policy: Policy, common: u64, alone: u64) -> (Scene, Adapter, Adapter) {
+    let (mut scene, mut zero, one) = paired(policy, common);
+    for _ in 0..alone {
+        scene.message(&mut zero);
+    }
+    let expected: Vec<_> = (common..common + alone)
+        .map(|number| Told::Message(1, number))
+        .collect();
+    assert_eq!(scene.told(), expected);
+    (scene, zero, one)
+}
+
+/// Leg 1 speaks for so many ms, and leg 0 does not.
+pub(crate) fn leg_0_is_silent(scene: &mut Scene, one: &mut Adapter, span: u64) {
+    for _ in 0..span / 5 {
+        scene.pass(ms(5));
+        scene.beat(one);
+    }
+}
