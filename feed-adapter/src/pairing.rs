@@ -299,6 +299,12 @@ impl Pairing {
         self.pair.state()
     }
 
+    /// The generation granted last.
+    #[must_use]
+    pub const fn generation(&self) -> Generation {
+        self.pair.generation()
+    }
+
     /// How things stand.
     #[must_use]
     pub fn snapshot(&self, seq: &Sequencer) -> PairSnapshot {
@@ -306,7 +312,7 @@ impl Pairing {
             state: self.pair.state(),
             reason: self.pair.reason(),
             protected: self.pair.is_protected(seq),
-            inherited: self.pair.inherited(),
+            inherited: seq.inherited(),
             adm: seq.adm(),
             armed: seq.armed(),
             counters: *self.pair.counters(),

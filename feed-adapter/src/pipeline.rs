@@ -431,7 +431,7 @@ impl Path {
             sid: self.sid,
             stream: self.stream,
             at: now,
-            generation: stream.generation(),
+            generation: self.pairing.generation(),
             next_msn: stream.next_msn(),
             next_pos: stream.next_pos(),
             epoch: stream.epoch().unwrap_or(Epoch::NONE),

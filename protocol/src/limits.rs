@@ -35,6 +35,8 @@ pub struct Limits {
     /// A jump of more source numbers than this is absurd until confirmed. Of an unordered source the bound is
     /// [`Limits::seen_window`] less one, where that is less.
     pub window: u64,
+    /// A jump of more administrative messages than this is absurd until confirmed.
+    pub adm_window: u64,
     /// Numbers of an unordered source that are told apart, from the lowest missing one on; one bit each, rounded
     /// up to a multiple of 64. What comes further ahead declares the lowest missing ones as a Gap.
     pub seen_window: usize,
@@ -67,6 +69,7 @@ impl Default for Limits {
             held_records: 32_768,
             held_bytes: 8 << 20,
             window: 1_000_000,
+            adm_window: 10_000,
             seen_window: 65_536,
             half_messages: 64,
             quarantined_datagrams: 256,
@@ -109,6 +112,7 @@ impl Limits {
                 self.held_bytes >= self.max_datagram,
             ),
             ("window", "be at least 1", self.window >= 1),
+            ("adm_window", "be at least 1", self.adm_window >= 1),
             (
                 "seen_window",
                 "tell apart as many numbers as a longest datagram has records",

@@ -58,7 +58,7 @@ fn goes_on(kit: &mut Kit, sender: Sender, epoch: u64, before: u64, last: u64) ->
             predecessor_next: last + 1,
             predecessor_prev: last,
             interval_us: 10_000,
-            ended: false,
+            ..Beat::default()
         };
         kit.beat_of(&mut sender, beat);
     }

@@ -112,7 +112,7 @@ fn a_new_epoch_waits_for_the_rest_of_the_old_one() {
         predecessor_next: 6,
         predecessor_prev: 5,
         interval_us: 10_000,
-        ended: false,
+        ..Beat::default()
     };
     let mut ahead = zero.with(next_epoch);
     for _ in 0..4 {
@@ -165,7 +165,7 @@ fn the_lost_tail_of_an_epoch_is_declared_before_the_reset() {
                     predecessor_next: 6,
                     predecessor_prev: 5,
                     interval_us: 10_000,
-                    ended: false,
+                    ..Beat::default()
                 },
             );
         }

@@ -317,7 +317,7 @@ fn what_was_agreed_is_placed_after_the_active_died_before_its_slot() {
         if !granted_first {
             backup.grant(5, 2, true);
         }
-        assert_eq!(backup.pair.inherited(), Adm(2));
+        assert_eq!(backup.sequencer.inherited(), Adm(2));
         assert!(
             misplaced(&twin[0], backup).is_empty(),
             "{:?}",

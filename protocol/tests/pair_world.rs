@@ -246,7 +246,7 @@ fn play(seed: u64, tally: &mut Tally) {
 /// judge by their places.
 fn inherits(end: &End) -> bool {
     let mut waiting = end.sequencer.waiting();
-    waiting.any(|(_, message, _)| message.number() < end.pair.inherited())
+    waiting.any(|(_, message, _)| message.number() < end.sequencer.inherited())
 }
 
 /// The source goes on for a while, so that nothing waits for a slot or a record that never comes.

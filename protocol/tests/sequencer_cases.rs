@@ -7,7 +7,7 @@ mod sequencer_support;
 use sequencer_support::{INTERVAL, OPAQUE, Receiver, Sent, at, config, messages, sequencer, start};
 use twinfeed_protocol::sequencer::{LAST_SSEQ, LONGEST_PART, MOST_PARTS};
 use twinfeed_protocol::{Body, Now, Sequencer, SequencerConfig, SequencerState, Time};
-use twinfeed_wire::{Beat, BodyKind, Epoch, Flags, Generation, Msn};
+use twinfeed_wire::{Adm, Beat, BodyKind, Epoch, Flags, Generation, Msn};
 
 fn body(bytes: &[u8]) -> Body<'_> {
     Body {
@@ -374,9 +374,9 @@ fn a_stale_source_is_said_at_once() {
 fn a_new_generation_counts_from_one_and_an_old_one_is_refused() {
     let (mut sequencer, mut out) = opened(7, 1);
     send(&mut sequencer, at(1), 1, Some(b"a"), &mut out);
-    sequencer.set_generation(at(1), Generation(3), &mut out);
-    sequencer.set_generation(at(1), Generation(3), &mut out);
-    sequencer.set_generation(at(1), Generation(2), &mut out);
+    sequencer.open_generation(at(1), Generation(3), Adm(0), &mut out);
+    sequencer.open_generation(at(1), Generation(3), Adm(0), &mut out);
+    sequencer.open_generation(at(1), Generation(2), Adm(0), &mut out);
     send(&mut sequencer, at(1), 2, Some(b"b"), &mut out);
     sequencer.flush(at(1), &mut out);
     let seen: Vec<_> = out
@@ -384,7 +384,8 @@ fn a_new_generation_counts_from_one_and_an_old_one_is_refused() {
         .iter()
         .map(|s| (s.header.generation.0, s.header.first_msn.0))
         .collect();
-    assert_eq!(seen, [(0, 1), (3, 1), (3, 1)]);
+    // The record before, the opening, the record behind.
+    assert_eq!(seen, [(0, 1), (3, 1), (3, 1), (3, 1), (3, 1), (3, 1)]);
     assert_eq!(
         (sequencer.next_msn(), sequencer.counters().refused),
         (Msn(2), 1)

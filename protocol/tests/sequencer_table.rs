@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use sequencer_support::{OPAQUE, Receiver, Sent, at, sequencer, start};
 use twinfeed_protocol::{Body, Now, Sequencer, SequencerState};
-use twinfeed_wire::{Flags, Generation};
+use twinfeed_wire::{Adm, Flags, Generation};
 
 type Step = fn(&mut Sequencer, Now, &mut Receiver);
 
@@ -87,10 +87,10 @@ const EVENTS: [(&str, Step); 18] = [
         );
     }),
     ("generation 1", |s, now, out| {
-        s.set_generation(now, Generation(1), out);
+        s.open_generation(now, Generation(1), Adm(0), out);
     }),
     ("generation 0", |s, now, out| {
-        s.set_generation(now, Generation(0), out);
+        s.open_generation(now, Generation(0), Adm(0), out);
     }),
     ("peer lost", |s, now, out| s.set_peer_lost(now, true, out)),
     ("peer back", |s, now, out| s.set_peer_lost(now, false, out)),

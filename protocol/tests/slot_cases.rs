@@ -6,6 +6,7 @@ mod pair_support;
 use pair_support::{Act, End, acts, at, synchronised, talk};
 use twinfeed_protocol::SequencerState;
 use twinfeed_protocol::pair::{News, PairLimits, PairState, Reason, Said};
+use twinfeed_protocol::sequencer::Numbering;
 use twinfeed_wire::link::Cut;
 use twinfeed_wire::{Adm, AdminId, AdminKind, Msn, StoredAdmin};
 
@@ -96,9 +97,14 @@ fn at_the_last_of_all_numbers_nothing_hangs() {
     let mut ends = waiting(0);
     let backup = &mut ends[1];
     let last = Msn(u64::MAX - 1);
+    let numbering = Numbering {
+        generation: backup.sequencer.generation(),
+        inherited: Adm(0),
+        adm: Adm(0),
+    };
     backup
         .sequencer
-        .take_over(at(3), last, Adm(0), &mut backup.out);
+        .take_over(at(3), last, numbering, &mut backup.out);
     backup.work(3, &acts(100), 5);
     assert_eq!(backup.sequencer.next_msn(), Msn(u64::MAX));
 }

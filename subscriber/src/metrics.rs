@@ -178,6 +178,7 @@ impl Snapshot {
             ("unknown_sid", counters.unknown_sid),
             ("stale_incarnation", counters.stale_incarnation),
             ("replayed", counters.replayed),
+            ("fenced", counters.fenced),
             ("retired_epoch", counters.retired_epoch),
             ("quarantine_dropped", counters.quarantine_dropped),
             ("quarantine_overflow", counters.quarantine_overflow),

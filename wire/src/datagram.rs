@@ -127,6 +127,7 @@ pub struct Datagram<'a> {
     header: Header,
     body: &'a [u8],
     highest_sseq: u64,
+    highest_adm: Adm,
 }
 
 impl<'a> Datagram<'a> {
@@ -146,11 +147,11 @@ impl<'a> Datagram<'a> {
             return Err(Malformed::Check);
         }
         let body = &bytes[HEADER_LENGTH..];
-        let highest_sseq = if header.is_heartbeat() {
+        let (highest_sseq, highest_adm) = if header.is_heartbeat() {
             if header.count != 0 {
                 return Err(Malformed::Heartbeat);
             }
-            Heartbeat::parse(body)?.beat.next_sseq
+            (Heartbeat::parse(body)?.beat.next_sseq, header.base_adm)
         } else {
             check_records(&header, body)?
         };
@@ -158,6 +159,7 @@ impl<'a> Datagram<'a> {
             header,
             body,
             highest_sseq,
+            highest_adm,
         })
     }
 
@@ -171,6 +173,12 @@ impl<'a> Datagram<'a> {
     #[must_use]
     pub const fn highest_sseq(&self) -> u64 {
         self.highest_sseq
+    }
+
+    /// The highest count of administrative messages claimed anywhere in the datagram.
+    #[must_use]
+    pub const fn highest_adm(&self) -> Adm {
+        self.highest_adm
     }
 
     /// The heartbeat, when this datagram is one.
@@ -267,9 +275,9 @@ pub(crate) const fn padded(length: usize) -> usize {
     length.div_ceil(8) * 8
 }
 
-fn check_records(header: &Header, body: &[u8]) -> Result<u64, Malformed> {
+fn check_records(header: &Header, body: &[u8]) -> Result<(u64, Adm), Malformed> {
     let mut rest = body;
-    let mut highest = header.base_sseq;
+    let (mut highest, mut highest_adm) = (header.base_sseq, header.base_adm);
     for index in 0..header.count {
         let (raw, behind) =
             RawRecord::ref_from_prefix(rest).map_err(|_| Malformed::RecordOverrun(index))?;
@@ -285,19 +293,17 @@ fn check_records(header: &Header, body: &[u8]) -> Result<u64, Malformed> {
             .checked_add(u64::from(raw.sseq_offset.get()))
             .filter(|sseq| *sseq >= u64::from(raw.prev_distance.get()))
             .ok_or(Malformed::RecordPosition(index))?;
-        if header
+        let adm = header
             .base_adm
             .0
             .checked_add(u64::from(raw.adm_offset.get()))
-            .is_none()
-        {
-            return Err(Malformed::RecordPosition(index));
-        }
+            .ok_or(Malformed::RecordPosition(index))?;
         highest = highest.max(sseq);
+        highest_adm = highest_adm.max(Adm(adm));
         rest = &behind[padded(length)..];
     }
     if rest.is_empty() {
-        Ok(highest)
+        Ok((highest, highest_adm))
     } else {
         Err(Malformed::TrailingBytes(rest.len()))
     }

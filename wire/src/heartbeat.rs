@@ -11,7 +11,8 @@
 //! 32 interval u32           µs until the next heartbeat of a silent stream
 //! 36 state u16              bit 0: the source said that this epoch has ended
 //! 38 digests u8 | reserved u8
-//! 40 digests x { range u64 | digest u64 }
+//! 40 inherited u64          administrative messages of older generations that are valid in the header's
+//! 48 digests x { range u64 | digest u64 }
 //! ```
 //!
 //! A digest covers the records of one whole range of [`DIGEST_RANGE`] source numbers; `range` is
@@ -20,14 +21,14 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::Malformed;
+use crate::{Adm, Malformed};
 
 /// Source numbers covered by one content digest.
 pub const DIGEST_RANGE: u64 = 4_096;
 /// Most digests in one heartbeat.
 pub const MOST_DIGESTS: usize = 16;
 /// Length of a heartbeat without digests, bytes.
-pub const HEARTBEAT_LENGTH: usize = 40;
+pub const HEARTBEAT_LENGTH: usize = 48;
 
 /// Content digest of one whole range of source numbers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -54,6 +55,9 @@ pub struct Beat {
     pub interval_us: u32,
     /// The source said that this epoch has ended.
     pub ended: bool,
+    /// Administrative messages below this number were originated under generations older than the header's, and
+    /// are valid under it; those from it on are its own.
+    pub inherited: Adm,
 }
 
 /// A checked heartbeat.
@@ -86,6 +90,7 @@ impl<'a> Heartbeat<'a> {
             predecessor_prev: raw.predecessor_prev.get(),
             interval_us: raw.interval_us.get(),
             ended: raw.state.get() & ENDED != 0,
+            inherited: Adm(raw.inherited.get()),
         };
         if beat.prev >= beat.next_sseq && beat.next_sseq != 0 {
             return Err(Malformed::Heartbeat);
@@ -115,6 +120,7 @@ pub(crate) struct Raw {
     state: U16,
     digests: u8,
     reserved: u8,
+    inherited: U64,
 }
 
 impl Raw {
@@ -128,6 +134,7 @@ impl Raw {
             state: U16::new(if beat.ended { ENDED } else { 0 }),
             digests,
             reserved: 0,
+            inherited: U64::new(beat.inherited.0),
         }
     }
 }
@@ -145,4 +152,5 @@ const _: () = {
     assert!(offset_of!(Raw, prev) == 8 && offset_of!(Raw, predecessor_next) == 16);
     assert!(offset_of!(Raw, predecessor_prev) == 24 && offset_of!(Raw, interval_us) == 32);
     assert!(offset_of!(Raw, state) == 36 && offset_of!(Raw, digests) == 38);
+    assert!(offset_of!(Raw, inherited) == 40);
 };

@@ -128,7 +128,7 @@ proptest! {
     #[test]
     fn heartbeats_survive(
         header in headers(), next in 1..u64::MAX, back in 1..50_u64, ended in any::<bool>(),
-        pred in any::<[u64; 2]>(), interval_us in any::<u32>(),
+        pred in any::<[u64; 2]>(), interval_us in any::<u32>(), inherited in any::<u64>(),
         digests in prop::collection::vec(any::<(u64, u64)>(), 0..20),
     ) {
         let beat = Beat {
@@ -138,6 +138,7 @@ proptest! {
             predecessor_prev: pred[1],
             interval_us,
             ended,
+            inherited: Adm(inherited),
         };
         let digests: Vec<_> =
             digests.iter().map(|&(range, digest)| RangeDigest { range, digest }).collect();

@@ -108,6 +108,7 @@ fn heartbeat_datagram() {
         predecessor_prev: 0,
         interval_us: 10_000,
         ended: true,
+        inherited: Adm(1),
     };
     let digest = RangeDigest {
         range: 244,

@@ -12,8 +12,10 @@
 
 use twinfeed_wire::{Datagram, Epoch};
 
+use super::cursor::Cursor;
 use super::leg::LegSide;
-use super::quarantine::Claim;
+use super::owed::GENERATION_STRIDE;
+use super::quarantine::{Claim, Stride};
 use super::source::{Out, Source};
 use crate::event::{Handler, Leg};
 use crate::limits::Limits;
@@ -24,6 +26,9 @@ impl Source {
         let Some(cursor) = self.cursor else {
             return false;
         };
+        if self.counts_far(&cursor, claim, limits) {
+            return true;
+        }
         let Some(view) = self.legs[leg.index()].view(claim.epoch) else {
             // An epoch that the other leg has moved to, or is in, is confirmed.
             return claim.epoch != cursor.epoch
@@ -32,6 +37,29 @@ impl Source {
         };
         let believed = view.next.sseq.saturating_add(self.stride(limits));
         claim.lead > believed && self.is_far(claim, limits)
+    }
+
+    /// Whether a datagram counts administrative messages, or generations, beyond everything known.
+    fn counts_far(&self, cursor: &Cursor, claim: &Claim, limits: &Limits) -> bool {
+        let stride = self.strides(limits);
+        let newest = self.fence.newest().max(cursor.generation);
+        // No leg needs to be looked at for what is as good as always.
+        let near = claim.adm.0 <= cursor.adm.0.saturating_add(stride.adm);
+        let said = || {
+            let views = self.legs.iter().flat_map(LegSide::views);
+            views.map(|view| view.beat_adm).max().unwrap_or_default()
+        };
+        claim.generation.0 > newest.0.saturating_add(stride.generation)
+            || !near && claim.adm.0 > said().0.saturating_add(stride.adm)
+    }
+
+    /// How far a single datagram is believed.
+    fn strides(&self, limits: &Limits) -> Stride {
+        Stride {
+            sseq: self.stride(limits),
+            adm: limits.adm_window,
+            generation: GENERATION_STRIDE,
+        }
     }
 
     /// Whether a datagram leads beyond everything known of its epoch by more than the stride.
@@ -76,6 +104,8 @@ impl Source {
             lead,
             sseq,
             heartbeat: header.is_heartbeat(),
+            generation: header.generation,
+            adm: datagram.highest_adm(),
         }
     }
 
@@ -98,7 +128,7 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let claim = self.claim(datagram, out.limits);
-        let stride = self.stride(out.limits);
+        let stride = self.strides(out.limits);
         out.counters.quarantined += 1;
         let [this, other] = [leg, leg.other()].map(Leg::index);
         out.counters.quarantine_overflow += self.legs[this].quarantine.keep(claim, bytes);
@@ -118,7 +148,7 @@ impl Source {
         confirmed: &Claim,
         out: &mut Out<'_, H>,
     ) {
-        let stride = self.stride(out.limits);
+        let stride = self.strides(out.limits);
         loop {
             let believed = |waiting: &Claim| {
                 waiting.is_covered_by(confirmed, stride)

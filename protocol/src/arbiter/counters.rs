@@ -44,6 +44,8 @@ pub struct Counters {
     pub stale_incarnation: u64,
     /// Datagrams with a dsn that was seen before.
     pub replayed: u64,
+    /// Administrative messages of a generation that was replaced, with numbers that its successor did not inherit.
+    pub fenced: u64,
     /// Datagrams of an epoch that was left for good.
     pub retired_epoch: u64,
     /// Datagrams that waited for a confirmation.

@@ -11,8 +11,11 @@
 //!
 //! Nothing here knows who waits for what, or for how long.
 
-use twinfeed_wire::{Adm, BodyKind, ContextId, Datagram, Epoch, Header, Pos, Record, Sid};
+use twinfeed_wire::{
+    Adm, BodyKind, ContextId, Datagram, Epoch, Generation, Header, Pos, Record, Sid,
+};
 
+use super::fence::{Count, Fence};
 use super::hold::Entry;
 use super::source::{Out, Source};
 use super::view::Rank;
@@ -27,7 +30,13 @@ pub(super) struct Cursor {
     pub(super) complete: bool,
     pub(super) rank: Rank,
     pub(super) next: Place,
+    /// Administrative messages delivered or declared, in the numbering of `generation`.
     pub(super) adm: Adm,
+    pub(super) generation: Generation,
+    /// How many that are is not known: what comes next in that numbering says it.
+    pub(super) adopts: bool,
+    /// Records that count less, or in a numbering that cannot be compared, are delivered: the application was told.
+    pub(super) apart: bool,
 }
 
 /// Where a record stands to the cursor.
@@ -36,32 +45,54 @@ pub(super) enum Standing {
     Delivered,
     Next,
     Beyond,
+    /// An administrative message that is none in the numbering in force.
+    Fenced,
 }
 
 impl Cursor {
     /// The next-record rule (RM-14).
-    pub(super) fn standing(&self, record: &Entry) -> Standing {
-        if record.kind == BodyKind::Administrative {
+    pub(super) fn standing(&self, record: &Entry, fence: &Fence) -> Standing {
+        if record.is_message() {
             let here = self.next.part == 0 && record.sseq < self.next.sseq;
-            return match self.standing_by_adm(record.adm) {
+            return match fence.standing(self, record) {
                 Standing::Next if !here => Standing::Beyond,
                 standing => standing,
             };
         }
-        let place = Place {
-            sseq: record.sseq,
-            part: record.part,
-        };
-        if place < self.next {
+        if record.place() < self.next {
             Standing::Delivered
-        } else if record.adm != self.adm {
-            Standing::Beyond
-        } else if place == self.next
-            || (self.next.part == 0 && record.part == 0 && record.prev < self.next.sseq)
+        } else if self.is_at(record)
+            && self.counts(fence.count(self, record.generation, record.adm))
         {
             Standing::Next
         } else {
             Standing::Beyond
+        }
+    }
+
+    /// Whether nothing of the source is missing in front of a record that was not delivered.
+    pub(super) fn is_at(&self, record: &Entry) -> bool {
+        let silent = record.prev < self.next.sseq;
+        record.place() == self.next || (self.next.part == 0 && record.part == 0 && silent)
+    }
+
+    /// Whether a record that counts so many messages may be delivered (RM-25a).
+    const fn counts(&self, count: Count) -> bool {
+        match count {
+            Count::As(adm) => {
+                adm.0 == self.adm.0 || self.adopts || self.apart && adm.0 < self.adm.0
+            }
+            Count::Apart => self.apart,
+            Count::Ahead => false,
+        }
+    }
+
+    /// Whether a record lacks messages that were delivered, or counts some that were not valid: it does not lead.
+    pub(super) fn outdoes(&self, count: Count) -> bool {
+        match count {
+            Count::As(adm) => adm < self.adm,
+            Count::Apart => true,
+            Count::Ahead => false,
         }
     }
 
@@ -74,6 +105,25 @@ impl Cursor {
             core::cmp::Ordering::Equal => Standing::Next,
             core::cmp::Ordering::Greater => Standing::Beyond,
         }
+    }
+}
+
+impl Cursor {
+    /// Counts as the record does that is delivered, unless it lacks what was; returns how many administrative messages
+    /// stand before it.
+    fn take_count(&mut self, fence: &Fence, entry: &Entry) -> Adm {
+        let own = entry.generation == self.generation;
+        if entry.is_message() {
+            self.adopts = false;
+            self.adm = Adm(entry.adm.0.saturating_add(1));
+            return entry.adm;
+        }
+        if self.adopts && own {
+            (self.adopts, self.adm) = (false, entry.adm);
+        }
+        let counted = fence.count(self, entry.generation, entry.adm);
+        self.apart &= counted != Count::As(self.adm);
+        self.adm
     }
 }
 
@@ -90,7 +140,11 @@ impl Source {
             rank: view.rank,
             next,
             adm,
+            generation: header.generation,
+            adopts: false,
+            apart: false,
         });
+        self.recount = false;
         if let Some(seen) = &mut self.seen {
             seen.reset(next.sseq);
         }
@@ -120,15 +174,16 @@ impl Source {
     }
 
     /// Moves the cursor over `entry` and tells what must be told before it. The caller hands over the
-    /// record itself, so that state is sound whatever the handler does.
+    /// record itself, so that state is sound whatever the handler does. Returns how many administrative messages stand
+    /// before the record for this application.
     pub(super) fn deliver<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
         entry: &Entry,
         out: &mut Out<'_, H>,
-    ) {
-        let Some(cursor) = self.cursor else {
-            return;
+    ) -> Adm {
+        let Some(mut cursor) = self.cursor else {
+            return entry.adm;
         };
         self.tell_spoken(out);
         self.tell_recovered(out);
@@ -138,17 +193,12 @@ impl Source {
         };
         let ordered = self.seen.is_none();
         self.tell_announced(if ordered { at } else { cursor.next }, out);
-        if entry.kind == BodyKind::Administrative {
-            self.cursor = Some(Cursor {
-                adm: Adm(entry.adm.0.saturating_add(1)),
-                ..cursor
-            });
-        } else if ordered {
-            self.cursor = Some(Cursor {
-                next: behind(entry),
-                ..cursor
-            });
-        } else {
+        let before = cursor.take_count(&self.fence, entry);
+        if ordered && !entry.is_message() {
+            cursor.next = behind(entry);
+        }
+        self.cursor = Some(cursor);
+        if !ordered && !entry.is_message() {
             self.see(entry, out);
         }
         let silence = out.now.since(self.last_delivery);
@@ -158,6 +208,7 @@ impl Source {
         self.last_delivery = out.now;
         self.legs[leg.index()].wins += 1;
         out.counters.records += 1;
+        before
     }
 
     /// Says that a hole was closed, once the cursor has passed it.
@@ -169,8 +220,8 @@ impl Source {
             return;
         }
         self.hole = None;
-        if self.seen.is_some() {
-            return; // nothing waited behind it
+        if self.seen.is_some() || hole.from == hole.until {
+            return; // nothing waited behind it, or for a message only
         }
         out.counters.recovered += 1;
         out.handler.event(&Event::Recovered {
@@ -183,18 +234,23 @@ impl Source {
 
     /// Tells a discontinuity that was decided, now that something follows it.
     pub(super) fn tell_announced<H: Handler + ?Sized>(&mut self, at: Place, out: &mut Out<'_, H>) {
-        let (Some(cursor), Some(cause)) = (self.cursor, self.announce.take()) else {
+        let Some(cursor) = self.cursor else {
             return;
         };
-        out.counters.discontinuities += 1;
-        out.handler.event(&Event::Discontinuity {
-            sid: self.sid,
-            epoch: cursor.epoch,
-            at,
-            context: cursor.context,
-            complete: cursor.complete,
-            cause,
-        });
+        let cause = self.announce.take();
+        let recount = core::mem::take(&mut self.recount) && cause != Some(DiscontinuityCause::Join);
+        let recount = recount.then_some(DiscontinuityCause::Administrative);
+        for cause in [cause, recount].into_iter().flatten() {
+            out.counters.discontinuities += 1;
+            out.handler.event(&Event::Discontinuity {
+                sid: self.sid,
+                epoch: cursor.epoch,
+                at,
+                context: cursor.context,
+                complete: cursor.complete,
+                cause,
+            });
+        }
     }
 }
 
@@ -210,10 +266,10 @@ pub(super) fn behind(entry: &Entry) -> Place {
     }
 }
 
-/// Gives a record to the application, or skips it when nobody could read it.
+/// Gives a record to the application, or skips it when nobody could read it. `adm`: how many administrative messages
+/// stand before it.
 pub(super) fn hand_over<H: Handler + ?Sized>(
-    sid: Sid,
-    epoch: Epoch,
+    (sid, epoch, adm): (Sid, Epoch, Adm),
     leg: Leg,
     entry: &Entry,
     body: &[u8],
@@ -232,7 +288,7 @@ pub(super) fn hand_over<H: Handler + ?Sized>(
         },
         kind: entry.kind,
         flags: entry.flags,
-        adm: entry.adm,
+        adm,
         leg,
         body,
         received_at: entry.received_at,

@@ -60,6 +60,7 @@ impl Source {
             .max_by_key(|end| end.next);
         if let Some(end) = told_end.filter(|end| cursor.next >= Place::start(end.next))
             && !self.ended
+            && self.messages_are_over(&cursor)
         {
             self.ended = true;
             self.tell_announced(cursor.next, out);
@@ -75,7 +76,12 @@ impl Source {
             return false;
         };
         let held = |leg| self.first_in(leg, &cursor, cursor.context).is_some();
-        if self.hole.is_some() || Leg::BOTH.into_iter().any(held) || self.orphans_held(&cursor) {
+        let owed = self.owed_since.is_some();
+        if owed
+            || self.hole.is_some()
+            || Leg::BOTH.into_iter().any(held)
+            || self.orphans_held(&cursor)
+        {
             return false;
         }
         let link = self.link(target, cursor.epoch);
@@ -223,7 +229,7 @@ impl Source {
             complete: view.complete,
             rank: view.rank,
             next,
-            adm: left.adm,
+            ..left
         });
         if let Some(seen) = &mut self.seen {
             seen.reset(next.sseq);

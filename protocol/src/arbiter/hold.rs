@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 
-use twinfeed_wire::{Adm, BodyKind, ContextId, RecordFlags, longest_body};
+use twinfeed_wire::{Adm, BodyKind, ContextId, Generation, RecordFlags, longest_body};
 use zerocopy::IntoBytes;
 
 use crate::event::Place;
@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) sseq: u64,
     pub(super) part: u16,
     pub(super) prev: u64,
+    /// In whose numbering `adm` counts.
+    pub(super) generation: Generation,
     pub(super) adm: Adm,
     pub(super) kind: BodyKind,
     pub(super) flags: RecordFlags,
@@ -37,13 +39,24 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Where the record stands in the leg's order: an administrative message behind every part of the
-    /// number it stands behind.
-    fn key(&self) -> (u32, u64, u32, u64) {
-        let part = match self.kind {
-            BodyKind::Administrative => u32::MAX,
-            _ => u32::from(self.part),
+    /// number it stands behind. Of two numberings the same number is two messages; a record is the same in both.
+    fn key(&self) -> (u32, u64, u32, u32, u64) {
+        let (part, generation) = match self.kind {
+            BodyKind::Administrative => (u32::MAX, self.generation.0),
+            _ => (u32::from(self.part), 0),
         };
-        (self.turn, self.sseq, part, self.adm.0)
+        (self.turn, self.sseq, part, generation, self.adm.0)
+    }
+
+    pub(super) fn is_message(&self) -> bool {
+        self.kind == BodyKind::Administrative
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place {
+            sseq: self.sseq,
+            part: self.part,
+        }
     }
 
     /// Whether it is the last record of its source message.
@@ -84,6 +97,8 @@ struct Slot {
 pub(super) struct Hold {
     entries: VecDeque<(Entry, Slot)>,
     capacity: usize,
+    /// Administrative messages among the entries.
+    messages: usize,
     small: Slab,
     large: Slab,
 }
@@ -97,6 +112,7 @@ impl Hold {
         Self {
             entries: VecDeque::with_capacity(limits.held_records),
             capacity: limits.held_records,
+            messages: 0,
             small: Slab::new(SMALL, small),
             large: Slab::new(largest, large),
         }
@@ -104,6 +120,11 @@ impl Hold {
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How many administrative messages are held.
+    pub(super) const fn messages(&self) -> usize {
+        self.messages
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -140,6 +161,7 @@ impl Hold {
             return Err(Full);
         }
         let slot = self.store(body).ok_or(Full)?;
+        self.messages += usize::from(entry.is_message());
         self.entries.insert(place, (entry, slot));
         Ok(true)
     }
@@ -147,12 +169,13 @@ impl Hold {
     /// Drops what `gone` says is not wanted any more; returns how many records that was.
     pub(super) fn drop_where(&mut self, gone: impl Fn(&Entry) -> bool) -> u64 {
         let before = self.entries.len();
-        let (small, large) = (&mut self.small, &mut self.large);
+        let (small, large, messages) = (&mut self.small, &mut self.large, &mut self.messages);
         self.entries.retain(|(entry, slot)| {
             let drop = gone(entry);
             if drop {
                 let slab = if slot.large { &mut *large } else { &mut *small };
                 slab.release(slot.index);
+                *messages -= usize::from(entry.is_message());
             }
             !drop
         });
@@ -177,6 +200,7 @@ impl Hold {
     /// insertion.
     pub(super) fn take(&mut self, index: usize) -> Option<(Entry, Kept)> {
         let (entry, slot) = self.entries.remove(index)?;
+        self.messages -= usize::from(entry.is_message());
         if slot.large {
             self.large.release(slot.index);
         } else {
@@ -275,6 +299,7 @@ mod tests {
             sseq,
             part,
             prev: sseq - 1,
+            generation: Generation(1),
             adm: Adm(0),
             kind: BodyKind::Dbn,
             flags: RecordFlags::LAST,

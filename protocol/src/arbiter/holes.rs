@@ -7,14 +7,16 @@
 //!
 //! A hole is given up only when each live leg in the cursor's context has passed it and `reorder_hold` has
 //! gone by. Records that count other administrative messages than were delivered are a hole of another
-//! kind: nothing between the numbers is missing, something beside them is.
+//! kind: nothing between the numbers is missing, something beside them is. Those that count more wait for the message;
+//! those that count less, or what cannot be compared, lead only when nobody else does, and the application is told.
 
 use twinfeed_wire::{Adm, ContextId, Epoch};
 
 use super::cursor::{Cursor, Standing};
+use super::fence::Count;
 use super::source::{Out, Source};
 use super::view::View;
-use crate::event::{DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Place};
+use crate::event::{Event, GapCause, Handler, Leg, LegState, Place};
 use crate::limits::Limits;
 use crate::time::Time;
 
@@ -60,7 +62,7 @@ impl Source {
             return false;
         };
         let mut until: Option<Place> = None;
-        let mut counted_apart = None;
+        let (mut owed, mut lacking) = (None, false);
         let mut waiting = false;
         for leg in Leg::BOTH {
             let side = &self.legs[leg.index()];
@@ -68,13 +70,21 @@ impl Source {
                 continue;
             };
             if let Some((_, entry)) = self.first_in(leg, &cursor, cursor.context) {
-                if cursor.standing(entry) == Standing::Next {
+                if cursor.standing(entry, &self.fence) == Standing::Next {
                     // The policy holds it back: nothing is missing.
                     self.hole = None;
                     return false;
                 }
                 if entry.reach() <= cursor.next {
-                    counted_apart = Some(entry.adm);
+                    match self.fence.count(&cursor, entry.generation, entry.adm) {
+                        // A message of that numbering is missing, or one behind it.
+                        Count::As(adm) if adm > cursor.adm => {
+                            owed = owed.or(Some(adm)).min(Some(adm))
+                        }
+                        // Its numbering will be gone over to.
+                        Count::Ahead => {}
+                        Count::As(_) | Count::Apart => lacking |= !entry.is_message(),
+                    }
                 }
             }
             let here = self.reach(leg, view, &cursor, cursor.context);
@@ -87,7 +97,8 @@ impl Source {
             let live = side.state == LegState::Live && view.context == cursor.context && current;
             waiting |= live && view.next <= cursor.next;
         }
-        let Some(until) = until.or(counted_apart.map(|_| cursor.next)) else {
+        let apart = owed.is_some() || lacking;
+        let Some(until) = until.or(apart.then_some(cursor.next)) else {
             self.hole = None;
             return false;
         };
@@ -110,8 +121,9 @@ impl Source {
         if !give_up {
             return false;
         }
-        match counted_apart {
-            Some(adm) => self.count_apart(adm, out),
+        match owed {
+            Some(adm) => self.skip_messages(adm, out),
+            None if lacking => self.lead_apart(),
             None => self.declare(until, self.cause(hole.opened, out.limits), out),
         }
         true
@@ -172,24 +184,29 @@ impl Source {
         });
     }
 
-    /// What is next counts other administrative messages than were delivered, and nobody can bring them.
-    pub(super) fn count_apart<H: Handler + ?Sized>(&mut self, adm: Adm, out: &mut Out<'_, H>) {
+    /// Declares administrative messages up to `adm` missing for good.
+    pub(super) fn skip_messages<H: Handler + ?Sized>(&mut self, adm: Adm, out: &mut Out<'_, H>) {
         let Some(mut cursor) = self.cursor else {
             return;
         };
         self.tell_announced(cursor.next, out);
-        if adm > cursor.adm {
-            let event = Event::AdministrativeGap {
-                sid: self.sid,
-                from: cursor.adm,
-                until: adm,
-            };
-            out.handler.event(&event);
-        } else {
-            self.announce = Some(DiscontinuityCause::Administrative);
-        }
-        cursor.adm = adm;
+        let from = core::mem::replace(&mut cursor.adm, adm);
         self.cursor = Some(cursor);
+        self.hole = None;
+        self.owed_since = None;
+        out.handler.event(&Event::AdministrativeGap {
+            sid: self.sid,
+            from,
+            until: adm,
+        });
+    }
+
+    /// Goes on with records that lack messages which were delivered, or count invalid ones: nobody else has what is next.
+    fn lead_apart(&mut self) {
+        if let Some(cursor) = &mut self.cursor {
+            cursor.apart = true;
+        }
+        self.recount = true;
         self.hole = None;
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use twinfeed_wire::{Dsn, Epoch};
+use twinfeed_wire::{Adm, Dsn, Epoch, Generation};
 
 use crate::limits::Limits;
 
@@ -21,17 +21,37 @@ pub(super) struct Claim {
     /// How far it leads.
     pub(super) sseq: u64,
     pub(super) heartbeat: bool,
+    pub(super) generation: Generation,
+    /// The highest count of administrative messages.
+    pub(super) adm: Adm,
+}
+
+/// How far a single datagram is believed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stride {
+    /// Source numbers beyond the next one.
+    pub(super) sseq: u64,
+    /// Administrative messages beyond every count known.
+    pub(super) adm: u64,
+    /// Generations beyond the newest.
+    pub(super) generation: u32,
 }
 
 impl Claim {
-    /// Whether both speak of the same place, give or take `window` source numbers.
-    pub(super) fn agrees_with(&self, other: &Self, window: u64) -> bool {
-        self.epoch == other.epoch && self.sseq.abs_diff(other.sseq) <= window
+    /// Whether both speak of the same place, give or take a stride.
+    pub(super) fn agrees_with(&self, other: &Self, stride: Stride) -> bool {
+        self.epoch == other.epoch
+            && self.sseq.abs_diff(other.sseq) <= stride.sseq
+            && self.adm.0.abs_diff(other.adm.0) <= stride.adm
+            && self.generation.0.abs_diff(other.generation.0) <= stride.generation
     }
 
     /// Whether this may be believed once `confirmed` is: it leads no further.
-    pub(super) fn is_covered_by(&self, confirmed: &Self, window: u64) -> bool {
-        self.epoch == confirmed.epoch && self.sseq <= confirmed.sseq.saturating_add(window)
+    pub(super) fn is_covered_by(&self, confirmed: &Self, stride: Stride) -> bool {
+        self.epoch == confirmed.epoch
+            && self.sseq <= confirmed.sseq.saturating_add(stride.sseq)
+            && self.adm.0 <= confirmed.adm.0.saturating_add(stride.adm)
+            && self.generation.0 <= confirmed.generation.0.saturating_add(stride.generation)
     }
 }
 
@@ -71,7 +91,7 @@ impl Quarantine {
 
     /// Whether the sender has confirmed itself: three datagrams in a row that agree, a heartbeat among them. A
     /// loss between them takes nothing back: who goes on otherwise is dropped from here at once.
-    pub(super) fn confirms_itself(&self, window: u64) -> bool {
+    pub(super) fn confirms_itself(&self, stride: Stride) -> bool {
         let Some(&(newest, _)) = self.claims.back() else {
             return false;
         };
@@ -79,7 +99,7 @@ impl Quarantine {
         let mut heartbeat = newest.heartbeat;
         let mut after = newest.dsn;
         for &(claim, _) in self.claims.iter().rev().skip(1) {
-            if claim.dsn == after || !claim.agrees_with(&newest, window) {
+            if claim.dsn == after || !claim.agrees_with(&newest, stride) {
                 break;
             }
             after = claim.dsn;
@@ -90,10 +110,10 @@ impl Quarantine {
     }
 
     /// Whether some waiting datagram claims the same as `claim`.
-    pub(super) fn agrees_with(&self, claim: &Claim, window: u64) -> bool {
+    pub(super) fn agrees_with(&self, claim: &Claim, stride: Stride) -> bool {
         self.claims
             .iter()
-            .any(|(waiting, _)| waiting.agrees_with(claim, window))
+            .any(|(waiting, _)| waiting.agrees_with(claim, stride))
     }
 
     /// Drops what `keep` does not want and returns how many datagrams that was.
@@ -154,8 +174,16 @@ mod tests {
             lead: sseq,
             sseq,
             heartbeat,
+            generation: Generation(1),
+            adm: Adm(0),
         }
     }
+
+    const TEN: Stride = Stride {
+        sseq: 10,
+        adm: 10,
+        generation: 10,
+    };
 
     fn quarantine(claims: &[Claim]) -> Quarantine {
         let limits = Limits {
@@ -173,12 +201,12 @@ mod tests {
     fn three_in_a_row_with_a_heartbeat_confirm() {
         let beat = claim(3, 902, true);
         let near = [claim(1, 900, false), claim(2, 901, false)];
-        assert!(quarantine(&[near[0], near[1], beat]).confirms_itself(10));
-        assert!(!quarantine(&[near[0], near[1], claim(3, 902, false)]).confirms_itself(10));
-        assert!(!quarantine(&[near[1], beat]).confirms_itself(10));
-        assert!(quarantine(&[claim(0, 900, false), near[1], beat]).confirms_itself(10));
-        assert!(!quarantine(&[near[1], near[1], beat]).confirms_itself(10));
-        assert!(!quarantine(&[claim(1, 9_000, false), near[1], beat]).confirms_itself(10));
+        assert!(quarantine(&[near[0], near[1], beat]).confirms_itself(TEN));
+        assert!(!quarantine(&[near[0], near[1], claim(3, 902, false)]).confirms_itself(TEN));
+        assert!(!quarantine(&[near[1], beat]).confirms_itself(TEN));
+        assert!(quarantine(&[claim(0, 900, false), near[1], beat]).confirms_itself(TEN));
+        assert!(!quarantine(&[near[1], near[1], beat]).confirms_itself(TEN));
+        assert!(!quarantine(&[claim(1, 9_000, false), near[1], beat]).confirms_itself(TEN));
     }
 
     #[test]
@@ -192,7 +220,7 @@ mod tests {
     fn a_full_quarantine_drops_its_oldest() {
         let mut full = quarantine(&[1, 2, 3, 4].map(|dsn| claim(dsn, 900, false)));
         assert_eq!(full.keep(claim(5, 900, true), b"newest"), 1);
-        assert!(full.confirms_itself(10));
+        assert!(full.confirms_itself(TEN));
         assert_eq!(full.retain(|claim| claim.dsn > Dsn(3)), 2);
         assert_eq!(full.retain(|_| false), 2);
         assert_eq!(full.retain(|_| false), 0);

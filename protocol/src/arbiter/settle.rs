@@ -3,9 +3,11 @@
 //! ```text
 //!  settle: ┌► which legs count?             liveness
 //!          │  whose context is delivered?   contexts          ─► Discontinuity
+//!          │  whose numbering is in force?  fence             ─► Discontinuity
 //!          │  what silence is vouched for?  cover
 //!          │  what is next in the holds?    deliver_held      ─► records, Recovered
-//!          │  has everybody passed a hole?  holes             ─► Gap
+//!          │  what message did not come?    owed              ─► AdministrativeGap
+//!          │  has everybody passed a hole?  holes             ─► Gap, Discontinuity
 //!          └─ is the epoch over?            epochs            ─► Ended, Reset
 //! ```
 //!
@@ -16,6 +18,7 @@
 use twinfeed_wire::ContextId;
 
 use super::cursor::{Cursor, Standing, hand_over};
+use super::fence::Count;
 use super::hold::Entry;
 use super::source::{Out, Pressure, Source};
 use crate::event::{Handler, Leg, LegState, Place};
@@ -28,11 +31,14 @@ impl Source {
         loop {
             self.refresh_legs(out);
             let moved = self.choose_context(out)
+                || self.judge_generation(out)
                 || self.cover(out)
                 || self.deliver_held(out)
+                || self.judge_owed(out)
                 || self.judge_hole(out)
                 || self.judge_end(out)
-                || self.judge_regress(out);
+                || self.judge_regress(out)
+                || self.judge_miscount(out);
             if !moved {
                 self.tell_stale(out);
                 return;
@@ -111,7 +117,7 @@ impl Source {
             .legs
             .iter()
             .filter_map(|side| side.view(cursor.epoch))
-            .filter(|view| view.context == cursor.context && view.beat_adm == cursor.adm)
+            .filter(|view| view.context == cursor.context && !self.counts_more(&cursor, view))
             .filter_map(|view| view.beat)
             .filter(|beat| cursor.next.part == 0 && beat.prev < cursor.next.sseq)
             .map(|beat| beat.next)
@@ -133,9 +139,9 @@ impl Source {
             let Some((entry, kept)) = self.legs[leg.index()].hold.take(index) else {
                 break;
             };
-            self.deliver(leg, &entry, out);
+            let adm = self.deliver(leg, &entry, out);
             let body = self.legs[leg.index()].hold.body(kept);
-            hand_over(self.sid, cursor.epoch, leg, &entry, body, out);
+            hand_over((self.sid, cursor.epoch, adm), leg, &entry, body, out);
             moved = true;
         }
         if moved {
@@ -153,13 +159,72 @@ impl Source {
         for leg in Leg::BOTH {
             self.drop_delivered(leg, &cursor, out);
         }
-        Leg::BOTH.into_iter().find_map(|leg| {
+        let next = Leg::BOTH.into_iter().find_map(|leg| {
             let (index, entry) = self.first_in(leg, &cursor, cursor.context)?;
             let due = self.forced()
                 || self.is_relied_on(leg, out.limits)
                 || self.preferred_passed(&cursor)
                 || self.judged_at.since(entry.held_at) >= out.limits.lag_time;
-            (due && cursor.standing(entry) == Standing::Next).then_some((leg, index))
+            let next =
+                cursor.standing(entry, &self.fence) == Standing::Next || self.fills(&cursor, entry);
+            (due && next).then_some((leg, index))
+        });
+        next.or_else(|| self.next_elsewhere(&cursor))
+    }
+
+    /// The administrative message to deliver next that is held in another context: only its leg has it.
+    pub(super) fn next_elsewhere(&self, cursor: &Cursor) -> Option<(Leg, usize)> {
+        Leg::BOTH.into_iter().find_map(|leg| {
+            let side = &self.legs[leg.index()];
+            if side.hold.messages() == 0 {
+                return None;
+            }
+            let turn = side.view(cursor.epoch)?.turn;
+            let next = side.hold.iter().position(|entry| {
+                entry.is_message()
+                    && (entry.turn, entry.context != cursor.context) == (turn, true)
+                    && self.standing(cursor, entry) == Standing::Next
+            });
+            next.map(|index| (leg, index))
+        })
+    }
+
+    /// Whether a record that lacks messages, or counts invalid ones, closes a hole whose two sides count alike (RM-25a).
+    fn fills(&self, cursor: &Cursor, record: &Entry) -> bool {
+        let lacking = !record.is_message()
+            && cursor.is_at(record)
+            && cursor.outdoes(self.fence.count(cursor, record.generation, record.adm));
+        if !lacking {
+            return false;
+        }
+        let counted = |generation, adm| match self.fence.count(cursor, generation, adm) {
+            Count::As(adm) if adm >= cursor.adm => Some(adm),
+            _ => None,
+        };
+        // The nearest behind it that lacks nothing, whoever brought it.
+        let behind = Leg::BOTH.into_iter().filter_map(|leg| {
+            let mut held = self.held_in(leg, cursor, cursor.context);
+            held.find_map(|(_, entry)| {
+                let adm = counted(entry.generation, entry.adm)?;
+                // A message stands behind every part of its number.
+                let beyond = match entry.is_message() {
+                    true => entry.sseq >= record.sseq,
+                    false => entry.place() > record.place(),
+                };
+                beyond.then_some((entry.sseq, adm))
+            })
+        });
+        if let Some((_, adm)) = behind.min() {
+            return adm == cursor.adm;
+        }
+        let mut views = self
+            .legs
+            .iter()
+            .filter_map(|side| side.view(cursor.epoch))
+            .filter(|view| view.context == cursor.context);
+        views.any(|view| {
+            let passed = view.beat.is_some_and(|beat| beat.prev >= record.sseq);
+            passed && counted(view.beat_generation, view.beat_adm) == Some(cursor.adm)
         })
     }
 
@@ -180,12 +245,16 @@ impl Source {
         let Some(turn) = side.view(cursor.epoch).map(|view| view.turn) else {
             return;
         };
-        while side.hold.front().is_some_and(|entry| {
-            entry.turn < turn || entry.turn == turn && cursor.standing(entry) == Standing::Delivered
-        }) {
+        while let Some(entry) = side.hold.front().filter(|entry| entry.turn <= turn) {
+            match cursor.standing(entry, &self.fence) {
+                Standing::Fenced => out.counters.fenced += 1,
+                standing if entry.turn < turn || standing == Standing::Delivered => {
+                    side.duplicates += 1;
+                    out.counters.duplicates += 1;
+                }
+                _ => return,
+            }
             side.hold.take(0);
-            side.duplicates += 1;
-            out.counters.duplicates += 1;
         }
     }
 
@@ -196,13 +265,23 @@ impl Source {
         cursor: &Cursor,
         context: ContextId,
     ) -> Option<(usize, &Entry)> {
+        self.held_in(leg, cursor, context).next()
+    }
+
+    /// What a leg holds of the cursor's epoch in `context`, in order, each with its index.
+    pub(super) fn held_in(
+        &self,
+        leg: Leg,
+        cursor: &Cursor,
+        context: ContextId,
+    ) -> impl Iterator<Item = (usize, &Entry)> {
         let side = &self.legs[leg.index()];
-        let turn = side.view(cursor.epoch)?.turn;
+        let turn = side.view(cursor.epoch).map(|view| view.turn);
         side.hold
             .iter()
             .enumerate()
-            .take_while(|(_, entry)| entry.turn <= turn)
-            .find(|(_, entry)| entry.turn == turn && entry.context == context)
+            .take_while(move |(_, entry)| turn.is_some_and(|turn| entry.turn <= turn))
+            .filter(move |(_, entry)| Some(entry.turn) == turn && entry.context == context)
     }
 
     /// When [`Source::settle`] must be called again although nothing arrived. What was due when it was last
@@ -222,6 +301,10 @@ impl Source {
             after(self.orphan_since, hold),
             after(self.deserted_since, hold),
             after(self.regress_since, self.regress_patience()),
+            after(self.miscounted_since, self.regress_patience()),
+            after(self.outranked_since, hold),
+            after(self.owed_since, hold),
+            after(self.owed_since, limits.lag_time),
             after(held(Leg::Zero), limits.lag_time),
             after(held(Leg::One), limits.lag_time),
             self.apart_deadline(limits),

@@ -19,6 +19,7 @@ use super::OrderingClass;
 use super::counters::{Counters, LegStatus};
 use super::cursor::{Cursor, Standing, behind, hand_over};
 use super::epochs::Retired;
+use super::fence::Fence;
 use super::hold::Entry;
 use super::holes::Hole;
 use super::leg::{Admission, Hint, LegSide};
@@ -56,15 +57,24 @@ pub(super) struct Source {
     pub(super) legs: [LegSide; 2],
     pub(super) hole: Option<Hole>,
     pub(super) retired: Retired,
+    pub(super) fence: Fence,
     pub(super) preferred: Leg,
     /// To be told before whatever is delivered or declared next.
     pub(super) announce: Option<DiscontinuityCause>,
+    /// To be told there, too: what follows counts other administrative messages.
+    pub(super) recount: bool,
     /// Since when no live leg speaks in the cursor's context.
     pub(super) orphan_since: Option<Time>,
     /// Since when no live leg speaks in the cursor's epoch.
     pub(super) deserted_since: Option<Time>,
     /// Since when every live leg stands far below the cursor.
     pub(super) regress_since: Option<Time>,
+    /// Since when a newer numbering is known, and not what it shares with the one in force.
+    pub(super) outranked_since: Option<Time>,
+    /// Since when administrative messages that were sent are missing.
+    pub(super) owed_since: Option<Time>,
+    /// Since when no live leg counts as the numbering in force does, by far.
+    pub(super) miscounted_since: Option<Time>,
     pub(super) last_local_drop: Option<Time>,
     pub(super) last_delivery: Time,
     /// When the driver last had read the sockets and asked what is due: waiting is measured up to here, so
@@ -88,11 +98,16 @@ impl Source {
             legs: [LegSide::new(limits), LegSide::new(limits)],
             hole: None,
             retired: Retired::new(),
+            fence: Fence::new(),
             preferred: Leg::Zero,
             announce: None,
+            recount: false,
             orphan_since: None,
             deserted_since: None,
             regress_since: None,
+            outranked_since: None,
+            owed_since: None,
+            miscounted_since: None,
             last_local_drop: None,
             last_delivery: Time::ZERO,
             judged_at: Time::ZERO,
@@ -161,6 +176,11 @@ impl Source {
     ) {
         let header = datagram.header();
         let late = self.legs[leg.index()].believe(header) || late;
+        self.fence.heard(header.generation);
+        if let Some(heartbeat) = datagram.heartbeat() {
+            // Of a generation always the same, whoever says it and however late.
+            self.fence.note(header.generation, heartbeat.beat.inherited);
+        }
         self.rejoin_if_far(datagram, out.limits);
         let known = self.legs[leg.index()].view(header.epoch).is_some();
         if !known && self.legs[leg.index()].crowded() {
@@ -173,6 +193,7 @@ impl Source {
             self.legs[leg.index()].refresh(header);
         }
         self.tell_live(out);
+        self.judge_generation(out);
         let Some(view) = self.legs[leg.index()].view(header.epoch) else {
             out.counters.retired_epoch += 1;
             return;
@@ -215,11 +236,14 @@ impl Source {
 
     /// Whether anything waits for a decision; the steady state of two equal legs is that nothing does.
     fn unsettled(&self, header: &Header) -> bool {
-        let settled = self
-            .cursor
-            .is_some_and(|cursor| cursor.context == header.context && cursor.epoch == header.epoch);
+        let settled = self.cursor.is_some_and(|cursor| {
+            cursor.context == header.context
+                && cursor.epoch == header.epoch
+                && cursor.generation >= header.generation
+        });
         !settled
             || self.hole.is_some()
+            || self.owed_since.is_some()
             || !self.legs[0].hold.is_empty()
             || !self.legs[1].hold.is_empty()
     }
@@ -236,7 +260,7 @@ impl Source {
             side.heartbeat = Duration::from_micros(u64::from(heartbeat.beat.interval_us));
         }
         if let Some(view) = side.view_mut(header.epoch) {
-            view.on_beat(&heartbeat.beat, header.base_adm);
+            view.on_beat(&heartbeat.beat, header);
         }
         for digest in heartbeat.digests() {
             let [zero, one] = &mut self.legs;
@@ -277,6 +301,7 @@ impl Source {
             sseq: record.sseq,
             part: record.part,
             prev: record.prev,
+            generation: header.generation,
             adm: record.adm,
             kind: record.kind,
             flags: record.flags,
@@ -299,15 +324,19 @@ impl Source {
             .as_ref()
             .filter(|cursor| cursor.epoch == header.epoch);
         let standing = cursor.map_or(Standing::Beyond, |cursor| self.standing(cursor, &entry));
-        let same = cursor.is_some_and(|cursor| cursor.context == header.context);
+        // An administrative message means the same whatever the conversion remembers.
+        let same =
+            entry.is_message() || cursor.is_some_and(|cursor| cursor.context == header.context);
         match standing {
             Standing::Delivered => {
                 out.counters.duplicates += 1;
                 self.legs[leg.index()].duplicates += 1;
             }
+            Standing::Fenced => out.counters.fenced += 1,
             Standing::Next if same && self.is_relied_on(leg, out.limits) => {
-                self.deliver(leg, &entry, out);
-                hand_over(self.sid, header.epoch, leg, &entry, record.body, out);
+                let adm = self.deliver(leg, &entry, out);
+                let place = (self.sid, header.epoch, adm);
+                hand_over(place, leg, &entry, record.body, out);
             }
             Standing::Next | Standing::Beyond => self.keep(leg, entry, record.body, out),
         }

@@ -34,9 +34,8 @@
 
 use core::ops::Range;
 
-use twinfeed_wire::BodyKind;
-
 use super::cursor::{Cursor, Standing};
+use super::fence::{Count, Fence};
 use super::hold::Entry;
 use super::holes::Hole;
 use super::source::{Out, Source};
@@ -67,13 +66,19 @@ impl Seen {
         self.silent = [None; 2];
     }
 
-    fn standing(&self, cursor: &Cursor, entry: &Entry) -> Standing {
-        if entry.kind == BodyKind::Administrative {
-            return cursor.standing_by_adm(entry.adm);
+    fn standing(&self, cursor: &Cursor, entry: &Entry, fence: &Fence) -> Standing {
+        if entry.is_message() {
+            return fence.standing(cursor, entry);
         }
-        match self.numbers.look(place_of(entry)) {
+        // What counts messages that are none is not behind any.
+        let counted = match fence.count(cursor, entry.generation, entry.adm) {
+            Count::As(adm) => cursor.adopts || adm <= cursor.adm,
+            Count::Apart => true,
+            Count::Ahead => false,
+        };
+        match self.numbers.look(entry.place()) {
             Offer::Duplicate => Standing::Delivered,
-            Offer::Deliver if entry.adm <= cursor.adm => Standing::Next,
+            Offer::Deliver if counted => Standing::Next,
             Offer::Deliver | Offer::Early => Standing::Beyond,
         }
     }
@@ -83,8 +88,8 @@ impl Source {
     /// Where a record stands, of whichever kind the source is.
     pub(super) fn standing(&self, cursor: &Cursor, entry: &Entry) -> Standing {
         match &self.seen {
-            Some(seen) => seen.standing(cursor, entry),
-            None => cursor.standing(entry),
+            Some(seen) => seen.standing(cursor, entry, &self.fence),
+            None => cursor.standing(entry, &self.fence),
         }
     }
 
@@ -96,7 +101,7 @@ impl Source {
 
     /// Declares what the window must forget for `entry`, and notes that the record is delivered.
     pub(super) fn see<H: Handler + ?Sized>(&mut self, entry: &Entry, out: &mut Out<'_, H>) {
-        let (place, last) = (place_of(entry), entry.is_last());
+        let (place, last) = (entry.place(), entry.is_last());
         let silent_from = if entry.part == 0 {
             entry.prev.saturating_add(1)
         } else {
@@ -145,7 +150,8 @@ impl Source {
                 .find(|(_, entry)| self.standing(&cursor, entry) == Standing::Next)?;
             Some((entry.sseq, entry.part, leg, index))
         });
-        next.min().map(|(.., leg, index)| (leg, index))
+        let next = next.min().map(|(.., leg, index)| (leg, index));
+        next.or_else(|| self.next_elsewhere(&cursor))
     }
 
     /// Drops held records that were delivered or declared meanwhile, wherever they stand.
@@ -153,13 +159,15 @@ impl Source {
         let (Some(cursor), Some(seen)) = (self.cursor, &self.seen) else {
             return;
         };
+        let fence = &self.fence;
         for side in &mut self.legs {
             let Some(turn) = side.view(cursor.epoch).map(|view| view.turn) else {
                 continue;
             };
             let dropped = side.hold.drop_where(|entry| {
                 let here = entry.turn == turn;
-                entry.turn < turn || here && seen.standing(&cursor, entry) == Standing::Delivered
+                entry.turn < turn
+                    || here && seen.standing(&cursor, entry, fence) == Standing::Delivered
             });
             side.duplicates += dropped;
             out.counters.duplicates += dropped;
@@ -279,7 +287,7 @@ impl Source {
         }
         let counted = self.apart(cursor).map(|entry| entry.adm).min();
         counted.is_some_and(|adm| {
-            self.count_apart(adm, out);
+            self.skip_messages(adm, out);
             true
         })
     }
@@ -298,7 +306,10 @@ impl Source {
             .into_iter()
             .flat_map(move |leg| self.held(leg, cursor));
         let entries = held.map(|(_, entry)| entry);
-        entries.filter(move |entry| entry.adm > cursor.adm)
+        entries.filter(move |entry| {
+            let count = self.fence.count(cursor, entry.generation, entry.adm);
+            matches!(count, Count::As(adm) if adm > cursor.adm && !cursor.adopts)
+        })
     }
 
     /// What a leg holds of the cursor's epoch and context, with its index.
@@ -314,12 +325,5 @@ impl Source {
         hold.iter()
             .enumerate()
             .filter(move |(_, entry)| Some(entry.turn) == turn && entry.context == cursor.context)
-    }
-}
-
-fn place_of(entry: &Entry) -> Place {
-    Place {
-        sseq: entry.sseq,
-        part: entry.part,
     }
 }

@@ -11,7 +11,7 @@
 
 use core::cmp::Reverse;
 
-use twinfeed_wire::{Adm, Beat, ContextId, Epoch, Header};
+use twinfeed_wire::{Adm, Beat, ContextId, Epoch, Generation, Header};
 
 use crate::event::Place;
 
@@ -58,8 +58,9 @@ pub(super) struct View {
     pub(super) passed: Place,
     /// From the newest heartbeat: records up to `prev`, silence from there to `next`.
     pub(super) beat: Option<End>,
-    /// Administrative messages before that heartbeat.
+    /// Administrative messages before that heartbeat, and in whose numbering.
     pub(super) beat_adm: Adm,
+    pub(super) beat_generation: Generation,
     pub(super) ended: Option<End>,
     /// Its heartbeat took back what was vouched for before.
     pub(super) stepped_back: bool,
@@ -80,6 +81,7 @@ impl View {
             passed: Place::start(0),
             beat: None,
             beat_adm: Adm(0),
+            beat_generation: Generation(0),
             ended: None,
             stepped_back: false,
         }
@@ -115,7 +117,7 @@ impl View {
         }
     }
 
-    pub(super) fn on_beat(&mut self, beat: &Beat, adm: Adm) {
+    pub(super) fn on_beat(&mut self, beat: &Beat, header: &Header) {
         let next = Place::start(beat.next_sseq);
         if next < self.passed {
             // Only a source that began its numbering again makes its adapter take back what it vouched for.
@@ -131,7 +133,8 @@ impl View {
             prev: beat.prev,
         };
         self.beat = Some(end);
-        self.beat_adm = adm;
+        self.beat_adm = header.base_adm;
+        self.beat_generation = header.generation;
         if beat.ended {
             self.ended = Some(end);
         }

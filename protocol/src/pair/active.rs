@@ -8,7 +8,7 @@
 
 use core::fmt;
 
-use twinfeed_wire::{Adm, AdminId, AdminKind, Msn, StoredAdmin};
+use twinfeed_wire::{Adm, AdminId, AdminKind, Generation, Msn, StoredAdmin};
 
 use super::said::{Answer, Cut, Intent, Report, Said};
 use super::state::{PairInput, PairState};
@@ -126,24 +126,30 @@ impl Pair {
 
     /// Begins the new generation as its active: what it inherits, and from which numbers on its own count.
     ///
-    /// `skipped`: another generation was granted in between.
+    /// `before`: the generation that was granted to this end, or its peer, before.
     pub(super) fn open(
         &mut self,
         now: Now,
-        skipped: bool,
+        before: Generation,
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
-        let seamless = self.state.inherits() && !skipped;
+        // Of a generation in between, and of one whose numbering was never taken over, it is not known which messages
+        // its subscribers know by the numbers that are used here.
+        let follows = self.generation.0 == before.0.saturating_add(1);
+        let shared = follows && seq.generation() == before;
+        let seamless = self.state.inherits() && shared;
         if !seamless {
             self.drop_waiting(seq, out);
         }
-        self.inherited = seq.next_number();
+        let inherited = match shared {
+            true => seq.next_number(),
+            false => Adm(0),
+        };
         (self.peer, self.cuts) = (Peer::default(), 0);
         (self.proposed, self.propose_again) = (None, Time::ZERO);
         // The slots keep their distances in the numbering that begins.
-        seq.set_inherited(self.inherited);
-        seq.set_generation(now, self.generation, out);
+        seq.open_generation(now, self.generation, inherited, out);
         self.announced.clear();
         self.announced
             .extend(seq.waiting().map(|(slot, message, _)| Announced {
@@ -165,7 +171,7 @@ impl Pair {
         seq.set_unsynchronised(now, true, out);
         out.tell(News::Opened {
             generation: self.generation,
-            inherited: self.inherited,
+            inherited,
             seamless,
         });
     }
@@ -417,7 +423,7 @@ impl Pair {
             last,
             behind,
             adm: seq.adm(),
-            inherited: self.inherited,
+            inherited: seq.inherited(),
         }));
         // What was placed is in the cut, whatever its answer would have been.
         self.announced.retain(|it| seq.slot(it.number).is_some());

@@ -14,7 +14,7 @@ use super::said::{Answer, Cut, Intent, Report, Said};
 use super::state::{PairInput, PairState};
 use super::verdict::{Verdict, judge};
 use super::{Link, News, Pair, Reason};
-use crate::sequencer::{MOST_ARMED, Now, Placed, Sequencer, SequencerState, Transmit};
+use crate::sequencer::{MOST_ARMED, Now, Numbering, Placed, Sequencer, SequencerState, Transmit};
 use crate::time::Time;
 
 /// What a backup waits for.
@@ -151,11 +151,14 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
-        self.inherited = cut.inherited;
-        seq.set_inherited(cut.inherited);
         if !(self.sought.faithful && continues(&cut, self.sought.aligned, seq)) {
             let processed = cut.last.msn.plus(cut.behind).plus(behind);
-            seq.take_over(now, processed, cut.adm, out);
+            let numbering = Numbering {
+                generation: cut.generation,
+                inherited: cut.inherited,
+                adm: cut.adm,
+            };
+            seq.take_over(now, processed, numbering, out);
             self.sought.aligned = processed;
             self.pace.begin_anew(now.time, processed);
         }

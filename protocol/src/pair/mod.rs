@@ -72,8 +72,6 @@ pub struct Pair {
     state: PairState,
     reason: Reason,
     generation: Generation,
-    /// How many administrative messages of older generations are valid.
-    inherited: Adm,
     /// Until when this end may originate.
     authority: Time,
     linked: bool,
@@ -105,7 +103,6 @@ impl Pair {
             state: PairState::Unpaired,
             reason: Reason::None,
             generation: Generation(0),
-            inherited: Adm(0),
             authority: Time::ZERO,
             linked: false,
             next_report: Time::ZERO,
@@ -172,16 +169,14 @@ impl Pair {
             return;
         }
         if generation > self.generation {
-            // Somebody else was active in between, and said what is not known here.
-            let skipped = self.generation.0 > 0 && generation.0 - self.generation.0 > 1;
+            let before = self.generation;
             self.generation = generation;
             if active {
-                self.open(now, skipped, seq, out);
+                self.open(now, before, seq, out);
             } else {
                 self.announced.clear();
                 self.drop_waiting(seq, out);
                 self.sought.taken = 0;
-                seq.set_generation(now, generation, out);
                 self.enter(now, PairInput::GrantedBackup, Reason::None, seq, out);
             }
         }
@@ -308,12 +303,6 @@ impl Pair {
     #[must_use]
     pub const fn generation(&self) -> Generation {
         self.generation
-    }
-
-    /// How many administrative messages of older generations are valid.
-    #[must_use]
-    pub const fn inherited(&self) -> Adm {
-        self.inherited
     }
 
     /// Whether an administrative message of this end's is announced and not settled: not placed, or not answered.

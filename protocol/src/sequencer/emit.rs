@@ -123,6 +123,7 @@ impl Sequencer {
             predecessor_prev: self.run.predecessor_prev,
             interval_us: self.schedule.interval_us(),
             ended: self.state == SequencerState::Ended,
+            inherited: self.inherited,
         };
         let datagram = self
             .outgoing

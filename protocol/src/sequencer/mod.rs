@@ -45,7 +45,7 @@ use history::History;
 pub use parts::{LONGEST_PART, MOST_PARTS};
 use run::Run;
 use schedule::Schedule;
-pub use slots::{MOST_ARMED, Placed};
+pub use slots::{MOST_ARMED, Numbering, Placed};
 
 /// How often something that must not be missed is said at once: the beginning and the end of an epoch,
 /// the end of a stream.
@@ -97,12 +97,13 @@ pub struct Sequencer {
     state: SequencerState,
     /// Meaningless while [`SequencerState::Unborn`].
     run: Run,
+    /// In whose numbering `next_msn` and `adm` count.
     generation: Generation,
+    inherited: Adm,
     next_msn: Msn,
     adm: Adm,
     agenda: Agenda,
     history: History,
-    inherited: Adm,
     /// How often the source stepped back or lost something for good.
     upheavals: u64,
     unsynchronised: bool,
@@ -124,11 +125,11 @@ impl Sequencer {
             state: SequencerState::Unborn,
             run: Run::none(),
             generation: Generation(0),
+            inherited: Adm(0),
             next_msn: Msn(1),
             adm: Adm(0),
             agenda: Agenda::new(),
             history: History::new(config.history),
-            inherited: Adm(0),
             upheavals: 0,
             unsynchronised: true,
             source_stale: false,
@@ -138,19 +139,28 @@ impl Sequencer {
         })
     }
 
-    /// A role assignment: a higher generation restarts msn at 1 and is announced by a heartbeat at once; an
-    /// equal one changes nothing, a lower one is refused.
-    pub fn set_generation(&mut self, now: Now, generation: Generation, out: &mut impl Transmit) {
+    /// Opens a generation: its msn begins at 1, and of the administrative messages that were placed or wait here those
+    /// below `inherited` are valid in it. What was placed beyond does not count any more. [`ANNOUNCEMENTS`] heartbeats
+    /// say so at once. An equal generation changes nothing, a lower one is refused.
+    pub fn open_generation(
+        &mut self,
+        now: Now,
+        generation: Generation,
+        inherited: Adm,
+        out: &mut impl Transmit,
+    ) {
         if generation <= self.generation || self.state == SequencerState::Closed {
             self.counters.refused += u64::from(generation != self.generation);
             return;
         }
         self.send_records(now, out);
         self.generation = generation;
+        self.inherited = inherited;
+        self.adm = self.adm.min(inherited);
         self.agenda.renumber(self.next_msn, Msn(1));
         self.next_msn = Msn(1);
         self.history.renumber(Msn(0));
-        self.send_heartbeat(now, Flags::default(), out);
+        self.announce(now, Flags::default(), out);
     }
 
     /// An epoch begins, or the source stepped back within one (then `start.epoch` is the one at hand).
@@ -368,7 +378,8 @@ impl Sequencer {
             .then_some(self.run.start.epoch)
     }
 
-    /// The generation under which this stream works.
+    /// The generation in whose numbering this stream counts; 0: in none yet. A backup's may be older than the one that
+    /// it was granted, until it has taken over a numbering of that one.
     #[must_use]
     pub const fn generation(&self) -> Generation {
         self.generation

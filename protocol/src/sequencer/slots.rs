@@ -9,7 +9,7 @@
 //! here it is one bit, and a message placed without it makes the stream say first that it is unsynchronised.
 
 use twinfeed_wire::{
-    Adm, BodyKind, ContextId, Epoch, Flags, Msn, Record, RecordFlags, Sid, StoredAdmin,
+    Adm, BodyKind, ContextId, Epoch, Flags, Generation, Msn, Record, RecordFlags, Sid, StoredAdmin,
 };
 
 use super::agenda::Armed;
@@ -17,6 +17,17 @@ use super::{Now, Sequencer, SequencerState, Transmit};
 
 pub use super::agenda::MOST_ARMED;
 pub use super::history::Placed;
+
+/// How an active counts administrative messages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Numbering {
+    /// Its generation.
+    pub generation: Generation,
+    /// How many messages of generations before are valid in that one.
+    pub inherited: Adm,
+    /// How many messages stand before the next record.
+    pub adm: Adm,
+}
 
 impl Sequencer {
     /// Puts `message` on the agenda for `slot`; `agreed`: the peer is known to place it there too. It must
@@ -144,12 +155,7 @@ impl Sequencer {
         epoch.is_some() && self.run.start.predecessor == epoch
     }
 
-    /// How many administrative messages of generations before this one are valid.
-    pub const fn set_inherited(&mut self, inherited: Adm) {
-        self.inherited = inherited;
-    }
-
-    /// How many administrative messages of generations before this one are valid.
+    /// How many administrative messages of generations before [`Sequencer::generation`] are valid in it.
     #[must_use]
     pub const fn inherited(&self) -> Adm {
         self.inherited
@@ -219,14 +225,25 @@ impl Sequencer {
         found
     }
 
-    /// Takes over another numbering: the record processed last counts as `processed`, and `adm`
-    /// administrative messages stand before the next one. What waits is forgotten.
-    pub fn take_over(&mut self, now: Now, processed: Msn, adm: Adm, out: &mut impl Transmit) {
+    /// Takes over another numbering: the record processed last counts as `processed`. What waits is forgotten.
+    /// [`ANNOUNCEMENTS`] heartbeats say so at once when it is another generation's.
+    pub fn take_over(
+        &mut self,
+        now: Now,
+        processed: Msn,
+        numbering: Numbering,
+        out: &mut impl Transmit,
+    ) {
         self.send_records(now, out);
         self.agenda.clear();
         self.next_msn = processed.plus(1);
         self.history.renumber(processed);
-        self.adm = adm;
+        self.adm = numbering.adm;
+        self.inherited = numbering.inherited;
+        if self.generation != numbering.generation {
+            self.generation = numbering.generation;
+            self.announce(now, Flags::default(), out);
+        }
     }
 
     /// Whether administrative messages stand here where they stand at the peer. A change is said at once.

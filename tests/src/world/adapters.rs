@@ -20,7 +20,7 @@ use twinfeed_protocol::line::{Line, LineLimits, Source};
 use twinfeed_protocol::sequencer::{Body, Now, Sequencer, SequencerConfig, Transmit};
 use twinfeed_protocol::time::{Time, earlier};
 use twinfeed_protocol::{EpochStart, Leg};
-use twinfeed_wire::{BodyKind, Epoch, Generation, Incarnation, Sid, StreamId};
+use twinfeed_wire::{Adm, BodyKind, Epoch, Generation, Incarnation, Sid, StreamId};
 
 use super::exchange::{Becomes, MESSAGE_LENGTH, Packet, Shared, becomes};
 use super::lines::Ear;
@@ -173,7 +173,7 @@ impl Adapter {
             let mut wire = Wire::new(self.leg, desk.sid, out);
             desk.publisher
                 .sequencer
-                .set_generation(now, generation, &mut wire);
+                .open_generation(now, generation, Adm(0), &mut wire);
         }
     }
 

@@ -1,0 +1,166 @@
+//! Which administrative messages were sent and did not come?
+//!
+//! ```text
+//!  records        delivered up to here │
+//!  heartbeat                           │ "seven messages stand before me"      delivered: six ─► owed: number 6
+//! ```
+//!
+//! A message at the tail has no record behind it that counts it; only heartbeats do. It is waited for as long as a live
+//! leg may still bring it, at most `lag_time`, and then declared missing: before the epoch is told to have ended.
+//!
+//! A count that is no live leg's, by far, was never true. It is healed as a position is (RM-14a): see `epochs`.
+
+use twinfeed_wire::{Adm, Generation};
+
+use super::cursor::Cursor;
+use super::fence::Count;
+use super::source::{Out, Source};
+use super::view::View;
+use crate::event::{Handler, LegState};
+
+/// A generation that is further than this from every one known is absurd until confirmed.
+pub(super) const GENERATION_STRIDE: u32 = 1_000;
+
+impl Source {
+    /// What a view's newest heartbeat counts, in the numbering in force.
+    fn beat_count(&self, cursor: &Cursor, view: &View) -> Option<Count> {
+        let count = self
+            .fence
+            .count(cursor, view.beat_generation, view.beat_adm);
+        view.beat.map(|_| count)
+    }
+
+    /// Whether a leg's newest heartbeat counts messages that were not delivered, or cannot be judged yet.
+    pub(super) fn counts_more(&self, cursor: &Cursor, view: &View) -> bool {
+        match self.beat_count(cursor, view) {
+            Some(Count::As(adm)) => adm > cursor.adm,
+            Some(Count::Ahead) => true,
+            Some(Count::Apart) | None => false,
+        }
+    }
+
+    /// The lowest number behind messages that were sent before what is next here and did not come. Whatever the
+    /// context: such a message means the same in each.
+    pub(super) fn owed(&self, cursor: &Cursor) -> Option<Adm> {
+        let counted = self
+            .legs
+            .iter()
+            .filter_map(|side| side.view(cursor.epoch))
+            .filter(|view| {
+                let reached = |prev| cursor.next.part == 0 && prev < cursor.next.sseq;
+                self.seen.is_some() || view.beat.is_some_and(|beat| reached(beat.prev))
+            })
+            .filter_map(|view| match self.beat_count(cursor, view) {
+                Some(Count::As(adm)) if adm > cursor.adm => Some(adm),
+                _ => None,
+            })
+            .min()?;
+        // What is held behind the missing one is delivered, not declared.
+        let held = self.legs.iter().filter(|side| side.hold.messages() > 0);
+        let held = held.flat_map(|side| side.hold.iter()).filter(|entry| {
+            entry.is_message()
+                && self.fence.count(cursor, entry.generation, entry.adm) == Count::As(entry.adm)
+                && entry.adm >= cursor.adm
+        });
+        let until = held.map(|entry| entry.adm).fold(counted, Adm::min);
+        (until > cursor.adm).then_some(until)
+    }
+
+    /// Gives up messages that every live leg has sent, or that were waited for long enough.
+    pub(super) fn judge_owed<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) -> bool {
+        let Some(cursor) = self.cursor else {
+            return false;
+        };
+        if cursor.adopts && self.adopt(&cursor) {
+            return true;
+        }
+        let Some(until) = self.owed(&cursor) else {
+            self.owed_since = None;
+            return false;
+        };
+        let since = *self.owed_since.get_or_insert(out.now);
+        let awaited = self.legs.iter().any(|side| {
+            let view = side.view(cursor.epoch);
+            let there = side.latest().map(|latest| latest.epoch) == Some(cursor.epoch);
+            side.state == LegState::Live
+                && there
+                && view.is_some_and(|view| !self.counts_more(&cursor, view))
+        });
+        let long = self.judged_at >= since.after(out.limits.lag_time);
+        if !(self.forced() || long || !awaited && self.waited(since, out)) {
+            return false;
+        }
+        self.skip_messages(until, out);
+        true
+    }
+
+    /// Whether no administrative message can follow the last record of the cursor's epoch, which somebody has ended. A
+    /// leg that lacks some may end it before another brings them.
+    pub(super) fn messages_are_over(&self, cursor: &Cursor) -> bool {
+        let views = || {
+            let there = self.legs.iter().map(|side| (side, side.view(cursor.epoch)));
+            there.filter_map(|(side, view)| view.map(|view| (side, view)))
+        };
+        let counted = views().any(|(_, view)| {
+            view.ended.is_some() && self.beat_count(cursor, view) == Some(Count::As(cursor.adm))
+        });
+        let stays = views().any(|(side, view)| {
+            let there = side.latest().map(|latest| latest.epoch) == Some(cursor.epoch);
+            side.state == LegState::Live && there && view.ended.is_none()
+        });
+        (counted || !stays) && !views().any(|(_, view)| self.counts_more(cursor, view))
+    }
+
+    /// Takes the count of a heartbeat of the numbering in force, where none was known.
+    fn adopt(&mut self, cursor: &Cursor) -> bool {
+        let counted = self
+            .legs
+            .iter()
+            .filter_map(|side| side.view(cursor.epoch))
+            .filter(|view| {
+                let reached = |prev| cursor.next.part == 0 && prev < cursor.next.sseq;
+                view.beat_generation == cursor.generation
+                    && view.beat.is_some_and(|beat| reached(beat.prev))
+            })
+            .map(|view| view.beat_adm)
+            .min();
+        let Some(adm) = counted else { return false };
+        self.cursor = Some(Cursor {
+            adm,
+            adopts: false,
+            ..*cursor
+        });
+        true
+    }
+
+    /// Counts anew when every live leg stands far below the count or the generation in force.
+    pub(super) fn judge_miscount<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) -> bool {
+        let Some(cursor) = self.cursor else {
+            return false;
+        };
+        let live = || {
+            let live = self.legs.iter().filter(|side| side.state == LegState::Live);
+            live.filter_map(|side| side.view(cursor.epoch))
+                .filter(|view| view.beat.is_some())
+        };
+        let window = out.limits.adm_window;
+        let below = |view: &View| {
+            let generation = view.beat_generation.0.saturating_add(GENERATION_STRIDE);
+            let adm = view.beat_adm.0.saturating_add(window);
+            generation < cursor.generation.0
+                || view.beat_generation == cursor.generation && adm < cursor.adm.0
+        };
+        if live().next().is_none() || !live().all(below) {
+            self.miscounted_since = None;
+            return false;
+        }
+        let since = *self.miscounted_since.get_or_insert(out.now);
+        if self.judged_at.since(since) < self.regress_patience() {
+            return false;
+        }
+        let newest = live().map(|view| view.beat_generation).max();
+        self.miscounted_since = None;
+        self.count_anew(newest.unwrap_or(Generation(0)));
+        true
+    }
+}

@@ -1,0 +1,231 @@
+//! Legs that count administrative messages otherwise, messages that nobody brings, and counts that cannot be true.
+
+mod fence_support;
+
+use fence_support::Told::{Data, Ended, Join, Message, Missing, Recount, Recovered};
+use fence_support::*;
+use twinfeed_protocol::*;
+use twinfeed_wire::*;
+
+#[test]
+fn a_leg_that_counts_less_fills_holes_and_does_not_lead() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, _) = paired(policy, 2);
+        // A restarted backup that is not in step.
+        let mut one = Adapter::new(Leg::One);
+        one.header.generation = Generation(0);
+        one.header.incarnation = Incarnation(999);
+        one.next = 3;
+        let lost = zero.data(1);
+        scene.data(&mut zero, 1);
+        scene.data(&mut one, 1);
+        assert_eq!(
+            scene.told(),
+            [Data(3, 2), Recovered(3, 4), Data(4, 2)],
+            "{policy:?}"
+        );
+        scene.give(Leg::Zero, &lost);
+        // Ahead it waits.
+        scene.data(&mut one, 2);
+        scene.pass(ms(1));
+        assert_eq!(scene.told(), []);
+        scene.message(&mut zero);
+        scene.data(&mut zero, 1);
+        assert_eq!(scene.told(), [Message(1, 2), Data(5, 3)]);
+    }
+}
+
+#[test]
+fn a_leg_that_counts_less_leads_when_nobody_else_does() {
+    for policy in POLICIES {
+        let (mut scene, _, mut one) = out_of_step(policy, 1, 1);
+        leg_0_is_silent(&mut scene, &mut one, 40);
+        scene.data(&mut one, 1);
+        scene.pass(ms(3));
+        scene.data(&mut one, 1);
+        // Told once. What stands before it for the application is what was delivered.
+        assert_eq!(scene.told(), [Recount, Data(3, 2), Data(4, 2)]);
+        // It takes over: now its count is the one in force.
+        one.open(2, 1);
+        scene.beat(&mut one);
+        scene.data(&mut one, 1);
+        assert_eq!(scene.told(), [Recount, Data(5, 1)]);
+    }
+}
+
+#[test]
+fn a_message_behind_the_last_record_comes_before_the_end_or_is_missing_before_it() {
+    for policy in POLICIES {
+        for comes in [true, false] {
+            let (mut scene, mut zero, mut one) = paired(policy, 1);
+            let [lost, _] = [zero.message(), one.message()];
+            let ends = [zero.beat_of(true), one.beat_of(true)];
+            scene.give(Leg::Zero, &ends[0]);
+            scene.give(Leg::One, &ends[1]);
+            scene.pass(ms(1));
+            assert_eq!(scene.told(), [], "neither is told yet");
+            if comes {
+                scene.give(Leg::Zero, &lost);
+            }
+            scene.pass(ms(3));
+            let first = match comes {
+                true => Message(1, 1),
+                false => Missing(1, 2),
+            };
+            assert_eq!(scene.told(), [first, Ended], "{policy:?}");
+        }
+    }
+}
+
+#[test]
+fn a_message_at_the_tail_is_missing_without_any_record_behind_it() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = paired(policy, 1);
+        zero.message();
+        // Leg 1 has not reached its place, and never does.
+        for _ in 0..5 {
+            scene.beat(&mut zero);
+            scene.beat(&mut one);
+            scene.pass(ms(5));
+        }
+        assert_eq!(scene.told(), [Missing(1, 2)], "{policy:?}");
+        // What is held behind the missing one is delivered.
+        zero.message();
+        scene.message(&mut zero);
+        scene.beat(&mut zero);
+        for _ in 0..5 {
+            scene.beat(&mut zero);
+            scene.beat(&mut one);
+            scene.pass(ms(5));
+        }
+        assert_eq!(scene.told(), [Missing(2, 3), Message(1, 3)]);
+    }
+}
+
+#[test]
+fn messages_of_an_active_whose_memory_has_a_hole_reach_everybody() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = paired(policy, 1);
+        // The active lost something, so that leg 1 alone is delivered; it goes on originating.
+        zero.header.context = ContextId(2);
+        zero.header.abandoned = 1;
+        zero.header.flags = Flags::INCOMPLETE;
+        scene.beat(&mut zero);
+        scene.message(&mut zero);
+        assert_eq!(scene.told(), [Message(1, 1)]);
+        scene.data(&mut one, 1);
+        scene.data(&mut zero, 1);
+        scene.pass(ms(25));
+        assert_eq!(scene.told(), [Recount, Data(3, 1 + 1)], "{policy:?}");
+        scene.data(&mut one, 1);
+        scene.data(&mut zero, 1);
+        scene.message(&mut zero);
+        scene.data(&mut one, 1);
+        assert_eq!(scene.told(), [Data(4, 2), Message(1, 2), Data(5, 3)]);
+        // Ahead of what was delivered it waits for its place, and one that is lost is missing.
+        zero.data(2);
+        scene.message(&mut zero);
+        assert_eq!(scene.told(), []);
+        scene.data(&mut one, 1);
+        assert_eq!(scene.told(), [Data(6, 3), Message(1, 3)]);
+        zero.message();
+        for _ in 0..6 {
+            scene.beat(&mut zero);
+            scene.beat(&mut one);
+            scene.pass(ms(5));
+        }
+        assert_eq!(scene.told(), [Missing(4, 5)]);
+    }
+}
+
+#[test]
+fn an_absurd_count_changes_nothing_until_it_is_confirmed() {
+    for policy in POLICIES {
+        let far = Limits::default().adm_window + 3;
+        let (mut scene, mut zero, mut one) = paired(policy, 1);
+        let mut wrong = zero;
+        wrong.header.base_adm = Adm(far);
+        scene.data(&mut wrong, 1);
+        zero.header.dsn = wrong.header.dsn;
+        scene.data(&mut one, 1);
+        scene.data(&mut zero, 2);
+        scene.pass(ms(25));
+        assert_eq!(scene.told(), [Data(3, 1), Data(4, 1)], "{policy:?}");
+        assert_eq!(scene.arbiter.counters().quarantine_dropped, 1);
+        // In a heartbeat.
+        let mut wrong = zero;
+        wrong.header.base_adm = Adm(u64::MAX);
+        scene.beat(&mut wrong);
+        zero.header.dsn = wrong.header.dsn;
+        scene.beat(&mut zero);
+        scene.pass(ms(25));
+        assert_eq!(scene.told(), []);
+        // Said three times, and in a heartbeat, it is true: what stands between is missing.
+        for leg in [&mut zero, &mut one] {
+            leg.header.base_adm = Adm(far);
+            leg.next = 5;
+        }
+        scene.data(&mut zero, 1);
+        scene.beat(&mut zero);
+        assert_eq!(scene.told(), []);
+        scene.beat(&mut zero);
+        for _ in 0..6 {
+            scene.pass(ms(5));
+            scene.beat(&mut zero);
+        }
+        assert_eq!(scene.told(), [Missing(1, far), Data(5, far)], "{policy:?}");
+    }
+}
+
+#[test]
+fn an_absurd_generation_fences_nobody() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = paired(policy, 1);
+        let mut wrong = one;
+        wrong.open(u32::MAX, 0);
+        scene.beat(&mut wrong);
+        one.header.dsn = wrong.header.dsn;
+        scene.message(&mut zero);
+        scene.data(&mut zero, 1);
+        scene.beat(&mut one);
+        scene.pass(ms(5));
+        assert_eq!(scene.told(), [Message(1, 1), Data(3, 2)]);
+        assert_eq!(scene.arbiter.counters().fenced, 0);
+    }
+}
+
+#[test]
+fn whoever_joined_at_an_absurd_count_is_healed() {
+    for policy in POLICIES {
+        for (generation, adm) in [(1, u64::MAX / 2), (u32::MAX, 1)] {
+            let mut scene = Scene::new(OrderingClass::Ordered, limits(policy));
+            let mut zero = Adapter::new(Leg::Zero);
+            let mut one = Adapter::new(Leg::One);
+            let mut wrong = zero;
+            wrong.header.generation = Generation(generation);
+            wrong.header.base_adm = Adm(adm);
+            scene.data(&mut wrong, 1);
+            assert_eq!(scene.told(), [Join, Data(1, adm)]);
+            zero.header.dsn = wrong.header.dsn;
+            for leg in [&mut zero, &mut one] {
+                leg.header.base_adm = Adm(2);
+                leg.next = 2;
+            }
+            for _ in 0..20 {
+                scene.beat(&mut zero);
+                scene.beat(&mut one);
+                scene.pass(ms(5));
+            }
+            scene.message(&mut zero);
+            scene.message(&mut one);
+            scene.data(&mut zero, 1);
+            scene.data(&mut one, 1);
+            scene.pass(ms(25));
+            assert_eq!(
+                scene.told(),
+                [Recount, Message(1, 2), Data(2, 3)],
+                "{policy:?} {generation} {adm}"
+            );
+        }
+    }
+}
