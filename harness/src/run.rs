@@ -40,6 +40,8 @@ pub struct Run {
     pub receive_buffer: Option<usize>,
     /// Whether the pair link runs through relays, so that it can be cut: see [`crate::relay`].
     pub relayed_link: bool,
+    /// Environment of the active adapter and of the backup adapter, beyond this process's own: names and values.
+    pub environment: [Vec<(String, String)>; 2],
     /// Cores: active adapter, backup adapter; `None`: wherever the scheduler puts them.
     pub cores: [Option<usize>; 2],
 }
@@ -96,6 +98,7 @@ impl Default for Run {
             log: 1 << 21,
             receive_buffer: None,
             relayed_link: false,
+            environment: [Vec::new(), Vec::new()],
             cores: [None, None],
         }
     }

@@ -139,12 +139,12 @@ impl Source {
                 return false;
             }
         }
-        self.go_over(newest, shared, out);
+        self.go_over_to(newest, shared, out);
         true
     }
 
     /// Makes the numbering of `generation` the one in force, which shares so many numbers with the one before.
-    fn go_over<H: Handler + ?Sized>(
+    fn go_over_to<H: Handler + ?Sized>(
         &mut self,
         generation: Generation,
         shared: Option<Adm>,

@@ -14,14 +14,21 @@ use twinfeed_wire::{Adm, Generation};
 
 use super::cursor::Cursor;
 use super::fence::Count;
+use super::leg::LegSide;
 use super::source::{Out, Source};
 use super::view::View;
-use crate::event::{Handler, LegState};
+use crate::event::{Handler, Leg, LegState};
 
 /// A generation that is further than this from every one known is absurd until confirmed.
 pub(super) const GENERATION_STRIDE: u32 = 1_000;
 
 impl Source {
+    /// The legs whose administrative messages may be delivered: one that is set apart brings none.
+    fn counting(&self) -> impl Iterator<Item = &LegSide> {
+        let merged = Leg::BOTH.into_iter().filter(|leg| !self.is_apart(*leg));
+        merged.map(|leg| &self.legs[leg.index()])
+    }
+
     /// What a view's newest heartbeat counts, in the numbering in force.
     fn beat_count(&self, cursor: &Cursor, view: &View) -> Option<Count> {
         let count = self
@@ -43,8 +50,7 @@ impl Source {
     /// context: such a message means the same in each.
     pub(super) fn owed(&self, cursor: &Cursor) -> Option<Adm> {
         let counted = self
-            .legs
-            .iter()
+            .counting()
             .filter_map(|side| side.view(cursor.epoch))
             .filter(|view| {
                 let reached = |prev| cursor.next.part == 0 && prev < cursor.next.sseq;
@@ -56,7 +62,7 @@ impl Source {
             })
             .min()?;
         // What is held behind the missing one is delivered, not declared.
-        let held = self.legs.iter().filter(|side| side.hold.messages() > 0);
+        let held = self.counting().filter(|side| side.hold.messages() > 0);
         let held = held.flat_map(|side| side.hold.iter()).filter(|entry| {
             entry.is_message()
                 && self.fence.count(cursor, entry.generation, entry.adm) == Count::As(entry.adm)
@@ -79,7 +85,7 @@ impl Source {
             return false;
         };
         let since = *self.owed_since.get_or_insert(out.now);
-        let awaited = self.legs.iter().any(|side| {
+        let awaited = self.counting().any(|side| {
             let view = side.view(cursor.epoch);
             let there = side.latest().map(|latest| latest.epoch) == Some(cursor.epoch);
             side.state == LegState::Live
@@ -98,7 +104,7 @@ impl Source {
     /// leg that lacks some may end it before another brings them.
     pub(super) fn messages_are_over(&self, cursor: &Cursor) -> bool {
         let views = || {
-            let there = self.legs.iter().map(|side| (side, side.view(cursor.epoch)));
+            let there = self.counting().map(|side| (side, side.view(cursor.epoch)));
             there.filter_map(|(side, view)| view.map(|view| (side, view)))
         };
         let counted = views().any(|(_, view)| {
@@ -114,8 +120,7 @@ impl Source {
     /// Takes the count of a heartbeat of the numbering in force, where none was known.
     fn adopt(&mut self, cursor: &Cursor) -> bool {
         let counted = self
-            .legs
-            .iter()
+            .counting()
             .filter_map(|side| side.view(cursor.epoch))
             .filter(|view| {
                 let reached = |prev| cursor.next.part == 0 && prev < cursor.next.sseq;

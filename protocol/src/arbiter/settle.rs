@@ -113,10 +113,10 @@ impl Source {
         let Some(mut cursor) = self.cursor else {
             return false;
         };
-        let silent = self
-            .legs
-            .iter()
-            .filter_map(|side| side.view(cursor.epoch))
+        let silent = Leg::BOTH
+            .into_iter()
+            .filter(|leg| !self.is_apart(*leg))
+            .filter_map(|leg| self.legs[leg.index()].view(cursor.epoch))
             .filter(|view| view.context == cursor.context && !self.counts_more(&cursor, view))
             .filter_map(|view| view.beat)
             .filter(|beat| cursor.next.part == 0 && beat.prev < cursor.next.sseq)
@@ -258,7 +258,8 @@ impl Source {
         }
     }
 
-    /// The first record of the cursor's epoch that a leg holds in `context`, with its index.
+    /// The first record of the cursor's epoch that a leg holds in `context`, with its index; none of a leg that is set
+    /// apart.
     pub(super) fn first_in(
         &self,
         leg: Leg,
@@ -276,7 +277,8 @@ impl Source {
         context: ContextId,
     ) -> impl Iterator<Item = (usize, &Entry)> {
         let side = &self.legs[leg.index()];
-        let turn = side.view(cursor.epoch).map(|view| view.turn);
+        let view = side.view(cursor.epoch).filter(|_| !self.is_apart(leg));
+        let turn = view.map(|view| view.turn);
         side.hold
             .iter()
             .enumerate()

@@ -23,9 +23,10 @@ use super::fence::Fence;
 use super::hold::Entry;
 use super::holes::Hole;
 use super::leg::{Admission, Hint, LegSide};
+use super::pin::Pin;
 use super::skew::Arrivals;
 use super::unordered::Seen;
-use crate::event::{DiscontinuityCause, Event, Handler, Leg, LegState, Place};
+use crate::event::{DiscontinuityCause, Handler, Leg, LegState, Place};
 use crate::limits::{Limits, Policy};
 use crate::receipt::Trigger;
 use crate::time::Time;
@@ -59,6 +60,8 @@ pub(super) struct Source {
     pub(super) retired: Retired,
     pub(super) fence: Fence,
     pub(super) preferred: Leg,
+    /// Which leg alone is delivered, when the two differ.
+    pub(super) pin: Pin,
     /// To be told before whatever is delivered or declared next.
     pub(super) announce: Option<DiscontinuityCause>,
     /// To be told there, too: what follows counts other administrative messages.
@@ -100,6 +103,7 @@ impl Source {
             retired: Retired::new(),
             fence: Fence::new(),
             preferred: Leg::Zero,
+            pin: Pin::default(),
             announce: None,
             recount: false,
             orphan_since: None,
@@ -124,7 +128,10 @@ impl Source {
     }
 
     pub(super) fn status(&self, leg: Leg) -> LegStatus {
-        self.legs[leg.index()].status(self.sid)
+        LegStatus {
+            apart: self.is_apart(leg),
+            ..self.legs[leg.index()].status(self.sid)
+        }
     }
 
     pub(super) fn on_datagram<H: Handler + ?Sized>(
@@ -262,22 +269,6 @@ impl Source {
         if let Some(view) = side.view_mut(header.epoch) {
             view.on_beat(&heartbeat.beat, header);
         }
-        for digest in heartbeat.digests() {
-            let [zero, one] = &mut self.legs;
-            let (this, other) = if leg == Leg::Zero {
-                (zero, one)
-            } else {
-                (one, zero)
-            };
-            if this.compare_digest(other, header.epoch, header.context, digest) {
-                out.counters.divergences += 1;
-                out.handler.event(&Event::Divergence {
-                    sid: self.sid,
-                    epoch: header.epoch,
-                    range: digest.range,
-                });
-            }
-        }
         if self.cursor.is_none() {
             self.join(
                 leg,
@@ -285,6 +276,18 @@ impl Source {
                 Place::start(heartbeat.beat.next_sseq),
                 header.base_adm,
             );
+        }
+        for digest in heartbeat.digests() {
+            let [zero, one] = &mut self.legs;
+            let (this, other) = if leg == Leg::Zero {
+                (zero, one)
+            } else {
+                (one, zero)
+            };
+            let of = (header.epoch, header.context);
+            if let Some(same) = this.digests.compare(&other.digests, of, digest) {
+                self.compared(same, (header.epoch, digest.range), out);
+            }
         }
     }
 
@@ -325,8 +328,8 @@ impl Source {
             .filter(|cursor| cursor.epoch == header.epoch);
         let standing = cursor.map_or(Standing::Beyond, |cursor| self.standing(cursor, &entry));
         // An administrative message means the same whatever the conversion remembers.
-        let same =
-            entry.is_message() || cursor.is_some_and(|cursor| cursor.context == header.context);
+        let same = !self.is_apart(leg)
+            && (entry.is_message() || cursor.is_some_and(|it| it.context == header.context));
         match standing {
             Standing::Delivered => {
                 out.counters.duplicates += 1;
@@ -373,7 +376,8 @@ impl Source {
             side.view(cursor.epoch)
                 .is_some_and(|view| view.context == cursor.context)
         });
-        side.state == LegState::Live && side.hint.is_none() && !side.source_stale && speaks_of_it
+        let unsuspected = side.hint.is_none() && !self.is_apart(leg);
+        side.state == LegState::Live && unsuspected && !side.source_stale && speaks_of_it
     }
 
     /// Puts a record into its leg's hold; a full hold forces decisions first.

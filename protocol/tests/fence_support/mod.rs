@@ -59,6 +59,7 @@ impl Handler for Log {
                 DiscontinuityCause::Join => Told::Join,
                 DiscontinuityCause::Context { .. } => Told::Context,
                 DiscontinuityCause::Administrative => Told::Recount,
+                DiscontinuityCause::Divergence { .. } => Told::Other,
             },
             Event::Reset { .. } => Told::Reset,
             Event::Ended { .. } => Told::Ended,
