@@ -134,6 +134,8 @@ pub(crate) struct World {
     pub(crate) faithful: bool,
     pub(crate) dice: Dice,
     pub(crate) lives: u64,
+    /// The last source number that an active sent before it died.
+    pub(crate) left_off: u64,
 }
 
 impl World {
@@ -153,6 +155,7 @@ impl World {
             faithful: true,
             dice: Dice(seed),
             lives: 1_000,
+            left_off: 0,
         }
     }
 
@@ -245,6 +248,7 @@ impl World {
         if !alive {
             self.ends[old].node = Node::Dead;
             self.ends[old].dies_at = now;
+            self.left_off = self.left_off.max(self.ends[old].adapter.next - 1);
         }
         tally.alive += u64::from(alive);
         let end = &mut self.ends[new];
