@@ -305,7 +305,7 @@ pub enum Event {
         leg: Leg,
         /// Its new state.
         state: LegState,
-        /// Generation it last worked under.
+        /// Generation in whose numbering it last counted.
         generation: Generation,
     },
     /// No leg speaks: the book may be out of date.

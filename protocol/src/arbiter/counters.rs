@@ -81,7 +81,7 @@ pub struct LegStatus {
     pub state: LegState,
     /// Its stream, once granted.
     pub stream: Option<StreamId>,
-    /// Generation it last worked under.
+    /// Generation in whose numbering it last counted.
     pub generation: Generation,
     /// Life of its process.
     pub incarnation: Incarnation,

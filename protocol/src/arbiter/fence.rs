@@ -180,7 +180,7 @@ impl Source {
     }
 
     /// Drops held messages that are none in the numbering in force.
-    fn drop_fenced<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
+    pub(super) fn drop_fenced<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
         let Some(cursor) = self.cursor else {
             return;
         };

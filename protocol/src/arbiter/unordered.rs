@@ -157,6 +157,10 @@ impl Source {
 
     /// Drops held records that were delivered or declared meanwhile, wherever they stand.
     pub(super) fn drop_seen<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
+        if self.seen.is_none() {
+            return;
+        }
+        self.drop_fenced(out);
         let (Some(cursor), Some(seen)) = (self.cursor, &self.seen) else {
             return;
         };

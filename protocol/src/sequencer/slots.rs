@@ -226,7 +226,7 @@ impl Sequencer {
     }
 
     /// Takes over another numbering: the record processed last counts as `processed`. What waits is forgotten.
-    /// [`ANNOUNCEMENTS`] heartbeats say so at once when it is another generation's.
+    /// [`super::ANNOUNCEMENTS`] heartbeats say so at once when it is another generation's.
     pub fn take_over(
         &mut self,
         now: Now,
