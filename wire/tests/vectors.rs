@@ -339,8 +339,8 @@ fn link_frames() {
             Frame::Content(Content {
                 sid,
                 generation,
-                epoch: place.epoch,
-                context: place.context,
+                epoch,
+                context,
                 digest: RangeDigest {
                     range: 244,
                     digest: 0xd1d2_d3d4_d5d6_d7d8,
