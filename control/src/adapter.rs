@@ -282,6 +282,10 @@ pub struct StreamPair {
     pub waiting: u64,
     /// What was counted, by the names of the adapter's metrics without `pair_`.
     pub counters: BTreeMap<String, u64>,
+    /// As backup: the range of source numbers (`range × 4,096` and the 4,095 that follow) in which it last sent other
+    /// content than its active, while it counts as differing.
+    #[serde(default)]
+    pub diverged_range: Option<u64>,
 }
 
 impl Default for StreamPair {
@@ -293,6 +297,7 @@ impl Default for StreamPair {
             inherited: 0,
             waiting: 0,
             counters: BTreeMap::new(),
+            diverged_range: None,
         }
     }
 }

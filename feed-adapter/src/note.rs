@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crossbeam::queue::ArrayQueue;
 use twinfeed_protocol::line::Line;
 use twinfeed_protocol::pair::{News as PairNews, Verdict};
-use twinfeed_wire::{Epoch, Sid};
+use twinfeed_wire::{DIGEST_RANGE, Epoch, Sid};
 
 use crate::decode::DecodeError;
 use crate::source::moldudp64::{Malformed, Session};
@@ -126,7 +126,11 @@ impl News {
                 | Self::Ended { .. }
                 | Self::Stale(false)
                 | Self::ReplayEnded { .. }
-                | Self::Pair(PairNews::State { .. } | PairNews::Opened { seamless: true, .. })
+                | Self::Pair(
+                    PairNews::State { .. }
+                        | PairNews::Opened { seamless: true, .. }
+                        | PairNews::Agrees { .. }
+                )
         )
     }
 }
@@ -247,5 +251,19 @@ fn pair(f: &mut fmt::Formatter<'_>, news: &PairNews) -> fmt::Result {
         PairNews::Diverged { msn, reason } => {
             write!(f, "pair: the two ends differ at msn {msn}: {reason}")
         }
+        PairNews::Differs { range } => {
+            let first = range * DIGEST_RANGE;
+            write!(
+                f,
+                "pair: DIVERGENCE: this adapter and the active one sent different content under equal numbers, in {first} \
+                 to {}: one of them converts wrongly; compare versions, and replace it",
+                first + (DIGEST_RANGE - 1)
+            )
+        }
+        PairNews::Agrees { range } => write!(
+            f,
+            "pair: this adapter and the active one send the same again, up to number {}",
+            range * DIGEST_RANGE + (DIGEST_RANGE - 1)
+        ),
     }
 }

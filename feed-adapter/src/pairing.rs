@@ -105,6 +105,8 @@ pub struct PairSnapshot {
     pub state: PairState,
     /// Why it is not synchronised, if it is not.
     pub reason: Reason,
+    /// The range of source numbers in which it differed last from its active, while it counts as differing.
+    pub differs_in: Option<u64>,
     /// Whether both ends would place the next administrative message.
     pub protected: bool,
     /// Administrative messages of older generations that are valid.
@@ -305,6 +307,7 @@ impl Pairing {
         PairSnapshot {
             state: self.pair.state(),
             reason: self.pair.reason(),
+            differs_in: self.pair.differs_in(),
             protected: self.pair.is_protected(seq),
             inherited: self.pair.inherited(),
             adm: seq.adm(),
@@ -376,7 +379,9 @@ impl Link for Out<'_, '_> {
             | PairNews::Opened { .. }
             | PairNews::PlacedAlone { .. }
             | PairNews::Dropped { .. }
-            | PairNews::Diverged { .. } => self.mouth.notes.leave(self.sid, News::Pair(news)),
+            | PairNews::Diverged { .. }
+            | PairNews::Differs { .. }
+            | PairNews::Agrees { .. } => self.mouth.notes.leave(self.sid, News::Pair(news)),
         }
     }
 }
@@ -391,6 +396,7 @@ pub const fn sid_of(frame: &Frame) -> Option<Sid> {
         Frame::Intent(intent) => Some(intent.sid),
         Frame::Answer(answer) => Some(answer.sid),
         Frame::Settled(settled) => Some(settled.sid),
+        Frame::Content(content) => Some(content.sid),
         Frame::Hello(_) | Frame::Beat { .. } | Frame::Goodbye | Frame::StepDown { .. } => None,
     }
 }
@@ -403,6 +409,7 @@ fn said(frame: Frame) -> Option<Said> {
         Frame::Intent(intent) => Said::Intent(Box::new(intent)),
         Frame::Answer(answer) => Said::Answer(answer),
         Frame::Settled(settled) => Said::Settled(settled),
+        Frame::Content(content) => Said::Content(content),
         Frame::Hello(_) | Frame::Beat { .. } | Frame::Goodbye | Frame::StepDown { .. } => {
             return None;
         }
@@ -417,6 +424,7 @@ fn frame(said: Said) -> Frame {
         Said::Intent(intent) => Frame::Intent(*intent),
         Said::Answer(answer) => Frame::Answer(answer),
         Said::Settled(settled) => Frame::Settled(settled),
+        Said::Content(content) => Frame::Content(content),
     }
 }
 

@@ -11,7 +11,8 @@ use twinfeed_control::{
     LinkState, PairState, Pos, Role, Sid, StreamPair, StreamStatus,
 };
 use twinfeed_protocol::line::LineState as Heard;
-use twinfeed_protocol::pair::{PairCounters, PairState as Stands};
+use twinfeed_protocol::pair::{PairCounters, PairState as Stands, Reason};
+use twinfeed_wire::DIGEST_RANGE;
 
 use crate::pairing::PairSnapshot;
 use crate::snapshot::{Board, LineSnapshot, SourceSnapshot};
@@ -157,11 +158,27 @@ fn stream_pair(pair: &PairSnapshot) -> StreamPair {
             Stands::TakingOver => PairState::TakingOver,
             Stands::Active => PairState::Active,
         },
-        reason: pair.reason.to_string(),
+        reason: reason(pair),
         protected: pair.protected,
         inherited: pair.inherited.0,
         waiting: pair.armed as u64,
+        diverged_range: pair.differs_in,
         counters: counters.collect(),
+    }
+}
+
+/// Why it is not synchronised, with the numbers in which it differs.
+fn reason(pair: &PairSnapshot) -> String {
+    match pair.differs_in {
+        Some(range) => {
+            let first = range * DIGEST_RANGE;
+            let last = first + (DIGEST_RANGE - 1);
+            format!(
+                "divergence in the numbers {first} to {last}: {}",
+                Reason::Content
+            )
+        }
+        None => pair.reason.to_string(),
     }
 }
 
@@ -214,6 +231,16 @@ pub(crate) const PAIR_COUNTERS: &[OfPair] = &[
         "forgotten",
         "Reports whose msn was not remembered any more.",
         |of| of.forgotten,
+    ),
+    (
+        "ranges_compared",
+        "Ranges of source numbers whose content was compared with the active's.",
+        |of| of.ranges_compared,
+    ),
+    (
+        "ranges_diverged",
+        "Ranges of source numbers whose content was not the active's.",
+        |of| of.ranges_diverged,
     ),
     (
         "other_generation",

@@ -71,6 +71,7 @@ impl Orders for Log {
             Heard::Said(Frame::Answer(_)) => "hear answer".to_owned(),
             Heard::Said(Frame::StepDown { .. }) => "hear step-down".to_owned(),
             Heard::Said(Frame::Settled(_)) => "hear settled".to_owned(),
+            Heard::Said(Frame::Content(_)) => "hear content".to_owned(),
             Heard::Said(own) => panic!("{own:?} is the link's own business"),
         });
         !self.1

@@ -13,6 +13,7 @@
 //! a log. The same inputs at the same times give the same outputs.
 #![forbid(unsafe_code)]
 
+mod agreement;
 pub mod arbiter;
 pub mod digest;
 pub mod epoch;

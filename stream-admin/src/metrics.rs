@@ -56,6 +56,7 @@ struct Build {
 struct Families {
     generation: Family<ByFeed, Gauge>,
     protected: Family<ByFeed, Gauge>,
+    diverged: Family<ByFeed, Gauge>,
     takeovers: Family<ByFeed, Counter>,
     subscriptions: Family<ByFeed, Gauge>,
     switches: Family<ByTrigger, Counter>,
@@ -105,6 +106,12 @@ impl Families {
         self.protected
             .get_or_create(&by_feed)
             .set(i64::from(status.pair.protected));
+        let reports = status.legs.iter().filter_map(|leg| leg.report.as_ref());
+        let streams = reports.flat_map(|report| &report.streams);
+        let diverged = streams.filter(|stream| stream.pair.diverged_range.is_some());
+        self.diverged
+            .get_or_create(&by_feed)
+            .set(i64::try_from(diverged.count()).unwrap_or(i64::MAX));
         let open = status.subscriptions.iter();
         let open = open
             .filter(|one| one.access == SubscriptionState::Open)
@@ -165,6 +172,11 @@ impl Families {
             "protected",
             "1 while the death of one adapter is invisible",
             self.protected,
+        );
+        registry.register(
+            "diverged_streams",
+            "Streams whose backup sends other content than the active under equal numbers",
+            self.diverged,
         );
         registry.register(
             "takeovers",

@@ -15,10 +15,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use crate::record::layout;
 use crate::{Generation, Incarnation, LONGEST_ADMIN, Sid};
 
+mod content;
 mod error;
 mod position;
 mod slot;
 
+pub use content::Content;
 pub use error::BadFrame;
 pub use position::{Cut, Placed, Report};
 pub use slot::{Answer, Intent, Settled, Verdict};
@@ -122,6 +124,8 @@ pub enum Frame {
     },
     /// What became of a slot that was proposed.
     Settled(Settled),
+    /// What the sender sent under a range of source numbers.
+    Content(Content),
 }
 
 /// Reads a frame's header and returns the length of the whole frame, bytes.
@@ -200,6 +204,7 @@ impl Frame {
                 })
             }
             10 => Settled::read(payload).map(Self::Settled),
+            15 => Content::read(payload).map(Self::Content),
             kind => Err(BadFrame::Kind(kind)),
         }
     }
@@ -253,6 +258,7 @@ impl Frame {
                 frame(buffer, 9, &[raw.as_bytes()])
             }
             Self::Settled(settled) => frame(buffer, 10, &[settled.raw().as_bytes()]),
+            Self::Content(content) => frame(buffer, 15, &[content.raw().as_bytes()]),
         }
     }
 }

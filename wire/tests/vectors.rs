@@ -333,6 +333,19 @@ fn link_frames() {
                 commit: false,
             }),
         ),
+        (
+            "link-content",
+            Frame::Content(Content {
+                sid,
+                generation,
+                epoch,
+                context,
+                digest: RangeDigest {
+                    range: 244,
+                    digest: 0xd1d2_d3d4_d5d6_d7d8,
+                },
+            }),
+        ),
     ];
     let vectors = vectors();
     let of_link = vectors.keys().filter(|name| name.starts_with("link-"));

@@ -201,7 +201,8 @@ impl LinkRules {
                 | Frame::Intent(_)
                 | Frame::Answer(_)
                 | Frame::StepDown { .. }
-                | Frame::Settled(_),
+                | Frame::Settled(_)
+                | Frame::Content(_),
                 true,
             ) => self.pass_on(name, frame, out),
             (Frame::Hello(_), true) | (_, false) => {

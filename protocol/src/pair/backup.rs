@@ -107,8 +107,12 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
-        if !leaves_room(&cut) {
-            self.enter(now, PairInput::LostStep, Reason::Numbering, seq, out);
+        let unfit = match self.contents.apart() {
+            Some(_) => Some(Reason::Content),
+            None => (!leaves_room(&cut)).then_some(Reason::Numbering),
+        };
+        if let Some(reason) = unfit {
+            self.enter(now, PairInput::LostStep, reason, seq, out);
             return;
         }
         self.enter(now, PairInput::CutArrived, self.reason, seq, out);

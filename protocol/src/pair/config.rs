@@ -24,6 +24,9 @@ pub struct PairLimits {
     /// link, or nothing is ever settled in time and the backup falls out of step instead; no longer than
     /// `admin_hold`. What comes meanwhile waits in the source's sockets.
     pub slot_hold: Duration,
+    /// Ranges of 4,096 source numbers in a row whose content must be the active's before a backup that differed may be
+    /// synchronised again; doubled every further time that it differs, up to 64 times.
+    pub agreed_ranges: u32,
 }
 
 impl Default for PairLimits {
@@ -35,6 +38,7 @@ impl Default for PairLimits {
             resync_retry: Duration::from_millis(100),
             admin_hold: Duration::from_millis(50),
             slot_hold: Duration::from_millis(5),
+            agreed_ranges: 2,
         }
     }
 }
@@ -64,6 +68,7 @@ impl PairLimits {
                 "be longer than zero and at most `admin_hold`",
                 some(self.slot_hold) && self.slot_hold <= self.admin_hold,
             ),
+            ("agreed_ranges", "be at least 1", self.agreed_ranges >= 1),
         ];
         match rules.iter().find(|(_, _, holds)| !holds) {
             Some(&(name, must, _)) => Err(BadLimit { name, must }),

@@ -30,6 +30,7 @@
 mod active;
 mod backup;
 mod config;
+mod content;
 mod news;
 mod pace;
 mod quiet;
@@ -49,10 +50,11 @@ pub use active::Refusal;
 use active::{Announced, Peer};
 use backup::Sought;
 pub use config::PairLimits;
+use content::Contents;
 pub use news::{News, PairCounters, Reason};
 use pace::Pace;
 use quiet::{Held, Proposed};
-pub use said::{Answer, Cut, Intent, Report, Said, Settled};
+pub use said::{Answer, Content, Cut, Intent, Report, Said, Settled};
 pub use state::PairState;
 use state::{PairInput, next};
 pub use verdict::{Verdict, judge};
@@ -93,6 +95,8 @@ pub struct Pair {
     sought: Sought,
     /// As synchronised backup: the slot in front of which the stream is held.
     held: Option<Held>,
+    /// What both ends say, range by range.
+    contents: Contents,
     counters: PairCounters,
 }
 
@@ -117,6 +121,7 @@ impl Pair {
             cuts: 0,
             sought: Sought::default(),
             held: None,
+            contents: Contents::new(),
             counters: PairCounters::default(),
         }
     }
@@ -124,6 +129,7 @@ impl Pair {
     /// The peer is there, and agrees to pair.
     pub fn on_link_up(&mut self, now: Now, seq: &mut Sequencer, out: &mut (impl Link + Transmit)) {
         self.linked = true;
+        self.contents.say_again();
         (self.peer, self.proposed) = (Peer::default(), None);
         self.next_report = now.time;
         self.enter(now, PairInput::LinkUp, Reason::None, seq, out);
@@ -175,7 +181,9 @@ impl Pair {
             // Somebody else was active in between, and said what is not known here.
             let skipped = self.generation.0 > 0 && generation.0 - self.generation.0 > 1;
             self.generation = generation;
+            self.contents.say_again();
             if active {
+                self.contents.lead();
                 self.open(now, skipped, seq, out);
             } else {
                 self.announced.clear();
@@ -220,7 +228,10 @@ impl Pair {
                 self.on_answer(now, answer, seq, out);
             }
             // Of one generation there is one active.
-            (PairState::Active, Said::Cut(_) | Said::Intent(_) | Said::Settled(_)) => {
+            (
+                PairState::Active,
+                Said::Cut(_) | Said::Intent(_) | Said::Settled(_) | Said::Content(_),
+            ) => {
                 self.counters.other_generation += 1;
             }
             (_, Said::Report(report)) => {
@@ -234,6 +245,9 @@ impl Pair {
             }
             (_, Said::Settled(settled)) => {
                 self.on_settled(now, &settled, seq, out);
+            }
+            (_, Said::Content(content)) => {
+                self.on_content(now, &content, seq, out);
             }
             // Meant for the active, which this end was or will be.
             (_, Said::AskCut { .. } | Said::Answer(_)) => self.counters.other_generation += 1,
@@ -253,6 +267,7 @@ impl Pair {
             self.counters.unplaced += messages;
             out.tell(News::Dropped { messages });
         }
+        self.tend_contents(now, seq, out);
         match self.state {
             PairState::Active => {
                 self.tend_announced(now, seq, out);
@@ -269,6 +284,7 @@ impl Pair {
                     self.compare_pending(now, seq, out);
                 }
             }
+            PairState::Unsynchronised if self.contents.apart().is_some() => {}
             PairState::Unsynchronised if self.sought.is_due(now.time, seq.epoch()) => {
                 self.enter(now, PairInput::Retry, self.reason, seq, out);
             }
@@ -284,6 +300,7 @@ impl Pair {
     pub fn next_deadline(&self) -> Option<Time> {
         let report = self.linked.then_some(self.next_report);
         let own = match self.state {
+            PairState::Unsynchronised if self.contents.apart().is_some() => None,
             PairState::Resyncing | PairState::Unsynchronised => Some(self.sought.ask_at),
             PairState::Active => self.proposes_at(),
             PairState::Synchronised => self.held.map(|held| held.until),
@@ -302,6 +319,14 @@ impl Pair {
     #[must_use]
     pub const fn reason(&self) -> Reason {
         self.reason
+    }
+
+    /// As backup: the range of source numbers in which this end differed last from its active, while it counts as
+    /// differing.
+    #[must_use]
+    pub fn differs_in(&self) -> Option<u64> {
+        let apart = self.contents.apart();
+        apart.filter(|_| self.state != PairState::Active)
     }
 
     /// The generation at hand.

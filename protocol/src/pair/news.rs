@@ -21,6 +21,8 @@ pub enum Reason {
     Administrative,
     /// The conversions remember something else.
     Context,
+    /// Under the same numbers and with the same memory the active sent something else.
+    Content,
     /// The active works under a generation that is not known here yet.
     Generation,
     /// The active that was taken for dead speaks.
@@ -72,6 +74,16 @@ pub enum News {
         /// In what.
         reason: Reason,
     },
+    /// Under the same numbers the two ends send something else: this backup, or its active, converts wrongly.
+    Differs {
+        /// The first range of source numbers that was found: `range × 4,096` and the 4,095 that follow.
+        range: u64,
+    },
+    /// A backup that differed has sent the same as its active for long enough.
+    Agrees {
+        /// The last range that was compared.
+        range: u64,
+    },
 }
 
 /// What was counted since the start.
@@ -101,6 +113,10 @@ pub struct PairCounters {
     pub diverged: u64,
     /// Reports whose msn is not remembered here any more.
     pub forgotten: u64,
+    /// As backup: ranges of source numbers whose content was compared with the active's.
+    pub ranges_compared: u64,
+    /// As backup: of those, the ones that differed.
+    pub ranges_diverged: u64,
     /// What was said under another generation: ignored.
     pub other_generation: u64,
     /// As active: slots proposed on a quiet feed.

@@ -15,6 +15,7 @@ impl fmt::Display for Reason {
                 "the active counts other administrative messages at the same msn"
             }
             Self::Context => "the conversions remember something else",
+            Self::Content => "the active sends other content under the same numbers",
             Self::Generation => "the active works under a generation that is not known here yet",
             Self::Unsettled => "it held in front of a slot and did not hear what became of that",
             Self::Alive => "the active that was taken for dead speaks",

@@ -1,6 +1,6 @@
 //! What do the two ends say to each other about one stream?
 
-pub use twinfeed_wire::link::{Answer, Cut, Intent, Report, Settled};
+pub use twinfeed_wire::link::{Answer, Content, Cut, Intent, Report, Settled};
 use twinfeed_wire::{Generation, Sid};
 
 /// One thing said over the pair link, in order; each is a frame of the link.
@@ -23,6 +23,8 @@ pub enum Said {
     Answer(Answer),
     /// What became of a slot that was proposed on a quiet feed (RM-29).
     Settled(Settled),
+    /// What the active sent under a range of source numbers.
+    Content(Content),
 }
 
 impl Said {
@@ -36,6 +38,7 @@ impl Said {
             Self::Intent(intent) => intent.generation,
             Self::Answer(answer) => answer.generation,
             Self::Settled(settled) => settled.generation,
+            Self::Content(content) => content.generation,
         }
     }
 }

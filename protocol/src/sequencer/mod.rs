@@ -22,7 +22,9 @@
 
 use core::ops::Range;
 
-use twinfeed_wire::{Adm, BodyKind, ContextId, Dsn, Epoch, Flags, Generation, Msn, Pos, Record};
+use twinfeed_wire::{
+    Adm, BodyKind, ContextId, Dsn, Epoch, Flags, Generation, Msn, Pos, RangeDigest, Record,
+};
 
 use crate::epoch::EpochStart;
 use crate::limits::BadLimit;
@@ -350,6 +352,14 @@ impl Sequencer {
     #[must_use]
     pub fn prev(&self) -> Option<u64> {
         self.epoch().map(|_| self.run.prev)
+    }
+
+    /// The newest ranges of source numbers that are over, oldest first, with the epoch and the context that they are
+    /// of; what heartbeats say. `None` before the first epoch.
+    #[must_use]
+    pub fn contents(&self) -> Option<(Epoch, ContextId, &[RangeDigest])> {
+        let (epoch, context) = (self.epoch()?, self.run.context_id);
+        Some((epoch, context, self.run.ranges.finished()))
     }
 
     /// What the conversion remembers; `None` before the first epoch.

@@ -114,6 +114,8 @@ pub(crate) struct End {
     pub(crate) loses: u64,
     /// Its driver goes on while it should hold.
     pub(crate) heedless: bool,
+    /// Source numbers whose messages it converts wrongly.
+    pub(crate) wrong: Vec<u64>,
     aligned: u64,
     predecessor: Epoch,
 }
@@ -139,6 +141,7 @@ impl End {
             aligned_msn: Msn(0),
             loses: 0,
             heedless: false,
+            wrong: Vec::new(),
             aligned: 0,
             predecessor: Epoch::NONE,
         }
@@ -225,7 +228,8 @@ impl End {
                     self.sequencer.abandon(now, sseq..sseq + 1, &mut self.out);
                     return;
                 }
-                let bytes = sseq.to_le_bytes();
+                let wrong = self.wrong.contains(&sseq);
+                let bytes = (if wrong { !sseq } else { sseq }).to_le_bytes();
                 let body = Body {
                     kind: BodyKind::Opaque,
                     bytes: &bytes,

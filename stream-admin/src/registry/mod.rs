@@ -11,6 +11,7 @@
 
 mod access;
 pub mod check;
+mod contents;
 mod feed;
 mod orders;
 pub mod pair;
