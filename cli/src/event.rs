@@ -63,12 +63,20 @@ pub(crate) fn sentence(event: &Event) -> String {
             reset(cause),
             context(*complete)
         ),
-        Event::Divergence { sid, range, .. } => {
-            format!(
-                "DIVERGENCE: sid {sid}, the legs differ from number {}",
-                range * DIGEST_RANGE
-            )
-        }
+        Event::Divergence {
+            sid,
+            range,
+            at,
+            pinned,
+            ..
+        } => format!(
+            "DIVERGENCE: sid {sid}, the legs differ from number {}; from {at} on leg {pinned} alone is delivered",
+            range * DIGEST_RANGE
+        ),
+        Event::Converged { sid, range, .. } => format!(
+            "converged: sid {sid}, the legs agree again up to number {}",
+            range * DIGEST_RANGE + (DIGEST_RANGE - 1)
+        ),
         Event::Leg {
             sid,
             leg,
@@ -152,9 +160,20 @@ pub(crate) fn object(event: &Event) -> Value {
             "event": "reset", "sid": sid.0, "epoch": hexadecimal(epoch.0), "sseq": at.sseq,
             "part": at.part, "complete": complete, "text": text,
         }),
-        Event::Divergence { sid, epoch, range } => json!({
+        Event::Divergence {
+            sid,
+            epoch,
+            range,
+            at,
+            pinned,
+        } => json!({
             "event": "divergence", "sid": sid.0, "epoch": hexadecimal(epoch.0),
-            "from": range * DIGEST_RANGE, "text": text,
+            "from": range * DIGEST_RANGE, "sseq": at.sseq, "part": at.part,
+            "pinned": pinned.index(), "text": text,
+        }),
+        Event::Converged { sid, epoch, range } => json!({
+            "event": "converged", "sid": sid.0, "epoch": hexadecimal(epoch.0),
+            "until": (range + 1) * DIGEST_RANGE, "text": text,
         }),
         Event::Leg {
             sid,
@@ -188,6 +207,9 @@ fn discontinuity(cause: &DiscontinuityCause) -> &'static str {
         DiscontinuityCause::Join => "joined here",
         DiscontinuityCause::Context { .. } => "what follows remembers another past",
         DiscontinuityCause::Administrative => "what follows counts other administrative messages",
+        DiscontinuityCause::Divergence { .. } => {
+            "what follows is of the leg that differed from the one before"
+        }
     }
 }
 

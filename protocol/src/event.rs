@@ -129,6 +129,12 @@ pub enum DiscontinuityCause {
     },
     /// What follows counts other administrative messages than were delivered.
     Administrative,
+    /// What follows is of a leg that said other things under equal numbers: the one that was pinned is gone, or
+    /// another one is active.
+    Divergence {
+        /// The leg that was pinned before.
+        from: Leg,
+    },
 }
 
 /// What is known of the end of the epoch that was left.
@@ -265,13 +271,30 @@ pub enum Event {
         /// Why.
         cause: ResetCause,
     },
-    /// The legs sent different content under equal numbers and equal context ids.
+    /// The legs sent different content under equal numbers and equal context ids. From here on records are of one of
+    /// them, the pinned one, until [`Event::Converged`], or until a [`Event::Discontinuity`] for that cause says that
+    /// it is gone. Told once: ranges that differ while a leg is pinned are counted only.
     Divergence {
         /// Source stream.
         sid: Sid,
         /// Epoch of the numbers.
         epoch: Epoch,
-        /// The range of source numbers: `range × 4,096` and the 4,095 that follow.
+        /// The range of source numbers: `range × 4,096` and the 4,095 that follow. It is compared when it is over,
+        /// so either leg's records may have been delivered from its first number on, up to `at`.
+        range: u64,
+        /// What follows from here on is of the pinned leg alone; of an unordered source the lowest number that was
+        /// neither delivered nor declared.
+        at: Place,
+        /// The leg whose records are delivered: of the active of the newest generation, if that lives.
+        pinned: Leg,
+    },
+    /// Legs that diverged have agreed for long enough: both are merged again.
+    Converged {
+        /// Source stream.
+        sid: Sid,
+        /// Epoch of the numbers.
+        epoch: Epoch,
+        /// The last range that agreed.
         range: u64,
     },
     /// A leg changed its state.

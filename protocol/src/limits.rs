@@ -52,6 +52,12 @@ pub struct Limits {
     pub missed_heartbeats: u32,
     /// How long a leg that came back must behave before prefer-active prefers it again.
     pub hold_down: Duration,
+    /// Ranges of 4,096 source numbers in a row whose content must agree before legs that differed are merged again;
+    /// doubled with every further divergence, up to 64 times.
+    pub agreed_ranges: u32,
+    /// How long the leg that is pinned in a divergence may be behind, where that is longer than
+    /// [`Limits::lag_time`]. Longer: the other leg's differing records come later, and its hold may fill first.
+    pub pinned_lag_time: Duration,
 }
 
 /// Bytes of the shortest record in a datagram: its header, and a body padded to 8.
@@ -74,6 +80,8 @@ impl Default for Limits {
             heartbeat: Duration::from_millis(10),
             missed_heartbeats: 3,
             hold_down: Duration::from_secs(1),
+            agreed_ranges: 2,
+            pinned_lag_time: Duration::from_secs(1),
         }
     }
 }
@@ -135,6 +143,7 @@ impl Limits {
                 "be at least 1",
                 self.missed_heartbeats >= 1,
             ),
+            ("agreed_ranges", "be at least 1", self.agreed_ranges >= 1),
         ];
         match rules.iter().find(|(_, _, holds)| !holds) {
             Some(&(name, must, _)) => Err(BadLimit { name, must }),

@@ -186,6 +186,7 @@ impl Handler for Books {
             Event::Closed { .. } => self.sources.clear(),
             // A hole that was closed, a switch, a leg's state and an end leave every book as it is.
             Event::Recovered { .. }
+            | Event::Converged { .. }
             | Event::Switched(_)
             | Event::Leg { .. }
             | Event::ConstraintKept { .. }

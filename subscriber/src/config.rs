@@ -65,6 +65,10 @@ pub struct SubscriberConfig {
     pub half_messages: Option<usize>,
     /// How long a leg that came back must behave before it is preferred again.
     pub hold_down: Option<Span>,
+    /// Ranges of 4,096 source numbers in a row that must agree before legs that diverged are merged again.
+    pub agreed_ranges: Option<u32>,
+    /// How long the leg that is pinned in a divergence may be behind.
+    pub pinned_lag_time: Option<Span>,
     /// Interface that faces the adapters: name, address or `%index`.
     pub interface: Option<String>,
     /// Unicast ports of leg 0 and leg 1.
@@ -182,6 +186,8 @@ impl SubscriberConfig {
             seen_window: self.seen_window,
             half_messages: self.half_messages,
             hold_down: span(self.hold_down),
+            agreed_ranges: self.agreed_ranges,
+            pinned_lag_time: span(self.pinned_lag_time),
         }
     }
 }
@@ -250,6 +256,8 @@ mod tests {
             seen_window = 4096
             half_messages = 8
             hold_down = "3s"
+            agreed_ranges = 4
+            pinned_lag_time = "2s"
             interface = "lo"
             ports = [0, 0]
             receive_buffer = 100000
@@ -264,6 +272,11 @@ mod tests {
         assert_eq!(config.tuning().policy, Policy::PreferActive);
         assert_eq!(config.tuning().hold_down, Some(Duration::from_secs(3)));
         assert_eq!(config.tuning().seen_window, Some(4_096));
+        assert_eq!(config.tuning().agreed_ranges, Some(4));
+        assert_eq!(
+            config.tuning().pinned_lag_time,
+            Some(Duration::from_secs(2))
+        );
         assert_eq!(config.tuning().half_messages, Some(8));
         let _ = config.builder();
         let wrong = format!("{LEAST}polisy = \"first-arrival\"\n");

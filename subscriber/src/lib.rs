@@ -27,9 +27,10 @@
 //! | [`Event::Recovered`] | a hole was closed in time | nothing | none |
 //! | [`Event::Switched`] | a leg is no longer relied on; `gaps_left` was told as `Gap` before | nothing | none |
 //! | [`Event::Discontinuity`] with `Join` | your first record of `sid` | start empty; unless `complete` and `at` is the source's own first number, orders that rest since before are unknown: suspect until a snapshot | every instrument of `sid` |
-//! | [`Event::Discontinuity`] with `Context` or `Administrative` | the numbers go on, what was remembered behind them does not | clear and rebuild | every instrument of `sid` |
+//! | [`Event::Discontinuity`] with `Context`, `Administrative` or `Divergence` | the numbers go on, what was remembered behind them does not | clear and rebuild | every instrument of `sid` |
 //! | [`Event::Reset`] | the numbering began again: a new session, or the source stepped back | clear; with `complete` it grows again from nothing and is right, without it as after a join in mid-session | every instrument of `sid` |
-//! | [`Event::Divergence`] | both legs said different things under equal numbers | suspect since `range × 4,096`: which leg is right is not known here | every instrument of `sid` |
+//! | [`Event::Divergence`] | both legs said different things under equal numbers; from here on one of them, `pinned`, is delivered alone | suspect since `range × 4,096`: up to `at` it may be of both, and which leg is right is not known here. Clear it and rebuild it from a snapshot, or use it marked as suspect | every instrument of `sid` |
+//! | [`Event::Converged`] | the legs agree again and are merged | nothing: what was suspect is so still | none |
 //! | [`Event::Leg`] | a leg changed its state | nothing | none |
 //! | [`Event::Stale`] | no leg speaks | right as of the last record, and ageing: do not quote from it | every instrument of `sid` |
 //! | [`Event::Live`] | a leg speaks again | current again; what was missed comes as records or as `Gap` | every instrument of `sid` |

@@ -126,6 +126,21 @@ impl Snapshot {
                 counters.divergences,
             ),
             (
+                "convergences",
+                "Divergences that were over.",
+                counters.convergences,
+            ),
+            (
+                "compared_ranges",
+                "Ranges of source numbers whose content both legs told.",
+                counters.compared_ranges,
+            ),
+            (
+                "diverged_ranges",
+                "Ranges of source numbers whose content differed.",
+                counters.diverged_ranges,
+            ),
+            (
                 "held_records",
                 "Records that waited for a hole.",
                 counters.held,

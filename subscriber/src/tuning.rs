@@ -35,6 +35,11 @@ pub struct Tuning {
     pub half_messages: Option<usize>,
     /// How long a leg that came back must behave before it is preferred again.
     pub hold_down: Option<Duration>,
+    /// Ranges of 4,096 source numbers in a row that must agree before legs that diverged are merged again. Default 2.
+    pub agreed_ranges: Option<u32>,
+    /// How long the leg that is pinned in a divergence may be behind before the other one follows, with a
+    /// `Discontinuity`. Default 1 s.
+    pub pinned_lag_time: Option<Duration>,
 }
 
 impl Tuning {

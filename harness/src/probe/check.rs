@@ -8,7 +8,7 @@ use std::ops::Range;
 use twinfeed_control::Epoch;
 use twinfeed_subscriber::{Delivered, RecordFlags};
 
-use super::wire::{Epochs, MOST_ABSENT};
+use super::wire::{Epochs, MOST_ABSENT, MOST_STRETCHES, Stretch};
 use crate::truth::Digest;
 
 /// Everything delivered so far, epoch by epoch.
@@ -37,6 +37,17 @@ struct Tally {
     absent_dropped: u64,
     digest: Digest,
     ended_before: Option<u64>,
+    stretches: Vec<Running>,
+}
+
+/// A [`Stretch`] that may go on.
+#[derive(Debug, Default)]
+struct Running {
+    since: &'static str,
+    from: Option<u64>,
+    until: u64,
+    legs: [u64; 2],
+    digest: Digest,
 }
 
 impl Check {
@@ -57,6 +68,17 @@ impl Check {
         });
         let tally = &mut self.epochs[index];
         tally.record(record.pos.sseq, record.pos.part, last, record);
+    }
+
+    /// What follows is to be told from what came before: `since` says why.
+    pub(super) fn mark(&mut self, sid: u32, since: &'static str) {
+        let current = self.epochs.iter_mut().rev().find(|it| it.sid == sid);
+        if let Some(tally) = current.filter(|tally| tally.stretches.len() < MOST_STRETCHES) {
+            tally.stretches.push(Running {
+                since,
+                ..Running::default()
+            });
+        }
     }
 
     /// The end of an epoch was delivered.
@@ -105,6 +127,7 @@ impl Tally {
             absent_dropped: 0,
             digest: Digest::default(),
             ended_before: None,
+            stretches: Vec::new(),
         }
     }
 
@@ -134,6 +157,9 @@ impl Tally {
         self.records += 1;
         self.messages += u64::from(last);
         self.digest.add(sseq, part, record.kind, record.body);
+        if let Some(stretch) = self.stretches.last_mut() {
+            stretch.record(record);
+        }
     }
 
     fn jump(&mut self, over: Range<u64>) {
@@ -162,6 +188,30 @@ impl Tally {
             absent_dropped: self.absent_dropped,
             digest: Epoch(self.digest.value()),
             ended_before: self.ended_before,
+            stretches: self.stretches.iter().map(Running::report).collect(),
+        }
+    }
+}
+
+impl Running {
+    fn record(&mut self, record: &Delivered<'_>) {
+        self.legs[record.leg.index()] += 1;
+        // What was begun before is compared by nobody.
+        if self.from.is_some() || record.pos.part == 0 {
+            self.from.get_or_insert(record.pos.sseq);
+            self.until = record.pos.sseq + 1;
+            let (sseq, part) = (record.pos.sseq, record.pos.part);
+            self.digest.add(sseq, part, record.kind, record.body);
+        }
+    }
+
+    fn report(&self) -> Stretch {
+        Stretch {
+            since: self.since.to_owned(),
+            from: self.from.unwrap_or(self.until),
+            until: self.until,
+            legs: self.legs,
+            digest: Epoch(self.digest.value()),
         }
     }
 }

@@ -460,7 +460,11 @@ impl Handler for Eye {
                     DiscontinuityCause::Join => None,
                     DiscontinuityCause::Context { .. } => Some("context"),
                     DiscontinuityCause::Administrative => Some("administrative"),
+                    DiscontinuityCause::Divergence { .. } => Some("divergence"),
                 };
+                if cause == Some("divergence") {
+                    self.check.mark(sid.0, "discontinuity");
+                }
                 self.note_break(at_ns, (sid.0, epoch.0), at.sseq, *complete, cause);
                 "discontinuity"
             }
@@ -479,9 +483,14 @@ impl Handler for Eye {
                 self.note_break(at_ns, (sid.0, epoch.0), at.sseq, *complete, cause);
                 "reset"
             }
-            Event::Divergence { .. } => {
+            Event::Divergence { sid, .. } => {
                 self.divergences += 1;
+                self.check.mark(sid.0, "divergence");
                 "divergence"
+            }
+            Event::Converged { sid, .. } => {
+                self.check.mark(sid.0, "converged");
+                "converged"
             }
             Event::Leg { .. } => "leg",
             Event::Stale { .. } => "stale",
@@ -496,7 +505,7 @@ impl Handler for Eye {
 
 #[cfg(test)]
 mod tests {
-    use twinfeed_subscriber::{Adm, Sid};
+    use twinfeed_subscriber::{Adm, Place, Sid};
 
     use super::*;
 
@@ -513,6 +522,8 @@ mod tests {
             sid,
             epoch,
             range: 0,
+            at: Place::start(4_100),
+            pinned: Leg::Zero,
         });
         assert_eq!((eye.administrative_gaps, eye.divergences), (2, 1));
         assert_eq!(eye.events.len(), 2, "each is told as well");

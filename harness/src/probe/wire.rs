@@ -129,7 +129,7 @@ pub struct Summary {
     pub administrative: Vec<Administrative>,
     /// Administrative messages declared missing.
     pub administrative_gaps: u64,
-    /// Ranges of source numbers in which both legs said different things.
+    /// How often both legs came to say different things under equal numbers.
     pub divergences: u64,
     /// Everything else that happened, oldest first; at most [`MOST_EVENTS`].
     pub events: Vec<Happened>,
@@ -170,6 +170,8 @@ pub struct Administrative {
 pub const MOST_EVENTS: usize = 4_096;
 /// Most [`Epochs::absent`].
 pub const MOST_ABSENT: usize = 4_096;
+/// Stretches that are told apart per epoch.
+pub const MOST_STRETCHES: usize = 16;
 
 /// What was delivered of one epoch of one source stream.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -199,6 +201,24 @@ pub struct Epochs {
     pub digest: Epoch,
     /// The number behind the last one, if the end of the epoch was delivered.
     pub ended_before: Option<u64>,
+    /// What was delivered since the library last spoke of a divergence; at most [`MOST_STRETCHES`], the last one longer.
+    #[serde(default)]
+    pub stretches: Vec<Stretch>,
+}
+
+/// What was delivered from one word about a divergence to the next, or to the end of the epoch.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Stretch {
+    /// `divergence`, `discontinuity` or `converged`.
+    pub since: String,
+    /// Source number of the first whole message.
+    pub from: u64,
+    /// Source number behind the last record.
+    pub until: u64,
+    /// Records by the leg that they came from.
+    pub legs: [u64; 2],
+    /// XXH3-64 of every record from `from` on, as [`crate::truth::Digest`] defines it.
+    pub digest: Epoch,
 }
 
 /// One switch.
@@ -258,7 +278,7 @@ pub struct Break {
     pub sseq: u64,
     /// Whether what follows was converted with a complete context.
     pub complete: bool,
-    /// `context`, `administrative` or `regress`.
+    /// `context`, `administrative`, `divergence` or `regress`.
     pub cause: String,
 }
 
@@ -267,7 +287,7 @@ pub struct Break {
 pub struct Happened {
     /// When it was delivered.
     pub at_ns: u64,
-    /// `discontinuity`, `reset`, `divergence`, `leg`, `stale`, `live`, `ended`, `recovered`,
+    /// `discontinuity`, `reset`, `divergence`, `converged`, `leg`, `stale`, `live`, `ended`, `recovered`,
     /// `administrative_gap`, `constraint_kept` or `closed`.
     pub what: String,
     /// The rest of it.

@@ -12,7 +12,7 @@
 
 use super::source::{Out, Source};
 use super::view::View;
-use crate::event::{DiscontinuityCause, GapCause, Handler, Leg, LegState, Place};
+use crate::event::{DiscontinuityCause, GapCause, Handler, Leg, Place};
 
 impl Source {
     /// Goes over to the context that outranks, or that is left (RM-9a).
@@ -20,7 +20,7 @@ impl Source {
         let Some(cursor) = self.cursor else {
             return false;
         };
-        let live = |leg: &Leg| self.legs[leg.index()].state == LegState::Live;
+        let live = |leg: &Leg| self.is_eligible(*leg);
         let best = Leg::BOTH
             .into_iter()
             .filter(live)
@@ -34,18 +34,20 @@ impl Source {
             self.orphan_since = None;
             return false;
         };
-        if view.context == cursor.context {
+        let apart = self.is_apart(leg);
+        if view.context == cursor.context && !apart {
             self.orphan_since = None;
             return false;
         }
-        if view.rank > cursor.rank {
+        if view.rank > cursor.rank && !apart {
             self.enter(&view);
             return true;
         }
-        let spoken = Leg::BOTH.into_iter().filter(live).any(|leg| {
-            let view = self.legs[leg.index()].view(cursor.epoch);
-            view.is_some_and(|view| view.context == cursor.context)
-        });
+        let spoken = !apart
+            && Leg::BOTH.into_iter().filter(live).any(|leg| {
+                let view = self.legs[leg.index()].view(cursor.epoch);
+                view.is_some_and(|view| view.context == cursor.context)
+            });
         if spoken {
             self.orphan_since = None;
             return false;
@@ -56,6 +58,10 @@ impl Source {
             .any(|leg| self.first_in(leg, &cursor, cursor.context).is_some());
         if left || !self.waited(since, out) {
             return false;
+        }
+        if apart {
+            self.go_over(leg, &view, out);
+            return true;
         }
         let until = match self.seen {
             None => self.reach(leg, &view, &cursor, view.context),
@@ -71,7 +77,7 @@ impl Source {
 
     /// Takes `view`'s context; told when something follows in it.
     fn enter(&mut self, view: &View) {
-        let Some(cursor) = &mut self.cursor else {
+        let Some(cursor) = &self.cursor else {
             return;
         };
         self.announce = match self.announce {
@@ -80,6 +86,14 @@ impl Source {
             }),
             Some(DiscontinuityCause::Context { from }) if from == view.context => None,
             told => told,
+        };
+        self.take_context(view);
+    }
+
+    /// Delivers in `view`'s context from here on.
+    pub(super) fn take_context(&mut self, view: &View) {
+        let Some(cursor) = &mut self.cursor else {
+            return;
         };
         cursor.context = view.context;
         cursor.complete = view.complete;

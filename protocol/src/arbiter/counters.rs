@@ -28,8 +28,14 @@ pub struct Counters {
     pub discontinuities: u64,
     /// Resets told.
     pub resets: u64,
-    /// Divergences told.
+    /// Divergences told, each with a leg that was pinned.
     pub divergences: u64,
+    /// Convergences told.
+    pub convergences: u64,
+    /// Ranges of source numbers whose content both legs told.
+    pub compared_ranges: u64,
+    /// Of those, the ones whose content differed.
+    pub diverged_ranges: u64,
     /// Records held because they were not next.
     pub held: u64,
     /// Records that found the hold full after everything that could be done was done; they show as a gap.
@@ -103,4 +109,6 @@ pub struct LegStatus {
     pub peer_lost: bool,
     /// It hears nothing from its source.
     pub source_stale: bool,
+    /// It said other things than the leg that is pinned: nothing of it is delivered.
+    pub apart: bool,
 }

@@ -64,7 +64,8 @@ impl Source {
         let mut waiting = false;
         for leg in Leg::BOTH {
             let side = &self.legs[leg.index()];
-            let Some(view) = side.view(cursor.epoch) else {
+            let view = side.view(cursor.epoch);
+            let Some(view) = view.filter(|_| !self.is_apart(leg)) else {
                 continue;
             };
             if let Some((_, entry)) = self.first_in(leg, &cursor, cursor.context) {

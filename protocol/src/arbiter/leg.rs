@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use twinfeed_wire::{
-    ContextId, Dsn, Epoch, Flags, Generation, Header, Incarnation, Pos, RangeDigest, Sid, StreamId,
+    ContextId, Dsn, Epoch, Flags, Generation, Header, Incarnation, Pos, Sid, StreamId,
 };
 
 use super::counters::LegStatus;
@@ -14,6 +14,7 @@ use super::epochs::Retired;
 use super::hold::Hold;
 use super::quarantine::Quarantine;
 use super::view::View;
+use crate::agreement::Told;
 use crate::event::{LegState, Place};
 use crate::limits::Limits;
 use crate::receipt::{Side, Trigger};
@@ -80,16 +81,14 @@ pub(super) struct LegSide {
     pub(super) silence: Duration,
     /// `gap_messages` when this leg was last heard.
     pub(super) gaps_when_heard: u64,
-    digests: [(Epoch, ContextId, RangeDigest); KEPT_DIGESTS],
-    digests_at: usize,
+    /// What it told of its ranges.
+    pub(super) digests: Told,
 }
 
 /// Replaced incarnations remembered per leg and sid; an older one could only return after nine restarts.
 const RETIRED_INCARNATIONS: usize = 8;
 /// Epochs a leg may be ahead of the application; one more forces the oldest to be left.
 const KEPT_VIEWS: usize = 4;
-/// Range digests remembered per leg and sid: how far apart the legs may be and still be compared.
-const KEPT_DIGESTS: usize = 32;
 
 impl LegSide {
     pub(super) fn new(limits: &Limits) -> Self {
@@ -124,8 +123,7 @@ impl LegSide {
             lead_ns: 0,
             silence: Duration::ZERO,
             gaps_when_heard: 0,
-            digests: [(Epoch::NONE, ContextId(0), RangeDigest::default()); KEPT_DIGESTS],
-            digests_at: 0,
+            digests: Told::new(),
         }
     }
 
@@ -207,6 +205,7 @@ impl LegSide {
     /// Forgets what the leg brought and claimed before its source stepped back; it stands where it stands.
     pub(super) fn step_back(&mut self, epoch: Epoch) {
         self.hold.clear();
+        self.digests.forget(epoch);
         if let Some(view) = self.view_mut(epoch) {
             view.stepped_back = false;
         }
@@ -288,29 +287,6 @@ impl LegSide {
         limits.lag_time.max(self.heartbeat * 2)
     }
 
-    /// Remembers a digest and returns whether `other` remembers a different one for the same range.
-    pub(super) fn compare_digest(
-        &mut self,
-        other: &Self,
-        epoch: Epoch,
-        context: ContextId,
-        digest: RangeDigest,
-    ) -> bool {
-        let same = |kept: &&(Epoch, ContextId, RangeDigest)| {
-            kept.0 == epoch && kept.1 == context && kept.2.range == digest.range
-        };
-        if self.digests.iter().any(|kept| same(&kept)) {
-            return false;
-        }
-        self.digests[self.digests_at] = (epoch, context, digest);
-        self.digests_at = (self.digests_at + 1) % KEPT_DIGESTS;
-        other
-            .digests
-            .iter()
-            .find(same)
-            .is_some_and(|kept| kept.2.digest != digest.digest)
-    }
-
     /// Where the leg stands, for a receipt.
     pub(super) fn side(&self, sid: Sid) -> Side {
         Side {
@@ -340,6 +316,7 @@ impl LegSide {
             heartbeat: self.heartbeat,
             peer_lost: self.hint.is_some(),
             source_stale: self.source_stale,
+            apart: false,
         }
     }
 

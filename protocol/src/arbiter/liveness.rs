@@ -148,13 +148,14 @@ impl Source {
         }
         let steady = self.legs[leg.index()].state == LegState::Live
             && out.now.since(self.legs[leg.index()].live_since) >= out.limits.hold_down;
+        let steady = steady && !self.is_apart(leg);
         if self.policy(out.limits) == Policy::PreferActive && self.preferred != leg && steady {
             self.switch(leg.other(), trigger, None, out);
         }
     }
 
     /// Gives the account of a switch, if this is one.
-    fn switch<H: Handler + ?Sized>(
+    pub(super) fn switch<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
         trigger: Trigger,
@@ -163,7 +164,7 @@ impl Source {
     ) {
         let other = leg.other();
         let relied_on = self.policy(out.limits) == Policy::FirstArrival || leg == self.preferred;
-        if !relied_on || !speaks(&self.legs[other.index()]) {
+        if !relied_on || self.is_apart(leg) || !speaks(&self.legs[other.index()]) {
             return;
         }
         self.preferred = other;
@@ -199,7 +200,7 @@ impl Source {
         let alone = other.state != LegState::Live;
         let lag = if alone { None } else { self.behind(leg) };
         let deaf = side.source_stale && !alone && !other.source_stale;
-        let lag_time = side.lag_time(out.limits);
+        let lag_time = self.lag_time(leg, out.limits);
         let far = lag.is_some_and(|messages| messages > out.limits.lag_messages);
         let mark = side.latest().map(|view| (view.epoch, view.next));
         let judged_at = self.judged_at;
@@ -268,7 +269,7 @@ impl Source {
         let lag = |since: Option<Time>| {
             since
                 .filter(|_| side.state == LegState::Live)
-                .map(|since| since.after(side.lag_time(limits)))
+                .map(|since| since.after(self.lag_time(leg, limits)))
         };
         let silence = side.last_heard.after(side.patience(limits).0);
         [Some(silence), lag(side.behind_since), lag(side.far_since)]

@@ -29,6 +29,7 @@ mod hold;
 mod holes;
 mod leg;
 mod liveness;
+mod pin;
 mod quarantine;
 mod settle;
 mod skew;
@@ -216,6 +217,12 @@ impl Arbiter {
             }
             Control::Roles { active: leg, .. } | Control::Order { to: leg } => {
                 for source in &mut self.sources {
+                    match control {
+                        Control::Roles { generation, .. } => {
+                            source.on_active(leg, generation, &mut out);
+                        }
+                        _ => source.pin_to(leg, &mut out),
+                    }
                     source.prefer(leg, Trigger::Order, &mut out);
                     source.settle(&mut out);
                 }

@@ -107,10 +107,10 @@ impl Source {
         let Some(mut cursor) = self.cursor else {
             return false;
         };
-        let silent = self
-            .legs
-            .iter()
-            .filter_map(|side| side.view(cursor.epoch))
+        let silent = Leg::BOTH
+            .into_iter()
+            .filter(|leg| !self.is_apart(*leg))
+            .filter_map(|leg| self.legs[leg.index()].view(cursor.epoch))
             .filter(|view| view.context == cursor.context && view.beat_adm == cursor.adm)
             .filter_map(|view| view.beat)
             .filter(|beat| cursor.next.part == 0 && beat.prev < cursor.next.sseq)
@@ -189,7 +189,8 @@ impl Source {
         }
     }
 
-    /// The first record of the cursor's epoch that a leg holds in `context`, with its index.
+    /// The first record of the cursor's epoch that a leg holds in `context`, with its index; none of a leg that is set
+    /// apart.
     pub(super) fn first_in(
         &self,
         leg: Leg,
@@ -198,6 +199,9 @@ impl Source {
     ) -> Option<(usize, &Entry)> {
         let side = &self.legs[leg.index()];
         let turn = side.view(cursor.epoch)?.turn;
+        if self.is_apart(leg) {
+            return None;
+        }
         side.hold
             .iter()
             .enumerate()

@@ -22,9 +22,10 @@ use super::epochs::Retired;
 use super::hold::Entry;
 use super::holes::Hole;
 use super::leg::{Admission, Hint, LegSide};
+use super::pin::Pin;
 use super::skew::Arrivals;
 use super::unordered::Seen;
-use crate::event::{DiscontinuityCause, Event, Handler, Leg, LegState, Place};
+use crate::event::{DiscontinuityCause, Handler, Leg, LegState, Place};
 use crate::limits::{Limits, Policy};
 use crate::receipt::Trigger;
 use crate::time::Time;
@@ -57,6 +58,8 @@ pub(super) struct Source {
     pub(super) hole: Option<Hole>,
     pub(super) retired: Retired,
     pub(super) preferred: Leg,
+    /// Which leg alone is delivered, when the two differ.
+    pub(super) pin: Pin,
     /// To be told before whatever is delivered or declared next.
     pub(super) announce: Option<DiscontinuityCause>,
     /// Since when no live leg speaks in the cursor's context.
@@ -89,6 +92,7 @@ impl Source {
             hole: None,
             retired: Retired::new(),
             preferred: Leg::Zero,
+            pin: Pin::default(),
             announce: None,
             orphan_since: None,
             deserted_since: None,
@@ -109,7 +113,10 @@ impl Source {
     }
 
     pub(super) fn status(&self, leg: Leg) -> LegStatus {
-        self.legs[leg.index()].status(self.sid)
+        LegStatus {
+            apart: self.is_apart(leg),
+            ..self.legs[leg.index()].status(self.sid)
+        }
     }
 
     pub(super) fn on_datagram<H: Handler + ?Sized>(
@@ -238,22 +245,6 @@ impl Source {
         if let Some(view) = side.view_mut(header.epoch) {
             view.on_beat(&heartbeat.beat, header.base_adm);
         }
-        for digest in heartbeat.digests() {
-            let [zero, one] = &mut self.legs;
-            let (this, other) = if leg == Leg::Zero {
-                (zero, one)
-            } else {
-                (one, zero)
-            };
-            if this.compare_digest(other, header.epoch, header.context, digest) {
-                out.counters.divergences += 1;
-                out.handler.event(&Event::Divergence {
-                    sid: self.sid,
-                    epoch: header.epoch,
-                    range: digest.range,
-                });
-            }
-        }
         if self.cursor.is_none() {
             self.join(
                 leg,
@@ -261,6 +252,18 @@ impl Source {
                 Place::start(heartbeat.beat.next_sseq),
                 header.base_adm,
             );
+        }
+        for digest in heartbeat.digests() {
+            let [zero, one] = &mut self.legs;
+            let (this, other) = if leg == Leg::Zero {
+                (zero, one)
+            } else {
+                (one, zero)
+            };
+            let of = (header.epoch, header.context);
+            if let Some(same) = this.digests.compare(&other.digests, of, digest) {
+                self.compared(same, (header.epoch, digest.range), out);
+            }
         }
     }
 
@@ -299,7 +302,8 @@ impl Source {
             .as_ref()
             .filter(|cursor| cursor.epoch == header.epoch);
         let standing = cursor.map_or(Standing::Beyond, |cursor| self.standing(cursor, &entry));
-        let same = cursor.is_some_and(|cursor| cursor.context == header.context);
+        let same =
+            cursor.is_some_and(|cursor| cursor.context == header.context) && !self.is_apart(leg);
         match standing {
             Standing::Delivered => {
                 out.counters.duplicates += 1;
@@ -344,7 +348,8 @@ impl Source {
             side.view(cursor.epoch)
                 .is_some_and(|view| view.context == cursor.context)
         });
-        side.state == LegState::Live && side.hint.is_none() && !side.source_stale && speaks_of_it
+        let unsuspected = side.hint.is_none() && !self.is_apart(leg);
+        side.state == LegState::Live && unsuspected && !side.source_stale && speaks_of_it
     }
 
     /// Puts a record into its leg's hold; a full hold forces decisions first.

@@ -117,11 +117,12 @@ impl Source {
 
     /// Notes silence that heartbeats vouch for; answers whether the cursor moved.
     pub(super) fn cover_unordered(&mut self) -> bool {
+        let apart = Leg::BOTH.map(|leg| self.is_apart(leg));
         let (Some(cursor), Some(seen)) = (self.cursor, &mut self.seen) else {
             return false;
         };
-        for (side, known) in self.legs.iter().zip(&mut seen.silent) {
-            let view = side.view(cursor.epoch);
+        for ((side, known), apart) in self.legs.iter().zip(&mut seen.silent).zip(apart) {
+            let view = side.view(cursor.epoch).filter(|_| !apart);
             let view = view.filter(|view| view.context == cursor.context);
             let Some(beat) = view.and_then(|view| view.beat) else {
                 continue;
@@ -255,6 +256,7 @@ impl Source {
                 lowest = Some(lowest.map_or(behind, |least| least.min(behind)));
             }
             let view = side.view(cursor.epoch);
+            let view = view.filter(|_| !self.is_apart(leg));
             let Some(view) = view.filter(|view| view.context == cursor.context) else {
                 continue;
             };
@@ -301,16 +303,15 @@ impl Source {
         entries.filter(move |entry| entry.adm > cursor.adm)
     }
 
-    /// What a leg holds of the cursor's epoch and context, with its index.
+    /// What a leg that is not set apart holds of the cursor's epoch and context, with its index.
     fn held<'a>(
         &'a self,
         leg: Leg,
         cursor: &'a Cursor,
     ) -> impl Iterator<Item = (usize, &'a Entry)> {
         let hold = &self.legs[leg.index()].hold;
-        let turn = self.legs[leg.index()]
-            .view(cursor.epoch)
-            .map(|view| view.turn);
+        let view = self.legs[leg.index()].view(cursor.epoch);
+        let turn = view.filter(|_| !self.is_apart(leg)).map(|view| view.turn);
         hold.iter()
             .enumerate()
             .filter(move |(_, entry)| Some(entry.turn) == turn && entry.context == cursor.context)

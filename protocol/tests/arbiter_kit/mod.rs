@@ -6,6 +6,7 @@
     reason = "a datagram of the kit that does not fit fails the test"
 )]
 
+pub mod content;
 pub mod feed;
 
 use std::time::Duration;

@@ -27,6 +27,7 @@ pub(super) fn status(snapshot: &Snapshot) -> SubscriptionStatus {
             ("duplicates".to_owned(), counters.duplicates),
             ("recovered_holes".to_owned(), counters.recovered),
             ("divergences".to_owned(), counters.divergences),
+            ("diverged_ranges".to_owned(), counters.diverged_ranges),
             ("rejected_packets".to_owned(), counters.rejected_total()),
             ("handler_panics".to_owned(), snapshot.handler_panics),
             (

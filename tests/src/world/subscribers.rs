@@ -415,6 +415,7 @@ fn sid_of(told: &Told) -> Option<Sid> {
             | Event::Discontinuity { sid, .. }
             | Event::Reset { sid, .. }
             | Event::Divergence { sid, .. }
+            | Event::Converged { sid, .. }
             | Event::Leg { sid, .. }
             | Event::Stale { sid }
             | Event::Live { sid }

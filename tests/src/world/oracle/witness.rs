@@ -351,6 +351,7 @@ impl Witness {
                 Ok(())
             }
             DiscontinuityCause::Administrative => Err("nobody made administrative messages".into()),
+            DiscontinuityCause::Divergence { .. } => Err("nobody converted differently".into()),
         }
     }
 

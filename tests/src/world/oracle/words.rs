@@ -14,6 +14,7 @@ pub fn word(event: &Event) -> &'static str {
             DiscontinuityCause::Join => "event.discontinuity.join",
             DiscontinuityCause::Context { .. } => "event.discontinuity.context",
             DiscontinuityCause::Administrative => "event.discontinuity.administrative",
+            DiscontinuityCause::Divergence { .. } => "event.discontinuity.divergence",
         },
         Event::Reset { cause, .. } => match cause {
             ResetCause::Epoch {
@@ -27,6 +28,7 @@ pub fn word(event: &Event) -> &'static str {
             ResetCause::Regress => "event.reset.regress",
         },
         Event::Divergence { .. } => "event.divergence",
+        Event::Converged { .. } => "event.converged",
         Event::Leg { state, .. } => match state {
             LegState::Unheard => "event.leg.unheard",
             LegState::Live => "event.leg.live",
