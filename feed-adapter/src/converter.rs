@@ -33,6 +33,9 @@ pub struct Converter {
     refused: Option<DecodeError>,
     undecodable: bool,
     stale: bool,
+    /// What tests make of the decoder.
+    #[cfg(debug_assertions)]
+    fault: Option<crate::fault::WrongPrice>,
 }
 
 impl Converter {
@@ -57,6 +60,18 @@ impl Converter {
             refused: None,
             undecodable: false,
             stale: false,
+            #[cfg(debug_assertions)]
+            fault: None,
+        }
+    }
+
+    /// Makes it convert wrongly from here on.
+    #[cfg(debug_assertions)]
+    #[must_use]
+    pub fn with_fault(self, fault: crate::fault::WrongPrice) -> Self {
+        Self {
+            fault: Some(fault),
+            ..self
         }
     }
 
@@ -143,6 +158,8 @@ impl<T: Transmit> Source for At<'_, T> {
             refused,
             undecodable,
             stale,
+            #[cfg(debug_assertions)]
+            fault,
             ..
         } = &mut *self.converter;
         if refused.is_some() {
@@ -159,6 +176,10 @@ impl<T: Transmit> Source for At<'_, T> {
             if !std::mem::replace(undecodable, true) {
                 notes.leave(*sid, News::Undecodable(error));
             }
+        }
+        #[cfg(debug_assertions)]
+        if let Some(fault) = fault {
+            fault.apply(sseq, parts);
         }
         let bodies = parts.iter().map(|part| Body {
             kind: part.kind,

@@ -23,6 +23,8 @@ pub mod convert;
 pub mod converter;
 pub mod decode;
 pub mod error;
+#[cfg(debug_assertions)]
+pub mod fault;
 pub mod grant;
 pub mod link;
 pub mod logs;

@@ -331,13 +331,24 @@ impl Path {
             ..PairLimits::default()
         };
         let (voice, wishes) = (ends.voice.clone(), ends.wishes.clone());
+        let converter = Converter::new(sid, config.trading_day, settings, sequencer, notes.clone());
+        #[cfg(debug_assertions)]
+        let converter = match crate::fault::WrongPrice::from_environment()? {
+            Some(fault) => {
+                warnings.push(format!(
+                    "this adapter converts wrongly on purpose: {fault:?}"
+                ));
+                converter.with_fault(fault)
+            }
+            None => converter,
+        };
         Ok(Self {
             sid,
             stream: identity.stream,
             input,
             lines: Lines::new(limits)?,
-            pairing: Pairing::new(sid, pair, voice, notes.clone(), wishes),
-            converter: Converter::new(sid, config.trading_day, settings, sequencer, notes),
+            pairing: Pairing::new(sid, pair, voice, notes, wishes),
+            converter,
             outlet: Outlet::new(config, sid, group, &ends.sender)?,
         })
     }

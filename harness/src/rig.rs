@@ -163,7 +163,7 @@ impl Rig {
             Output::Piped,
         )?;
         let exchange = Exchange::new(exchange)?;
-        let adapter = |seat| start_adapter(program, &files, seat).map(Some);
+        let adapter = |seat| start_adapter(program, &files, seat, run).map(Some);
         let adapters = [adapter(Seat::Active)?, adapter(Seat::Backup)?];
         let probe = files.probe_arguments(run);
         let probe = Process::start(program, "probe", probe, files.directory(), Output::Piped)?;
@@ -227,8 +227,14 @@ impl Rig {
     /// When it cannot be started.
     pub fn restart(&mut self, seat: Seat) -> Result<(), Error> {
         self.adapters[seat.index()] = None;
-        self.adapters[seat.index()] = Some(start_adapter(&self.program, &self.files, seat)?);
+        self.adapters[seat.index()] =
+            Some(start_adapter(&self.program, &self.files, seat, &self.run)?);
         Ok(())
+    }
+
+    /// Changes the environment in which an adapter is started from now on.
+    pub fn set_environment(&mut self, seat: Seat, environment: Vec<(String, String)>) {
+        self.run.environment[seat.index()] = environment;
     }
 
     /// Kills stream-admin.
@@ -464,12 +470,18 @@ fn start_stream_admin(program: &Program, files: &Files) -> Result<Process, Error
     )
 }
 
-fn start_adapter(program: &Program, files: &Files, seat: Seat) -> Result<Process, Error> {
+fn start_adapter(
+    program: &Program,
+    files: &Files,
+    seat: Seat,
+    run: &Run,
+) -> Result<Process, Error> {
     let arguments = [seat.binary(), "--config", "feed.toml"];
-    Process::start(
+    Process::start_with(
         program,
         seat.binary(),
         arguments,
+        &run.environment[seat.index()],
         files.directory(),
         Output::Logged,
     )

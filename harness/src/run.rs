@@ -38,6 +38,8 @@ pub struct Run {
     pub log: usize,
     /// Receive buffer of the probe per leg, bytes; `None`: the library's default.
     pub receive_buffer: Option<usize>,
+    /// Environment of the active adapter and of the backup adapter, beyond this process's own: names and values.
+    pub environment: [Vec<(String, String)>; 2],
     /// Cores: active adapter, backup adapter; `None`: wherever the scheduler puts them.
     pub cores: [Option<usize>; 2],
 }
@@ -93,6 +95,7 @@ impl Default for Run {
             idle: None,
             log: 1 << 21,
             receive_buffer: None,
+            environment: [Vec::new(), Vec::new()],
             cores: [None, None],
         }
     }
