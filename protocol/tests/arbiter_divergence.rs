@@ -236,6 +236,19 @@ fn nothing_is_told_of_a_leg_that_was_gone_over_to_and_left_before_it_brought_any
 }
 
 #[test]
+fn what_was_gone_over_to_is_told_before_it_is_merged() {
+    let (mut kit, mut zero, mut one) = parted(Policy::FirstArrival);
+    roles(&mut kit, Leg::Zero, 2);
+    assert_eq!(kit.told().len(), 1, "the switch: nothing has followed yet");
+    let same: Vec<_> = (1..=2).map(|range| (range, 1)).collect();
+    kit.says(&mut zero, 10, &same);
+    kit.says(&mut one, 10, &same);
+    assert_eq!(kit.told(), [gone_over(11, Leg::One), converged(2)]);
+    kit.records(&mut one, &run(11..=11));
+    assert_eq!(kit.told(), [record(11, Leg::One)]);
+}
+
+#[test]
 fn a_dead_active_is_not_pinned() {
     for policy in POLICIES {
         let (mut kit, mut zero, mut one) = ordered(limits(policy));

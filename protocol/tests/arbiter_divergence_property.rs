@@ -176,7 +176,7 @@ proptest! {
         let last = sent[0].max(sent[1]) + 1;
         for leg in [0, 1] {
             let records = run(sent[leg] + 1..=last);
-            for part in records.chunks(50) {
+            for part in records.chunks(20) {
                 kit.records(&mut senders[leg], part);
             }
         }

@@ -85,6 +85,11 @@ impl Source {
                 });
             }
             Some(Turn::Met) => {
+                let gone_over =
+                    matches!(self.announce, Some(DiscontinuityCause::Divergence { .. }));
+                if let Some(cursor) = self.cursor.filter(|_| gone_over) {
+                    self.tell_announced(cursor.next, out);
+                }
                 self.pin.leg = None;
                 out.counters.convergences += 1;
                 out.handler.event(&Event::Converged { sid, epoch, range });
