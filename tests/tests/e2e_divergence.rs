@@ -96,7 +96,9 @@ fn expect_right(rig: &mut Rig) {
     assert_eq!(stretch.legs[1], 0, "not one of the backup's: {stretch:?}");
     let absent = |sseq: u64| epoch.absent.iter().any(|it| (it[0]..it[1]).contains(&sseq));
     let within = |sseq: u64| (stretch.from..stretch.until).contains(&sseq) && !absent(sseq);
-    let right = sent[0].expect(&conversion, |sseq| within(sseq).into()).unwrap();
+    let right = sent[0]
+        .expect(&conversion, |sseq| within(sseq).into())
+        .unwrap();
     assert!(right.records > RANGE, "{stretch:?}");
     assert_eq!(stretch.digest, right.digest, "{stretch:?}");
 }
