@@ -12,7 +12,7 @@
 
 use super::source::{Out, Source};
 use super::view::View;
-use crate::event::{DiscontinuityCause, GapCause, Handler, Leg, LegState, Place};
+use crate::event::{DiscontinuityCause, GapCause, Handler, Leg, Place};
 
 impl Source {
     /// Goes over to the context that outranks, or that is left (RM-9a).
@@ -20,7 +20,7 @@ impl Source {
         let Some(cursor) = self.cursor else {
             return false;
         };
-        let live = |leg: &Leg| self.legs[leg.index()].state == LegState::Live;
+        let live = |leg: &Leg| self.legs[leg.index()].transmits();
         let best = Leg::BOTH
             .into_iter()
             .filter(live)

@@ -103,4 +103,6 @@ pub struct LegStatus {
     pub peer_lost: bool,
     /// It hears nothing from its source.
     pub source_stale: bool,
+    /// It is silent on purpose: it numbers its records and holds them back.
+    pub standby: bool,
 }

@@ -33,6 +33,7 @@ mod quarantine;
 mod settle;
 mod skew;
 mod source;
+mod standby;
 mod unordered;
 mod view;
 
