@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AdapterId, ConfigDigest, Constraints, ContextId, DataState, FeedName, Generation, Incarnation,
     LineName, LineState, LinkState, PairState, PendingOrder, Pos, Role, Selection, Sid, StreamId,
-    SubscriptionId,
+    SubscriptionId, TransmitMode,
 };
 
 /// `POST /v1/adapters/register`: this process wants the seat of its preferred role.
@@ -211,6 +211,9 @@ pub struct AdapterStatus {
     pub role: Role,
     /// T in force, in msn.
     pub sync_threshold: u64,
+    /// Which adapters of the pair transmit, as far as this one was told.
+    #[serde(default)]
+    pub transmit: TransmitMode,
     /// Its end of the pair link.
     pub link: LinkState,
     /// Why the link is not up, or anything else worth a sentence.
@@ -244,6 +247,12 @@ pub struct StreamStatus {
     pub sid: Sid,
     /// Whether it transmits: records or heartbeats.
     pub sending: bool,
+    /// Whether it is on standby: records are numbered and withheld, and heartbeats say so.
+    #[serde(default)]
+    pub standby: bool,
+    /// Why the backup of a standby pair transmits nevertheless; empty when it does not.
+    #[serde(default)]
+    pub suspicion: String,
     /// The msn that the next record will carry.
     pub next_msn: u64,
     /// The position that comes next.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeliveryClass, OrderingClass, Sid};
+use crate::{DeliveryClass, OrderingClass, Sid, TransmitMode};
 
 /// T where nothing else is configured, msn: two round trips of a pair link at a million messages a second.
 pub const DEFAULT_SYNC_THRESHOLD: u64 = 1_000;
@@ -33,6 +33,9 @@ pub struct Constraints {
     pub reorder_hold_bytes: u64,
     /// Longest UDP payload of the feed, in bytes.
     pub max_datagram: u16,
+    /// Which adapters transmit. A leg on standby says so in its heartbeats; it is neither dead nor behind.
+    #[serde(default)]
+    pub transmit: TransmitMode,
 }
 
 /// What holds for one source stream.

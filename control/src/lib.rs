@@ -65,5 +65,5 @@ pub use subscription::{
 };
 pub use words::{
     DataState, DeliveryClass, LegState, LineName, LineState, LinkState, OrderingClass, PairState,
-    Policy, Role, Trigger,
+    Policy, Role, TransmitMode, Trigger,
 };

@@ -68,6 +68,21 @@ words!(
     }
 );
 words!(
+    /// Which adapters of a pair send what they number.
+    TransmitMode {
+        /// Both: what is lost on one leg is filled from the other.
+        Hot = "hot",
+        /// The active; the backup numbers silently and sends at the first suspicion. Half the traffic, and what the
+        /// active's leg loses is lost.
+        Standby = "standby",
+    }
+);
+impl Default for TransmitMode {
+    fn default() -> Self {
+        Self::Hot
+    }
+}
+words!(
     /// Which leg a subscriber delivers from.
     Policy {
         /// Whichever leg has the next record.

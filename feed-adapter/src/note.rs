@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crossbeam::queue::ArrayQueue;
 use twinfeed_protocol::line::Line;
 use twinfeed_protocol::pair::{News as PairNews, Verdict};
+use twinfeed_protocol::standby::Change;
 use twinfeed_wire::{DIGEST_RANGE, Epoch, Sid};
 
 use crate::decode::DecodeError;
@@ -75,6 +76,8 @@ pub enum News {
     DestinationRefused(SocketAddr),
     /// What the pair's rules have to say.
     Pair(PairNews),
+    /// The stream is withheld, or sent again.
+    Standby(Change),
     /// The active is gone, and this stream cannot be taken over without a trace.
     NoTakeover,
 }
@@ -126,6 +129,7 @@ impl News {
                 | Self::Ended { .. }
                 | Self::Stale(false)
                 | Self::ReplayEnded { .. }
+                | Self::Standby(Change::Withholds)
                 | Self::Pair(
                     PairNews::State { .. }
                         | PairNews::Opened { seamless: true, .. }
@@ -192,10 +196,29 @@ impl fmt::Display for News {
                  `publish_from` is of the same address family"
             ),
             Self::Pair(news) => pair(f, news),
+            Self::Standby(change) => standby(f, change),
             Self::NoTakeover => f.write_str(
                 "the active is gone and this stream was not synchronised with it: no takeover by itself; data go \
                  on, administrative messages wait for an operator's takeover",
             ),
+        }
+    }
+}
+
+fn standby(f: &mut fmt::Formatter<'_>, change: &Change) -> fmt::Result {
+    match change {
+        Change::Withholds => f.write_str("standby: the stream is withheld"),
+        Change::Transmits { suspicion, replay } => {
+            let (records, datagrams) = (replay.records, replay.datagrams);
+            write!(
+                f,
+                "standby: the stream is sent, after {records} records that were withheld, in {datagrams} datagrams: \
+                 {suspicion}"
+            )?;
+            if replay.short {
+                f.write_str("; fewer than `standby_replay` were left: raise `standby_retain`")?;
+            }
+            Ok(())
         }
     }
 }

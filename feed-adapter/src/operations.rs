@@ -95,13 +95,41 @@ const SOURCE_COUNTERS: &[OfSource] = &[
     ("messages", "Source messages converted.", |of| {
         of.sequencer.messages
     }),
-    ("records", "Records sent.", |of| of.sequencer.records),
+    ("records", "Records numbered.", |of| of.sequencer.records),
     ("datagrams", "Datagrams made, heartbeats included.", |of| {
         of.sequencer.datagrams
     }),
     ("heartbeats", "Heartbeats made.", |of| {
         of.sequencer.heartbeats
     }),
+    (
+        "withheld_datagrams",
+        "Datagrams made on standby and not sent.",
+        |of| of.sequencer.withheld,
+    ),
+    (
+        "replayed_datagrams",
+        "Withheld datagrams sent when standby ended.",
+        |of| of.sequencer.replayed,
+    ),
+    ("standbys", "Times the stream went on standby.", |of| {
+        of.pair.standby.standbys
+    }),
+    (
+        "standby_replays",
+        "Times standby ended and what was withheld was sent.",
+        |of| of.pair.standby.replays,
+    ),
+    (
+        "standby_short_replays",
+        "Replays that had less than standby_replay before the reported place.",
+        |of| of.pair.standby.short,
+    ),
+    (
+        "standby_full",
+        "Replays for want of room for what the active had not reported.",
+        |of| of.pair.standby.full,
+    ),
     (
         "sent_datagrams",
         "Datagrams the kernel took, over all destinations.",
@@ -163,6 +191,14 @@ const SOURCE_GAUGES: &[OfSource] = &[
         "1 while both ends would place the next administrative message.",
         |of| u64::from(of.pair.protected),
     ),
+    (
+        "standby",
+        "1 while the stream is numbered and withheld.",
+        |of| u64::from(of.pair.is_on_standby()),
+    ),
+    ("withheld_records", "Records that are withheld.", |of| {
+        of.pair.withheld as u64
+    }),
     ("adm", "Administrative messages placed.", |of| of.pair.adm.0),
     ("source_refused", "1 once the source was refused.", |of| {
         u64::from(of.refused)

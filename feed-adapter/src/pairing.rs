@@ -18,6 +18,10 @@ use twinfeed_protocol::pair::{
     Said, Verdict,
 };
 use twinfeed_protocol::sequencer::{MOST_ARMED, Now, Placed, Sequencer, Transmit};
+use twinfeed_protocol::standby::{
+    Change, Standby, StandbyCounters, StandbyLimits, StandbyState, Suspicion,
+};
+use twinfeed_protocol::time::earlier;
 use twinfeed_wire::link::Frame;
 use twinfeed_wire::{Adm, AdminId, Generation, Sid};
 
@@ -32,6 +36,7 @@ use crate::publish::Through;
 pub struct Pairing {
     sid: Sid,
     pair: Pair,
+    standby: Standby,
     mouth: Mouth,
     /// Whether something happened since the last batch that must be tended to.
     stirred: bool,
@@ -117,6 +122,31 @@ pub struct PairSnapshot {
     pub armed: usize,
     /// What was counted.
     pub counters: PairCounters,
+    /// Whether its stream is withheld, and why not.
+    pub transmission: (StandbyState, Suspicion),
+    /// Records that are withheld.
+    pub withheld: usize,
+    /// What was counted of standby.
+    pub standby: StandbyCounters,
+}
+
+impl PairSnapshot {
+    /// Whether the stream is withheld.
+    #[must_use]
+    pub fn is_on_standby(&self) -> bool {
+        self.transmission.0 == StandbyState::Standby
+    }
+
+    /// Why the backup of a standby pair transmits nevertheless; empty when it does not.
+    #[must_use]
+    pub fn suspicion(&self) -> String {
+        match self.transmission {
+            (StandbyState::Standby, _)
+            | (StandbyState::Transmitting, Suspicion::Hot | Suspicion::NotBackup) => String::new(),
+            (StandbyState::Settling, _) => "until the hold-down is over".to_owned(),
+            (StandbyState::Transmitting, suspicion) => suspicion.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Why {
@@ -137,6 +167,7 @@ impl Pairing {
     pub fn new(
         sid: Sid,
         limits: PairLimits,
+        standby: Option<StandbyLimits>,
         voice: Voice,
         notes: Notes,
         wishes: Sender<Wish>,
@@ -144,6 +175,7 @@ impl Pairing {
         Self {
             sid,
             pair: Pair::new(limits),
+            standby: Standby::new(standby),
             mouth: Mouth {
                 voice,
                 pairing: 0,
@@ -172,6 +204,10 @@ impl Pairing {
         let mut out = self.mouth.out(self.sid, through);
         self.pair
             .on_grant(now, (generation, active, authority), seq, &mut out);
+        let change = self
+            .standby
+            .on_grant(now, (generation, active), seq, &mut out);
+        self.mouth.note_change(self.sid, change);
         // What was dropped now must not be taken for a later message of the same number.
         self.settle(seq);
         self.stirred = true;
@@ -189,18 +225,30 @@ impl Pairing {
             self.mouth.pairing = pairing;
         }
         let mut out = self.mouth.out(self.sid, through);
-        match heard {
-            Heard::Up => self.pair.on_link_up(now, seq, &mut out),
+        let change = match heard {
+            Heard::Up => {
+                self.pair.on_link_up(now, seq, &mut out);
+                self.standby.on_link_up();
+                None
+            }
             Heard::Down { gone } => {
                 self.pair.on_link_down(now, gone, seq, &mut out);
+                let change = self.standby.on_link_down(now, seq, &mut out);
                 self.mouth.pairing = 0;
+                change
+            }
+            Heard::Said(Frame::Report(report)) => {
+                self.pair.on_said(now, Said::Report(report), seq, &mut out);
+                self.standby.on_report(now, &report, seq, &mut out)
             }
             Heard::Said(frame) => {
                 if let Some(said) = said(frame) {
                     self.pair.on_said(now, said, seq, &mut out);
                 }
+                None
             }
-        }
+        };
+        self.mouth.note_change(self.sid, change);
         self.stirred = true;
     }
 
@@ -264,7 +312,7 @@ impl Pairing {
     /// Whether [`Pairing::tend`] must be called although no batch came.
     #[must_use]
     pub fn is_due(&self, now: Now) -> bool {
-        let deadline = self.pair.next_deadline();
+        let deadline = self.next_deadline();
         self.stirred || deadline.is_some_and(|deadline| deadline <= now.time)
     }
 
@@ -273,6 +321,8 @@ impl Pairing {
         self.stirred = false;
         let mut out = self.mouth.out(self.sid, through);
         self.pair.between_batches(now, seq, &mut out);
+        let change = self.standby.between_batches(now, seq, &mut out);
+        self.mouth.note_change(self.sid, change);
         if !self.mouth.under_way.is_empty() {
             self.settle(seq);
         }
@@ -287,7 +337,7 @@ impl Pairing {
     /// When it wants to be tended.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        self.pair.next_deadline()
+        earlier(self.pair.next_deadline(), self.standby.next_deadline())
     }
 
     /// Whether a generation was asked for since the last call.
@@ -319,6 +369,9 @@ impl Pairing {
             adm: seq.adm(),
             armed: seq.armed(),
             counters: *self.pair.counters(),
+            transmission: (self.standby.state(), self.standby.suspicion()),
+            withheld: seq.withheld(),
+            standby: *self.standby.counters(),
         }
     }
 
@@ -342,6 +395,12 @@ impl Mouth {
             if order.id.number == answer.number {
                 order.answer = Some(answer);
             }
+        }
+    }
+
+    fn note_change(&self, sid: Sid, change: Option<Change>) {
+        if let Some(change) = change {
+            self.notes.leave(sid, News::Standby(change));
         }
     }
 

@@ -324,12 +324,19 @@ impl Path {
             publisher_id: config.publisher_id,
             max_open_orders: config.max_open_orders,
         };
-        let sequencer = Sequencer::new(identity)?;
+        let mut sequencer = Sequencer::new(identity)?;
+        if let Some(standby) = config.pair.standby() {
+            sequencer = sequencer.retaining(standby.retain)?;
+        }
         let notes = ends.notes.clone();
-        let pair = PairLimits {
+        let standby = config.pair.standby().map(|standby| standby.limits);
+        let mut pair = PairLimits {
             sync_threshold: config.pair.sync_threshold,
             ..PairLimits::default()
         };
+        if let Some(standby) = standby {
+            pair.report_every = standby.report_every;
+        }
         let (voice, wishes) = (ends.voice.clone(), ends.wishes.clone());
         let converter = Converter::new(sid, config.trading_day, settings, sequencer, notes.clone());
         #[cfg(debug_assertions)]
@@ -347,7 +354,7 @@ impl Path {
             stream: identity.stream,
             input,
             lines: Lines::new(limits)?,
-            pairing: Pairing::new(sid, pair, voice, notes, wishes),
+            pairing: Pairing::new(sid, pair, standby, voice, notes, wishes),
             converter,
             outlet: Outlet::new(config, sid, group, &ends.sender)?,
         })

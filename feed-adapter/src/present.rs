@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use twinfeed_control::{
     AdapterStatus, ContextId, DataState, Epoch, Generation, LineName, LineState, LineStatus,
-    LinkState, PairState, Pos, Role, Sid, StreamPair, StreamStatus,
+    LinkState, PairState, Pos, Role, Sid, StreamPair, StreamStatus, TransmitMode,
 };
 use twinfeed_protocol::line::LineState as Heard;
 use twinfeed_protocol::pair::{PairCounters, PairState as Stands, Reason};
@@ -26,6 +26,8 @@ pub struct Standing {
     pub role: Role,
     /// T, in msn.
     pub sync_threshold: u64,
+    /// Which adapters of the pair transmit.
+    pub transmit: TransmitMode,
     /// Its end of the pair link.
     pub link: LinkState,
     /// Why the link is not up; empty when it is.
@@ -108,6 +110,7 @@ impl Present {
             generation: standing.generation,
             role: standing.role,
             sync_threshold: standing.sync_threshold,
+            transmit: standing.transmit,
             link: standing.link,
             reason: standing.reasons(),
             peer_lost: standing.peer_lost,
@@ -129,6 +132,8 @@ fn stream_status(source: &SourceSnapshot) -> StreamStatus {
     StreamStatus {
         sid,
         sending: source.next_pos.is_some(),
+        standby: source.pair.is_on_standby(),
+        suspicion: source.pair.suspicion(),
         next_msn: source.next_msn.0,
         next_pos: Pos {
             sid,
@@ -325,10 +330,31 @@ fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
         .flat_map(lines)
         .map(|line| line.input.foreign)
         .sum();
-    let rows: [(&str, u64); 12] = [
+    let rows: [(&str, u64); 18] = [
         ("messages_total", sum(|source| source.sequencer.messages)),
         ("records_total", sum(|source| source.sequencer.records)),
         ("datagrams_total", sum(|source| source.sequencer.datagrams)),
+        (
+            "heartbeats_total",
+            sum(|source| source.sequencer.heartbeats),
+        ),
+        (
+            "withheld_datagrams_total",
+            sum(|source| source.sequencer.withheld),
+        ),
+        (
+            "replayed_datagrams_total",
+            sum(|source| source.sequencer.replayed),
+        ),
+        ("standbys_total", sum(|source| source.pair.standby.standbys)),
+        (
+            "standby_replays_total",
+            sum(|source| source.pair.standby.replays),
+        ),
+        (
+            "standby_short_replays_total",
+            sum(|source| source.pair.standby.short),
+        ),
         ("datagrams_sent_total", sum(|source| source.sent)),
         ("datagrams_failed_total", sum(|source| source.failed)),
         ("gaps_total", sum(|source| source.lines.gaps)),

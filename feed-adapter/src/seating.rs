@@ -186,6 +186,7 @@ pub(crate) fn standing(config: &Config) -> Standing {
         generation: twinfeed_control::Generation(0),
         role: control_role(config.role),
         sync_threshold: config.pair.sync_threshold,
+        transmit: config.pair.transmit,
         link: LinkState::Connecting,
         reason: "nobody was there yet".to_owned(),
         peer_lost: false,

@@ -181,6 +181,18 @@ fn the_digest_sees_conversion_and_nothing_else() {
             true,
         ),
         ("pair.sync_threshold", "[pair]", pair, true),
+        (
+            "pair.transmit",
+            "[pair]",
+            "[pair]\ntransmit = \"standby\"",
+            true,
+        ),
+        (
+            "the mode that both have by default",
+            "[pair]",
+            "[pair]\ntransmit = \"hot\"",
+            false,
+        ),
         ("source.sid", "sid = 1", "sid = 2", true),
         ("source.type", source, file, true),
         (
@@ -234,6 +246,31 @@ fn the_digest_sees_conversion_and_nothing_else() {
         read(&edited("\"f\"", "\"g\"")).unwrap().feed_digest(),
         backup.feed_digest()
     );
+}
+
+#[test]
+fn a_standby_pair_is_told_so_with_its_limits() {
+    let standby = |more: &str| {
+        let table = format!("[pair]\ntransmit = \"standby\"\n{more}");
+        read(&edited("[pair]", &table))
+    };
+    let config = standby("standby_replay = 50\nstandby_hold_down = \"3s\"").unwrap();
+    let of = config.pair.standby().unwrap();
+    assert_eq!(of.retain.replay, 50);
+    assert_eq!(of.limits.hold_down, std::time::Duration::from_secs(3));
+    assert_eq!(of.limits.report_every, config.publish.heartbeat);
+    assert!(read(GOOD).unwrap().pair.standby().is_none());
+    for (more, key) in [
+        ("standby_replay = 65536", "pair.standby_retain"),
+        ("standby_retain_bytes = 1000", "pair.standby_retain_bytes"),
+        ("standby_missed_reports = 0", "pair.standby_missed_reports"),
+    ] {
+        assert_eq!(standby(more).unwrap_err().key, key);
+    }
+    // How often the active's word is heard is common to both.
+    let slower = edited("\"10ms\"", "\"5ms\"");
+    let slower = slower.replace("[pair]", "[pair]\ntransmit = \"standby\"");
+    assert_ne!(read(&slower).unwrap().digest(), config.digest());
 }
 
 #[test]

@@ -129,6 +129,7 @@ impl Files {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "missed_heartbeats = {missed}");
         }
+        let _ = writeln!(text, "transmit = \"{}\"", run.transmit);
         text.push_str("[[feed.source]]\nsid = 1\n");
         for who in ["adapter", "subscriber", "operator"] {
             let _ = write!(
@@ -147,10 +148,15 @@ impl Files {
              publisher_id = {PUBLISHER}\nmax_open_orders = {orders}\n\
              [[source]]\nsid = 1\ntype = \"moldudp64\"\n\
              line.A = {{ address = \"{a}\" }}\nline.B = {{ address = \"{b}\" }}\n\
-             [pair]\nsync_threshold = 1000\n\
+             [pair]\nsync_threshold = 1000\ntransmit = \"{transmit}\"\n{missed}\
              [stream_admin]\nurl = \"{url}\"\ntoken_file = \"tokens/adapter\"\n",
             day = run.trading_day,
             orders = open_orders(run),
+            transmit = run.transmit,
+            // Reports come as often as heartbeats.
+            missed = run.missed_heartbeats.map_or(String::new(), |missed| {
+                format!("standby_missed_reports = {missed}\n")
+            }),
             a = active.lines[0],
             b = active.lines[1],
             url = self.url(),

@@ -14,7 +14,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use twinfeed_control::{Client, FeedStatus, Role, Secret, StopFlag};
+use twinfeed_control::{Client, FeedStatus, Role, Secret, StopFlag, TransmitMode};
 use twinfeed_exchange::Command;
 use twinfeed_net::clock;
 
@@ -340,7 +340,8 @@ impl Rig {
         })
     }
 
-    /// Waits until stream-admin calls the pair protected: both legs live with equal epoch and context.
+    /// Waits until stream-admin calls the pair protected: both legs live with equal epoch and context; and, where only
+    /// the active transmits, until the backup does not any more.
     ///
     /// # Errors
     /// [`Error::TimedOut`] with stream-admin's reason.
@@ -350,10 +351,26 @@ impl Rig {
             self.expect_all_running()?;
             let feed = self.feed()?;
             Ok(match feed.pair.protected {
-                true => Seen::Met(feed),
+                true => match self.loud_backup(&feed) {
+                    None => Seen::Met(feed),
+                    Some(reason) => Seen::NotYet(format!("the backup transmits: {reason}")),
+                },
                 false => Seen::NotYet(format!("stream-admin says: {}", feed.pair.reason)),
             })
         })
+    }
+
+    /// Why the backup transmits where only the active should; `None`: it does not.
+    fn loud_backup(&self, feed: &FeedStatus) -> Option<String> {
+        let backups = feed
+            .legs
+            .iter()
+            .filter(|leg| leg.role == Some(Role::Backup));
+        let mut streams = backups
+            .filter_map(|leg| leg.report.as_ref())
+            .flat_map(|report| &report.streams);
+        let loud = streams.find(|stream| !stream.standby)?;
+        (self.run.transmit == TransmitMode::Standby).then(|| loud.suspicion.clone())
     }
 
     /// Ends the run in order: the exchange closes its session, the probe gets all of it, every process is

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use twinfeed_control::Policy;
+use twinfeed_control::{Policy, TransmitMode};
 
 /// A run.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +28,11 @@ pub struct Run {
     pub sessions: Option<u64>,
     /// Whose records are delivered.
     pub policy: Policy,
-    /// Silent heartbeat intervals (10 ms each) that make a leg lost; `None`: stream-admin's default.
+    /// Silent heartbeat intervals (10 ms each) that make a leg lost, and reports missed that make an active suspect;
+    /// `None`: the defaults.
     pub missed_heartbeats: Option<u32>,
+    /// Which adapters transmit.
+    pub transmit: TransmitMode,
     /// The day that the content's timestamps belong to.
     pub trading_day: String,
     /// Idle strategy of the adapters' data threads; `None`: their default.
@@ -93,6 +96,7 @@ impl Default for Run {
             sessions: None,
             policy: Policy::FirstArrival,
             missed_heartbeats: None,
+            transmit: TransmitMode::Hot,
             trading_day: "2019-12-30".to_owned(),
             idle: None,
             log: 1 << 21,

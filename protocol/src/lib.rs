@@ -23,6 +23,7 @@ pub mod line;
 pub mod pair;
 pub mod receipt;
 pub mod sequencer;
+pub mod standby;
 pub mod time;
 pub mod window;
 

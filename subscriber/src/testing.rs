@@ -2,7 +2,7 @@
 
 use twinfeed_control::{
     Constraints, DeliveryClass, Generation, Grant, GrantedLeg, GrantedStream, LegIndex, LegState,
-    Role, Sid, StreamId, SubscriptionState, Transport,
+    Role, Sid, StreamId, SubscriptionState, TransmitMode, Transport,
 };
 use twinfeed_net::interface::Selector;
 
@@ -29,6 +29,7 @@ pub(crate) fn constraints() -> Constraints {
         reorder_hold_us: Some(1_500),
         reorder_hold_bytes: 1 << 20,
         max_datagram: 1_472,
+        transmit: TransmitMode::Hot,
     }
 }
 

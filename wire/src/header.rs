@@ -57,6 +57,9 @@ impl Flags {
     pub const SEALED: Self = Self(1 << 6);
     /// The sender hears nothing from its source (every line silent).
     pub const SOURCE_STALE: Self = Self(1 << 7);
+    /// The sender is on standby: it numbers its records and holds them back. Its heartbeats say that it lives, and
+    /// nothing of where it stands.
+    pub const STANDBY: Self = Self(1 << 8);
 
     /// Whether every bit of `other` is set.
     #[must_use]
@@ -68,6 +71,12 @@ impl Flags {
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// This set less every bit of `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// `other` when `condition` holds, and nothing more.
@@ -169,11 +178,31 @@ impl Header {
 
 /// Where the check stands in a datagram.
 const CHECK_AT: usize = 112;
+/// Where the flags stand.
+const FLAGS_AT: usize = 4;
+/// Where the datagram's number stands.
+const DSN_AT: usize = 24;
+/// Where the time of sending stands.
+const SENT_AT: usize = 96;
 
 /// Writes the check over a complete datagram.
 pub(crate) fn seal(datagram: &mut [u8]) {
     let check = check(datagram);
     datagram[CHECK_AT..CHECK_AT + 8].copy_from_slice(&check.to_le_bytes());
+}
+
+/// Completes a datagram that was made earlier and is sent only now: its number, what its sender says of itself beside
+/// what the datagram says already, and when it is sent (Unix ns).
+///
+/// # Panics
+/// When `datagram` is shorter than a header: it was never complete.
+pub fn restamp(datagram: &mut [u8], dsn: Dsn, more: Flags, sent_at: u64) {
+    let flags = u16::from_le_bytes([datagram[FLAGS_AT], datagram[FLAGS_AT + 1]]);
+    let flags = Flags(flags).with(more).0.to_le_bytes();
+    datagram[FLAGS_AT..FLAGS_AT + 2].copy_from_slice(&flags);
+    datagram[DSN_AT..DSN_AT + 8].copy_from_slice(&dsn.0.to_le_bytes());
+    datagram[SENT_AT..SENT_AT + 8].copy_from_slice(&sent_at.to_le_bytes());
+    seal(datagram);
 }
 
 /// Whether no byte of a datagram was changed on its way.
@@ -218,14 +247,14 @@ struct Raw {
 const _: () = {
     use core::mem::{offset_of, size_of};
     assert!(size_of::<Raw>() == HEADER_LENGTH);
-    assert!(offset_of!(Raw, flags) == 4 && offset_of!(Raw, count) == 6);
+    assert!(offset_of!(Raw, flags) == FLAGS_AT && offset_of!(Raw, count) == 6);
     assert!(offset_of!(Raw, stream) == 8 && offset_of!(Raw, generation) == 12);
-    assert!(offset_of!(Raw, incarnation) == 16 && offset_of!(Raw, dsn) == 24);
+    assert!(offset_of!(Raw, incarnation) == 16 && offset_of!(Raw, dsn) == DSN_AT);
     assert!(offset_of!(Raw, first_msn) == 32 && offset_of!(Raw, sid) == 40);
     assert!(offset_of!(Raw, abandoned) == 44 && offset_of!(Raw, epoch) == 48);
     assert!(offset_of!(Raw, context) == 56 && offset_of!(Raw, first) == 64);
     assert!(offset_of!(Raw, predecessor) == 72 && offset_of!(Raw, base_sseq) == 80);
-    assert!(offset_of!(Raw, base_adm) == 88 && offset_of!(Raw, sent_at) == 96);
+    assert!(offset_of!(Raw, base_adm) == 88 && offset_of!(Raw, sent_at) == SENT_AT);
     assert!(offset_of!(Raw, received_at) == 104 && offset_of!(Raw, check) == CHECK_AT);
 };
 

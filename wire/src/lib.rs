@@ -37,6 +37,6 @@ pub use datagram::{
 };
 pub use emit::{Refused, Writer, longest_body, write_heartbeat};
 pub use error::Malformed;
-pub use header::{Flags, HEADER_LENGTH, HEADER_WORDS, Header, MAGIC, VERSION};
+pub use header::{Flags, HEADER_LENGTH, HEADER_WORDS, Header, MAGIC, VERSION, restamp};
 pub use heartbeat::{Beat, DIGEST_RANGE, HEARTBEAT_LENGTH, Heartbeat, MOST_DIGESTS, RangeDigest};
 pub use ids::{Adm, ContextId, Dsn, Epoch, Generation, Incarnation, Msn, Pos, Sid, StreamId};

@@ -126,6 +126,20 @@ proptest! {
     }
 
     #[test]
+    fn what_is_sent_later_differs_in_what_is_said_of_its_sender(
+        header in headers(), records in records(), dsn in any::<u64>(), sent_at in any::<u64>(),
+    ) {
+        let mut bytes = emit(&header, records.into_iter());
+        restamp(&mut bytes, Dsn(dsn), Flags::PEER_LOST, sent_at);
+        let before = Header { flags: header.flags.with(Flags::PEER_LOST), dsn: Dsn(dsn), sent_at, ..header };
+        let datagram = Datagram::parse(&bytes).unwrap();
+        let count = datagram.header().count;
+        prop_assert_eq!(*datagram.header(), Header { count, ..before });
+        prop_assert_eq!(datagram.records().count(), usize::from(count));
+        prop_assert_eq!(emit_again(&datagram, bytes.len()), bytes);
+    }
+
+    #[test]
     fn heartbeats_survive(
         header in headers(), next in 1..u64::MAX, back in 1..50_u64, ended in any::<bool>(),
         pred in any::<[u64; 2]>(), interval_us in any::<u32>(), inherited in any::<u64>(),

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use twinfeed_control::TransmitMode;
 use twinfeed_harness::run::{Burst, Content as Carried, Run as Setup, SLICE_FIRST};
 
-use super::cells::{Content, Link, Pattern, Setting, Wanted};
+use super::cells::{Content, Link, Pattern, Setting, Trigger, Wanted};
 use crate::error::Error;
 use crate::report::model::Options;
 
@@ -42,6 +43,10 @@ pub(crate) struct Args {
     /// What is looked at after each trigger.
     #[arg(long, value_name = "MS", default_value_t = 200)]
     window_ms: u64,
+    /// Which adapters transmit: hot or standby. With standby, what is cut behind the active is lost to the
+    /// subscriber, and output-cut is tried only where it is named.
+    #[arg(long, value_name = "MODE", default_value = "hot", value_parser = transmit_mode)]
+    transmit: TransmitMode,
     /// Idle strategy of the adapters' data threads: spin, yield, backoff, block.
     #[arg(long, value_name = "STRATEGY")]
     idle: Option<String>,
@@ -87,8 +92,15 @@ impl Args {
         }
     }
 
-    pub(crate) fn patterns(&self) -> &[Pattern] {
-        &self.cells
+    /// The cells to run; without a choice all, but those that a standby pair cannot stand.
+    pub(crate) fn patterns(&self) -> Vec<Pattern> {
+        if self.cells.is_empty() && self.transmit == TransmitMode::Standby {
+            let borne = Trigger::ALL
+                .into_iter()
+                .filter(|trigger| *trigger != Trigger::OutputCut);
+            return borne.map(Pattern::from).collect();
+        }
+        self.cells.clone()
     }
 
     pub(crate) fn contents(&self) -> &'static [Content] {
@@ -138,6 +150,7 @@ impl Args {
             sessions: None,
             policy: setting.policy,
             relayed_link: setting.link == Link::Relayed,
+            transmit: self.transmit,
             idle: self.idle.clone(),
             cores: self.pinned()?,
             ..defaults
@@ -161,6 +174,7 @@ impl Args {
             burst: bursts,
             session_ms: self.session_ms,
             input: self.input.as_ref().map(|path| path.display().to_string()),
+            transmit: self.transmit,
             idle: self
                 .idle
                 .clone()
@@ -188,6 +202,13 @@ impl Args {
             }),
         }
     }
+}
+
+fn transmit_mode(word: &str) -> Result<TransmitMode, String> {
+    let known = TransmitMode::ALL.iter().find(|mode| mode.word() == word);
+    known
+        .copied()
+        .ok_or_else(|| format!("`{word}` is no mode: say `hot` or `standby`"))
 }
 
 /// Runs per cell with `--quick`.

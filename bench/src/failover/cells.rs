@@ -181,6 +181,15 @@ impl Pattern {
     }
 }
 
+impl From<Trigger> for Pattern {
+    fn from(trigger: Trigger) -> Self {
+        Self {
+            trigger: Some(trigger),
+            ..Self::default()
+        }
+    }
+}
+
 impl std::str::FromStr for Pattern {
     type Err = BadPattern;
 

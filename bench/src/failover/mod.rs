@@ -45,7 +45,7 @@ use stage::Stage;
 
 /// Runs the bench; returns whether everything held that makes the exit code 0.
 pub(crate) fn run(args: &Args) -> Result<bool, Error> {
-    let matrices = matrices(args.patterns(), args.contents(), args.wanted());
+    let matrices = matrices(&args.patterns(), args.contents(), args.wanted());
     if matrices.is_empty() {
         let fault = "it leaves no cell; without `--input` there is no `file`".to_owned();
         return Err(Error::Flag {

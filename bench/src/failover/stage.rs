@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
-use twinfeed_control::{Policy, StopFlag};
+use twinfeed_control::{FeedStatus, Policy, Role, StopFlag, TransmitMode};
 use twinfeed_harness::probe::wire::Summary;
 use twinfeed_harness::process::Program;
 use twinfeed_harness::run::Run as Setup;
@@ -58,6 +58,19 @@ struct Ready {
     active: bool,
     /// Duplicates dropped until now.
     duplicates: u64,
+}
+
+/// Whether the reports of a standby pair say that the backup numbers its streams and withholds them.
+fn is_silent(feed: &FeedStatus) -> bool {
+    let backups = feed
+        .legs
+        .iter()
+        .filter(|leg| leg.role == Some(Role::Backup));
+    let mut streams = backups
+        .filter_map(|leg| leg.report.as_ref())
+        .flat_map(|report| &report.streams)
+        .peekable();
+    streams.peek().is_some() && streams.all(|stream| stream.standby && stream.next_msn > 1)
 }
 
 /// A run before the session is judged.
@@ -186,6 +199,9 @@ impl Stage {
         if !feed.pair.protected {
             return Ok(Err(feed.pair.reason));
         }
+        if self.is_standby() && !is_silent(&feed) {
+            return Ok(Err("the backup transmits, or numbers nothing".to_owned()));
+        }
         let status = self.rig.probe().status()?;
         let reports = feed.legs.iter().filter_map(|leg| leg.report.as_ref());
         let epochs: HashSet<_> = reports
@@ -219,6 +235,10 @@ impl Stage {
         }))
     }
 
+    fn is_standby(&self) -> bool {
+        self.rig.run().transmit == TransmitMode::Standby
+    }
+
     /// The adapter whose leg alone is delivered at present.
     fn delivered_seat(&mut self) -> Result<Result<Seat, String>, Error> {
         let span = nanos(LOOK_EVERY);
@@ -247,7 +267,7 @@ impl Stage {
             duplicates,
         } = ready;
         self.until_ns(moment_ns.saturating_sub(nanos(HOT_MARGIN)))?;
-        let hot = self.rig.probe().status()?.duplicates_dropped > duplicates;
+        let dropped = self.rig.probe().status()?.duplicates_dropped > duplicates;
         self.until_ns(moment_ns)?;
         let at_ns = pull(&mut self.rig, seat, trigger)?;
         self.until_ns(at_ns + nanos(self.window))?;
@@ -255,8 +275,11 @@ impl Stage {
         mend(&mut self.rig, seat, trigger)?;
         let standing = if window.forgotten {
             Standing::Invalid("the probe's log did not reach back to the trigger".to_owned())
-        } else if !hot {
-            Standing::Invalid("no duplicate was dropped before: the backup was not hot".to_owned())
+        } else if dropped == self.is_standby() {
+            Standing::Invalid(match dropped {
+                false => "no duplicate was dropped before: the backup was not hot".to_owned(),
+                true => "duplicates were dropped before: the backup was not silent".to_owned(),
+            })
         } else {
             Standing::Clean
         };

@@ -116,8 +116,8 @@ fn circumstances(page: &mut String, report: &Report) {
     row(
         "adapters",
         &format!(
-            "idle strategy: {}; active {active}, backup {backup}",
-            options.idle
+            "transmit {}; idle strategy: {}; active {active}, backup {backup}",
+            options.transmit, options.idle
         ),
     );
     row(

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use twinfeed_control::TransmitMode;
 use twinfeed_harness::probe::wire::Latency;
 
 use super::claims::Claim;
@@ -54,6 +55,8 @@ pub(crate) struct Options {
     pub(crate) burst: Option<String>,
     pub(crate) session_ms: u64,
     pub(crate) input: Option<String>,
+    /// Which adapters transmit.
+    pub(crate) transmit: TransmitMode,
     /// Idle strategy of the adapters' data threads.
     pub(crate) idle: String,
     /// Cores that the active and the backup adapter are pinned to.

@@ -10,13 +10,16 @@ use std::time::Duration;
 use twinfeed_control::FeedName;
 use twinfeed_net::idle::Idle;
 use twinfeed_protocol::line::{LineLimits, Lines};
+use twinfeed_protocol::sequencer::RetainLimits;
+use twinfeed_protocol::standby::StandbyLimits;
 use twinfeed_wire::link::Role;
 use twinfeed_wire::{DEFAULT_DATAGRAM, LONGEST_DATAGRAM, SMALLEST_MAX_DATAGRAM, Sid};
 
-use super::file::{FeedFile, HostTable, LineLetter, LineTable, LinesTable, SourceTable};
+use super::file::{FeedFile, HostTable, LineLetter, LineTable, LinesTable, PairTable, SourceTable};
 use super::{
     Config, ConfigError, HostConfig, InputConfig, LineConfig, MOST_SOURCES, Overrides, PairConfig,
-    Profile, PublishConfig, PublishMode, SourceConfig, SourceType, Span, StreamAdminConfig,
+    Profile, PublishConfig, PublishMode, SourceConfig, SourceType, Span, StandbyConfig,
+    StreamAdminConfig,
 };
 
 /// Everything together, checked.
@@ -38,6 +41,7 @@ pub(super) fn build(
         .overridden_by(own)
         .overridden_by(host_file);
     let publish = publish(&file)?;
+    let standby = standby(&file.pair, &publish)?;
     let sources = sources(&file.source, &host, publish.mode, base)?;
     let token_file = host.token_file.clone().or(file.stream_admin.token_file);
     let config = Config {
@@ -59,6 +63,8 @@ pub(super) fn build(
                 .beat
                 .map_or(Duration::from_millis(200), |span| span.0),
             missed_beats: file.pair.missed_beats.unwrap_or(5),
+            transmit: file.pair.transmit,
+            standby,
             peer: peer.filter(|peer| Some(*peer) != own.link && peer.port() != 0),
         },
         stream_admin: StreamAdminConfig {
@@ -99,6 +105,40 @@ fn publish(file: &FeedFile) -> Result<PublishConfig, ConfigError> {
             )
         })?,
     })
+}
+
+fn standby(table: &PairTable, publish: &PublishConfig) -> Result<StandbyConfig, ConfigError> {
+    let (retain, limits) = (RetainLimits::default(), StandbyLimits::default());
+    let retain = RetainLimits {
+        replay: table.standby_replay.unwrap_or(retain.replay),
+        records: table.standby_retain.unwrap_or(retain.records),
+        bytes: table.standby_retain_bytes.unwrap_or(retain.bytes),
+    };
+    let limits = StandbyLimits {
+        // The active's word is heard as often as its stream's.
+        report_every: publish.heartbeat.min(limits.report_every),
+        missed_reports: table
+            .standby_missed_reports
+            .unwrap_or(limits.missed_reports),
+        hold_down: table
+            .standby_hold_down
+            .map_or(limits.hold_down, |span| span.0),
+    };
+    let sound = retain.check(publish.max_datagram).and(limits.check());
+    match sound {
+        Ok(()) => Ok(StandbyConfig { retain, limits }),
+        Err(bad) => {
+            let key = match bad.name {
+                "missed_reports" => "standby_missed_reports",
+                name => name,
+            };
+            Err(ConfigError::new(
+                format!("pair.{key}"),
+                "out of bounds",
+                format!("it must {}", bad.must),
+            ))
+        }
+    }
 }
 
 fn host_config(

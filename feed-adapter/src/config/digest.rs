@@ -3,6 +3,9 @@
 //! The digest is taken over a text of `key=value` lines, one per key in a fixed order, so that what
 //! is in it can be read. Everything else in a configuration is about where and how fast, not about
 //! what comes out.
+//!
+//! The mode of transmission is in it where it is not the ordinary one: whoever is silent on purpose relies on a peer
+//! that knows of it.
 
 use std::fmt::Write as _;
 
@@ -20,6 +23,7 @@ pub const DIGEST_KEYS: &[&str] = &[
     "max_open_orders",
     "publish.max_datagram",
     "pair.sync_threshold",
+    "pair.transmit",
     "source.sid",
     "source.type",
     "source.first_sseq",
@@ -49,6 +53,11 @@ fn text(config: &Config) -> String {
     line("max_open_orders", &config.max_open_orders);
     line("publish.max_datagram", &config.publish.max_datagram);
     line("pair.sync_threshold", &config.pair.sync_threshold);
+    if let Some(standby) = config.pair.standby() {
+        // A backup on standby relies on how often its active reports.
+        line("pair.transmit", &config.pair.transmit);
+        line("report_every_us", &standby.limits.report_every.as_micros());
+    }
     let mut sources: Vec<_> = config.sources.iter().collect();
     sources.sort_by_key(|source| source.sid);
     for source in sources {

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, de};
-use twinfeed_control::FeedName;
+use twinfeed_control::{FeedName, TransmitMode};
 use twinfeed_net::idle::Idle;
 use twinfeed_net::interface::Selector;
 
@@ -112,6 +112,13 @@ pub(super) struct PairTable {
     pub(super) sync_threshold: Option<u64>,
     pub(super) beat: Option<Span>,
     pub(super) missed_beats: Option<u32>,
+    #[serde(default)]
+    pub(super) transmit: TransmitMode,
+    pub(super) standby_replay: Option<usize>,
+    pub(super) standby_retain: Option<usize>,
+    pub(super) standby_retain_bytes: Option<usize>,
+    pub(super) standby_missed_reports: Option<u32>,
+    pub(super) standby_hold_down: Option<Span>,
 }
 
 /// `[stream_admin]`

@@ -25,10 +25,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use twinfeed_control::FeedName;
+use twinfeed_control::{FeedName, TransmitMode};
 use twinfeed_net::idle::Idle;
 use twinfeed_net::interface::Selector;
 use twinfeed_protocol::line::LineLimits;
+use twinfeed_protocol::sequencer::RetainLimits;
+use twinfeed_protocol::standby::StandbyLimits;
 use twinfeed_wire::Sid;
 use twinfeed_wire::link::Role;
 
@@ -141,8 +143,29 @@ pub struct PairConfig {
     pub beat: Duration,
     /// Silent intervals after which the link counts as down.
     pub missed_beats: u32,
+    /// Which adapters transmit.
+    pub transmit: TransmitMode,
+    /// How, if only the active does.
+    pub standby: StandbyConfig,
     /// Where the peer's end listens, unless stream-admin knows better.
     pub peer: Option<SocketAddr>,
+}
+
+/// A pair of which only the active transmits.
+#[derive(Clone, Copy, Debug)]
+pub struct StandbyConfig {
+    /// What the backup's stream keeps, and how much of it is sent again; per source.
+    pub retain: RetainLimits,
+    /// When the active is suspected, and when no more.
+    pub limits: StandbyLimits,
+}
+
+impl PairConfig {
+    /// How only the active transmits; `None`: both do.
+    #[must_use]
+    pub fn standby(&self) -> Option<StandbyConfig> {
+        (self.transmit == TransmitMode::Standby).then_some(self.standby)
+    }
 }
 
 /// Stream administration.

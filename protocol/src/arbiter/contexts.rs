@@ -20,7 +20,7 @@ impl Source {
         let Some(cursor) = self.cursor else {
             return false;
         };
-        let live = |leg: &Leg| self.is_eligible(*leg);
+        let live = |leg: &Leg| self.is_eligible(*leg) && self.legs[leg.index()].transmits();
         let best = Leg::BOTH
             .into_iter()
             .filter(live)

@@ -113,4 +113,6 @@ pub struct LegStatus {
     pub source_stale: bool,
     /// It said other things than the leg that is pinned: nothing of it is delivered.
     pub apart: bool,
+    /// It is silent on purpose: it numbers its records and holds them back.
+    pub standby: bool,
 }

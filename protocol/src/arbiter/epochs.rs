@@ -133,7 +133,7 @@ impl Source {
             (Some(zero), Some(one)) => {
                 let zero_first = zero.predecessor == cursor.epoch || one.predecessor == zero.epoch;
                 let one_first = one.predecessor == cursor.epoch || zero.predecessor == one.epoch;
-                let live = self.legs[0].state == LegState::Live;
+                let live = self.legs[0].transmits();
                 Some(if zero_first || (!one_first && live) {
                     zero.epoch
                 } else {
@@ -160,6 +160,7 @@ impl Source {
         self.legs.iter().any(|side| {
             let there = side.latest().filter(|view| view.epoch == cursor.epoch);
             there.is_some_and(|view| match side.state {
+                _ if side.standby => false,
                 LegState::Live => uncertain || view.ended.is_none(),
                 LegState::Stalled => uncertain && !side.source_stale,
                 LegState::Unheard | LegState::Lost => false,
@@ -170,7 +171,7 @@ impl Source {
     fn somebody_lives_in(&self, epoch: Epoch) -> bool {
         self.legs.iter().any(|side| {
             let there = side.latest().is_some_and(|view| view.epoch == epoch);
-            there && side.state == LegState::Live
+            there && side.transmits()
         })
     }
 
@@ -193,10 +194,7 @@ impl Source {
         let best = self
             .legs
             .iter()
-            .filter_map(|side| {
-                side.view(epoch)
-                    .map(|view| (side.state == LegState::Live, view))
-            })
+            .filter_map(|side| side.view(epoch).map(|view| (side.transmits(), view)))
             .max_by_key(|(live, view)| (*live, view.rank));
         let (Some(&(_, view)), Some(left)) = (best.as_ref(), self.cursor) else {
             return;
@@ -206,7 +204,7 @@ impl Source {
             ResetCause::Epoch { .. } => Place::start(view.first),
             // The lowest, so that no live leg's first numbers are taken for old ones.
             ResetCause::Regress => {
-                let live = self.legs.iter().filter(|side| side.state == LegState::Live);
+                let live = self.legs.iter().filter(|side| side.transmits());
                 let places = live
                     .filter_map(|side| side.view(epoch))
                     .map(|view| view.next);
@@ -273,7 +271,7 @@ impl Source {
         let Some(cursor) = self.cursor else {
             return false;
         };
-        let live = || self.legs.iter().filter(|side| side.state == LegState::Live);
+        let live = || self.legs.iter().filter(|side| side.transmits());
         let below = live().next().is_some()
             && live().all(|side| {
                 side.latest().is_some_and(|view| {

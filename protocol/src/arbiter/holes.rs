@@ -95,7 +95,7 @@ impl Source {
             let current = side
                 .latest()
                 .is_some_and(|latest| latest.epoch == cursor.epoch);
-            let live = side.state == LegState::Live && view.context == cursor.context && current;
+            let live = side.transmits() && view.context == cursor.context && current;
             waiting |= live && view.next <= cursor.next;
         }
         let apart = owed.is_some() || lacking;

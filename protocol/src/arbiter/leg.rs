@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use twinfeed_wire::{
-    ContextId, Dsn, Epoch, Flags, Generation, Header, Incarnation, Pos, Sid, StreamId,
+    ContextId, Dsn, Epoch, Flags, Generation, Header, Heartbeat, Incarnation, Pos, Sid, StreamId,
 };
 
 use super::counters::LegStatus;
@@ -63,6 +63,8 @@ pub(super) struct LegSide {
     pub(super) heartbeat: Duration,
     pub(super) hint: Option<Hint>,
     pub(super) source_stale: bool,
+    /// It says that it is silent on purpose.
+    pub(super) standby: bool,
     pub(super) stepped_down: bool,
     /// Since when it is behind without having moved.
     pub(super) behind_since: Option<Time>,
@@ -112,6 +114,7 @@ impl LegSide {
             heartbeat: limits.heartbeat,
             hint: None,
             source_stale: false,
+            standby: false,
             stepped_down: false,
             behind_since: None,
             mark: None,
@@ -185,6 +188,7 @@ impl LegSide {
         self.believed_dsn = None;
         self.hint = None;
         self.stepped_down = false;
+        self.standby = false;
         self.behind_since = None;
         self.far_since = None;
         self.capped = false;
@@ -269,6 +273,13 @@ impl LegSide {
         dropped
     }
 
+    /// Notes how long the leg is silent at most.
+    pub(super) fn note_interval(&mut self, heartbeat: &Heartbeat<'_>) {
+        if heartbeat.beat.interval_us != 0 {
+            self.heartbeat = Duration::from_micros(u64::from(heartbeat.beat.interval_us));
+        }
+    }
+
     /// How long the leg may be silent before it counts as lost, and what that would be called.
     pub(super) fn patience(&self, limits: &Limits) -> (Duration, Trigger) {
         match self.hint {
@@ -317,6 +328,7 @@ impl LegSide {
             peer_lost: self.hint.is_some(),
             source_stale: self.source_stale,
             apart: false,
+            standby: self.standby,
         }
     }
 

@@ -15,6 +15,7 @@
 
 use super::leg::{Hint, LegSide};
 use super::source::{Out, Source};
+use super::standby::Owed;
 use crate::event::{Event, Handler, Leg, LegState};
 use crate::limits::{Limits, Policy};
 use crate::receipt::{Receipt, Trigger};
@@ -42,6 +43,7 @@ impl Source {
             // It was gone, not behind: its time to catch up begins now.
             side.behind_since = None;
             side.far_since = None;
+            self.owed_switch.take_if(|owed| owed.from == leg);
             self.set_state(leg, LegState::Live, out);
         }
         if late {
@@ -75,7 +77,7 @@ impl Source {
     pub(super) fn tell_stale<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
         let pending =
             self.hole.is_some() || self.orphan_since.is_some() || self.deserted_since.is_some();
-        if self.is_stale() && !pending && !self.stale && !self.ended {
+        if self.is_stale(out.limits) && !pending && !self.stale && !self.ended {
             self.stale = true;
             out.handler.event(&Event::Stale { sid: self.sid });
         }
@@ -83,7 +85,7 @@ impl Source {
 
     /// Says that somebody speaks of the source again, before what that one brings.
     pub(super) fn tell_live<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
-        if !self.is_stale() {
+        if !self.is_stale(out.limits) {
             self.tell_spoken(out);
         }
     }
@@ -97,11 +99,19 @@ impl Source {
         }
     }
 
-    /// Whether nobody speaks any more, or whoever speaks hears nothing from the source.
-    fn is_stale(&self) -> bool {
-        let mut speaking = self.legs.iter().filter(|side| speaks(side)).peekable();
+    /// Whether nobody speaks of the source any more, or whoever speaks hears nothing from it.
+    fn is_stale(&self, limits: &Limits) -> bool {
+        let mut speaking = self
+            .legs
+            .iter()
+            .filter(|side| speaks(side) && !side.standby)
+            .peekable();
         match speaking.peek() {
-            None => self.legs.iter().any(|side| side.state == LegState::Lost),
+            None => {
+                let due = self.standby_due(limits);
+                let lost = self.legs.iter().any(|side| side.state == LegState::Lost);
+                lost && due.is_none_or(|due| self.judged_at >= due)
+            }
             Some(_) => speaking.all(|side| side.source_stale),
         }
     }
@@ -146,7 +156,7 @@ impl Source {
         if unheard {
             self.preferred = leg;
         }
-        let steady = self.legs[leg.index()].state == LegState::Live
+        let steady = self.legs[leg.index()].transmits()
             && out.now.since(self.legs[leg.index()].live_since) >= out.limits.hold_down;
         let steady = steady && !self.is_apart(leg);
         if self.policy(out.limits) == Policy::PreferActive && self.preferred != leg && steady {
@@ -164,7 +174,20 @@ impl Source {
     ) {
         let other = leg.other();
         let relied_on = self.policy(out.limits) == Policy::FirstArrival || leg == self.preferred;
-        if !relied_on || self.is_apart(leg) || !speaks(&self.legs[other.index()]) {
+        if !relied_on
+            || self.is_apart(leg)
+            || self.legs[leg.index()].standby
+            || !speaks(&self.legs[other.index()])
+        {
+            return;
+        }
+        if self.legs[other.index()].standby {
+            self.owed_switch = Some(Owed {
+                from: leg,
+                trigger,
+                hint,
+                wins: self.legs[other.index()].wins,
+            });
             return;
         }
         self.preferred = other;
@@ -197,7 +220,7 @@ impl Source {
         if !speaks(side) {
             return;
         }
-        let alone = other.state != LegState::Live;
+        let alone = !other.transmits() || side.standby;
         let lag = if alone { None } else { self.behind(leg) };
         let deaf = side.source_stale && !alone && !other.source_stale;
         let lag_time = self.lag_time(leg, out.limits);
@@ -227,6 +250,7 @@ impl Source {
                 if !deaf && !behind && !far && !side.capped && (lag.is_none() || moved) =>
             {
                 side.live_since = out.now;
+                self.owed_switch.take_if(|owed| owed.from == leg);
                 self.set_state(leg, LegState::Live, out);
             }
             _ => {}

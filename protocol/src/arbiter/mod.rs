@@ -36,6 +36,7 @@ mod quarantine;
 mod settle;
 mod skew;
 mod source;
+mod standby;
 mod unordered;
 mod view;
 

@@ -21,7 +21,7 @@ use super::cursor::{Cursor, Standing, hand_over};
 use super::fence::Count;
 use super::hold::Entry;
 use super::source::{Out, Pressure, Source};
-use crate::event::{Handler, Leg, LegState, Place};
+use crate::event::{Handler, Leg, Place};
 use crate::limits::{Limits, Policy};
 use crate::receipt::Trigger;
 use crate::time::Time;
@@ -61,7 +61,7 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let other = leg.other();
-        if self.legs[other.index()].state == LegState::Live && self.holds_up(other) {
+        if self.legs[other.index()].transmits() && self.holds_up(other) {
             self.legs[other.index()].capped = true;
             self.stall(other, Trigger::Lag, out);
         }
@@ -310,6 +310,7 @@ impl Source {
             after(held(Leg::Zero), limits.lag_time),
             after(held(Leg::One), limits.lag_time),
             self.apart_deadline(limits),
+            self.standby_due(limits).filter(|_| !self.stale),
         ];
         let legs = Leg::BOTH
             .into_iter()

@@ -11,8 +11,6 @@
 //! This file is the way of a datagram. `belief` decides which are taken for true, `cursor` how a record is
 //! delivered, `settle` what happens to what could not be delivered at once, `liveness` which legs count.
 
-use core::time::Duration;
-
 use twinfeed_wire::{BodyKind, Datagram, Flags, Header, Record, Sid, StreamId};
 
 use super::OrderingClass;
@@ -25,6 +23,7 @@ use super::holes::Hole;
 use super::leg::{Admission, Hint, LegSide};
 use super::pin::Pin;
 use super::skew::Arrivals;
+use super::standby::Owed;
 use super::unordered::Seen;
 use crate::event::{DiscontinuityCause, Handler, Leg, LegState, Place};
 use crate::limits::{Limits, Policy};
@@ -85,6 +84,8 @@ pub(super) struct Source {
     pub(super) judged_at: Time,
     /// Duplicates dropped when the last receipt was given.
     pub(super) duplicates_told: u64,
+    /// A switch that is not told yet, for the other leg is on standby.
+    pub(super) owed_switch: Option<Owed>,
     pub(super) stale: bool,
     pub(super) ended: bool,
     /// What needs room, while a bound is reached.
@@ -116,6 +117,7 @@ impl Source {
             last_delivery: Time::ZERO,
             judged_at: Time::ZERO,
             duplicates_told: 0,
+            owed_switch: None,
             stale: false,
             ended: false,
             pressure: None,
@@ -158,6 +160,12 @@ impl Source {
                 return;
             }
         };
+        if header.flags.has(Flags::STANDBY.with(Flags::HEARTBEAT)) {
+            return self.on_standby(leg, datagram, late, out);
+        }
+        if !late {
+            self.legs[leg.index()].standby = false;
+        }
         if self.retired.contains(header.epoch) {
             out.counters.retired_epoch += 1;
             return;
@@ -170,6 +178,9 @@ impl Source {
             self.judge_waiting(leg, datagram, out);
             self.process(leg, datagram, late, out);
             self.release_believed(leg.other(), &claim, out);
+        }
+        if self.owed_switch.is_some() {
+            self.tell_owed(out);
         }
     }
 
@@ -263,9 +274,7 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let side = &mut self.legs[leg.index()];
-        if heartbeat.beat.interval_us != 0 {
-            side.heartbeat = Duration::from_micros(u64::from(heartbeat.beat.interval_us));
-        }
+        side.note_interval(heartbeat);
         if let Some(view) = side.view_mut(header.epoch) {
             view.on_beat(&heartbeat.beat, header);
         }
@@ -277,18 +286,7 @@ impl Source {
                 header.base_adm,
             );
         }
-        for digest in heartbeat.digests() {
-            let [zero, one] = &mut self.legs;
-            let (this, other) = if leg == Leg::Zero {
-                (zero, one)
-            } else {
-                (one, zero)
-            };
-            let of = (header.epoch, header.context);
-            if let Some(same) = this.digests.compare(&other.digests, of, digest) {
-                self.compared(same, (header.epoch, digest.range), out);
-            }
-        }
+        self.compare_digests(leg, header, heartbeat, out);
     }
 
     fn on_record<H: Handler + ?Sized>(
@@ -377,7 +375,7 @@ impl Source {
                 .is_some_and(|view| view.context == cursor.context)
         });
         let unsuspected = side.hint.is_none() && !self.is_apart(leg);
-        side.state == LegState::Live && unsuspected && !side.source_stale && speaks_of_it
+        side.transmits() && unsuspected && !side.source_stale && speaks_of_it
     }
 
     /// Puts a record into its leg's hold; a full hold forces decisions first.

@@ -40,7 +40,7 @@ use super::hold::Entry;
 use super::holes::Hole;
 use super::source::{Out, Source};
 use super::view::End;
-use crate::event::{GapCause, Handler, Leg, LegState, Place};
+use crate::event::{GapCause, Handler, Leg, Place};
 use crate::limits::Limits;
 use crate::time::Time;
 use crate::window::{Offer, Unordered};
@@ -274,7 +274,7 @@ impl Source {
             };
             most = most.max(view.passed.sseq);
             let latest = side.latest().map(|latest| latest.epoch);
-            if side.state == LegState::Live && latest == Some(cursor.epoch) {
+            if side.transmits() && latest == Some(cursor.epoch) {
                 let passed = view.passed.sseq;
                 least = Some(least.map_or(passed, |least| least.min(passed)));
             }

@@ -65,11 +65,15 @@ pub struct SequencerCounters {
     pub heartbeats: u64,
     /// Bytes of datagrams sent.
     pub bytes: u64,
+    /// Datagrams made on standby and not sent.
+    pub withheld: u64,
+    /// Of those, sent when standby ended.
+    pub replayed: u64,
     /// Source messages sequenced, covered ones included.
     pub messages: u64,
     /// Source messages without a record.
     pub covered: u64,
-    /// Records sent or under way.
+    /// Records sent, withheld or under way.
     pub records: u64,
     /// Administrative messages placed.
     pub administrative: u64,

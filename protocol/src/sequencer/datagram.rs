@@ -58,6 +58,20 @@ impl Outgoing {
         Some(&self.buffer[..length])
     }
 
+    /// How many records are under way, and how long their datagram is, bytes.
+    pub(super) fn begun(&self) -> Option<(usize, usize)> {
+        let (header, length) = self.begun.as_ref()?;
+        Some((usize::from(header.count), *length))
+    }
+
+    /// The datagram under way, complete but for its number and the time at which it is sent.
+    pub(super) fn finish_unnumbered(&mut self, flags: Flags) -> Option<&[u8]> {
+        let (header, length) = self.begun.take()?;
+        let writer = Writer::resume(&mut self.buffer, header, length);
+        let length = writer.finish(Dsn(0), flags, 0);
+        Some(&self.buffer[..length])
+    }
+
     /// A heartbeat. It is written where records would be: none may be under way.
     pub(super) fn heartbeat(
         &mut self,
@@ -66,13 +80,12 @@ impl Outgoing {
         digests: &[RangeDigest],
     ) -> &[u8] {
         debug_assert!(self.begun.is_none(), "records are finished first");
-        let dsn = self.take_dsn();
-        let header = Header { dsn, ..*header };
-        let length = write_heartbeat(&mut self.buffer, &header, beat, digests);
+        let length = write_heartbeat(&mut self.buffer, header, beat, digests);
         &self.buffer[..length]
     }
 
-    fn take_dsn(&mut self) -> Dsn {
+    /// The number of a datagram that leaves.
+    pub(super) fn take_dsn(&mut self) -> Dsn {
         let dsn = self.next_dsn;
         // 2^64 datagrams take five centuries at one per nanosecond.
         self.next_dsn = Dsn(dsn.0.wrapping_add(1));

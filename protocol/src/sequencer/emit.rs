@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use twinfeed_wire::{Beat, BodyKind, Flags, Header, Record};
 
-use super::{ANNOUNCEMENTS, Now, Placed, Sequencer, SequencerState, Transmit};
+use super::{ANNOUNCEMENTS, Now, Placed, Sequencer, SequencerState, StandbyEnd, Transmit};
 use crate::digest;
 
 impl Sequencer {
@@ -82,17 +82,36 @@ impl Sequencer {
         self.send_records(now, out);
         let unsaid = self.run.next_sseq > self.run.prev + 1;
         if self.state == SequencerState::Open && unsaid {
-            self.send_heartbeat(now, Flags::default(), out);
+            self.send_in_order(now, out);
         }
     }
 
-    pub(super) fn announce(&mut self, now: Now, flags: Flags, out: &mut impl Transmit) {
+    /// Says what must not be missed of the stream's order.
+    pub(super) fn announce(&mut self, now: Now, out: &mut impl Transmit) {
         for _ in 0..ANNOUNCEMENTS {
-            self.send_heartbeat(now, flags, out);
+            self.send_in_order(now, out);
         }
+    }
+
+    /// Sends a heartbeat that means something only where it stands; no records are under way.
+    fn send_in_order(&mut self, now: Now, out: &mut impl Transmit) {
+        if self.standby.is_on() {
+            if !self.speaks() || self.withhold_heartbeat() {
+                return;
+            }
+            self.leave_standby(now, StandbyEnd::Full, out);
+        }
+        self.send_heartbeat(now, Flags::default(), out);
     }
 
     pub(super) fn send_records(&mut self, now: Now, out: &mut impl Transmit) {
+        if self.standby.is_on() {
+            if !self.withhold_records() {
+                // What is under way leaves behind everything that was withheld.
+                self.leave_standby(now, StandbyEnd::Full, out);
+            }
+            return;
+        }
         let flags = self.flags();
         if let Some(datagram) = self.outgoing.finish(flags, now.unix_ns) {
             self.counters.datagrams += 1;
@@ -107,13 +126,30 @@ impl Sequencer {
         if !self.speaks() {
             return;
         }
+        let (header, beat) = self.stand(self.flags().with(flags));
+        let header = Header {
+            dsn: self.outgoing.take_dsn(),
+            sent_at: now.unix_ns,
+            ..header
+        };
+        let datagram = self
+            .outgoing
+            .heartbeat(&header, &beat, self.run.ranges.finished());
+        self.counters.datagrams += 1;
+        self.counters.heartbeats += 1;
+        self.counters.bytes += datagram.len() as u64;
+        self.schedule.sent_heartbeat(now.time);
+        out.datagram(datagram);
+    }
+
+    /// What a heartbeat says of where the stream stands, without number and time.
+    pub(super) fn stand(&mut self, flags: Flags) -> (Header, Beat) {
         self.run.ranges.pass(self.run.next_sseq);
         let header = Header {
-            flags: self.flags().with(flags),
+            flags,
             first_msn: self.next_msn,
             base_sseq: self.run.next_sseq,
             base_adm: self.adm,
-            sent_at: now.unix_ns,
             ..self.header()
         };
         let beat = Beat {
@@ -125,14 +161,7 @@ impl Sequencer {
             ended: self.state == SequencerState::Ended,
             inherited: self.inherited,
         };
-        let datagram = self
-            .outgoing
-            .heartbeat(&header, &beat, self.run.ranges.finished());
-        self.counters.datagrams += 1;
-        self.counters.heartbeats += 1;
-        self.counters.bytes += datagram.len() as u64;
-        self.schedule.sent_heartbeat(now.time);
-        out.datagram(datagram);
+        (header, beat)
     }
 
     /// What stands in every header.
@@ -157,5 +186,6 @@ impl Sequencer {
             .with_if(self.source_stale, Flags::SOURCE_STALE)
             .with_if(self.unsynchronised, Flags::UNSYNCHRONISED)
             .with_if(!self.run.is_complete(), Flags::INCOMPLETE)
+            .with_if(self.standby.is_on(), Flags::STANDBY)
     }
 }

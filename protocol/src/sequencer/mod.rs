@@ -39,6 +39,8 @@ mod parts;
 mod run;
 mod schedule;
 mod slots;
+mod standby;
+mod withheld;
 
 use agenda::Agenda;
 pub use config::{SequencerConfig, SequencerCounters};
@@ -48,6 +50,8 @@ pub use parts::{LONGEST_PART, MOST_PARTS};
 use run::Run;
 use schedule::Schedule;
 pub use slots::{MOST_ARMED, Numbering, Placed};
+use standby::Standby;
+pub use standby::{Replay, RetainLimits, StandbyEnd};
 
 /// How often something that must not be missed is said at once: the beginning and the end of an epoch,
 /// the end of a stream.
@@ -112,6 +116,7 @@ pub struct Sequencer {
     source_stale: bool,
     outgoing: Outgoing,
     schedule: Schedule,
+    standby: Standby,
     counters: SequencerCounters,
 }
 
@@ -137,6 +142,7 @@ impl Sequencer {
             source_stale: false,
             outgoing: Outgoing::new(config.max_datagram),
             schedule: Schedule::new(config.heartbeat),
+            standby: Standby::never(),
             counters: SequencerCounters::default(),
         })
     }
@@ -155,6 +161,7 @@ impl Sequencer {
             self.counters.refused += u64::from(generation != self.generation);
             return;
         }
+        self.leave_standby(now, StandbyEnd::Generation, out);
         self.send_records(now, out);
         self.generation = generation;
         self.inherited = inherited;
@@ -162,7 +169,7 @@ impl Sequencer {
         self.agenda.renumber(self.next_msn, Msn(1));
         self.next_msn = Msn(1);
         self.history.renumber(Msn(0));
-        self.announce(now, Flags::default(), out);
+        self.announce(now, out);
     }
 
     /// An epoch begins, or the source stepped back within one (then `start.epoch` is the one at hand).
@@ -172,6 +179,9 @@ impl Sequencer {
         if self.state == SequencerState::Closed || !possible {
             self.counters.refused += 1;
             return;
+        }
+        if self.epoch() == Some(start.epoch) {
+            self.leave_standby(now, StandbyEnd::SteppedBack, out);
         }
         if self.speaks() {
             self.place_all(now, out);
@@ -186,7 +196,7 @@ impl Sequencer {
             .run
             .succeeded_by(start, self.state == SequencerState::Ended);
         self.state = SequencerState::Open;
-        self.announce(now, Flags::default(), out);
+        self.announce(now, out);
     }
 
     /// The records of source message `sseq`; without any, the message is covered. Numbers skipped since the
@@ -214,6 +224,8 @@ impl Sequencer {
         if self.agenda.next() <= self.next_msn {
             self.place_due(now, out);
         }
+        // What is withheld is packed, whatever datagrams it came in.
+        let received_at = if self.standby.is_on() { 0 } else { received_at };
         self.counters.messages += 1;
         if parts == 0 {
             self.counters.covered += 1;
@@ -269,7 +281,7 @@ impl Sequencer {
         self.run.next_sseq = next_sseq;
         self.run.ranges.end(next_sseq);
         self.state = SequencerState::Ended;
-        self.announce(now, Flags::default(), out);
+        self.announce(now, out);
     }
 
     /// Sends what is under way: the end of a source datagram or of a batch. On a busy stream the heartbeat
@@ -278,7 +290,10 @@ impl Sequencer {
         if self.speaks() {
             self.place_at_rest(now, out);
         }
-        self.send_records(now, out);
+        let is_due = self.schedule.is_due(now.time);
+        if is_due || !self.standby.is_on() {
+            self.send_records(now, out);
+        }
         if self.schedule.is_due(now.time) {
             self.send_heartbeat(now, Flags::default(), out);
         }
@@ -313,7 +328,9 @@ impl Sequencer {
         }
         self.counters.unplaced += self.agenda.clear() as u64;
         self.send_records(now, out);
-        self.announce(now, Flags::END_OF_STREAM, out);
+        for _ in 0..ANNOUNCEMENTS {
+            self.send_heartbeat(now, Flags::END_OF_STREAM, out);
+        }
         self.state = SequencerState::Closed;
     }
 

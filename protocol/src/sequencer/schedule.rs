@@ -14,6 +14,8 @@ pub(super) struct Schedule {
     peer_lost: bool,
     /// Heartbeats that must still say `peer lost`, even if the peer is back.
     peer_lost_owed: u32,
+    /// A heartbeat is due whatever the time.
+    owed: bool,
 }
 
 impl Schedule {
@@ -24,11 +26,15 @@ impl Schedule {
             last_heartbeat: Time::ZERO,
             peer_lost: false,
             peer_lost_owed: 0,
+            owed: false,
         }
     }
 
     /// After one silent interval; on a busy stream every third one.
     pub(super) fn deadline(&self) -> Time {
+        if self.owed {
+            return Time::ZERO;
+        }
         let silent = self.last_sent.after(self.interval);
         let busy = self
             .last_heartbeat
@@ -47,7 +53,13 @@ impl Schedule {
     pub(super) const fn sent_heartbeat(&mut self, now: Time) {
         self.last_sent = now;
         self.last_heartbeat = now;
+        self.owed = false;
         self.peer_lost_owed = self.peer_lost_owed.saturating_sub(1);
+    }
+
+    /// The next occasion is one for a heartbeat.
+    pub(super) const fn owe_heartbeat(&mut self) {
+        self.owed = true;
     }
 
     /// Whether that was a change.

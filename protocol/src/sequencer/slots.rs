@@ -242,7 +242,7 @@ impl Sequencer {
         self.inherited = numbering.inherited;
         if self.generation != numbering.generation {
             self.generation = numbering.generation;
-            self.announce(now, Flags::default(), out);
+            self.announce(now, out);
         }
     }
 

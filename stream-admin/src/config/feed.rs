@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use twinfeed_control::{
-    Constraints, DeliveryClass, FeedName, OrderingClass, Sid, SourceConstraint,
+    Constraints, DeliveryClass, FeedName, OrderingClass, Sid, SourceConstraint, TransmitMode,
 };
 
 use super::{ConfigError, Time, wrong};
@@ -34,6 +34,9 @@ pub struct FeedConfig {
     /// T, in msn; both adapters must run with it. Default 64.
     #[serde(default = "default_sync_threshold")]
     pub sync_threshold: u64,
+    /// Which adapters transmit; both run with it.
+    #[serde(default)]
+    pub transmit: TransmitMode,
     /// Messages after which an alive leg is abandoned, or `"auto"`. Default auto.
     #[serde(default)]
     pub lag_messages: Auto<u64>,
@@ -141,6 +144,7 @@ impl FeedConfig {
                 reorder_hold_us: self.reorder_hold.stated().map(Time::as_us),
                 reorder_hold_bytes: self.reorder_hold_bytes,
                 max_datagram: self.max_datagram,
+                transmit: self.transmit,
             },
         }
     }

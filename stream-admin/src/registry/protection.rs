@@ -7,7 +7,7 @@
 
 use twinfeed_control::{
     AdapterStatus, ConfigDigest, Generation, LegIndex, LegState, LinkState, PairState, Role,
-    StreamPair, StreamStatus,
+    StreamPair, StreamStatus, TransmitMode,
 };
 
 /// One leg, as far as protection is concerned.
@@ -23,11 +23,15 @@ pub(super) struct Leg<'a> {
 /// Why the pair is not protected; `None` when it is.
 pub(super) fn unprotected_because(
     generation: Generation,
-    sync_threshold: u64,
+    (sync_threshold, transmit): (u64, TransmitMode),
     legs: [Leg<'_>; 2],
 ) -> Option<String> {
     for (index, leg) in LegIndex::BOTH.iter().zip(&legs) {
-        if let Some(reason) = alone_unfit(generation, sync_threshold, leg) {
+        let unfit = alone_unfit(generation, sync_threshold, leg).or_else(|| {
+            let has = leg.report.map(|report| report.transmit)?;
+            (has != transmit).then(|| format!("transmits {has}, the feed is {transmit}"))
+        });
+        if let Some(reason) = unfit {
             return Some(format!("leg {index}: {reason}"));
         }
     }
@@ -129,6 +133,8 @@ mod tests {
         StreamStatus {
             sid: Sid(sid),
             sending: true,
+            standby: false,
+            suspicion: String::new(),
             next_msn: 5,
             next_pos: Pos {
                 sid: Sid(sid),
@@ -161,6 +167,7 @@ mod tests {
             generation: Generation(3),
             role,
             sync_threshold: 64,
+            transmit: TransmitMode::Hot,
             link: LinkState::Up,
             reason: String::new(),
             peer_lost: false,
@@ -181,20 +188,21 @@ mod tests {
             report: Some(report),
         };
         let legs = [leg(Role::Active, one), leg(Role::Backup, two)];
-        unprotected_because(Generation(3), 64, legs)
+        unprotected_because(Generation(3), (64, TransmitMode::Hot), legs)
     }
 
     /// Every way to lose protection, one at a time, with the words that must name it.
     #[test]
     fn each_missing_condition_is_named() {
         type Change = fn(&mut AdapterStatus);
-        let table: [(Change, &str); 14] = [
+        let table: [(Change, &str); 15] = [
             (|r| r.generation = Generation(2), "generation 2"),
             (|r| r.role = Role::Active, "still acts as active"),
             (|r| r.link = LinkState::Down, "pair link down"),
             (|r| r.peer_lost = true, "peer as lost"),
             (|r| r.draining = true, "leaving"),
             (|r| r.sync_threshold = 65, "T = 65"),
+            (|r| r.transmit = TransmitMode::Standby, "transmits standby"),
             (
                 |r| r.streams[1].next_pos.epoch = Epoch(8),
                 "sid 2: the legs are in different epochs",

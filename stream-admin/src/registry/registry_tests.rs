@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use twinfeed_control::{
     BACKOFF_CEILING, ConfigDigest, Confirm, Constraints, DeliveryClass, EntitlementChange,
     LegState, OfferedStream, Policy, ProblemCode, REQUEST_TIMEOUT, Receipt, ReceiptEnd, Role,
-    Selection, Sid, Subscribe, SubscriptionId, SubscriptionState, Transport, presumption_ms,
+    Selection, Sid, Subscribe, SubscriptionId, SubscriptionState, TransmitMode, Transport,
+    presumption_ms,
 };
 
 use super::settings::{RegistryLimits, TransportKind};
@@ -61,6 +62,7 @@ fn feed_settings() -> FeedSettings {
             reorder_hold_us: None,
             reorder_hold_bytes: 1 << 20,
             max_datagram: 1_472,
+            transmit: TransmitMode::Hot,
         },
     }
 }

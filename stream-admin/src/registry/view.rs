@@ -166,8 +166,9 @@ impl Feed {
             report: self.seat(leg).and_then(|seat| seat.last_report()),
         });
         let in_force = legs.map(|leg| leg.report.map(|report| report.sync_threshold));
-        let threshold = self.settings.constraints.sync_threshold;
-        let reason = unprotected_because(self.pair.generation(), threshold, legs);
+        let constraints = &self.settings.constraints;
+        let common = (constraints.sync_threshold, constraints.transmit);
+        let reason = unprotected_because(self.pair.generation(), common, legs);
         PairStatus {
             generation: self.pair.generation(),
             protected: reason.is_none(),

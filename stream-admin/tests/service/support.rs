@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use twinfeed_control::{
     AdapterStatus, Assignment, Client, ConfigDigest, ContextId, DataState, Epoch, FeedName,
     Generation, Incarnation, LinkState, OfferedStream, PairState, Policy, Pos, Register, Renew,
-    Role, Secret, Selection, Sid, StreamPair, StreamStatus, Subscribe, Transport,
+    Role, Secret, Selection, Sid, StreamPair, StreamStatus, Subscribe, TransmitMode, Transport,
 };
 use twinfeed_stream_admin::Running;
 use twinfeed_stream_admin::config::{Config, TokenHash};
@@ -144,6 +144,8 @@ pub(crate) fn report(incarnation: u64, generation: Generation, role: Role) -> Re
     let stream = StreamStatus {
         sid: Sid(1),
         sending: true,
+        standby: false,
+        suspicion: String::new(),
         next_msn: 5,
         next_pos: Pos {
             sid: Sid(1),
@@ -171,6 +173,7 @@ pub(crate) fn report(incarnation: u64, generation: Generation, role: Role) -> Re
             generation,
             role,
             sync_threshold: 1_000,
+            transmit: TransmitMode::Hot,
             link: LinkState::Up,
             reason: String::new(),
             peer_lost: false,

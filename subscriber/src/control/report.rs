@@ -53,7 +53,7 @@ fn leg_report(index: LegIndex, snapshot: &Snapshot) -> LegReport {
         leg: index,
         state: worst,
         data: data(snapshot, leg),
-        reason: reason(worst).to_owned(),
+        reason: reason(worst, statuses(snapshot, leg).any(|status| status.standby)).to_owned(),
         lead_us: lead.map(|lead| {
             let other = behind.unwrap_or_default();
             micros(lead) - micros(other)
@@ -85,8 +85,9 @@ fn state(status: &LegStatus) -> (admin::LegState, u8) {
     }
 }
 
-const fn reason(state: admin::LegState) -> &'static str {
+const fn reason(state: admin::LegState, standby: bool) -> &'static str {
     match state {
+        admin::LegState::Live if standby => "on standby: it is silent on purpose",
         admin::LegState::Pending => "nothing is granted on this leg yet",
         admin::LegState::Joining => "nothing was heard of it yet",
         admin::LegState::Stalled => "it speaks, but its positions stand still or lag",
@@ -96,7 +97,8 @@ const fn reason(state: admin::LegState) -> &'static str {
 }
 
 fn data(snapshot: &Snapshot, leg: Leg) -> DataState {
-    let heard = |status: &&LegStatus| status.state != LegState::Unheard;
+    // A leg on standby says nothing of its data.
+    let heard = |status: &&LegStatus| status.state != LegState::Unheard && !status.standby;
     statuses(snapshot, leg)
         .filter(heard)
         .map(|status| match (status.source_stale, status.complete) {

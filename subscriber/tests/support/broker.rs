@@ -10,7 +10,7 @@ use twinfeed_control::{
     Confirm, Constraints, DeliveryClass, Generation, Grant, GrantedLeg, GrantedStream, LegIndex,
     LegState, Problem, ProblemCode, Receipt, ReceiptAccepted, Receipts, RenewSubscription, Role,
     Sid, StreamId, Subscribe, SubscriptionRenewed, SubscriptionState, SubscriptionStatus,
-    Transport,
+    TransmitMode, Transport,
 };
 
 /// How often a watch says something when nothing changed.
@@ -301,6 +301,7 @@ pub fn grant() -> Grant {
             reorder_hold_us: None,
             reorder_hold_bytes: 1 << 20,
             max_datagram: 1_472,
+            transmit: TransmitMode::Hot,
         },
         lease_ms: 300,
         revision: 1,
