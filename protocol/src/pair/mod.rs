@@ -30,6 +30,7 @@
 mod active;
 mod backup;
 mod config;
+mod handover;
 mod news;
 mod pace;
 mod quiet;
@@ -49,6 +50,7 @@ pub use active::Refusal;
 use active::{Announced, Peer};
 use backup::Sought;
 pub use config::PairLimits;
+use handover::Handover;
 pub use news::{News, PairCounters, Reason};
 use pace::Pace;
 use quiet::{Held, Proposed};
@@ -74,6 +76,8 @@ pub struct Pair {
     generation: Generation,
     /// How many administrative messages of older generations are valid.
     inherited: Adm,
+    /// As active: whether its generation began with everything that the one before had announced.
+    seamless: bool,
     /// Until when this end may originate.
     authority: Time,
     linked: bool,
@@ -93,6 +97,8 @@ pub struct Pair {
     sought: Sought,
     /// As synchronised backup: the slot in front of which the stream is held.
     held: Option<Held>,
+    /// How far a hand-over has come.
+    handover: Handover,
     counters: PairCounters,
 }
 
@@ -106,6 +112,7 @@ impl Pair {
             reason: Reason::None,
             generation: Generation(0),
             inherited: Adm(0),
+            seamless: false,
             authority: Time::ZERO,
             linked: false,
             next_report: Time::ZERO,
@@ -117,6 +124,7 @@ impl Pair {
             cuts: 0,
             sought: Sought::default(),
             held: None,
+            handover: Handover::None,
             counters: PairCounters::default(),
         }
     }
@@ -125,6 +133,12 @@ impl Pair {
     pub fn on_link_up(&mut self, now: Now, seq: &mut Sequencer, out: &mut (impl Link + Transmit)) {
         self.linked = true;
         (self.peer, self.proposed) = (Peer::default(), None);
+        self.handover = match self.handover {
+            // What was said before the link was down may be lost: it is said again.
+            Handover::Draining | Handover::Said => Handover::Draining,
+            // It may have gone on, and said so to nobody.
+            Handover::None | Handover::Heard => Handover::None,
+        };
         self.next_report = now.time;
         self.enter(now, PairInput::LinkUp, Reason::None, seq, out);
     }
@@ -153,6 +167,9 @@ impl Pair {
             false => (PairInput::LinkDown, Reason::LinkDown),
         };
         self.enter(now, input, reason, seq, out);
+        if gone && self.state == PairState::TakingOver {
+            self.lose_the_handing(out);
+        }
         if self.state == PairState::Active {
             seq.set_unsynchronised(now, true, out);
         }
@@ -175,6 +192,7 @@ impl Pair {
             // Somebody else was active in between, and said what is not known here.
             let skipped = self.generation.0 > 0 && generation.0 - self.generation.0 > 1;
             self.generation = generation;
+            self.handover = Handover::None;
             if active {
                 self.open(now, skipped, seq, out);
             } else {
@@ -206,7 +224,8 @@ impl Pair {
             return;
         }
         let from_active = !matches!(said, Said::AskCut { .. } | Said::Answer(_));
-        if self.state == PairState::TakingOver && from_active {
+        let taking_over = self.state == PairState::TakingOver;
+        if taking_over && from_active && self.contradicts_takeover(&said) {
             self.enter(now, PairInput::LostStep, Reason::Alive, seq, out);
         }
         match (self.state, said) {
@@ -353,7 +372,7 @@ impl Pair {
             generation: self.generation,
             processed: seq.processed(),
             last: self.comparable(seq),
-            synchronised: self.state == PairState::Synchronised && !self.sought.lacks(seq),
+            synchronised: self.is_in_step_with_a_living_active() && !self.sought.lacks(seq),
             cut: self.cut_in_force(),
             source_stale: seq.is_source_stale(),
         }));
@@ -369,10 +388,16 @@ impl Pair {
         out: &mut (impl Link + Transmit),
     ) {
         let (from, to) = (self.state, next(self.state, input, self.linked));
-        self.sought.faithful &= !matches!(input, PairInput::LostStep | PairInput::GrantedBackup);
+        self.sought.faithful &= !matches!(
+            input,
+            PairInput::LostStep | PairInput::GrantedBackup | PairInput::Superseded
+        );
         self.state = to;
         if to != PairState::Synchronised {
             self.held = None;
+        }
+        if self.handover == Handover::Heard && to != PairState::TakingOver {
+            self.handover = Handover::None;
         }
         self.reason = match to {
             PairState::Unsynchronised | PairState::Resyncing => reason,
