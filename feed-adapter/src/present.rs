@@ -160,6 +160,8 @@ fn stream_pair(pair: &PairSnapshot) -> StreamPair {
         reason: pair.reason.to_string(),
         protected: pair.protected,
         inherited: pair.inherited.0,
+        seamless: pair.seamless,
+        lacks_nothing: pair.lacks_nothing,
         waiting: pair.armed as u64,
         counters: counters.collect(),
     }
@@ -219,6 +221,11 @@ pub(crate) const PAIR_COUNTERS: &[OfPair] = &[
         "other_generation",
         "What was said under another generation: ignored.",
         |of| of.other_generation,
+    ),
+    (
+        "superseded",
+        "Times that the peer said that this end's generation is over.",
+        |of| of.superseded,
     ),
     ("proposed", "Nearer slots proposed on a quiet feed.", |of| {
         of.proposed

@@ -18,7 +18,9 @@ use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use tracing::{debug, error, info, warn};
 use twinfeed_control::operations::Operations;
-use twinfeed_control::{AdapterId, Assignment, OrderReport, Register, StopFlag, StreamAssignment};
+use twinfeed_control::{
+    AdapterId, Assignment, OrderReport, Register, StepDown, StopFlag, StreamAssignment,
+};
 use twinfeed_net::parting::{self, Companion};
 use twinfeed_net::{affinity, memory};
 use twinfeed_protocol::Time;
@@ -125,6 +127,8 @@ struct Adapter {
     reports: Sender<(AdapterId, OrderReport)>,
     /// The last order that was carried out.
     last_ticket: u64,
+    /// The hand-over that the data thread was told of.
+    steps_down: Option<StepDown>,
     stop: StopFlag,
     present: Present,
     notes: Notes,
@@ -183,6 +187,7 @@ impl Adapter {
 
         // The watch says them again, when everything runs.
         assignment.orders.clear();
+        assignment.step_down = None;
         let mut warnings = Vec::new();
         let ends = Ends {
             sender,
@@ -238,6 +243,7 @@ impl Adapter {
             learning: telling,
             reports,
             last_ticket: 0,
+            steps_down: None,
             stop,
             present,
             notes,

@@ -121,11 +121,15 @@ impl Files {
         let listen = self.stream_admin;
         let mut text = format!(
             "listen = \"{listen}\"\nstate = \"stream-admin.redb\"\n\
+             [limits]\nhandover = \"10 s\"\ntakeovers_per_minute = 1000\n\
              [[feed]]\nname = \"{FEED}\"\nsync_threshold = 1000\n"
         );
         if let Some(missed) = run.missed_heartbeats {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "missed_heartbeats = {missed}");
+        }
+        if let Some(takeover) = run.takeover {
+            let _ = writeln!(text, "takeover = \"{takeover}\"");
         }
         text.push_str("[[feed.source]]\nsid = 1\n");
         for who in ["adapter", "subscriber", "operator"] {

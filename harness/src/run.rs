@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use twinfeed_control::Policy;
+use twinfeed_control::{Policy, TakeoverPolicy};
 
 /// A run.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,8 @@ pub struct Run {
     pub log: usize,
     /// Receive buffer of the probe per leg, bytes; `None`: the library's default.
     pub receive_buffer: Option<usize>,
+    /// Who may make the backup active, beside an operator; `None`: stream-admin's default.
+    pub takeover: Option<TakeoverPolicy>,
     /// Cores: active adapter, backup adapter; `None`: wherever the scheduler puts them.
     pub cores: [Option<usize>; 2],
 }
@@ -93,6 +95,7 @@ impl Default for Run {
             idle: None,
             log: 1 << 21,
             receive_buffer: None,
+            takeover: None,
             cores: [None, None],
         }
     }

@@ -6,6 +6,7 @@ mod pair_support;
 
 use pair_support::{Act, End, acts, at, carry, misplaced, pair, seamless, synchronised, talk};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use twinfeed_protocol::pair::{News, PairLimits, PairState, Reason, Refusal};
 use twinfeed_wire::{AdminKind, Generation};
 
@@ -70,7 +71,10 @@ fn a_generation_is_handed_over_with_what_waits_and_handed_back() {
         for (from, to, generation) in [(0, 1, 2), (1, 0, 3)] {
             assert!(ends[from].pair.step_down());
             assert_eq!(refusal(&mut ends[from], tick), Some(Refusal::SteppingDown));
-            assert!(!ends[from].pair.is_drained(&ends[from].sequencer), "it waits for its slot");
+            assert!(
+                !ends[from].pair.is_drained(&ends[from].sequencer),
+                "it waits for its slot"
+            );
             // Further than the slot at the one and not at the other, if they are apart.
             ends[0].work(tick, &acts, ahead - 40);
             ends[1].work(tick, &acts, behind - 40);
@@ -124,18 +128,30 @@ fn who_steps_down_waits_for_every_answer_and_for_a_peer_in_step() {
     let mut ends = synchronised(PairLimits::default(), &acts, 40);
     assert!(ends[0].originate(2));
     assert!(ends[0].pair.step_down());
-    assert!(!ends[0].pair.is_drained(&ends[0].sequencer), "no answer yet");
+    assert!(
+        !ends[0].pair.is_drained(&ends[0].sequencer),
+        "no answer yet"
+    );
     talk(2, &mut ends);
-    assert!(!ends[0].pair.is_drained(&ends[0].sequencer), "agreed to, and placed by nobody");
+    assert!(
+        !ends[0].pair.is_drained(&ends[0].sequencer),
+        "agreed to, and placed by nobody"
+    );
     ends[0].work(3, &acts, 30);
     talk(3, &mut ends);
     assert_eq!(ends[0].sequencer.armed(), 0);
-    assert!(!ends[0].pair.is_drained(&ends[0].sequencer), "placed by one");
+    assert!(
+        !ends[0].pair.is_drained(&ends[0].sequencer),
+        "placed by one"
+    );
     ends[1].work(2_000, &acts, 30);
     talk(2_000, &mut ends);
     assert!(ends[0].pair.is_drained(&ends[0].sequencer));
     ends[0].link_down(2_001, false);
-    assert!(!ends[0].pair.is_drained(&ends[0].sequencer), "nobody is there");
+    assert!(
+        !ends[0].pair.is_drained(&ends[0].sequencer),
+        "nobody is there"
+    );
     assert!(!ends[1].pair.step_down(), "it is not active");
 }
 
@@ -360,10 +376,7 @@ impl Play {
             Step::StepDown if alive(active) => {
                 self.pending |= self.ends[active].pair.step_down();
                 let end = &self.ends[active];
-                if end.pair.is_draining()
-                    && end.pair.is_drained(&end.sequencer)
-                    && alive(backup)
-                {
+                if end.pair.is_draining() && end.pair.is_drained(&end.sequencer) && alive(backup) {
                     self.deliver(backup);
                     let generation = Generation(self.generation);
                     self.ends[active].pair.stepped_down();
@@ -426,24 +439,31 @@ impl Play {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    /// Whatever happens between two that keep to the rules: a takeover that both asked for is seamless, and what both
-    /// have placed stands at the same place.
-    #[test]
-    fn no_order_of_events_makes_a_hand_over_lose_or_move_a_message(
-        steps in prop::collection::vec(step(), 1..120),
-    ) {
+/// Whatever happens between two that keep to the rules: a takeover that was asked for is seamless, and what both have
+/// placed stands at the same place.
+#[test]
+fn no_order_of_events_makes_a_hand_over_lose_or_move_a_message() {
+    let played = std::cell::Cell::new(0);
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(400));
+    let steps = prop::collection::vec(step(), 1..120);
+    let outcome = runner.run(&steps, |steps| {
         let mut play = Play::new();
         for step in steps {
             play.play(step);
         }
+        played.set(played.get() + play.handed_over);
         // Whoever placed it alone said so, and of two generations one is valid.
         let wrong: Vec<_> = misplaced(&play.ends[0], &play.ends[1])
             .into_iter()
             .filter(|(_, a, b)| !(a.alone || b.alone || a.generation != b.generation))
             .collect();
         prop_assert!(wrong.is_empty(), "{wrong:?}");
-    }
+        Ok(())
+    });
+    outcome.unwrap();
+    assert!(
+        played.get() > 100,
+        "{} takeovers are no proof",
+        played.get()
+    );
 }

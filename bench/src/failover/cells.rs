@@ -25,26 +25,30 @@ pub(crate) enum Trigger {
     /// Nothing of it gets through to the subscriber, as if the cable behind it were cut, while its
     /// process and its pair link live; mended after the window.
     OutputCut,
+    /// An operator hands its generation over: it steps down in order, and both adapters go on sending.
+    HandOver,
     /// Signal 0: everything is done as for a kill, and nothing happens.
     Sham,
 }
 
 impl Trigger {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Kill,
         Self::Stop,
         Self::Terminate,
         Self::InputCut,
         Self::OutputCut,
+        Self::HandOver,
         Self::Sham,
     ];
     /// Those that do something.
-    pub(crate) const REAL: [Self; 5] = [
+    pub(crate) const REAL: [Self; 6] = [
         Self::Kill,
         Self::Stop,
         Self::Terminate,
         Self::InputCut,
         Self::OutputCut,
+        Self::HandOver,
     ];
 
     pub(crate) const fn word(self) -> &'static str {
@@ -54,6 +58,7 @@ impl Trigger {
             Self::Terminate => "sigterm",
             Self::InputCut => "input-cut",
             Self::OutputCut => "output-cut",
+            Self::HandOver => "handover",
             Self::Sham => "sham",
         }
     }
@@ -162,7 +167,7 @@ impl std::str::FromStr for Pattern {
 #[error(
     "{word:?} {fault}: say for example `sigkill`, `sigkill/first-arrival` or \
      `output-cut/prefer-active/flow`; the triggers are sigkill, sigstop, sigterm, input-cut, \
-     output-cut and sham, the policies first-arrival and prefer-active, the contents flow and file"
+     output-cut, handover and sham, the policies first-arrival and prefer-active, the contents flow and file"
 )]
 pub(crate) struct BadPattern {
     word: String,
@@ -251,8 +256,8 @@ mod tests {
 
     #[test]
     fn without_a_pattern_every_cell_is_run() {
-        assert_eq!(cells(&[], &Content::ALL).len(), 6 * 2 * 2);
-        assert_eq!(cells(&[], &[Content::Flow]).len(), 6 * 2);
+        assert_eq!(cells(&[], &Content::ALL).len(), 7 * 2 * 2);
+        assert_eq!(cells(&[], &[Content::Flow]).len(), 7 * 2);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(crate) fn pull(rig: &mut Rig, seat: Seat, trigger: Trigger) -> Result<u64, E
         Trigger::Terminate => rig.signal(seat, Signal::TERM),
         Trigger::InputCut => rig.exchange().tell(Command::Cut(lines(seat))),
         Trigger::OutputCut => rig.probe().cut(seat.index(), true),
+        Trigger::HandOver => rig.hand_over(),
         Trigger::Sham => rig.adapter(seat)?.touch(),
     }
 }
@@ -41,6 +42,8 @@ pub(crate) fn mend(rig: &mut Rig, seat: Seat, trigger: Trigger) -> Result<(), Er
         }
         Trigger::InputCut => rig.exchange().tell(Command::Restore(lines(seat))).map(drop),
         Trigger::OutputCut => rig.probe().cut(seat.index(), false).map(drop),
+        // It was done within the window, or the run is none.
+        Trigger::HandOver => rig.until_handed_over(LEAVE_LIMIT),
         Trigger::Sham => Ok(()),
     }
 }
