@@ -41,6 +41,8 @@ impl Adapter {
                 asked_at,
             } => {
                 self.authority = authority(asked_at, assignment.lease_ms);
+                self.note_standstill();
+                self.stood_still = self.stood_still.filter(|found| asked_at < *found);
                 // A revision that fell shows a lost store even where nobody was told so.
                 if forgotten || assignment.revision < self.assignment.revision {
                     self.orders.keep_destinations(Instant::now());
@@ -77,6 +79,11 @@ impl Adapter {
         if renewed.generation == ours {
             let taken = self.orders.prolong(self.authority);
             self.note_commands(taken);
+            if self.stood_still.is_some_and(|found| asked_at >= found) {
+                self.stood_still = None;
+                let deferred = std::mem::take(&mut self.deferred);
+                self.carry_out(deferred);
+            }
             return None;
         }
         let (generation, role) = (renewed.generation, renewed.role);
@@ -261,8 +268,14 @@ impl Adapter {
         }
     }
 
-    /// Hands the data thread what operators ordered of the active, each once.
+    /// Hands the data thread what operators ordered of the active, each once. Whoever stood still asks first whether it
+    /// still is the active: an order that lay there may be of a generation that is over.
     fn carry_out(&mut self, orders: Vec<PendingOrder>) {
+        self.note_standstill();
+        if self.stood_still.is_some() {
+            self.deferred = orders;
+            return;
+        }
         let Assignment {
             generation, role, ..
         } = self.assignment;
