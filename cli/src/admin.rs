@@ -1,4 +1,4 @@
-//! `twinfeed admin`: an operator's own messages, and what became of them.
+//! `twinfeed admin`: an operator's own messages, who is active, and what became of both.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,11 +6,13 @@ use twinfeed_control::{FeedName, Order, OrderOutcome, OrderRecord, OrderedMessag
 
 use crate::connect::Server;
 use crate::failure::{Failure, RUNTIME, TRY_AGAIN};
+use crate::roles;
 
-/// Put a message of your own into a stream, at the same place for every subscriber, and see what became of it.
+/// Put a message of your own into a stream, at the same place for every subscriber; hand the active role over; see
+/// what became of it.
 ///
-/// Exit codes: 0 placed and agreed by both adapters; 1 refused; 75 not known yet, or placed unprotected: look at
-/// `history`. The same `--key` again is the same order: nothing is placed twice.
+/// Exit codes: 0 placed and agreed by both adapters, or the roles are as ordered; 1 refused; 75 not known yet, or placed
+/// unprotected: look at `history`. The same `--key` again is the same order: nothing is done twice.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -60,7 +62,15 @@ enum Action {
         /// Why.
         reason: String,
     },
-    /// The orders of a feed that are kept, newest first.
+    /// The active steps down in order and the synchronised backup becomes active; nothing stalls, nothing is lost.
+    Handover(roles::HandOver),
+    /// An adapter becomes active whatever the other one does (needs --force).
+    Takeover(roles::TakeOver),
+    /// While this adapter is active nothing but an operator makes the other one active.
+    Pin(roles::Pin),
+    /// Take the pin away.
+    Unpin(roles::Of),
+    /// The messages and the changes of roles of a feed that are kept, newest first.
     History {
         /// The feed.
         #[arg(long)]
@@ -94,6 +104,10 @@ struct To {
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let (to, message) = match args.action {
         Action::History { feed, json } => return history(&args.server, &feed, json),
+        Action::Handover(order) => return roles::hand_over(&args.server, order),
+        Action::Takeover(order) => return roles::take_over(&args.server, order),
+        Action::Pin(order) => return roles::pin(&args.server, order),
+        Action::Unpin(of) => return roles::unpin(&args.server, of),
         Action::Notice { to, text } => (to, OrderedMessage::OperatorNotice { text }),
         Action::ClearBook { to, instruments } => (to, OrderedMessage::ClearBook { instruments }),
         Action::SourceStale { to } => (to, OrderedMessage::SourceStale),
@@ -142,17 +156,22 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn history(server: &Server, feed: &FeedName, json: bool) -> Result<(), Failure> {
-    let orders = server.client()?.orders(feed)?;
+    let client = server.client()?;
+    let (orders, roles) = (client.orders(feed)?, client.role_changes(feed)?);
     if json {
-        return print_json(&orders);
+        return print_json(&serde_json::json!({ "orders": orders, "roles": roles }));
     }
-    for order in &orders {
-        println!("{}", line(order));
+    let orders = orders.iter().map(|it| (it.at_unix_us, line(it)));
+    let roles = roles.iter().map(|it| (it.at_unix_us, roles::line(it)));
+    let mut lines: Vec<_> = orders.chain(roles).collect();
+    lines.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    for (_, line) in lines {
+        println!("{line}");
     }
     Ok(())
 }
 
-fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value);
     println!("{}", text.map_err(|error| Failure::new(RUNTIME, error))?);
     Ok(())
@@ -190,7 +209,7 @@ pub(crate) fn line(order: &OrderRecord) -> String {
     )
 }
 
-fn key_of_now() -> String {
+pub(crate) fn key_of_now() -> String {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -198,4 +217,4 @@ fn key_of_now() -> String {
 }
 
 /// How much longer than the order waits the request may take.
-const REQUEST_MARGIN: Duration = Duration::from_secs(2);
+pub(crate) const REQUEST_MARGIN: Duration = Duration::from_secs(2);

@@ -19,6 +19,7 @@ mod policy;
 mod position;
 mod probe;
 mod progress;
+mod roles;
 mod status;
 mod tail;
 
@@ -60,7 +61,7 @@ enum Command {
     Convert(convert::Args),
     /// Show how every feed stands.
     Status(status::Args),
-    /// Put an operator's message into a stream, and see what became of it.
+    /// Put an operator's message into a stream, hand the active role over, and see what became of it.
     Admin(admin::Args),
     /// Write a commented configuration, or check one.
     Config(config::Args),

@@ -49,8 +49,12 @@ fn show_feed(feed: &FeedStatus) {
         true => "protected".to_owned(),
         false => format!("NOT PROTECTED: {}", pair.reason),
     };
+    let pinned = match &pair.pinned {
+        Some(adapter) => format!(", pinned to {adapter}"),
+        None => String::new(),
+    };
     println!(
-        "\nfeed {}, generation {}, {protection}",
+        "\nfeed {}, generation {}{pinned}, {protection}",
         feed.feed, pair.generation
     );
     println!(
@@ -93,6 +97,9 @@ fn show_feed(feed: &FeedStatus) {
     }
     for order in feed.orders.iter().take(RECEIPTS) {
         println!("  {}", crate::admin::line(order));
+    }
+    for change in feed.roles.iter().take(RECEIPTS) {
+        println!("  {}", crate::roles::line(change));
     }
     for received in feed.receipts.iter().take(RECEIPTS) {
         let receipt = &received.receipt;

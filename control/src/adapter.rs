@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AdapterId, ConfigDigest, Constraints, ContextId, DataState, FeedName, Generation, Incarnation,
-    LineName, LineState, LinkState, PairState, PendingOrder, Pos, Role, Selection, Sid, StreamId,
-    SubscriptionId, TransmitMode,
+    LineName, LineState, LinkState, PairState, PendingOrder, Pos, Role, Selection, Sid, StepDown,
+    StreamId, SubscriptionId, TakeoverCause, TransmitMode,
 };
 
 /// `POST /v1/adapters/register`: this process wants the seat of its preferred role.
@@ -117,6 +117,9 @@ pub struct Assignment {
     /// What operators ordered of the active and it has not reported on yet, oldest first.
     #[serde(default)]
     pub orders: Vec<PendingOrder>,
+    /// Set while the active is to hand its generation over.
+    #[serde(default)]
+    pub step_down: Option<StepDown>,
     /// Rises with every change of the feed, over restarts of stream-admin.
     pub revision: u64,
 }
@@ -188,8 +191,8 @@ pub struct Renewed {
     pub revision: u64,
 }
 
-/// An adapter asks for the next generation as its active: its peer's process is gone, and nothing that the two
-/// had agreed is missing here.
+/// An adapter asks for the next generation as its active: its peer's process is gone, or has stepped down, and nothing
+/// that the two had agreed is missing here.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -198,6 +201,13 @@ pub struct TakeOver {
     pub incarnation: Incarnation,
     /// The generation whose active is gone.
     pub from: Generation,
+    /// Why.
+    #[serde(default = "peer_gone")]
+    pub cause: TakeoverCause,
+}
+
+const fn peer_gone() -> TakeoverCause {
+    TakeoverCause::PeerGone
 }
 
 /// How an adapter does, in its own words.
@@ -287,6 +297,12 @@ pub struct StreamPair {
     pub protected: bool,
     /// How many administrative messages of older generations are valid.
     pub inherited: u64,
+    /// As active: whether its generation began with everything that the one before had announced.
+    #[serde(default)]
+    pub seamless: bool,
+    /// As backup: whether it lacks nothing that the active had said when it was last heard.
+    #[serde(default)]
+    pub lacks_nothing: bool,
     /// Messages that wait for their slots.
     pub waiting: u64,
     /// What was counted, by the names of the adapter's metrics without `pair_`.
@@ -304,6 +320,8 @@ impl Default for StreamPair {
             reason: String::new(),
             protected: false,
             inherited: 0,
+            seamless: false,
+            lacks_nothing: false,
             waiting: 0,
             counters: BTreeMap::new(),
             diverged_range: None,

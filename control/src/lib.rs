@@ -31,6 +31,7 @@ mod order;
 mod presence;
 mod problem;
 mod receipt;
+mod role_change;
 mod status;
 mod subscription;
 mod words;
@@ -56,6 +57,7 @@ pub use order::{
 pub use presence::{BACKOFF_CEILING, RENEWALS_PER_LEASE, REQUEST_TIMEOUT, presumption_ms};
 pub use problem::{Problem, ProblemCode};
 pub use receipt::{Receipt, ReceiptAccepted, ReceiptEnd, Receipts};
+pub use role_change::{RoleAction, RoleChange, RoleOrder, RoleOutcome, StepDown};
 pub use status::{
     FeedStatus, LegStatus, PairStatus, ReceivedReceipt, ServerStatus, Status, SubscriptionView,
 };
@@ -65,5 +67,5 @@ pub use subscription::{
 };
 pub use words::{
     DataState, DeliveryClass, LegState, LineName, LineState, LinkState, OrderingClass, PairState,
-    Policy, Role, TransmitMode, Trigger,
+    Policy, Role, RoleCause, TakeoverCause, TakeoverPolicy, TransmitMode, Trigger,
 };

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AdapterId, AdapterStatus, ConfigDigest, Constraints, DataState, FeedName, Generation,
-    Incarnation, LegIndex, LegReport, LegState, OrderRecord, Policy, Receipt, Role, Selection,
-    StreamAssignment, SubscriptionId, SubscriptionState, SubscriptionStatus,
+    Incarnation, LegIndex, LegReport, LegState, OrderRecord, Policy, Receipt, Role, RoleChange,
+    Selection, StreamAssignment, SubscriptionId, SubscriptionState, SubscriptionStatus,
+    TakeoverPolicy,
 };
 
 /// Everything.
@@ -59,6 +60,9 @@ pub struct FeedStatus {
     /// Recent orders of operators, newest first.
     #[serde(default)]
     pub orders: Vec<OrderRecord>,
+    /// Recent changes of roles, newest first.
+    #[serde(default)]
+    pub roles: Vec<RoleChange>,
 }
 
 /// Whether the death of one adapter would be invisible.
@@ -73,6 +77,12 @@ pub struct PairStatus {
     pub reason: String,
     /// T in force, in msn; `null` while adapters disagree or are silent.
     pub sync_threshold: Option<u64>,
+    /// The adapter to which the roles are pinned.
+    #[serde(default)]
+    pub pinned: Option<AdapterId>,
+    /// Who may make the backup active, beside an operator; `null` from a server that does not say.
+    #[serde(default)]
+    pub takeover: Option<TakeoverPolicy>,
 }
 
 /// One leg, as stream-admin knows it.

@@ -61,7 +61,7 @@ words!(
         Synchronised = "synchronised",
         /// Backup: knows that it does not.
         Unsynchronised = "unsynchronised",
-        /// Backup whose active is gone: asks for its generation.
+        /// Backup whose active is gone, or has stepped down: asks for its generation.
         TakingOver = "taking-over",
         /// Holds the generation.
         Active = "active",
@@ -203,5 +203,45 @@ words!(
         WindowFull = "window-full",
         /// The other leg's context reaches further back.
         Outranked = "outranked",
+    }
+);
+words!(
+    /// Why an adapter asks for the next generation as its active.
+    TakeoverCause {
+        /// The active's process is gone.
+        PeerGone = "peer-gone",
+        /// The active has stepped down, and said so over the pair link.
+        SteppedDown = "stepped-down",
+    }
+);
+words!(
+    /// Who may make the backup of a feed active, beside an operator.
+    TakeoverPolicy {
+        /// A backup that lacks nothing, when the active's process is gone. Silence is not death.
+        OnPeerLost = "on-peer-lost",
+        /// The same, and stream-admin, when the active's lease is over, its backup does not hear it, and lacked
+        /// nothing when it last did. What the active placed alone in between is not inherited.
+        OnSilence = "on-silence",
+        /// Nobody.
+        Operator = "operator",
+    }
+);
+words!(
+    /// Why another adapter became active, or was to.
+    RoleCause {
+        /// An operator's hand-over: the active stepped down.
+        HandOver = "hand-over",
+        /// An operator's takeover.
+        Forced = "forced",
+        /// The active's process was gone, and its backup lacked nothing.
+        PeerGone = "peer-gone",
+        /// The active's lease was over, its backup heard nothing of it and lacked nothing (`takeover = "on-silence"`).
+        PeerSilent = "peer-silent",
+        /// An adapter registered that had been restarted, or whose lease had lapsed.
+        Registration = "registration",
+        /// An operator pinned the roles.
+        Pin = "pin",
+        /// An operator took the pin away.
+        Unpin = "unpin",
     }
 );

@@ -34,6 +34,14 @@ pub enum Command {
     PeerLost(bool),
     /// For the streams' numbering: something of the link, in this pairing, in order.
     Heard(u64, Heard),
+    /// Step down as the active: originate nothing more and, once everything announced is agreed to, say so to the
+    /// peer, which has this long from now to take over, µs.
+    StepDown {
+        /// For the peer.
+        deadline_us: u32,
+    },
+    /// The hand-over was given up: go on as the active.
+    GoOn,
     /// Say that nothing follows, then end.
     Drain,
 }

@@ -78,8 +78,12 @@ pub enum News {
     Pair(PairNews),
     /// The stream is withheld, or sent again.
     Standby(Change),
-    /// The active is gone, and this stream cannot be taken over without a trace.
+    /// The active is gone or has stepped down, and this stream cannot be taken over without a trace.
     NoTakeover,
+    /// Everything that was announced is agreed to: the peer was told that this end steps down.
+    SteppedDown,
+    /// The peer was told that this end goes on as the active.
+    WentOn,
 }
 
 /// The way from the data thread to the log; the oldest is lost when nobody reads, and counted.
@@ -135,6 +139,8 @@ impl News {
                         | PairNews::Opened { seamless: true, .. }
                         | PairNews::Agrees { .. }
                 )
+                | Self::SteppedDown
+                | Self::WentOn
         )
     }
 }
@@ -198,9 +204,13 @@ impl fmt::Display for News {
             Self::Pair(news) => pair(f, news),
             Self::Standby(change) => standby(f, change),
             Self::NoTakeover => f.write_str(
-                "the active is gone and this stream was not synchronised with it: no takeover by itself; data go \
-                 on, administrative messages wait for an operator's takeover",
+                "the active is gone or steps down, and this stream is not synchronised with it: no takeover by itself; \
+                 data go on, administrative messages wait for an operator's takeover",
             ),
+            Self::SteppedDown => f.write_str(
+                "everything announced is agreed to: the peer is asked to take over, nothing is originated meanwhile",
+            ),
+            Self::WentOn => f.write_str("the hand-over was given up: this adapter goes on as the active"),
         }
     }
 }
@@ -234,6 +244,11 @@ fn pair(f: &mut fmt::Formatter<'_>, news: &PairNews) -> fmt::Result {
             write!(f, ": {reason}")
         }
         PairNews::WantsGeneration => f.write_str("pair: a generation is wanted"),
+        PairNews::Superseded { by } => write!(
+            f,
+            "pair: the peer is active under generation {by}: nothing is originated here any more, this adapter comes \
+             back as backup"
+        ),
         PairNews::Opened {
             generation,
             inherited,

@@ -59,10 +59,12 @@ struct Mouth {
 /// What the data thread asks of the control thread, or has to answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Wish {
-    /// The peer's process is gone and every stream can be taken over without a trace.
+    /// The peer's process is gone or has stepped down, and every stream can be taken over without a trace.
     TakeOver {
         /// The generation of the active that is gone.
         from: Generation,
+        /// Whether it lives and has stepped down.
+        stepped_down: bool,
     },
     /// An order was carried out: the message stands in the stream, and the peer has answered or is not there.
     Placed {
@@ -116,6 +118,10 @@ pub struct PairSnapshot {
     pub protected: bool,
     /// Administrative messages of older generations that are valid.
     pub inherited: Adm,
+    /// As active: whether its generation began with everything that the one before had announced.
+    pub seamless: bool,
+    /// As backup: whether it lacks nothing that the active had said when it was last heard.
+    pub lacks_nothing: bool,
     /// Administrative messages placed.
     pub adm: Adm,
     /// Messages that wait for their slots.
@@ -241,10 +247,26 @@ impl Pairing {
                 self.pair.on_said(now, Said::Report(report), seq, &mut out);
                 self.standby.on_report(now, &report, seq, &mut out)
             }
+            Heard::Said(Frame::StepDown {
+                generation,
+                deadline_us: GOES_ON,
+            }) => {
+                self.pair.on_went_on(now, generation, seq, &mut out);
+                None
+            }
+            Heard::Said(Frame::StepDown { generation, .. }) => {
+                self.pair.on_stepped_down(now, generation, seq, &mut out);
+                None
+            }
             Heard::Said(frame) => {
                 if let Some(said) = said(frame) {
                     self.pair.on_said(now, said, seq, &mut out);
                 }
+                None
+            }
+            Heard::Superseded(by) => {
+                self.pair.on_superseded(now, by, seq, &mut out);
+                self.settle(seq);
                 None
             }
         };
@@ -340,6 +362,65 @@ impl Pairing {
         earlier(self.pair.next_deadline(), self.standby.next_deadline())
     }
 
+    /// As active: originates nothing more until it is told to go on, or another generation is granted. Whether it is
+    /// the active.
+    pub fn step_down(&mut self) -> bool {
+        self.stirred = true;
+        self.pair.step_down()
+    }
+
+    /// Whether it steps down and the peer was not told yet.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.pair.is_draining()
+    }
+
+    /// Whether it steps down and everything that it had announced is placed by both ends, or agreed to.
+    #[must_use]
+    pub fn is_drained(&self, seq: &Sequencer) -> bool {
+        self.pair.is_drained(seq)
+    }
+
+    /// Everything of this end was said before, of every stream: tells the peer that the adapter steps down.
+    pub fn say_step_down(&self, generation: Generation, deadline_us: u32) {
+        let deadline_us = deadline_us.clamp(1, u32::MAX - 1);
+        self.say(Frame::StepDown {
+            generation,
+            deadline_us,
+        });
+    }
+
+    /// Tells the peer that the adapter goes on.
+    pub fn say_goes_on(&self, generation: Generation) {
+        self.say(Frame::StepDown {
+            generation,
+            deadline_us: GOES_ON,
+        });
+    }
+
+    /// The peer was told that the adapter steps down.
+    pub fn stepped_down(&mut self) {
+        self.pair.stepped_down();
+    }
+
+    /// The hand-over was given up. Whether one was under way here.
+    pub fn go_on(&mut self) -> bool {
+        self.stirred = true;
+        self.pair.go_on()
+    }
+
+    /// Whether it takes over from an active that lives and has stepped down.
+    #[must_use]
+    pub fn was_handed_over(&self) -> bool {
+        self.pair.was_handed_over()
+    }
+
+    fn say(&self, frame: Frame) {
+        if self.mouth.pairing > 0 {
+            self.mouth.voice.say(self.mouth.pairing, frame);
+        }
+    }
+
     /// Whether a generation was asked for since the last call.
     pub fn takes_over(&mut self) -> bool {
         std::mem::take(&mut self.mouth.wants_generation)
@@ -366,6 +447,8 @@ impl Pairing {
             differs_in: self.pair.differs_in(),
             protected: self.pair.is_protected(seq),
             inherited: seq.inherited(),
+            seamless: self.pair.began_seamlessly(),
+            lacks_nothing: self.pair.lacks_nothing(seq),
             adm: seq.adm(),
             armed: seq.armed(),
             counters: *self.pair.counters(),
@@ -444,6 +527,7 @@ impl Link for Out<'_, '_> {
             | PairNews::Opened { .. }
             | PairNews::PlacedAlone { .. }
             | PairNews::Dropped { .. }
+            | PairNews::Superseded { .. }
             | PairNews::Diverged { .. }
             | PairNews::Differs { .. }
             | PairNews::Agrees { .. } => self.mouth.notes.leave(self.sid, News::Pair(news)),
@@ -493,5 +577,7 @@ fn frame(said: Said) -> Frame {
     }
 }
 
+/// The deadline of a step-down that is taken back.
+const GOES_ON: u32 = 0;
 /// Most wishes that wait.
 pub const MOST_WISHES: usize = 256;

@@ -21,7 +21,7 @@ use twinfeed_protocol::line::{Line, Lines};
 use twinfeed_protocol::pair::{PairLimits, PairState};
 use twinfeed_protocol::sequencer::{Now, Sequencer, SequencerConfig, SequencerState};
 use twinfeed_protocol::time::earlier;
-use twinfeed_wire::link::Role;
+use twinfeed_wire::link::{Frame, Role};
 use twinfeed_wire::{Epoch, Incarnation, Sid, StreamId};
 
 use crate::config::{Config, InputConfig, SourceConfig};
@@ -62,6 +62,8 @@ pub struct Pipeline {
     ends: Ends,
     idler: Idler,
     next_snapshot: Time,
+    /// While this adapter is to hand its generation over: how long its peer has for that, µs.
+    steps_down: Option<u32>,
     drained: bool,
 }
 
@@ -116,6 +118,7 @@ impl Pipeline {
             ends,
             idler,
             next_snapshot: Time::ZERO,
+            steps_down: None,
             drained: false,
         })
     }
@@ -144,6 +147,9 @@ impl Pipeline {
                     return Err(error);
                 }
             }
+        }
+        if let Some(deadline_us) = self.steps_down {
+            self.say_step_down(deadline_us);
         }
         if now.time >= self.next_snapshot || self.drained {
             self.publish_snapshots(now.time);
@@ -201,7 +207,13 @@ impl Pipeline {
                 Command::PeerLost(lost) => {
                     self.each_stream(|stream, _, out| stream.set_peer_lost(now, lost, out));
                 }
-                Command::Originate(ordered) => self.originate(now, &ordered),
+                // The lease may have ended since the cycle began, if this process stood still.
+                Command::Originate(ordered) => self.originate(read_clock(), &ordered),
+                Command::StepDown { deadline_us } => {
+                    let all = self.paths.iter_mut().all(|path| path.pairing.step_down());
+                    self.steps_down = all.then_some(deadline_us);
+                }
+                Command::GoOn => self.go_on(),
                 Command::Heard(pairing, heard) => self.hear(now, pairing, heard),
             }
         }
@@ -229,9 +241,10 @@ impl Pipeline {
         let only = match &heard {
             Heard::Said(frame) => match sid_of(frame) {
                 Some(sid) => Some(sid),
+                None if matches!(frame, Frame::StepDown { .. }) => None,
                 None => return,
             },
-            Heard::Up | Heard::Down { .. } => None,
+            Heard::Up | Heard::Down { .. } | Heard::Superseded(_) => None,
         };
         for path in &mut self.paths {
             if only.is_none_or(|sid| sid == path.sid) {
@@ -258,10 +271,43 @@ impl Pipeline {
             None => {
                 if let Some(path) = self.paths.first() {
                     let from = path.converter.sequencer.generation();
-                    path.pairing.wish(Wish::TakeOver { from });
+                    let stepped_down = path.pairing.was_handed_over();
+                    path.pairing.wish(Wish::TakeOver { from, stepped_down });
                 }
             }
             Some(path) => self.ends.notes.leave(path.sid, News::NoTakeover),
+        }
+    }
+
+    /// Tells the peer that this adapter steps down, once no stream waits for an answer any more; the same again when
+    /// the peer was away meanwhile. Everything of every stream was said before.
+    fn say_step_down(&mut self, deadline_us: u32) {
+        let draining = self.paths.iter().any(|path| path.pairing.is_draining());
+        let drained = |path: &Path| path.pairing.is_drained(&path.converter.sequencer);
+        if !draining || !self.paths.iter().all(drained) {
+            return;
+        }
+        if let Some(path) = self.paths.first() {
+            let generation = path.converter.sequencer.generation();
+            path.pairing.say_step_down(generation, deadline_us);
+            self.ends.notes.leave(path.sid, News::SteppedDown);
+        }
+        for path in &mut self.paths {
+            path.pairing.stepped_down();
+        }
+    }
+
+    /// The hand-over was given up.
+    fn go_on(&mut self) {
+        self.steps_down = None;
+        let mut stepped = false;
+        for path in &mut self.paths {
+            stepped |= path.pairing.go_on();
+        }
+        if let Some(path) = self.paths.first().filter(|_| stepped) {
+            path.pairing
+                .say_goes_on(path.converter.sequencer.generation());
+            self.ends.notes.leave(path.sid, News::WentOn);
         }
     }
 

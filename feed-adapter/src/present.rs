@@ -166,6 +166,8 @@ fn stream_pair(pair: &PairSnapshot) -> StreamPair {
         reason: reason(pair),
         protected: pair.protected,
         inherited: pair.inherited.0,
+        seamless: pair.seamless,
+        lacks_nothing: pair.lacks_nothing,
         waiting: pair.armed as u64,
         diverged_range: pair.differs_in,
         counters: counters.collect(),
@@ -251,6 +253,11 @@ pub(crate) const PAIR_COUNTERS: &[OfPair] = &[
         "other_generation",
         "What was said under another generation: ignored.",
         |of| of.other_generation,
+    ),
+    (
+        "superseded",
+        "Times that the peer said that this end's generation is over.",
+        |of| of.superseded,
     ),
     ("proposed", "Nearer slots proposed on a quiet feed.", |of| {
         of.proposed

@@ -22,7 +22,7 @@ use std::time::Duration;
 use crossbeam::channel::{Sender, bounded};
 use twinfeed_control::{
     AdapterId, AdapterStatus, Assignment, Backoff, Client, Error, OrderReport, RENEWALS_PER_LEASE,
-    Register, Renew, Renewed, StopFlag, TakeOver, Watched,
+    Register, Renew, Renewed, StopFlag, TakeOver, TakeoverCause, Watched,
 };
 use twinfeed_net::clock;
 use twinfeed_protocol::Time;
@@ -137,13 +137,15 @@ impl Seat {
     }
 
     /// Asks for the next generation as its active, in a thread of its own, until stream-admin answers: the peer's
-    /// process is gone, and nothing that it had agreed is missing here. What is granted comes as a change.
+    /// process is gone or has stepped down, and nothing that it had agreed is missing here. What is granted comes as a
+    /// change.
     ///
     /// # Errors
     /// If the thread cannot be started.
     pub fn take_over(
         &self,
         assignment: &Assignment,
+        cause: TakeoverCause,
         stop: StopFlag,
         learnt: Sender<Learnt>,
     ) -> io::Result<()> {
@@ -151,6 +153,7 @@ impl Seat {
         let request = TakeOver {
             incarnation: self.request.incarnation,
             from: assignment.generation,
+            cause,
         };
         let ask = move || {
             let told = |error: &Error, _| tracing::warn!("no takeover yet: {error}");

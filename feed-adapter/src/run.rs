@@ -18,7 +18,10 @@ use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use tracing::{debug, error, info, warn};
 use twinfeed_control::operations::Operations;
-use twinfeed_control::{AdapterId, Assignment, OrderReport, Register, StopFlag, StreamAssignment};
+use twinfeed_control::{
+    AdapterId, Assignment, OrderReport, PendingOrder, Register, StepDown, StopFlag,
+    StreamAssignment,
+};
 use twinfeed_net::parting::{self, Companion};
 use twinfeed_net::{affinity, memory};
 use twinfeed_protocol::Time;
@@ -125,6 +128,14 @@ struct Adapter {
     reports: Sender<(AdapterId, OrderReport)>,
     /// The last order that was carried out.
     last_ticket: u64,
+    /// The hand-over that the data thread was told of.
+    steps_down: Option<StepDown>,
+    /// When this thread last came around.
+    turned: Time,
+    /// When it was found that this process had stood still: what stream-admin said until it renews the lease may be old.
+    stood_still: Option<Time>,
+    /// Orders that wait for that.
+    deferred: Vec<PendingOrder>,
     stop: StopFlag,
     present: Present,
     notes: Notes,
@@ -183,6 +194,7 @@ impl Adapter {
 
         // The watch says them again, when everything runs.
         assignment.orders.clear();
+        assignment.step_down = None;
         let mut warnings = Vec::new();
         let ends = Ends {
             sender,
@@ -238,6 +250,10 @@ impl Adapter {
             learning: telling,
             reports,
             last_ticket: 0,
+            steps_down: None,
+            turned: now(),
+            stood_still: None,
+            deferred: Vec::new(),
             stop,
             present,
             notes,
@@ -272,6 +288,8 @@ impl Adapter {
 
     /// Listens to everybody until something ends the adapter.
     fn control(mut self) -> Result<(), AdapterError> {
+        // What the start took is no standstill.
+        self.turned = now();
         loop {
             let Inputs {
                 signals,
@@ -296,9 +314,24 @@ impl Adapter {
                 recv(ended) -> ended => return self.after_data(ended.ok()),
                 default(NOTES_INTERVAL) => {}
             }
+            self.note_standstill();
+            self.turned = now();
             let taken = self.orders.turn(Instant::now());
             self.note_commands(taken);
             self.log_notes();
+        }
+    }
+
+    /// Notices that this process was stopped, or kept from its core for as long.
+    fn note_standstill(&mut self) {
+        let now = now();
+        let pause = now.since(self.turned);
+        if pause > STANDSTILL {
+            warn!(
+                ?pause,
+                "this process stood still: orders wait until stream-admin has renewed the lease"
+            );
+            (self.stood_still, self.turned) = (Some(now), now);
         }
     }
 
@@ -473,6 +506,9 @@ impl Told for ToData {
 
 /// Bytes of stack of a thread that only waits.
 const PARTING_STACK: usize = 64 << 10;
+/// How long this thread, which comes around every [`NOTES_INTERVAL`], may be away before what it finds on its return
+/// may be old: another generation may have begun meanwhile.
+const STANDSTILL: Duration = Duration::from_millis(250);
 /// How late a note may reach the log.
 const NOTES_INTERVAL: Duration = Duration::from_millis(50);
 /// How long the data thread may take to end its streams.

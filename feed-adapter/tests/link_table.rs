@@ -72,6 +72,7 @@ impl Orders for Log {
             Heard::Said(Frame::StepDown { .. }) => "hear step-down".to_owned(),
             Heard::Said(Frame::Settled(_)) => "hear settled".to_owned(),
             Heard::Said(Frame::Content(_)) => "hear content".to_owned(),
+            Heard::Superseded(by) => format!("hear superseded by {by}"),
             Heard::Said(own) => panic!("{own:?} is the link's own business"),
         });
         !self.1
@@ -181,6 +182,24 @@ const EVENTS: &[Event] = &[
             },
             out,
         );
+    }),
+    ("beat of a later active", |rules, out| {
+        frame(
+            rules,
+            Frame::Beat {
+                generation: Generation(2),
+                role: Role::Active,
+            },
+            out,
+        );
+    }),
+    ("hello of a later active", |rules, out| {
+        let later = Hello {
+            generation: Generation(2),
+            role: Role::Active,
+            ..hello(Role::Backup, 8)
+        };
+        frame(rules, Frame::Hello(later), out);
     }),
     ("report", |rules, out| {
         frame(rules, Frame::Report(Report::default()), out);

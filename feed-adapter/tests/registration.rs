@@ -128,6 +128,7 @@ fn keep_from(address: SocketAddr, seated: Option<Assignment>) -> (Receiver<Learn
 
 fn status() -> AdapterStatus {
     AdapterStatus {
+        transmit: twinfeed_control::TransmitMode::Hot,
         generation: Generation(1),
         role: Role::Active,
         sync_threshold: 1,

@@ -123,6 +123,7 @@ impl Files {
         let listen = self.stream_admin;
         let mut text = format!(
             "listen = \"{listen}\"\nstate = \"stream-admin.redb\"\n\
+             [limits]\nhandover = \"10 s\"\ntakeovers_per_minute = 1000\n\
              [[feed]]\nname = \"{FEED}\"\nsync_threshold = 1000\n"
         );
         if let Some(missed) = run.missed_heartbeats {
@@ -130,6 +131,9 @@ impl Files {
             let _ = writeln!(text, "missed_heartbeats = {missed}");
         }
         let _ = writeln!(text, "transmit = \"{}\"", run.transmit);
+        if let Some(takeover) = run.takeover {
+            let _ = writeln!(text, "takeover = \"{takeover}\"");
+        }
         text.push_str("[[feed.source]]\nsid = 1\n");
         for who in ["adapter", "subscriber", "operator"] {
             let _ = write!(

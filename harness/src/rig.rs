@@ -14,7 +14,10 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use twinfeed_control::{Client, FeedStatus, Role, Secret, StopFlag, TransmitMode};
+use twinfeed_control::{
+    Client, FeedName, FeedStatus, Role, RoleAction, RoleOrder, RoleOutcome, Secret, StopFlag,
+    TransmitMode,
+};
 use twinfeed_exchange::Command;
 use twinfeed_net::clock;
 
@@ -317,6 +320,41 @@ impl Rig {
                 fault: "no leg is active".to_owned(),
             }),
         }
+    }
+
+    /// Orders a hand-over and does not wait for it; returns the monotonic time immediately before, ns.
+    ///
+    /// # Errors
+    /// When stream-admin cannot be reached or refuses: the pair is not protected.
+    pub fn hand_over(&self) -> Result<u64, Error> {
+        let at = twinfeed_net::clock::monotonic_ns();
+        let order = RoleOrder {
+            key: format!("hand-over-{at}"),
+            feed: self.feed_name(),
+            action: RoleAction::HandOver { force: false },
+            wait_ms: 0,
+        };
+        self.client.order_roles(&order)?;
+        Ok(at)
+    }
+
+    /// Waits until the latest change of roles is done.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], with what became of it: refused, or pending still.
+    pub fn until_handed_over(&self, limit: Duration) -> Result<(), Error> {
+        until("the hand-over is done", limit, &self.stop, || {
+            let last = self.client.role_changes(&self.feed_name())?;
+            let outcome = last.first().map(|change| &change.outcome);
+            Ok(match outcome {
+                Some(RoleOutcome::Done { .. }) => Seen::Met(()),
+                other => Seen::NotYet(format!("{other:?}")),
+            })
+        })
+    }
+
+    fn feed_name(&self) -> FeedName {
+        FEED.parse().expect("the feed of every run has a good name")
     }
 
     /// Waits until the probe hears both legs.

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use twinfeed_control::{Policy, TransmitMode};
+use twinfeed_control::{Policy, TakeoverPolicy, TransmitMode};
 
 /// A run.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +45,8 @@ pub struct Run {
     pub relayed_link: bool,
     /// Environment of the active adapter and of the backup adapter, beyond this process's own: names and values.
     pub environment: [Vec<(String, String)>; 2],
+    /// Who may make the backup active, beside an operator; `None`: stream-admin's default.
+    pub takeover: Option<TakeoverPolicy>,
     /// Cores: active adapter, backup adapter; `None`: wherever the scheduler puts them.
     pub cores: [Option<usize>; 2],
 }
@@ -103,6 +105,7 @@ impl Default for Run {
             receive_buffer: None,
             relayed_link: false,
             environment: [Vec::new(), Vec::new()],
+            takeover: None,
             cores: [None, None],
         }
     }

@@ -142,6 +142,7 @@ impl App {
         let app = self.clone();
         let done = tokio::task::spawn_blocking(move || {
             let mut core = app.core.lock().unwrap_or_else(PoisonError::into_inner);
+            core.registry.note_time(Clock::unix_us());
             let answer = work(&app, &mut core);
             app.tell(&mut core);
             answer
@@ -156,6 +157,15 @@ impl App {
             if let Err(error) = core.commit() {
                 // Closing again after a restart does no harm, so nothing is put back.
                 error!(%error, "lapsed subscriptions could not be written");
+            }
+            for name in core.registry.feeds_with_silent_actives(app.clock.now()) {
+                let backup = core.registry.feed_backup(&name);
+                core.registry.replace_silent_active(&name, app.clock.now());
+                // A generation that is not on the disk is none.
+                if let (Err(error), Some(backup)) = (core.commit(), backup) {
+                    error!(%error, feed = %name, "a silent active cannot be replaced: the state could not be written");
+                    core.registry.put_back(backup);
+                }
             }
             Ok(())
         });
@@ -173,6 +183,15 @@ impl App {
                 state,
                 reason = event.reason,
                 "leg state"
+            );
+        }
+        for change in core.registry.take_role_events() {
+            let outcome = serde_json::to_string(&change.outcome).unwrap_or_default();
+            let adapter = change.adapter.as_ref().map_or("", |id| id.as_str());
+            info!(
+                target: "audit",
+                number = change.number, by = change.by, cause = change.cause.word(), feed = %change.feed,
+                from = change.from.0, adapter, outcome, "change of roles"
             );
         }
         for name in core.registry.take_changed() {

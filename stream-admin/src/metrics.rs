@@ -43,6 +43,13 @@ struct ByTrigger {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByCause {
+    feed: String,
+    cause: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ByReason {
     reason: &'static str,
 }
@@ -60,6 +67,8 @@ struct Families {
     takeovers: Family<ByFeed, Counter>,
     subscriptions: Family<ByFeed, Gauge>,
     switches: Family<ByTrigger, Counter>,
+    role_changes: Family<ByCause, Counter>,
+    pinned: Family<ByLeg, Gauge>,
     role: Family<ByLeg, Gauge>,
     leg_state: Family<ByLegState, Gauge>,
     lease: Family<ByLeg, FloatGauge>,
@@ -129,6 +138,8 @@ impl Families {
                 Some(Role::Backup) | None => 0,
             };
             self.role.get_or_create(&by_leg).set(role);
+            let pinned = status.pair.pinned.as_ref() == Some(&leg.adapter);
+            self.pinned.get_or_create(&by_leg).set(i64::from(pinned));
             if let Some(left) = leg.lease_remaining_ms {
                 self.lease
                     .get_or_create(&by_leg)
@@ -152,6 +163,14 @@ impl Families {
         self.takeovers
             .get_or_create(&ByFeed { feed: feed.clone() })
             .inc_by(count.takeovers);
+        for ((cause, outcome), changes) in &count.role_changes {
+            let labels = ByCause {
+                feed: feed.clone(),
+                cause: cause.word(),
+                outcome,
+            };
+            self.role_changes.get_or_create(&labels).inc_by(*changes);
+        }
         for (trigger, switches) in &count.switches {
             let labels = ByTrigger {
                 feed: feed.clone(),
@@ -188,6 +207,16 @@ impl Families {
             "switches",
             "Switches reported by subscribers",
             self.switches,
+        );
+        registry.register(
+            "role_changes",
+            "Changes of roles done and refused since the start, by cause",
+            self.role_changes,
+        );
+        registry.register(
+            "pinned",
+            "1 for the leg that stays active until an operator says otherwise",
+            self.pinned,
         );
         registry.register("role", "1 for the active leg, 0 for the backup", self.role);
         registry.register(

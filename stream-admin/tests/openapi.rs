@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use twinfeed_control::{
     Affected, Assignment, Confirm, EntitlementAnswer, EntitlementChange, Grant, Order, OrderRecord,
     OrderReport, Problem, ReceiptAccepted, Receipts, Register, Renew, RenewSubscription, Renewed,
-    Status, Subscribe, SubscriptionRenewed, TakeOver,
+    RoleChange, RoleOrder, Status, Subscribe, SubscriptionRenewed, TakeOver,
 };
 use twinfeed_stream_admin::api::{OPENAPI, routes};
 
@@ -83,7 +83,7 @@ fn operations() -> Vec<Operation> {
         post(
             "/v1/adapters/{id}/takeover",
             adapter,
-            "Take the generation over from an active that is gone",
+            "Take the generation over from an active that is gone or has stepped down",
             schema::<TakeOver>,
             Answer::Json(schema::<Assignment>),
         ),
@@ -107,6 +107,20 @@ fn operations() -> Vec<Operation> {
             "The orders of a feed, newest first",
             FEED,
             Answer::Json(schema::<Vec<OrderRecord>>),
+        ),
+        post(
+            "/v1/roles",
+            operator,
+            "Hand the active role over, take it, pin it",
+            schema::<RoleOrder>,
+            Answer::Json(schema::<RoleChange>),
+        ),
+        get(
+            "/v1/roles",
+            Some(operator),
+            "Who became active when and why, newest first",
+            FEED,
+            Answer::Json(schema::<Vec<RoleChange>>),
         ),
         get(
             "/v1/adapters/{id}/watch",

@@ -29,12 +29,14 @@ pub(crate) enum Trigger {
     LinkCut,
     /// Its host is gone: its process dies, its link and its stream pass nothing, and no end is told.
     HostLoss,
+    /// An operator hands its generation over: it steps down in order, and both adapters go on sending.
+    HandOver,
     /// Signal 0: everything is done as for a kill, and nothing happens.
     Sham,
 }
 
 impl Trigger {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Kill,
         Self::Stop,
         Self::Terminate,
@@ -42,10 +44,11 @@ impl Trigger {
         Self::OutputCut,
         Self::LinkCut,
         Self::HostLoss,
+        Self::HandOver,
         Self::Sham,
     ];
     /// Those that do something.
-    pub(crate) const REAL: [Self; 7] = [
+    pub(crate) const REAL: [Self; 8] = [
         Self::Kill,
         Self::Stop,
         Self::Terminate,
@@ -53,6 +56,7 @@ impl Trigger {
         Self::OutputCut,
         Self::LinkCut,
         Self::HostLoss,
+        Self::HandOver,
     ];
 
     pub(crate) const fn word(self) -> &'static str {
@@ -64,6 +68,7 @@ impl Trigger {
             Self::OutputCut => "output-cut",
             Self::LinkCut => "link-cut",
             Self::HostLoss => "host-loss",
+            Self::HandOver => "handover",
             Self::Sham => "sham",
         }
     }
@@ -207,7 +212,7 @@ impl std::str::FromStr for Pattern {
 #[error(
     "{word:?} {fault}: say for example `sigkill`, `sigkill/first-arrival` or \
      `output-cut/prefer-active/flow`; the triggers are sigkill, sigstop, sigterm, input-cut, \
-     output-cut, link-cut, host-loss and sham, the policies first-arrival and prefer-active, the contents flow and file"
+     output-cut, handover, link-cut, host-loss and sham, the policies first-arrival and prefer-active, the contents flow and file"
 )]
 pub(crate) struct BadPattern {
     word: String,
@@ -305,8 +310,8 @@ mod tests {
     #[test]
     fn without_a_pattern_every_cell_is_run() {
         // Sham stands in both settings of a policy and a content.
-        assert_eq!(cells(&[], &Content::ALL).len(), (7 + 2) * 2 * 2);
-        assert_eq!(cells(&[], &[Content::Flow]).len(), (7 + 2) * 2);
+        assert_eq!(cells(&[], &Content::ALL).len(), (8 + 2) * 2 * 2);
+        assert_eq!(cells(&[], &[Content::Flow]).len(), (8 + 2) * 2);
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(crate) fn pull(rig: &mut Rig, seat: Seat, trigger: Trigger) -> Result<u64, E
             rig.signal(seat, Signal::KILL)?;
             Ok(at_ns)
         }
+        Trigger::HandOver => rig.hand_over(),
         Trigger::Sham => rig.adapter(seat)?.touch(),
     }
 }
@@ -54,6 +55,8 @@ pub(crate) fn mend(rig: &mut Rig, seat: Seat, trigger: Trigger) -> Result<(), Er
             rig.cut_link(false)?;
             rig.restart(seat)
         }
+        // It was done within the window, or the run is none.
+        Trigger::HandOver => rig.until_handed_over(LEAVE_LIMIT),
         Trigger::Sham => Ok(()),
     }
 }

@@ -25,8 +25,8 @@ pub use watch::{Turn, Watch, WatchEvent, Watched};
 use crate::{
     AdapterId, Affected, AffectedBy, Assignment, Confirm, EntitlementAnswer, EntitlementChange,
     FeedName, Grant, Incarnation, Order, OrderRecord, OrderReport, Receipt, ReceiptAccepted,
-    Receipts, Register, Renew, RenewSubscription, Renewed, Status, Subscribe, SubscriptionId,
-    SubscriptionRenewed, SubscriptionStatus, TakeOver,
+    Receipts, Register, Renew, RenewSubscription, Renewed, RoleChange, RoleOrder, Status,
+    Subscribe, SubscriptionId, SubscriptionRenewed, SubscriptionStatus, TakeOver,
 };
 use http::Http;
 
@@ -190,6 +190,24 @@ impl Client {
     /// All that any request can meet.
     pub fn orders(&self, feed: &FeedName) -> Result<Vec<OrderRecord>, Error> {
         self.http.get(&format!("/v1/orders?feed={feed}"))
+    }
+
+    /// Says which adapter is active, and waits for `wait_ms` of the order for what becomes of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`] when the pair is not fit for it; the message says what is missing.
+    pub fn order_roles(&self, order: &RoleOrder) -> Result<RoleChange, Error> {
+        self.http.post("/v1/roles", order)
+    }
+
+    /// The changes of a feed's roles that stream-admin remembers, newest first.
+    ///
+    /// # Errors
+    ///
+    /// All that any request can meet.
+    pub fn role_changes(&self, feed: &FeedName) -> Result<Vec<RoleChange>, Error> {
+        self.http.get(&format!("/v1/roles?feed={feed}"))
     }
 
     /// Follows an adapter's assignment until `stop`.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use twinfeed_wire::Incarnation;
 use twinfeed_wire::link::{BadFrame, Frame, Hello, Role};
+use twinfeed_wire::{Generation, Incarnation};
 
 /// What of the link concerns the streams' numbering.
 #[allow(
@@ -21,6 +21,8 @@ pub enum Heard {
     },
     /// The peer said this; what it means is none of the link's business.
     Said(Frame),
+    /// The peer is the active of this generation, a later one than this end's.
+    Superseded(Generation),
 }
 
 /// What changed.

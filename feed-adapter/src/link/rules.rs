@@ -175,6 +175,7 @@ impl LinkRules {
                 if let Some(peer) = &mut self.peer {
                     (peer.generation, peer.role) = (generation, role);
                 }
+                self.note_successor(name, out);
             }
             (Frame::Goodbye, greeted) => {
                 let leaving = slot.leaving;
@@ -344,6 +345,20 @@ impl LinkRules {
         }
         self.keep_one(out);
         self.settle_voice(false, out);
+        self.note_successor(name, out);
+    }
+
+    /// Passes on that the peer is the active of a later generation: whoever was stopped or cut off while that began
+    /// hears it here, whether stream administration can be reached or not.
+    fn note_successor(&mut self, name: Connection, out: &mut impl Orders) {
+        let ours = self.us.generation;
+        let later = |peer: &Hello| peer.role == Role::Active && peer.generation > ours;
+        let Some(peer) = self.peer.filter(later) else {
+            return;
+        };
+        if !out.hear(Heard::Superseded(peer.generation)) {
+            self.give_up(name, DownCause::Overrun, out);
+        }
     }
 
     /// Passes on what the peer says of its numbering. It says so where its own voice is: with two connections

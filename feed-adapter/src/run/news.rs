@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 use twinfeed_control::{
     Assignment, LinkState, MOST_ORDER_PAYLOAD, MessagePlace, OrderOutcome, OrderReport,
-    OrderedMessage, PendingOrder, Role,
+    OrderedMessage, PendingOrder, Renewed, Role, StepDown, TakeoverCause,
 };
 use twinfeed_protocol::Time;
 use twinfeed_protocol::pair::Verdict;
@@ -41,6 +41,8 @@ impl Adapter {
                 asked_at,
             } => {
                 self.authority = authority(asked_at, assignment.lease_ms);
+                self.note_standstill();
+                self.stood_still = self.stood_still.filter(|found| asked_at < *found);
                 // A revision that fell shows a lost store even where nobody was told so.
                 if forgotten || assignment.revision < self.assignment.revision {
                     self.orders.keep_destinations(Instant::now());
@@ -51,9 +53,7 @@ impl Adapter {
             Learnt::Changed(assignment) => return self.assigned(*assignment),
             Learnt::Renewed(renewed, asked_at) => {
                 self.present.update(|now| now.admin_up = true);
-                self.authority = authority(asked_at, renewed.lease_ms);
-                let taken = self.orders.prolong(self.authority);
-                self.note_commands(taken);
+                return self.renewed(renewed, asked_at);
             }
             Learnt::Lost(error) => self.lost(&error),
             Learnt::Found => {
@@ -66,6 +66,61 @@ impl Adapter {
             Learnt::Replaced(error) | Learnt::Mismatched(error) => return Some(error.into()),
         }
         None
+    }
+
+    /// The lease was renewed. It prolongs the generation it names and no other; a later one holds from here on, and what
+    /// else belongs to it comes with the watch.
+    fn renewed(&mut self, renewed: Renewed, asked_at: Time) -> Option<AdapterError> {
+        let ours = self.assignment.generation;
+        if renewed.generation < ours {
+            return None;
+        }
+        self.authority = authority(asked_at, renewed.lease_ms);
+        if renewed.generation == ours {
+            let taken = self.orders.prolong(self.authority);
+            self.note_commands(taken);
+            if self.stood_still.is_some_and(|found| asked_at >= found) {
+                self.stood_still = None;
+                let deferred = std::mem::take(&mut self.deferred);
+                self.carry_out(deferred);
+            }
+            return None;
+        }
+        let (generation, role) = (renewed.generation, renewed.role);
+        self.assigned(Assignment {
+            generation,
+            role,
+            step_down: None,
+            ..self.assignment.clone()
+        })
+    }
+
+    /// What the assignment says of a hand-over, which is told once: that there is one, and that it was given up.
+    fn step_down(&mut self, order: Option<StepDown>) {
+        let Assignment {
+            generation, role, ..
+        } = self.assignment;
+        let ours = order.filter(|it| role == Role::Active && it.generation == generation);
+        let before = std::mem::replace(&mut self.steps_down, ours);
+        let mut taken = true;
+        if let Some(before) = before.filter(|before| {
+            before.generation == generation && ours.is_none_or(|ours| ours.number != before.number)
+        }) {
+            // Nobody can be granted the next generation on its account any more.
+            warn!(number = before.number, "hand-over given up: going on");
+            taken &= self.mailbox.tell(Command::GoOn);
+        }
+        if let Some(order) = ours.filter(|ours| before != Some(*ours)) {
+            info!(number = order.number, %generation, "hand-over: stepping down");
+            let deadline_us = order.deadline_ms.saturating_mul(1_000);
+            let deadline_us = u32::try_from(deadline_us).unwrap_or(u32::MAX);
+            taken &= self.mailbox.tell(Command::StepDown { deadline_us });
+        }
+        if !taken {
+            error!(
+                "the data thread takes no commands, it hangs: it knows nothing of the hand-over"
+            );
+        }
     }
 
     fn lost(&self, error: &twinfeed_control::Error) {
@@ -88,6 +143,7 @@ impl Adapter {
     fn assigned(&mut self, mut assignment: Assignment) -> Option<AdapterError> {
         // An order is no part of how things stand: it is neither compared nor remembered over a restart.
         let orders = std::mem::take(&mut assignment.orders);
+        let step_down = assignment.step_down.take();
         if let Some(by) = assignment.replaced_by {
             return Some(AdapterError::Replaced {
                 by: Incarnation(by.0),
@@ -113,6 +169,7 @@ impl Adapter {
             self.act_on_grant();
         }
         self.carry_out(orders);
+        self.step_down(step_down);
         None
     }
 
@@ -173,11 +230,14 @@ impl Adapter {
     /// The data thread asks for something, or answers.
     pub(super) fn grant_wish(&mut self, wish: Wish) {
         match wish {
-            Wish::TakeOver { from } if from.0 == self.assignment.generation.0 => {
-                info!(generation = %from, "the active's process is gone: asking for the next generation");
-                let asked =
-                    self.seat
-                        .take_over(&self.assignment, self.stop.clone(), self.learning.clone());
+            Wish::TakeOver { from, stepped_down } if from.0 == self.assignment.generation.0 => {
+                let cause = match stepped_down {
+                    true => TakeoverCause::SteppedDown,
+                    false => TakeoverCause::PeerGone,
+                };
+                info!(generation = %from, %cause, "asking for the next generation");
+                let (stop, learning) = (self.stop.clone(), self.learning.clone());
+                let asked = self.seat.take_over(&self.assignment, cause, stop, learning);
                 if let Err(error) = asked {
                     error!("no thread for the takeover: {error}");
                 }
@@ -208,8 +268,14 @@ impl Adapter {
         }
     }
 
-    /// Hands the data thread what operators ordered of the active, each once.
+    /// Hands the data thread what operators ordered of the active, each once. Whoever stood still asks first whether it
+    /// still is the active: an order that lay there may be of a generation that is over.
     fn carry_out(&mut self, orders: Vec<PendingOrder>) {
+        self.note_standstill();
+        if self.stood_still.is_some() {
+            self.deferred = orders;
+            return;
+        }
         let Assignment {
             generation, role, ..
         } = self.assignment;

@@ -10,6 +10,7 @@ use core::fmt;
 
 use twinfeed_wire::{Adm, AdminId, AdminKind, Generation, Msn, StoredAdmin};
 
+use super::handover::Handover;
 use super::said::{Answer, Cut, Intent, Report, Said};
 use super::state::{PairInput, PairState};
 use super::verdict::Verdict;
@@ -37,6 +38,11 @@ pub(super) struct Announced {
 }
 
 impl Announced {
+    /// Whether it waits for a slot that was agreed to under an earlier generation, and now again.
+    pub(super) const fn is_bequeathed(&self) -> bool {
+        self.pinned && self.bound.is_some() && !self.open
+    }
+
     /// Whether the backup has agreed to its slot, and nothing else is known to stand against another one.
     pub(super) fn is_agreed(&self) -> bool {
         self.bound.is_some() && !self.open && !self.pinned
@@ -50,6 +56,8 @@ pub(super) struct Peer {
     pub(super) synchronised: bool,
     /// What it had processed when it last said so, in our numbering.
     pub(super) processed: Msn,
+    /// How many administrative messages it had placed then, or took over with its numbering.
+    pub(super) adm: Adm,
     /// A cut it asked for, when there was nothing yet to begin behind.
     pub(super) wants_cut: bool,
     /// Whether it was given, or asked for, a cut since the link is up.
@@ -63,6 +71,8 @@ pub enum Refusal {
     NotActive,
     /// The lease that came with the generation is over.
     NoAuthority,
+    /// The generation is being handed over.
+    SteppingDown,
     /// Too many messages wait for their slots.
     Full,
     /// There is no epoch yet in which it could stand.
@@ -90,6 +100,9 @@ impl Pair {
         }
         if now.time >= self.authority {
             return Err(Refusal::NoAuthority);
+        }
+        if self.handover != Handover::None {
+            return Err(Refusal::SteppingDown);
         }
         if seq.armed() >= MOST_ARMED || self.announced.len() >= MOST_ARMED {
             return Err(Refusal::Full);
@@ -146,6 +159,7 @@ impl Pair {
             true => seq.next_number(),
             false => Adm(0),
         };
+        self.seamless = seamless;
         (self.peer, self.cuts) = (Peer::default(), 0);
         (self.proposed, self.propose_again) = (None, Time::ZERO);
         // The slots keep their distances in the numbering that begins.
@@ -237,6 +251,11 @@ impl Pair {
             report.synchronised && report.cut == self.cuts && self.cuts > 0 && !self.peer.wants_cut;
         if self.peer.synchronised {
             self.peer.processed = report.processed;
+            let placed = report.last.map_or(Adm(0), |last| {
+                let itself = u64::from(last.part == Placed::ADMINISTRATIVE);
+                Adm(last.adm.0.saturating_add(itself))
+            });
+            self.peer.adm = self.peer.adm.max(placed);
         }
         let Some(theirs) = report.last.filter(|_| self.peer.synchronised) else {
             self.show_step(now, seq, out);
@@ -416,6 +435,7 @@ impl Pair {
         };
         self.peer.wants_cut = false;
         self.cuts += 1;
+        self.peer.adm = seq.adm();
         out.say(Said::Cut(Cut {
             sid: seq.sid(),
             generation: self.generation,
@@ -474,6 +494,9 @@ impl fmt::Display for Refusal {
             Self::NotActive => "this adapter is not the active one of its generation",
             Self::NoAuthority => {
                 "the lease of the generation is over: stream-admin must renew it before anything is originated"
+            }
+            Self::SteppingDown => {
+                "this adapter is handing its generation over: order again when that is done"
             }
             Self::Full => "too many administrative messages wait for their slots",
             Self::NoEpoch => "the source has not begun an epoch: there is no place for it yet",

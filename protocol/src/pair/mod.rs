@@ -31,6 +31,7 @@ mod active;
 mod backup;
 mod config;
 mod content;
+mod handover;
 mod news;
 mod pace;
 mod quiet;
@@ -51,6 +52,7 @@ use active::{Announced, Peer};
 use backup::Sought;
 pub use config::PairLimits;
 use content::Contents;
+use handover::Handover;
 pub use news::{News, PairCounters, Reason};
 use pace::Pace;
 use quiet::{Held, Proposed};
@@ -74,6 +76,8 @@ pub struct Pair {
     state: PairState,
     reason: Reason,
     generation: Generation,
+    /// As active: whether its generation began with everything that the one before had announced.
+    seamless: bool,
     /// Until when this end may originate.
     authority: Time,
     linked: bool,
@@ -95,6 +99,8 @@ pub struct Pair {
     held: Option<Held>,
     /// What both ends say, range by range.
     contents: Contents,
+    /// How far a hand-over has come.
+    handover: Handover,
     counters: PairCounters,
 }
 
@@ -107,6 +113,7 @@ impl Pair {
             state: PairState::Unpaired,
             reason: Reason::None,
             generation: Generation(0),
+            seamless: false,
             authority: Time::ZERO,
             linked: false,
             next_report: Time::ZERO,
@@ -119,6 +126,7 @@ impl Pair {
             sought: Sought::default(),
             held: None,
             contents: Contents::new(),
+            handover: Handover::None,
             counters: PairCounters::default(),
         }
     }
@@ -128,6 +136,12 @@ impl Pair {
         self.linked = true;
         self.contents.say_again();
         (self.peer, self.proposed) = (Peer::default(), None);
+        self.handover = match self.handover {
+            // What was said before the link was down may be lost: it is said again.
+            Handover::Draining | Handover::Said => Handover::Draining,
+            // It may have gone on, and said so to nobody.
+            Handover::None | Handover::Heard => Handover::None,
+        };
         self.next_report = now.time;
         self.enter(now, PairInput::LinkUp, Reason::None, seq, out);
     }
@@ -156,6 +170,9 @@ impl Pair {
             false => (PairInput::LinkDown, Reason::LinkDown),
         };
         self.enter(now, input, reason, seq, out);
+        if gone && self.state == PairState::TakingOver {
+            self.lose_the_handing(out);
+        }
         if self.state == PairState::Active {
             seq.set_unsynchronised(now, true, out);
         }
@@ -178,6 +195,7 @@ impl Pair {
             let before = self.generation;
             self.generation = generation;
             self.contents.say_again();
+            self.handover = Handover::None;
             if active {
                 self.contents.lead();
                 self.open(now, before, seq, out);
@@ -209,7 +227,8 @@ impl Pair {
             return;
         }
         let from_active = !matches!(said, Said::AskCut { .. } | Said::Answer(_));
-        if self.state == PairState::TakingOver && from_active {
+        let taking_over = self.state == PairState::TakingOver;
+        if taking_over && from_active && self.contradicts_takeover(&said) {
             self.enter(now, PairInput::LostStep, Reason::Alive, seq, out);
         }
         match (self.state, said) {
@@ -367,7 +386,7 @@ impl Pair {
             generation: self.generation,
             processed: seq.processed(),
             last: self.comparable(seq),
-            synchronised: self.state == PairState::Synchronised && !self.sought.lacks(seq),
+            synchronised: self.is_in_step_with_a_living_active() && !self.sought.lacks(seq),
             cut: self.cut_in_force(),
             source_stale: seq.is_source_stale(),
         }));
@@ -383,10 +402,16 @@ impl Pair {
         out: &mut (impl Link + Transmit),
     ) {
         let (from, to) = (self.state, next(self.state, input, self.linked));
-        self.sought.faithful &= !matches!(input, PairInput::LostStep | PairInput::GrantedBackup);
+        self.sought.faithful &= !matches!(
+            input,
+            PairInput::LostStep | PairInput::GrantedBackup | PairInput::Superseded
+        );
         self.state = to;
         if to != PairState::Synchronised {
             self.held = None;
+        }
+        if self.handover == Handover::Heard && to != PairState::TakingOver {
+            self.handover = Handover::None;
         }
         self.reason = match to {
             PairState::Unsynchronised | PairState::Resyncing => reason,

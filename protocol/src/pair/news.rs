@@ -43,7 +43,8 @@ pub enum News {
         /// Why, when it is not synchronised.
         reason: Reason,
     },
-    /// The active's process is gone and this end can take over without a trace: a generation is wanted.
+    /// The active's process is gone, or the active has stepped down, and this end can take over without a trace: a
+    /// generation is wanted.
     WantsGeneration,
     /// A generation began at this end as its active.
     Opened {
@@ -66,6 +67,11 @@ pub enum News {
     Dropped {
         /// How many.
         messages: u64,
+    },
+    /// This end was active, and the peer is the active of a later generation: nothing is originated here any more.
+    Superseded {
+        /// The later one.
+        by: Generation,
     },
     /// At equal msn the two ends have different records.
     Diverged {
@@ -119,6 +125,8 @@ pub struct PairCounters {
     pub ranges_diverged: u64,
     /// What was said under another generation: ignored.
     pub other_generation: u64,
+    /// As active: how often it learned from its peer that its generation is over.
+    pub superseded: u64,
     /// As active: slots proposed on a quiet feed.
     pub proposed: u64,
     /// As active: of those, committed to.

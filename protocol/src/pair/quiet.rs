@@ -17,6 +17,7 @@
 
 use twinfeed_wire::{Adm, Msn};
 
+use super::handover::Handover;
 use super::said::{Answer, Intent, Said, Settled};
 use super::state::{PairInput, PairState};
 use super::verdict::Verdict;
@@ -59,7 +60,8 @@ impl Pair {
     /// As active: when the first message that waits is proposed for a nearer slot.
     pub(super) fn proposes_at(&self) -> Option<Time> {
         let first = self.announced.front()?;
-        let able = self.linked && self.peer.synchronised && self.proposed.is_none();
+        let idle = self.proposed.is_none() && self.handover != Handover::Said;
+        let able = self.linked && self.peer.synchronised && idle;
         let patience = self.limits.admin_hold;
         (able && first.is_agreed()).then(|| first.at.after(patience).max(self.propose_again))
     }

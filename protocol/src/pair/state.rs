@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!              link up                cut, aligned
-//!  Unpaired ──────────► Resyncing ─────────────────► Synchronised ──── peer's process gone ──► TakingOver
+//!  Unpaired ──────────► Resyncing ─────────────────► Synchronised ─ peer gone, stepped down ─► TakingOver
 //!     ▲                   ▲    ▲                          │                                        │
 //!     │                   │    └── asks again ◄── Unsynchronised ◄── refused, diverged, link down  │
 //!     └── link down ──────┴────────────────────────────── any ── granted active ──► Active ◄───────┘
@@ -24,7 +24,8 @@ pub enum PairState {
     Synchronised,
     /// Backup: knows that it does not, and why; will ask for the numbering again.
     Unsynchronised,
-    /// Backup that was synchronised when the active's process went: waits for its generation. Data do not.
+    /// Backup that was synchronised when the active's process went, or when the active stepped down: waits for its
+    /// generation. Data do not.
     TakingOver,
     /// Holds the generation: originates administrative messages.
     Active,
@@ -51,6 +52,12 @@ pub enum PairInput {
     LostStep,
     /// It waited long enough for what it asked for, or since it lost step.
     Retry,
+    /// The active steps down, and nothing that it said is lacking.
+    SteppedDown,
+    /// The active that stepped down goes on.
+    WentOn,
+    /// The peer is the active of a later generation.
+    Superseded,
 }
 
 impl PairState {
@@ -81,7 +88,7 @@ impl PairState {
 
 impl PairInput {
     /// All, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::LinkUp,
         Self::LinkDown,
         Self::PeerGone,
@@ -91,6 +98,9 @@ impl PairInput {
         Self::Aligned,
         Self::LostStep,
         Self::Retry,
+        Self::SteppedDown,
+        Self::WentOn,
+        Self::Superseded,
     ];
 }
 
@@ -99,20 +109,24 @@ impl PairInput {
 pub const fn next(state: PairState, input: PairInput, linked: bool) -> PairState {
     use PairInput::{
         Aligned, CutArrived, GrantedActive, GrantedBackup, LinkDown, LinkUp, LostStep, PeerGone,
-        Retry,
+        Retry, SteppedDown, Superseded, WentOn,
     };
     use PairState::{Active, Resyncing, Synchronised, TakingOver, Unpaired, Unsynchronised};
     match (state, input) {
         (_, GrantedActive) => Active,
         (_, GrantedBackup) if linked => Resyncing,
         (_, GrantedBackup) => Unpaired,
-        // Whoever holds the generation holds it until another one is granted.
+        // Whoever holds the generation holds it until another one is granted, to it or to somebody else.
+        (Active, Superseded) if linked => Unsynchronised,
+        (Active, Superseded) => Unpaired,
         (Active, _) => Active,
         // What it knew of the active's stream was not all.
         (TakingOver, LostStep) => Unsynchronised,
+        // It said nothing in between.
+        (TakingOver, WentOn) => Synchronised,
         // A peer that comes back before the grant has a new numbering; what was agreed is inherited still.
         (TakingOver, _) => TakingOver,
-        (Synchronised, PeerGone) => TakingOver,
+        (Synchronised, PeerGone | SteppedDown) => TakingOver,
         // A peer that nobody hears may place messages alone.
         (Synchronised, LinkDown) => Unsynchronised,
         (_, LinkDown | PeerGone) => Unpaired,
@@ -123,7 +137,9 @@ pub const fn next(state: PairState, input: PairInput, linked: bool) -> PairState
         (Unsynchronised, Retry) => Unpaired,
         (Unpaired | Synchronised | Resyncing, Retry)
         | (Unpaired | Synchronised | Unsynchronised, Aligned)
-        | (Unpaired | Unsynchronised, LostStep) => state,
+        | (Unpaired | Unsynchronised, LostStep)
+        | (Unpaired | Resyncing | Unsynchronised, SteppedDown)
+        | (_, WentOn | Superseded) => state,
     }
 }
 
@@ -152,6 +168,9 @@ impl fmt::Display for PairInput {
             Self::Aligned => "aligned",
             Self::LostStep => "lost step",
             Self::Retry => "retry",
+            Self::SteppedDown => "stepped down",
+            Self::WentOn => "went on",
+            Self::Superseded => "superseded",
         })
     }
 }

@@ -83,14 +83,14 @@ pub(super) async fn take_over(
 ) -> Result<Json<Assignment>, Refusal> {
     who.require(&app, Kind::Adapter)?;
     let id = adapter_id(&id)?;
-    let (named, from) = (id.clone(), request.from.0);
+    let (named, from, cause) = (id.clone(), request.from.0, request.cause);
     let answer = app.change(
         move |registry| registry.feed_of_adapter(&named).ok(),
         move |registry, now| registry.take_over(&who.caller(), &id, &request, now),
     );
     let (assignment, outcome) = answer.await?;
     let (adapter, generation) = (&assignment.adapter, assignment.generation.0);
-    info!(%adapter, from, generation, ?outcome, "takeover: the active's process is gone");
+    info!(%adapter, from, generation, ?outcome, %cause, "takeover");
     Ok(Json(assignment))
 }
 

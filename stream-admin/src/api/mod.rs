@@ -11,6 +11,7 @@ mod operators;
 mod orders;
 mod pages;
 mod refusal;
+mod roles;
 mod subscriptions;
 mod watch;
 
@@ -59,6 +60,8 @@ pub fn routes() -> Vec<Route> {
         post_("/v1/adapters/{id}/orders", post(orders::report)),
         post_("/v1/orders", post(orders::order)),
         get_("/v1/orders", get(orders::orders)),
+        post_("/v1/roles", post(roles::order)),
+        get_("/v1/roles", get(roles::changes)),
         get_("/v1/adapters/{id}/watch", get(adapters::watch)),
         delete_("/v1/adapters/{id}", delete(adapters::leave)),
         post_("/v1/subscriptions", post(subscriptions::subscribe)),

@@ -75,7 +75,7 @@ async fn carry_out(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Of {
-    feed: FeedName,
+    pub(super) feed: FeedName,
 }
 
 pub(super) async fn orders(

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use twinfeed_control::{
-    Constraints, DeliveryClass, FeedName, OrderingClass, Sid, SourceConstraint, TransmitMode,
+    Constraints, DeliveryClass, FeedName, OrderingClass, Sid, SourceConstraint, TakeoverPolicy,
+    TransmitMode,
 };
 
 use super::{ConfigError, Time, wrong};
@@ -52,6 +53,11 @@ pub struct FeedConfig {
     /// Longest UDP payload, in bytes, 1200 to 65504, a multiple of 8. Default 1472.
     #[serde(default = "default_max_datagram")]
     pub max_datagram: u16,
+    /// Who may make the backup active, beside an operator: `on-peer-lost` (a backup that lacks nothing, when the active's
+    /// process is gone), `on-silence` (also when its lease is over and the backup does not hear it), `operator`
+    /// (nobody). Default on-peer-lost.
+    #[serde(default = "default_takeover")]
+    pub takeover: TakeoverPolicy,
 }
 
 /// One source stream.
@@ -133,6 +139,7 @@ impl FeedConfig {
                 TransportConfig::Multicast => TransportKind::Multicast,
             },
             sids: self.sources.iter().map(|source| source.sid).collect(),
+            takeover: self.takeover,
             constraints: Constraints {
                 sources: self.sources.iter().map(source).collect(),
                 delivery: self.delivery,
@@ -209,6 +216,10 @@ const fn default_sync_threshold() -> u64 {
 
 const fn default_hold_bytes() -> u64 {
     4 << 20
+}
+
+const fn default_takeover() -> TakeoverPolicy {
+    TakeoverPolicy::OnPeerLost
 }
 
 const fn default_max_datagram() -> u16 {

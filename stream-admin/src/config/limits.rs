@@ -28,6 +28,13 @@ pub struct Limits {
     pub receipts_per_feed: usize,
     /// Operators' orders kept per feed, at least 16. Default 1000.
     pub orders_per_feed: usize,
+    /// Changes of roles (takeovers, hand-overs, pins) kept per feed. Default 200.
+    pub role_changes_per_feed: usize,
+    /// Takeovers of a feed within a minute that no operator ordered; beyond it they are refused, and shown, so that
+    /// adapters that end again and again do not pass the role to and fro. At least 1. Default 30.
+    pub takeovers_per_minute: usize,
+    /// How long a commanded hand-over may take before the active goes on. Default `"2 s"`.
+    pub handover: Time,
     /// Streams of one adapter, sids of one subscription. Default 1024.
     pub streams: usize,
     /// Wrong tokens per minute from one address; beyond it they are refused unheard, and not logged. A
@@ -48,6 +55,9 @@ impl Default for Limits {
             closed_subscriptions_per_feed: 64,
             receipts_per_feed: 128,
             orders_per_feed: 1000,
+            role_changes_per_feed: 200,
+            takeovers_per_minute: 30,
+            handover: Time::ms(2_000),
             streams: 1024,
             auth_failures_per_minute: 60,
         }
@@ -61,10 +71,16 @@ impl Limits {
             ("limits.watches", self.watches),
             ("limits.request_bytes", self.request_bytes),
             ("limits.streams", self.streams),
+            ("limits.takeovers_per_minute", self.takeovers_per_minute),
+            ("limits.role_changes_per_feed", self.role_changes_per_feed),
         ] {
             if value == 0 {
                 return Err(wrong(key, "0 would refuse everything", "raise it"));
             }
+        }
+        if !(Time::ms(10)..=Time::ms(600_000)).contains(&self.handover) {
+            let cause = format!("{} is not within 10 ms and 10 min", self.handover);
+            return Err(wrong("limits.handover", cause, "give it seconds"));
         }
         if self.watches >= self.connections {
             let cause = format!("{} watches could take every connection", self.watches);

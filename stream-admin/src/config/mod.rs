@@ -208,12 +208,15 @@ impl Config {
             adapter_lease_ms: self.leases.adapter.as_ms(),
             subscription_lease_ms: self.leases.subscription.as_ms(),
             subscription_grace_ms: self.leases.subscription_grace.as_ms(),
+            handover_ms: self.limits.handover.as_ms(),
             limits: RegistryLimits {
                 subscriptions: self.limits.subscriptions,
                 subscriptions_per_principal: self.limits.subscriptions_per_principal,
                 closed_subscriptions_per_feed: self.limits.closed_subscriptions_per_feed,
                 receipts_per_feed: self.limits.receipts_per_feed,
                 orders_per_feed: self.limits.orders_per_feed,
+                role_changes_per_feed: self.limits.role_changes_per_feed,
+                takeovers_per_minute: self.limits.takeovers_per_minute,
                 streams: self.limits.streams,
             },
         }

@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use twinfeed_control::{
     AdapterId, AdapterStatus, ConfigDigest, DataState, LegIndex, LegState, OrderRecord, Register,
-    Role, Sid, StreamAssignment, StreamId, SubscriptionId, Trigger, presumption_ms,
+    Role, RoleCause, RoleChange, Sid, StreamAssignment, StreamId, SubscriptionId, Trigger,
+    presumption_ms,
 };
 
 use super::pair::Pair;
 use super::record::{FeedRecord, ReceiptRecord};
+use super::roles::Handover;
 use super::settings::FeedSettings;
 use super::subscription::Subscription;
 use crate::lease::Now;
@@ -29,6 +31,13 @@ pub(super) struct Feed {
     pub(super) receipts: VecDeque<ReceiptRecord>,
     /// Oldest first.
     pub(super) orders: VecDeque<OrderRecord>,
+    /// Oldest first.
+    pub(super) roles: VecDeque<RoleChange>,
+    pub(super) handover: Option<Handover>,
+    /// When generations were taken over without an operator within the last minute, oldest first.
+    pub(super) automatic: VecDeque<Now>,
+    /// Settled changes of roles since this server started, by cause and outcome.
+    pub(super) role_counts: BTreeMap<(RoleCause, &'static str), u64>,
     pub(super) revision: u64,
     /// What watchers were last told of the legs; a difference is a new revision.
     pub(super) shown: [(LegState, String); 2],
@@ -69,6 +78,10 @@ impl Feed {
             closed: VecDeque::new(),
             receipts: VecDeque::new(),
             orders: VecDeque::new(),
+            roles: VecDeque::new(),
+            handover: None,
+            automatic: VecDeque::new(),
+            role_counts: BTreeMap::new(),
             revision: 0,
             shown: LegIndex::BOTH.map(|_| (LegState::Pending, String::new())),
             takeovers: 0,

@@ -19,6 +19,7 @@ mod protection;
 mod receipts;
 pub mod record;
 mod refusals;
+mod roles;
 mod sessions;
 pub mod settings;
 mod subscription;
@@ -29,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twinfeed_control::{
     AdapterId, Assignment, FeedName, FeedStatus, Generation, Incarnation, LegIndex, LegState,
-    Problem, Register, Renew, Renewed, StreamId, Trigger,
+    PairState, Problem, Register, Renew, Renewed, Role, RoleCause, RoleChange, StreamId, Trigger,
 };
 
 use crate::grant::Entitlements;
@@ -38,6 +39,7 @@ use feed::{Feed, Occupant, leg_of, preferred_role};
 use pair::{Claim, Outcome};
 use record::{Record, ServerRecord, Write};
 use refusals::{claim_refused, contradicted, not_seated, unknown_feed, unknown_seat};
+use roles::Asked;
 use settings::{FeedSettings, Settings};
 use subscription::Subscription;
 
@@ -57,6 +59,9 @@ pub struct Registry {
     writes: Vec<Write>,
     changed: BTreeSet<FeedName>,
     events: Vec<LegEvent>,
+    role_events: Vec<RoleChange>,
+    /// The wall clock at the request at hand, for histories; decides nothing.
+    unix_us: u64,
 }
 
 /// A leg's state changed: one line in the log.
@@ -85,6 +90,8 @@ pub struct FeedCounts {
     pub feed: FeedName,
     /// New generations.
     pub takeovers: u64,
+    /// Settled changes of roles by cause and outcome.
+    pub role_changes: BTreeMap<(RoleCause, &'static str), u64>,
     /// Receipts by trigger.
     pub switches: BTreeMap<Trigger, u64>,
 }
@@ -114,6 +121,8 @@ impl Registry {
             writes: Vec::new(),
             changed: BTreeSet::new(),
             events: Vec::new(),
+            role_events: Vec::new(),
+            unix_us: 0,
         };
         for record in saved {
             registry.restore(record, now);
@@ -133,6 +142,14 @@ impl Registry {
                         .orders
                         .partition_point(|known| known.ticket < order.ticket);
                     feed.orders.insert(place, *order);
+                }
+            }
+            Record::Role(change) => {
+                if let Some(feed) = self.feeds.get_mut(&change.feed) {
+                    let place = feed
+                        .roles
+                        .partition_point(|known| known.number < change.number);
+                    feed.roles.insert(place, *change);
                 }
             }
             Record::Feed(record) => {
@@ -171,9 +188,15 @@ impl Registry {
         self.writes.push(Write::Put(Record::Server(self.server)));
         let names: Vec<_> = self.feeds.keys().cloned().collect();
         for name in names {
+            self.forget_handovers(&name);
             self.touch(&name);
             self.refresh_shown(&name, now);
         }
+    }
+
+    /// The wall clock, in microseconds since the Unix epoch, for the histories that requests leave.
+    pub const fn note_time(&mut self, unix_us: u64) {
+        self.unix_us = unix_us;
     }
 
     /// Gives a seat to an adapter, by the table in [`pair`].
@@ -221,7 +244,10 @@ impl Registry {
             )
             .map_err(|refused| claim_refused(&request, &refused))?;
         let raised = outcome == Outcome::Raised;
-        feed.takeovers += u64::from(raised && before > Generation(0));
+        let id = feed.adapter_id(leg);
+        let active = LegIndex::BOTH
+            .into_iter()
+            .find(|leg| feed.pair.role(*leg) == Some(Role::Active));
         let same = feed.seats[leg.index()].as_mut().is_some_and(|who| {
             who.presumed = false;
             who.registration == request
@@ -239,7 +265,10 @@ impl Registry {
             self.save_feed(&name);
             self.touch(&name);
         }
-        self.abandon_orders(&name);
+        if raised {
+            let asked = Asked::by_adapter(&id, RoleCause::Registration);
+            self.generation_began(&name, before, active, asked);
+        }
         self.refresh_shown(&name, now);
         let feed = self.feed(&name)?;
         Ok((
@@ -279,10 +308,21 @@ impl Registry {
         }
         let generation = feed.pair.generation();
         let role = feed.pair.role(leg).unwrap_or(preferred_role(leg));
+        let (status, streams) = (&request.status, &request.status.streams);
+        let acts =
+            (status.generation, status.role, role) == (generation, Role::Active, Role::Active);
+        // A report may be made between the adapter's grant and what its streams make of it.
+        let opened = acts
+            && !streams.is_empty()
+            && streams.iter().all(|it| it.pair.state == PairState::Active);
+        let seamless = opened.then(|| streams.iter().all(|stream| stream.pair.seamless));
         if let Some(occupant) = &mut feed.seats[leg.index()] {
             occupant.presumed = false;
             occupant.unverified &= request.status.generation != generation;
             occupant.report = Some((now, request.status));
+        }
+        if let Some(seamless) = seamless {
+            self.note_seamless(&name, seamless);
         }
         self.refresh_shown(&name, now);
         let revision = self.feed(&name)?.revision;
@@ -348,12 +388,14 @@ impl Registry {
             .ok_or_else(|| unknown_seat(id))
     }
 
-    /// Lets time pass: leases lapse, subscriptions whose grace is over are closed.
+    /// Lets time pass: leases lapse, subscriptions whose grace is over are closed, hand-overs that took too long are
+    /// given up.
     pub fn tick(&mut self, now: Now) {
         let names: Vec<_> = self.feeds.keys().cloned().collect();
         for name in names {
             self.refresh_shown(&name, now);
             self.close_lapsed(&name, now);
+            self.give_up_late_handover(&name, now);
         }
     }
 
@@ -371,6 +413,7 @@ impl Registry {
         let counts = feeds.map(|feed| FeedCounts {
             feed: feed.settings.name.clone(),
             takeovers: feed.takeovers,
+            role_changes: feed.role_counts.clone(),
             switches: feed.switches.clone(),
         });
         counts.collect()
@@ -408,6 +451,7 @@ impl Registry {
     /// Forgets what could not be written.
     pub fn put_back(&mut self, FeedBackup(name, feed, entitlements): FeedBackup) {
         self.changed.insert(name.clone());
+        self.role_events.retain(|change| change.feed != name);
         self.entitlements = entitlements;
         self.feeds.insert(name, *feed);
     }

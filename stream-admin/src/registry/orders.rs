@@ -6,12 +6,12 @@
 use std::collections::VecDeque;
 
 use twinfeed_control::{
-    AdapterId, FeedName, LONGEST_ORDER_KEY, LegIndex, MOST_ORDER_PAYLOAD, Order, OrderOutcome,
-    OrderRecord, OrderReport, PendingOrder, Problem, ProblemCode, Role,
+    AdapterId, FeedName, LONGEST_ORDER_KEY, MOST_ORDER_PAYLOAD, Order, OrderOutcome, OrderRecord,
+    OrderReport, PendingOrder, Problem, ProblemCode,
 };
 
 use super::record::{Record, Write};
-use super::refusals::not_seated;
+use super::refusals::{no_active, not_seated};
 use super::{Caller, Registry, check};
 use crate::lease::Now;
 
@@ -21,7 +21,7 @@ impl Registry {
     /// # Errors
     ///
     /// `unknown-feed`, `bad-request` with the part at fault, `conflict` when the key names another order,
-    /// `limit-reached`, `unavailable` while no active lives that could carry it out.
+    /// `limit-reached`, `unavailable` while no active lives that could carry it out, or while it hands over.
     pub fn order(
         &mut self,
         operator: &str,
@@ -46,17 +46,17 @@ impl Registry {
                 })
             };
         }
-        let active = LegIndex::BOTH.into_iter().find(|leg| {
-            feed.pair.role(*leg) == Some(Role::Active) && feed.pair.is_alive(*leg, now)
-        });
-        let Some(leg) = active else {
+        let Some(leg) = feed.living_active(now) else {
+            return Err(no_active(&request.feed));
+        };
+        if let Some(under_way) = &feed.handover {
             return Err(Problem {
                 code: ProblemCode::Unavailable,
-                message: format!("no active adapter of feed {} lives", request.feed),
-                remedy: "look at `twinfeed status`; order again once there is one".to_owned(),
+                message: format!("hand-over {} is under way", under_way.number),
+                remedy: "order again when it is done".to_owned(),
                 retry_in_ms: None,
             });
-        };
+        }
         if !feed.streams.contains_key(&(leg, request.sid)) {
             let message = format!("feed {} has no source stream {}", request.feed, request.sid);
             return Err(check::bad(message, "name one of the feed's sids"));

@@ -1,7 +1,8 @@
 //! An order from its key to its outcome, over takeovers and restarts.
 
 use twinfeed_control::{
-    Assignment, Generation, MessagePlace, OrderedMessage, ProblemCode, Register, Sid, TakeOver,
+    Assignment, Generation, MessagePlace, OrderedMessage, ProblemCode, Register, Role, Sid,
+    TakeOver, TakeoverCause,
 };
 
 use super::super::record::Record;
@@ -102,6 +103,7 @@ fn a_takeover_leaves_what_was_not_reported_unknown_and_nobody_carries_it_out() {
     let request = TakeOver {
         incarnation: backup.incarnation,
         from: backup.generation,
+        cause: TakeoverCause::PeerGone,
     };
     let (successor, _) = registry
         .take_over(&ADAPTER, &backup.adapter, &request, Now(2))

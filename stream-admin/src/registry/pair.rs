@@ -12,13 +12,14 @@
 //! | of a generation above ours | as above | *raise* above what it holds |
 //! | any, by an incarnation replaced earlier | any | *refuse*: replaced ones never return |
 //!
-//! Nothing pre-empts a living active (RM-21). A lapse alone changes no role: roles change at registrations, and
-//! when a backup that lacks nothing says that the active's process is gone ([`Pair::take_over`]).
+//! Nothing pre-empts a living active (RM-21). A lapse alone changes no role: roles change at registrations,
+//! when a backup that lacks nothing says that the active's process is gone or has stepped down ([`Pair::take_over`]), and
+//! when an operator, or the feed's own policy, says so ([`Pair::appoint`]). A *pinned* leg stays active when it is restarted.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use twinfeed_control::{Generation, Incarnation, LegIndex, Role};
+use twinfeed_control::{Generation, Incarnation, LegIndex, Role, TakeoverCause};
 
 use crate::lease::{Lease, Now};
 
@@ -28,6 +29,9 @@ pub struct Pair {
     generation: Generation,
     /// The leg whose seat is active in this generation; `None` before the first one.
     active: Option<LegIndex>,
+    /// While this leg is active nothing but an operator makes the other one active.
+    #[serde(default)]
+    pinned: Option<LegIndex>,
     seats: [Seat; 2],
 }
 
@@ -208,8 +212,9 @@ impl Pair {
         own
     }
 
-    /// A new generation with `leg` as its active, because the active of `from` is gone. Asking again for the same
-    /// one changes nothing. The other seat is vacant in it: whoever still sits there registers anew, as backup.
+    /// A new generation with `leg` as its active, because the active of `from` is gone or has stepped down. Asking again
+    /// for the same one changes nothing. In the first case the other seat is vacant in it: whoever still sits there
+    /// registers anew, as backup; in the second its occupant keeps it.
     ///
     /// # Errors
     ///
@@ -219,6 +224,7 @@ impl Pair {
         leg: LegIndex,
         incarnation: Incarnation,
         from: Generation,
+        cause: TakeoverCause,
         now: Now,
     ) -> Result<Outcome, TakeoverRefused> {
         if !self.holds(leg, incarnation, now) {
@@ -234,10 +240,44 @@ impl Pair {
                 ours: self.generation,
             });
         }
-        self.generation = Generation(from.0.saturating_add(1));
-        self.active = Some(leg);
-        self.seat_mut(leg.other()).joined = false;
+        let peer = leg.other();
+        let stays = cause == TakeoverCause::SteppedDown && self.is_alive(peer, now);
+        self.begin(leg, stays);
         Ok(Outcome::Raised)
+    }
+
+    /// A new generation with `leg` as its active, whatever the other one does; that keeps its seat if its lease is valid.
+    ///
+    /// # Errors
+    ///
+    /// [`TakeoverRefused`]; nothing changed.
+    pub fn appoint(&mut self, leg: LegIndex, now: Now) -> Result<Outcome, TakeoverRefused> {
+        if !self.is_alive(leg, now) {
+            return Err(TakeoverRefused::NotSeated);
+        }
+        if self.active == Some(leg) {
+            return Ok(Outcome::Kept);
+        }
+        let stays = self.is_alive(leg.other(), now);
+        self.begin(leg, stays);
+        Ok(Outcome::Raised)
+    }
+
+    /// The leg to which the roles are pinned.
+    #[must_use]
+    pub const fn pinned(&self) -> Option<LegIndex> {
+        self.pinned
+    }
+
+    /// Pins the roles, or takes the pin away.
+    pub const fn pin(&mut self, leg: Option<LegIndex>) {
+        self.pinned = leg;
+    }
+
+    fn begin(&mut self, active: LegIndex, peer_stays: bool) {
+        self.generation = Generation(self.generation.0.saturating_add(1));
+        self.active = Some(active);
+        self.seat_mut(active.other()).joined = peer_stays;
     }
 
     /// Gives the seat's lease back; false when somebody else sits there.
@@ -270,7 +310,12 @@ impl Pair {
         let peer = newcomer.other();
         let peer_alive = self.is_alive(peer, now);
         self.generation = generation;
-        self.active = Some(if peer_alive { peer } else { LegIndex::ACTIVE });
+        let pinned = self.pinned == Some(newcomer) && self.active == self.pinned;
+        self.active = Some(match (pinned, peer_alive) {
+            (true, _) => newcomer,
+            (false, true) => peer,
+            (false, false) => LegIndex::ACTIVE,
+        });
         self.seat_mut(peer).joined = peer_alive;
         self.seat_mut(newcomer).joined = false;
     }

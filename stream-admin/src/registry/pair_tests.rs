@@ -9,6 +9,7 @@ use super::*;
 const A: LegIndex = LegIndex::ACTIVE;
 const B: LegIndex = LegIndex::BACKUP;
 const LEASE: u64 = 100;
+const GONE: TakeoverCause = TakeoverCause::PeerGone;
 
 fn claim(
     pair: &mut Pair,
@@ -87,6 +88,48 @@ fn a_restarted_active_comes_back_as_backup() {
         Err(ClaimRefused::Replaced(Incarnation(1)))
     );
     assert!(!pair.renew(A, Incarnation(1), Now(2), LEASE));
+}
+
+#[test]
+fn an_active_that_stepped_down_keeps_its_seat_and_one_that_is_gone_does_not() {
+    for (cause, stays) in [(TakeoverCause::SteppedDown, true), (GONE, false)] {
+        let mut pair = both_registered();
+        let taken = pair.take_over(B, Incarnation(2), Generation(1), cause, Now(1));
+        assert_eq!(taken, Ok(Outcome::Raised));
+        stands(&pair, 2, B);
+        assert_eq!(pair.renew(A, Incarnation(1), Now(2), LEASE), stays);
+        assert_eq!(pair.is_alive(A, Now(2)), stays);
+    }
+}
+
+#[test]
+fn an_operator_appoints_whoever_lives_and_nobody_else() {
+    let mut pair = both_registered();
+    assert!(pair.renew(B, Incarnation(2), Now(60), LEASE));
+    let late = Now(LEASE);
+    assert_eq!(pair.appoint(A, late), Err(TakeoverRefused::NotSeated));
+    assert_eq!(pair.appoint(B, late), Ok(Outcome::Raised));
+    stands(&pair, 2, B);
+    assert_eq!(pair.appoint(B, late), Ok(Outcome::Kept));
+    stands(&pair, 2, B);
+    assert!(
+        !pair.renew(A, Incarnation(1), late, LEASE),
+        "it registers anew"
+    );
+    assert_eq!(claim(&mut pair, A, 1, LEASE), Ok(Outcome::Joined));
+    stands(&pair, 2, B);
+}
+
+#[test]
+fn a_pinned_active_stays_active_when_it_is_restarted_and_pre_empts_nobody() {
+    let mut pair = both_registered();
+    pair.pin(Some(A));
+    assert_eq!(claim(&mut pair, A, 3, 1), Ok(Outcome::Raised));
+    stands(&pair, 2, A);
+    // The other one became active by an operator: the pin does not fetch the role back.
+    assert_eq!(pair.appoint(B, Now(2)), Ok(Outcome::Raised));
+    assert_eq!(claim(&mut pair, A, 4, 3), Ok(Outcome::Raised));
+    stands(&pair, 4, B);
 }
 
 #[test]
@@ -182,7 +225,7 @@ fn after_a_restart_the_holders_have_time_to_say_so() {
 fn a_backup_whose_active_is_gone_takes_over_once() {
     let mut pair = both_registered();
     let ask = |pair: &mut Pair, who, from, at| {
-        pair.take_over(B, Incarnation(who), Generation(from), Now(at))
+        pair.take_over(B, Incarnation(who), Generation(from), GONE, Now(at))
     };
     assert_eq!(ask(&mut pair, 2, 1, 1), Ok(Outcome::Raised));
     stands(&pair, 2, B);
@@ -200,13 +243,22 @@ fn a_takeover_by_somebody_else_or_from_another_generation_is_refused() {
     let mut pair = both_registered();
     let not_seated = Err(TakeoverRefused::NotSeated);
     let from = Generation(1);
-    assert_eq!(pair.take_over(B, Incarnation(9), from, Now(1)), not_seated);
+    assert_eq!(
+        pair.take_over(B, Incarnation(9), from, GONE, Now(1)),
+        not_seated
+    );
     let late = Now(LEASE + 1);
-    assert_eq!(pair.take_over(B, Incarnation(2), from, late), not_seated);
+    assert_eq!(
+        pair.take_over(B, Incarnation(2), from, GONE, late),
+        not_seated
+    );
     for from in [0, 2].map(Generation) {
         let ours = Generation(1);
         let refused = Err(TakeoverRefused::Generation { from, ours });
-        assert_eq!(pair.take_over(B, Incarnation(2), from, Now(1)), refused);
+        assert_eq!(
+            pair.take_over(B, Incarnation(2), from, GONE, Now(1)),
+            refused
+        );
     }
     stands(&pair, 1, A);
 }
@@ -230,7 +282,12 @@ enum Step {
         leg: bool,
         incarnation: u64,
         from: u32,
+        gone: bool,
     },
+    Appoint {
+        leg: bool,
+    },
+    Pin(Option<bool>),
     Wait(u64),
     Restart,
 }
@@ -242,8 +299,11 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|((leg, incarnation), held)| Step::Claim { leg, incarnation, held }),
         3 => who().prop_map(|(leg, incarnation)| Step::Renew { leg, incarnation }),
         1 => who().prop_map(|(leg, incarnation)| Step::Leave { leg, incarnation }),
-        2 => (who(), 0..4_u32)
-            .prop_map(|((leg, incarnation), back)| Step::TakeOver { leg, incarnation, from: back }),
+        2 => (who(), 0..4_u32, any::<bool>()).prop_map(|((leg, incarnation), back, gone)| {
+            Step::TakeOver { leg, incarnation, from: back, gone }
+        }),
+        1 => any::<bool>().prop_map(|leg| Step::Appoint { leg }),
+        1 => any::<Option<bool>>().prop_map(Step::Pin),
         2 => (1..LEASE).prop_map(Step::Wait),
         1 => Just(Step::Restart),
     ]
@@ -292,10 +352,23 @@ proptest! {
                         prop_assert!(!pair.is_alive(leg(second), Now(now)));
                     }
                 }
-                Step::TakeOver { leg: second, incarnation, from } => {
+                Step::Appoint { leg: second } => {
+                    let leg = leg(second);
+                    let peer = pair.is_alive(leg.other(), Now(now));
+                    let was = pair.role(leg);
+                    if let Ok(outcome) = pair.appoint(leg, Now(now)) {
+                        prop_assert_eq!(pair.role(leg), Some(Role::Active));
+                        prop_assert_eq!(outcome == Outcome::Kept, was == Some(Role::Active));
+                        // Who lives keeps its seat, and renews as backup.
+                        prop_assert_eq!(pair.is_alive(leg.other(), Now(now)), peer);
+                    }
+                }
+                Step::Pin(second) => pair.pin(second.map(leg)),
+                Step::TakeOver { leg: second, incarnation, from, gone } => {
                     let (leg, incarnation) = (leg(second), Incarnation(incarnation));
                     let from = Generation(before.0.saturating_sub(from));
-                    if pair.take_over(leg, incarnation, from, Now(now)).is_ok() {
+                    let cause = if gone { GONE } else { TakeoverCause::SteppedDown };
+                    if pair.take_over(leg, incarnation, from, cause, Now(now)).is_ok() {
                         prop_assert!(pair.holds(leg, incarnation, Now(now)));
                         prop_assert_eq!(pair.role(leg), Some(Role::Active));
                     }

@@ -1,13 +1,13 @@
 //! What must be on the disk before an answer leaves?
 //!
-//! Generations, seats, stream ids, subscriptions, entitlements and receipts. Leases and reports are
+//! Generations, seats, stream ids, subscriptions, entitlements, receipts and changes of roles. Leases and reports are
 //! not: after a restart no adapter is believed alive for longer than
 //! [`twinfeed_control::presumption_ms`] without saying so.
 
 use serde::{Deserialize, Serialize};
 use twinfeed_control::{
-    FeedName, LegIndex, OrderRecord, ReceivedReceipt, Register, Sid, StreamId, Subscribe,
-    SubscriptionId,
+    FeedName, LegIndex, OrderRecord, ReceivedReceipt, Register, RoleChange, Sid, StreamId,
+    Subscribe, SubscriptionId,
 };
 
 use super::pair::Pair;
@@ -24,6 +24,8 @@ pub enum Write {
     DropReceipt(FeedName, u64),
     /// Remove an order.
     DropOrder(FeedName, u64),
+    /// Remove a change of roles.
+    DropRole(FeedName, u64),
 }
 
 /// One durable value.
@@ -41,6 +43,8 @@ pub enum Record {
     Receipt(Box<ReceiptRecord>),
     /// An operator's order.
     Order(Box<OrderRecord>),
+    /// A change of roles.
+    Role(Box<RoleChange>),
 }
 
 /// Counters that must never count twice.

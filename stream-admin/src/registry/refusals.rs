@@ -26,6 +26,15 @@ pub(super) fn unknown_seat(id: &AdapterId) -> Problem {
     }
 }
 
+pub(super) fn no_active(name: &FeedName) -> Problem {
+    Problem {
+        code: ProblemCode::Unavailable,
+        message: format!("no active adapter of feed {name} lives"),
+        remedy: "look at `twinfeed status`; order again once there is one".to_owned(),
+        retry_in_ms: None,
+    }
+}
+
 pub(super) fn not_seated(feed: &Feed, leg: LegIndex, incarnation: Incarnation) -> Problem {
     let id = feed.adapter_id(leg);
     if feed.pair.is_retired(leg, incarnation) {

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use twinfeed_control::{
     BACKOFF_CEILING, ConfigDigest, Confirm, Constraints, DeliveryClass, EntitlementChange,
     LegState, OfferedStream, Policy, ProblemCode, REQUEST_TIMEOUT, Receipt, ReceiptEnd, Role,
-    Selection, Sid, Subscribe, SubscriptionId, SubscriptionState, TransmitMode, Transport,
-    presumption_ms,
+    Selection, Sid, Subscribe, SubscriptionId, SubscriptionState, TakeoverPolicy, TransmitMode,
+    Transport, presumption_ms,
 };
 
 use super::settings::{RegistryLimits, TransportKind};
@@ -35,12 +35,15 @@ fn settings() -> Settings {
         adapter_lease_ms: 100,
         subscription_lease_ms: 1_000,
         subscription_grace_ms: 5_000,
+        handover_ms: 50,
         limits: RegistryLimits {
             subscriptions: 4,
             subscriptions_per_principal: 3,
             closed_subscriptions_per_feed: 2,
             receipts_per_feed: 2,
             orders_per_feed: 3,
+            role_changes_per_feed: 4,
+            takeovers_per_minute: 2,
             streams: 4,
         },
     }
@@ -48,6 +51,7 @@ fn settings() -> Settings {
 
 fn feed_settings() -> FeedSettings {
     FeedSettings {
+        takeover: TakeoverPolicy::OnPeerLost,
         name: "itch".parse().unwrap(),
         transport: TransportKind::Unicast,
         sids: BTreeSet::from([Sid(1), Sid(2)]),
@@ -68,11 +72,18 @@ fn feed_settings() -> FeedSettings {
 }
 
 pub(super) fn started(saved: Vec<Record>) -> Registry {
+    started_with(saved, TakeoverPolicy::OnPeerLost)
+}
+
+pub(super) fn started_with(saved: Vec<Record>, takeover: TakeoverPolicy) -> Registry {
     let entitled = ["desk", "other", "adapter"].map(|name| (name.to_owned(), FeedSet::All));
     let entitlements = Entitlements::new(BTreeMap::from(entitled));
     Registry::new(
         settings(),
-        vec![feed_settings()],
+        vec![FeedSettings {
+            takeover,
+            ..feed_settings()
+        }],
         entitlements,
         saved,
         Now(0),
@@ -141,7 +152,7 @@ fn receipt(number: u64) -> Receipt {
 }
 
 /// What a store would give back: the last write of each value.
-fn saved(registry: &mut Registry, so_far: &mut BTreeMap<String, Record>) {
+pub(super) fn saved(registry: &mut Registry, so_far: &mut BTreeMap<String, Record>) {
     for write in registry.take_writes() {
         match write {
             Write::Put(record) => {
@@ -152,11 +163,13 @@ fn saved(registry: &mut Registry, so_far: &mut BTreeMap<String, Record>) {
                     Record::Override(word) => format!("override {} {}", word.feed, word.principal),
                     Record::Receipt(one) => format!("receipt {:016x}", one.place),
                     Record::Order(one) => format!("order {:016x}", one.ticket),
+                    Record::Role(one) => format!("role {:016x}", one.number),
                 };
                 so_far.insert(key, record);
             }
             Write::DropSubscription(id) => drop(so_far.remove(&format!("subscription {id}"))),
             Write::DropOrder(_, ticket) => drop(so_far.remove(&format!("order {ticket:016x}"))),
+            Write::DropRole(_, number) => drop(so_far.remove(&format!("role {number:016x}"))),
             Write::DropReceipt(_, place) => drop(so_far.remove(&format!("receipt {place:016x}"))),
         }
     }

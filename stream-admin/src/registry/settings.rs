@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use twinfeed_control::{Constraints, FeedName, Sid, Transport};
+use twinfeed_control::{Constraints, FeedName, Sid, TakeoverPolicy, Transport};
 
 /// Times and limits; every one of them is a key of the configuration.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct Settings {
     pub subscription_lease_ms: u64,
     /// How long after its lease a subscription is kept, before it is closed.
     pub subscription_grace_ms: u64,
+    /// How long a hand-over may take.
+    pub handover_ms: u64,
     /// Bounds.
     pub limits: RegistryLimits,
 }
@@ -30,6 +32,10 @@ pub struct RegistryLimits {
     pub receipts_per_feed: usize,
     /// Operators' orders kept per feed.
     pub orders_per_feed: usize,
+    /// Changes of roles kept per feed.
+    pub role_changes_per_feed: usize,
+    /// Takeovers of a feed within a minute that no operator ordered.
+    pub takeovers_per_minute: usize,
     /// Streams of one adapter, and sids of one subscription.
     pub streams: usize,
 }
@@ -45,6 +51,8 @@ pub struct FeedSettings {
     pub sids: BTreeSet<Sid>,
     /// What adapters and subscribers enforce.
     pub constraints: Constraints,
+    /// Who may make the backup active, beside an operator.
+    pub takeover: TakeoverPolicy,
 }
 
 /// How the streams of a feed travel.

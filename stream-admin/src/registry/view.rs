@@ -11,6 +11,7 @@ use twinfeed_control::{
 use super::feed::{Feed, preferred_role};
 use super::orders;
 use super::protection::{self, unprotected_because};
+use super::roles::{self, Handover};
 use super::settings::Settings;
 use super::subscription::Subscription;
 use crate::lease::Now;
@@ -40,6 +41,10 @@ impl Feed {
             orders: match self.pair.role(leg) {
                 Some(Role::Active) => orders::for_active(&self.orders, self.pair.generation()),
                 _ => Vec::new(),
+            },
+            step_down: match self.pair.role(leg) {
+                Some(Role::Active) => self.handover.as_ref().map(Handover::order),
+                _ => None,
             },
             revision: self.revision,
         }
@@ -153,10 +158,11 @@ impl Feed {
                 .take(ORDERS_SHOWN)
                 .cloned()
                 .collect(),
+            roles: roles::latest(&self.roles),
         }
     }
 
-    fn pair_status(&self, now: Now) -> PairStatus {
+    pub(super) fn pair_status(&self, now: Now) -> PairStatus {
         let words = LegIndex::BOTH.map(|leg| self.leg_word(leg, now));
         let legs = LegIndex::BOTH.map(|leg| protection::Leg {
             state: words[leg.index()].state,
@@ -174,6 +180,8 @@ impl Feed {
             protected: reason.is_none(),
             reason: reason.unwrap_or_default(),
             sync_threshold: in_force[0].filter(|one| in_force[1] == Some(*one)),
+            pinned: self.pair.pinned().map(|leg| self.adapter_id(leg)),
+            takeover: Some(self.settings.takeover),
         }
     }
 

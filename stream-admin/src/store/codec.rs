@@ -9,13 +9,14 @@
 //! | `override/<feed>/<principal>` | [`Override`] |
 //! | `receipt/<feed>/<place, 16 hex digits>` | [`ReceiptRecord`] |
 //! | `order/<feed>/<ticket, 16 hex digits>` | [`OrderRecord`] |
+//! | `role/<feed>/<number, 16 hex digits>` | [`RoleChange`] |
 //!
 //! JSON, because a person may have to read it in a bad hour; nothing here is fast or large.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use twinfeed_control::OrderRecord;
+use twinfeed_control::{OrderRecord, RoleChange};
 
 use crate::grant::Override;
 use crate::registry::record::{
@@ -53,6 +54,11 @@ pub(super) fn encode(write: &Write) -> Result<Encoded, serde_json::Error> {
             format!("order/{}/{:016x}", record.feed, record.ticket),
             Some(json(record)?),
         ),
+        Write::Put(Record::Role(change)) => (
+            format!("role/{}/{:016x}", change.feed, change.number),
+            Some(json(change)?),
+        ),
+        Write::DropRole(feed, number) => (format!("role/{feed}/{number:016x}"), None),
         Write::DropOrder(feed, ticket) => (format!("order/{feed}/{ticket:016x}"), None),
         Write::DropReceipt(feed, place) => (format!("receipt/{feed}/{place:016x}"), None),
     };
@@ -69,6 +75,7 @@ pub(super) fn decode(key: &str, value: &[u8]) -> Result<Option<Record>, String> 
         "subscription" => Record::Subscription(Box::new(parse::<SubscriptionRecord>(value)?)),
         "override" => Record::Override(parse::<Override>(value)?),
         "receipt" => Record::Receipt(Box::new(parse::<ReceiptRecord>(value)?)),
+        "role" => Record::Role(Box::new(parse::<RoleChange>(value)?)),
         "order" => Record::Order(Box::new(parse::<OrderRecord>(value)?)),
         _ => return Err("no such kind of value".to_owned()),
     };

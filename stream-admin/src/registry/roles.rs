@@ -1,0 +1,613 @@
+//! Which adapter is active by an operator's word or by the feed's own policy, and what did it cost?
+//!
+//! ```text
+//!                     ┌─ the backup asks, having heard it ──► done, next generation
+//!  hand-over: pending ┼─ its time is over ─────────────────► refused, the active goes on
+//!                     └─ another generation begins ────────► refused, it says which
+//!  takeover, by an operator or on silence: done at once
+//! ```
+//!
+//! A hand-over is granted or given up here and nowhere else, so the active that stepped down goes on only when nobody
+//! can be granted its generation any more. Automatic takeovers are bounded per minute and stop at a pin; an operator's are
+//! not and do not.
+
+use std::collections::VecDeque;
+
+use twinfeed_control::{
+    AdapterId, FeedName, Generation, LONGEST_ORDER_KEY, LegIndex, LinkState, Problem, ProblemCode,
+    Role, RoleAction, RoleCause, RoleChange, RoleOrder, RoleOutcome, StepDown, TakeoverPolicy,
+};
+
+use super::feed::Feed;
+use super::pair::TakeoverRefused;
+use super::record::{Record, Write};
+use super::refusals::{no_active, unknown_seat};
+use super::{Registry, check};
+use crate::lease::Now;
+
+/// A hand-over that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Handover {
+    /// Its number in the history.
+    pub(super) number: u64,
+    /// The generation that is handed over.
+    pub(super) from: Generation,
+    /// Who takes over.
+    pub(super) to: LegIndex,
+    pub(super) deadline_ms: u64,
+    pub(super) until: Now,
+}
+
+impl Handover {
+    /// What the active is told.
+    pub(super) const fn order(&self) -> StepDown {
+        StepDown {
+            number: self.number,
+            generation: self.from,
+            deadline_ms: self.deadline_ms,
+        }
+    }
+}
+
+/// Who asked for a change of roles, and why.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) key: Option<String>,
+    pub(super) by: String,
+    pub(super) cause: RoleCause,
+    pub(super) action: Option<RoleAction>,
+}
+
+impl Asked {
+    pub(super) fn by_adapter(by: &AdapterId, cause: RoleCause) -> Self {
+        Self {
+            key: None,
+            by: by.to_string(),
+            cause,
+            action: None,
+        }
+    }
+}
+
+impl Registry {
+    /// Carries out an operator's word on who is active; the same key again is the same order.
+    ///
+    /// # Errors
+    ///
+    /// `unknown-feed`, `unknown-id`, `bad-request` with the part at fault, `conflict` when the key names another order
+    /// or the pair is not fit for it, with what is missing; `unavailable` while no active lives that could step down.
+    pub fn order_roles(
+        &mut self,
+        operator: &str,
+        request: RoleOrder,
+        now: Now,
+    ) -> Result<RoleChange, Problem> {
+        check_key(&request.key)?;
+        self.give_up_late_handover(&request.feed, now);
+        let feed = self.feed(&request.feed)?;
+        if let Some(known) = feed
+            .roles
+            .iter()
+            .find(|known| known.key.as_ref() == Some(&request.key))
+        {
+            return if known.action.as_ref() == Some(&request.action) {
+                Ok(known.clone())
+            } else {
+                Err(conflict(
+                    format!("key {} names another order", request.key),
+                    "give every order a key of its own",
+                ))
+            };
+        }
+        let RoleOrder {
+            key, feed, action, ..
+        } = request;
+        let asked = |cause, action: &RoleAction| Asked {
+            key: Some(key.clone()),
+            by: operator.to_owned(),
+            cause,
+            action: Some(action.clone()),
+        };
+        let number = match &action {
+            RoleAction::HandOver { force } => match self.may_hand_over(&feed, now) {
+                Ok(to) => self.begin_handover(&feed, to, asked(RoleCause::HandOver, &action), now),
+                Err(_) if *force => {
+                    let to = self.leg_to_appoint(&feed, None)?;
+                    self.appoint(&feed, to, asked(RoleCause::Forced, &action), now)?
+                }
+                Err(problem) => return Err(problem),
+            },
+            RoleAction::TakeOver { adapter } => {
+                let to = self.leg_to_appoint(&feed, adapter.as_ref())?;
+                self.appoint(&feed, to, asked(RoleCause::Forced, &action), now)?
+            }
+            RoleAction::Pin { adapter } => {
+                let known = self.feed(&feed)?.leg_named(adapter);
+                let leg = known.ok_or_else(|| unknown_seat(adapter))?;
+                self.pin(&feed, Some(leg), asked(RoleCause::Pin, &action))?
+            }
+            RoleAction::Unpin => self.pin(&feed, None, asked(RoleCause::Unpin, &action))?,
+        };
+        self.refresh_shown(&feed, now);
+        self.role_change(&feed, number)
+    }
+
+    /// The changes of a feed's roles that are kept, newest first.
+    ///
+    /// # Errors
+    ///
+    /// `unknown-feed`.
+    pub fn role_changes(&self, name: &FeedName) -> Result<Vec<RoleChange>, Problem> {
+        Ok(self.feed(name)?.roles.iter().rev().cloned().collect())
+    }
+
+    /// One change.
+    ///
+    /// # Errors
+    ///
+    /// `unknown-feed`, `unknown-id` when it is not kept any more.
+    pub fn role_change(&self, name: &FeedName, number: u64) -> Result<RoleChange, Problem> {
+        let mut changes = self.feed(name)?.roles.iter();
+        let found = changes.find(|change| change.number == number).cloned();
+        found.ok_or_else(|| Problem {
+            code: ProblemCode::UnknownId,
+            message: format!("feed {name} knows no change of roles {number}"),
+            remedy: "ask for the feed's history".to_owned(),
+            retry_in_ms: None,
+        })
+    }
+
+    /// Changes of roles that were recorded or settled, in order; for the audit log.
+    #[must_use]
+    pub fn take_role_events(&mut self) -> Vec<RoleChange> {
+        std::mem::take(&mut self.role_events)
+    }
+
+    /// The leg that can be handed the generation, or what is missing.
+    fn may_hand_over(&self, name: &FeedName, now: Now) -> Result<LegIndex, Problem> {
+        let feed = self.feed(name)?;
+        if let Some(under_way) = &feed.handover {
+            return Err(conflict(
+                format!("hand-over {} of feed {name} is under way", under_way.number),
+                "wait until it is done or given up",
+            ));
+        }
+        let active = feed.living_active(now).ok_or_else(|| no_active(name))?;
+        let pair = feed.pair_status(now);
+        if !pair.protected {
+            return Err(conflict(
+                format!("the pair of feed {name} is not protected: {}", pair.reason),
+                "wait until `twinfeed status` says protected; `--force` takes over all the same, and subscribers may be \
+                 told of a discontinuity",
+            ));
+        }
+        Ok(active.other())
+    }
+
+    fn begin_handover(&mut self, name: &FeedName, to: LegIndex, asked: Asked, now: Now) -> u64 {
+        let deadline_ms = self.settings.handover_ms;
+        let number = self.record_change(name, asked, Some(to), RoleOutcome::Pending);
+        if let Some(feed) = self.feeds.get_mut(name) {
+            feed.handover = Some(Handover {
+                number,
+                from: feed.pair.generation(),
+                to,
+                deadline_ms,
+                until: Now(now.0.saturating_add(deadline_ms)),
+            });
+        }
+        self.touch(name);
+        number
+    }
+
+    /// The leg that an operator wants active; by default the backup.
+    fn leg_to_appoint(
+        &self,
+        name: &FeedName,
+        adapter: Option<&AdapterId>,
+    ) -> Result<LegIndex, Problem> {
+        let feed = self.feed(name)?;
+        let backup = |leg: &LegIndex| feed.pair.role(*leg) == Some(Role::Backup);
+        match adapter {
+            Some(id) => feed.leg_named(id).ok_or_else(|| unknown_seat(id)),
+            None => LegIndex::BOTH
+                .into_iter()
+                .find(backup)
+                .ok_or_else(|| no_active(name)),
+        }
+    }
+
+    /// A new generation with this leg as its active, whatever the other one does.
+    fn appoint(
+        &mut self,
+        name: &FeedName,
+        leg: LegIndex,
+        asked: Asked,
+        now: Now,
+    ) -> Result<u64, Problem> {
+        let feed = self.feed_mut(name)?;
+        let (id, before) = (feed.adapter_id(leg), feed.pair.generation());
+        if feed.pair.role(leg) == Some(Role::Active) {
+            return Err(conflict(
+                format!("adapter {id} is active already, under generation {before}"),
+                "nothing is to be done",
+            ));
+        }
+        let word = feed.leg_word(leg, now);
+        match feed.pair.appoint(leg, now) {
+            Ok(_) => Ok(self.generation_began(name, before, Some(leg), asked)),
+            Err(TakeoverRefused::NotSeated | TakeoverRefused::Generation { .. }) => Err(conflict(
+                format!("adapter {id} is {}: {}", word.state, word.reason),
+                "start it, or see to it that it reaches stream-admin; then order again",
+            )),
+        }
+    }
+
+    fn pin(
+        &mut self,
+        name: &FeedName,
+        leg: Option<LegIndex>,
+        asked: Asked,
+    ) -> Result<u64, Problem> {
+        let feed = self.feed_mut(name)?;
+        feed.pair.pin(leg);
+        let generation = feed.pair.generation();
+        let done = RoleOutcome::Done {
+            generation,
+            seamless: None,
+        };
+        let number = self.record_change(name, asked, leg, done);
+        self.save_feed(name);
+        self.touch(name);
+        Ok(number)
+    }
+
+    /// Another generation began: it goes into the history, and what waited for the one before is settled.
+    pub(super) fn generation_began(
+        &mut self,
+        name: &FeedName,
+        before: Generation,
+        active: Option<LegIndex>,
+        asked: Asked,
+    ) -> u64 {
+        let Some(feed) = self.feeds.get_mut(name) else {
+            return 0;
+        };
+        let generation = feed.pair.generation();
+        feed.takeovers += u64::from(before > Generation(0));
+        let under_way = feed.handover.take();
+        let done = RoleOutcome::Done {
+            generation,
+            seamless: None,
+        };
+        let number = match under_way {
+            Some(handover) if asked.cause == RoleCause::HandOver => {
+                self.settle_change(name, handover.number, done);
+                handover.number
+            }
+            under_way => {
+                if let Some(handover) = under_way {
+                    let reason =
+                        format!("generation {generation} began meanwhile: {}", asked.cause);
+                    let refused = RoleOutcome::Refused { reason };
+                    self.settle_change(name, handover.number, refused);
+                }
+                match before > Generation(0) {
+                    true => self.record_change_from(name, before, asked, active, done),
+                    // Nobody was active before.
+                    false => 0,
+                }
+            }
+        };
+        self.abandon_orders(name);
+        self.save_feed(name);
+        self.touch(name);
+        number
+    }
+
+    /// Whether an automatic takeover by this leg is allowed now. A refusal is recorded, once in a row.
+    pub(super) fn may_take_over_automatically(
+        &mut self,
+        name: &FeedName,
+        leg: LegIndex,
+        cause: RoleCause,
+        now: Now,
+    ) -> Result<(), Problem> {
+        let limit = self.settings.limits.takeovers_per_minute;
+        let feed = self.feed_mut(name)?;
+        let pinned = feed.pair.pinned().filter(|pinned| *pinned != leg);
+        while feed
+            .automatic
+            .front()
+            .is_some_and(|at| now.since(*at) >= MINUTE_MS)
+        {
+            feed.automatic.pop_front();
+        }
+        let problem = if feed.settings.takeover == TakeoverPolicy::Operator {
+            conflict(
+                format!("takeovers of feed {name} are an operator's (takeover = \"operator\")"),
+                "`twinfeed admin takeover --force`",
+            )
+        } else if let Some(pinned) = pinned {
+            Problem {
+                code: ProblemCode::Unavailable,
+                message: format!(
+                    "the roles are pinned to adapter {}",
+                    feed.adapter_id(pinned)
+                ),
+                remedy: "`twinfeed admin unpin`, or `twinfeed admin takeover --force`".to_owned(),
+                retry_in_ms: None,
+            }
+        } else if feed.automatic.len() >= limit {
+            Problem {
+                code: ProblemCode::LimitReached,
+                message: format!(
+                    "feed {name} has had {limit} automatic takeovers within a minute \
+                     (limits.takeovers_per_minute)"
+                ),
+                remedy:
+                    "look why its adapters end; `twinfeed admin takeover --force` is not limited"
+                        .to_owned(),
+                retry_in_ms: None,
+            }
+        } else {
+            feed.automatic.push_back(now);
+            return Ok(());
+        };
+        let by = feed.adapter_id(leg);
+        let refused = RoleOutcome::Refused {
+            reason: problem.message.clone(),
+        };
+        let generation = feed.pair.generation();
+        let told = feed.roles.back().is_some_and(|last| {
+            (last.cause, last.from, &last.outcome) == (cause, generation, &refused)
+        });
+        if !told {
+            self.record_change(name, Asked::by_adapter(&by, cause), Some(leg), refused);
+            self.touch(name);
+        }
+        Err(problem)
+    }
+
+    /// Feeds whose active is silent and is to be replaced ([`Registry::replace_silent_active`]): each begins a
+    /// generation, which must reach the disk.
+    #[must_use]
+    pub fn feeds_with_silent_actives(&self, now: Now) -> Vec<FeedName> {
+        let feeds = self.feeds.iter();
+        let silent = feeds.filter(|(_, feed)| feed.silent_actives_heir(now).is_some());
+        silent.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// A new generation for the backup of an active that is silent, where the feed's policy says so, unless the roles are
+    /// pinned or were passed on too often.
+    pub fn replace_silent_active(&mut self, name: &FeedName, now: Now) {
+        let heir = self
+            .feeds
+            .get(name)
+            .and_then(|feed| feed.silent_actives_heir(now));
+        let Some(leg) = heir else { return };
+        if self
+            .may_take_over_automatically(name, leg, RoleCause::PeerSilent, now)
+            .is_err()
+        {
+            return;
+        }
+        let Some(feed) = self.feeds.get_mut(name) else {
+            return;
+        };
+        let (by, before) = (feed.adapter_id(leg), feed.pair.generation());
+        if feed.pair.appoint(leg, now).is_ok() {
+            let asked = Asked::by_adapter(&by, RoleCause::PeerSilent);
+            self.generation_began(name, before, Some(leg), asked);
+        }
+    }
+
+    /// A hand-over whose time is over is given up: from here on nobody is granted anything on its account.
+    pub(super) fn give_up_late_handover(&mut self, name: &FeedName, now: Now) {
+        let Some(feed) = self.feeds.get_mut(name) else {
+            return;
+        };
+        let Some(late) = feed.handover.take_if(|it| now >= it.until) else {
+            return;
+        };
+        let state = feed.pair_status(now).reason;
+        let state = if state.is_empty() {
+            "the active did not come to the end of what it had announced".to_owned()
+        } else {
+            state
+        };
+        let reason = format!(
+            "the backup did not take over within {} ms ({state}); the active goes on",
+            late.deadline_ms
+        );
+        self.settle_change(name, late.number, RoleOutcome::Refused { reason });
+        self.touch(name);
+    }
+
+    /// The new active says how its generation began.
+    pub(super) fn note_seamless(&mut self, name: &FeedName, seamless: bool) {
+        let Some(feed) = self.feeds.get(name) else {
+            return;
+        };
+        let ours = feed.pair.generation();
+        let unsaid = |change: &&RoleChange| {
+            matches!(change.outcome, RoleOutcome::Done { generation, seamless: None } if generation == ours)
+                && !matches!(change.cause, RoleCause::Pin | RoleCause::Unpin)
+        };
+        if let Some(number) = feed.roles.iter().rev().find(unsaid).map(|it| it.number) {
+            let done = RoleOutcome::Done {
+                generation: ours,
+                seamless: Some(seamless),
+            };
+            self.settle_change(name, number, done);
+            self.touch(name);
+        }
+    }
+
+    /// After a restart: whoever was to decide about a hand-over forgot it.
+    pub(super) fn forget_handovers(&mut self, name: &FeedName) {
+        let Some(feed) = self.feeds.get(name) else {
+            return;
+        };
+        let pending = |change: &&RoleChange| change.outcome == RoleOutcome::Pending;
+        let numbers: Vec<u64> = feed
+            .roles
+            .iter()
+            .filter(pending)
+            .map(|it| it.number)
+            .collect();
+        for number in numbers {
+            let reason = "stream-admin was restarted; the active goes on".to_owned();
+            self.settle_change(name, number, RoleOutcome::Refused { reason });
+        }
+    }
+
+    fn record_change(
+        &mut self,
+        name: &FeedName,
+        asked: Asked,
+        leg: Option<LegIndex>,
+        outcome: RoleOutcome,
+    ) -> u64 {
+        let from = self.feeds.get(name).map(|feed| feed.pair.generation());
+        self.record_change_from(name, from.unwrap_or_default(), asked, leg, outcome)
+    }
+
+    fn record_change_from(
+        &mut self,
+        name: &FeedName,
+        from: Generation,
+        asked: Asked,
+        leg: Option<LegIndex>,
+        outcome: RoleOutcome,
+    ) -> u64 {
+        let (limit, at_unix_us) = (self.settings.limits.role_changes_per_feed, self.unix_us);
+        let Some(feed) = self.feeds.get_mut(name) else {
+            return 0;
+        };
+        let Asked {
+            key,
+            by,
+            cause,
+            action,
+        } = asked;
+        let change = RoleChange {
+            number: feed.roles.back().map_or(1, |last| last.number + 1),
+            key,
+            by,
+            feed: name.clone(),
+            cause,
+            action,
+            adapter: leg.map(|leg| feed.adapter_id(leg)),
+            from,
+            at_unix_us,
+            outcome,
+        };
+        let number = change.number;
+        feed.count(&change);
+        feed.roles.push_back(change.clone());
+        while feed.roles.len() > limit.max(1) {
+            let oldest = feed.roles.pop_front();
+            let dropped = oldest.map(|change| Write::DropRole(name.clone(), change.number));
+            self.writes.extend(dropped);
+        }
+        self.role_events.push(change.clone());
+        self.writes.push(Write::Put(Record::Role(Box::new(change))));
+        number
+    }
+
+    fn settle_change(&mut self, name: &FeedName, number: u64, outcome: RoleOutcome) {
+        let Some(feed) = self.feeds.get_mut(name) else {
+            return;
+        };
+        let Some(change) = feed.roles.iter_mut().find(|it| it.number == number) else {
+            return;
+        };
+        let pending = change.outcome == RoleOutcome::Pending;
+        change.outcome = outcome;
+        let change = change.clone();
+        if pending {
+            feed.count(&change);
+        }
+        self.role_events.push(change.clone());
+        self.writes.push(Write::Put(Record::Role(Box::new(change))));
+    }
+}
+
+impl Feed {
+    /// The active, if it lives.
+    pub(super) fn living_active(&self, now: Now) -> Option<LegIndex> {
+        LegIndex::BOTH
+            .into_iter()
+            .find(|leg| self.pair.role(*leg) == Some(Role::Active) && self.pair.is_alive(*leg, now))
+    }
+
+    /// Counts a change that is settled.
+    fn count(&mut self, change: &RoleChange) {
+        let word = match change.outcome {
+            RoleOutcome::Pending => return,
+            RoleOutcome::Done { .. } => "done",
+            RoleOutcome::Refused { .. } => "refused",
+        };
+        *self.role_counts.entry((change.cause, word)).or_default() += 1;
+    }
+
+    /// The backup of an active whose lease is over, if the feed's policy lets that be replaced: it lives, does not hear
+    /// the active, and lacked nothing when it last did.
+    fn silent_actives_heir(&self, now: Now) -> Option<LegIndex> {
+        if self.settings.takeover != TakeoverPolicy::OnSilence {
+            return None;
+        }
+        let role = |leg: &LegIndex| self.pair.role(*leg);
+        let active = LegIndex::BOTH
+            .into_iter()
+            .find(|leg| role(leg) == Some(Role::Active))?;
+        let lapsed =
+            self.pair.is_joined(active) && self.pair.lease(active).lapsed_for_ms(now).is_some();
+        let backup = active.other();
+        let report = self.seat(backup)?.last_report()?;
+        let heir = report.generation == self.pair.generation()
+            && report.role == Role::Backup
+            && report.link == LinkState::Down
+            && !report.streams.is_empty()
+            && report
+                .streams
+                .iter()
+                .all(|stream| stream.pair.lacks_nothing);
+        (lapsed && heir && self.pair.is_alive(backup, now)).then_some(backup)
+    }
+}
+
+/// The latest changes, newest first.
+pub(super) fn latest(roles: &VecDeque<RoleChange>) -> Vec<RoleChange> {
+    roles.iter().rev().take(ROLES_SHOWN).cloned().collect()
+}
+
+pub(super) fn conflict(message: String, remedy: &str) -> Problem {
+    Problem {
+        code: ProblemCode::Conflict,
+        message,
+        remedy: remedy.to_owned(),
+        retry_in_ms: None,
+    }
+}
+
+fn check_key(key: &str) -> Result<(), Problem> {
+    let graphic = key.bytes().all(|byte| byte.is_ascii_graphic());
+    if key.is_empty() || key.len() > LONGEST_ORDER_KEY || !graphic {
+        return Err(check::bad(
+            format!("key {key:?} is not 1 to {LONGEST_ORDER_KEY} visible ASCII characters"),
+            "give the order such a key",
+        ));
+    }
+    Ok(())
+}
+
+/// The span within which automatic takeovers are bounded.
+const MINUTE_MS: u64 = 60_000;
+/// How many of the latest changes an operator sees at a glance; all that are kept are asked for by themselves.
+const ROLES_SHOWN: usize = 16;
+
+#[cfg(test)]
+#[path = "roles_tests.rs"]
+mod tests;
