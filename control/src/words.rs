@@ -69,7 +69,9 @@ words!(
 );
 words!(
     /// Which adapters of a pair send what they number.
+    #[derive(Default)]
     TransmitMode {
+        #[default]
         /// Both: what is lost on one leg is filled from the other.
         Hot = "hot",
         /// The active; the backup numbers silently and sends at the first suspicion. Half the traffic, and what the
@@ -77,11 +79,6 @@ words!(
         Standby = "standby",
     }
 );
-impl Default for TransmitMode {
-    fn default() -> Self {
-        Self::Hot
-    }
-}
 words!(
     /// Which leg a subscriber delivers from.
     Policy {

@@ -327,7 +327,7 @@ impl Rig {
     /// # Errors
     /// When stream-admin cannot be reached or refuses: the pair is not protected.
     pub fn hand_over(&self) -> Result<u64, Error> {
-        let at = twinfeed_net::clock::monotonic_ns();
+        let at = clock::monotonic_ns();
         let order = RoleOrder {
             key: format!("hand-over-{at}"),
             feed: self.feed_name(),

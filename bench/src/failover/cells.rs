@@ -77,9 +77,12 @@ impl Trigger {
     const fn link(self) -> Option<Link> {
         match self {
             Self::LinkCut | Self::HostLoss => Some(Link::Relayed),
-            Self::Kill | Self::Stop | Self::Terminate | Self::InputCut | Self::OutputCut => {
-                Some(Link::Direct)
-            }
+            Self::Kill
+            | Self::Stop
+            | Self::Terminate
+            | Self::InputCut
+            | Self::OutputCut
+            | Self::HandOver => Some(Link::Direct),
             Self::Sham => None,
         }
     }
@@ -238,6 +241,7 @@ impl Wanted {
             | Trigger::OutputCut
             | Trigger::LinkCut
             | Trigger::HostLoss
+            | Trigger::HandOver
             | Trigger::Sham => self.runs,
         }
     }

@@ -32,7 +32,9 @@ pub(crate) fn claims(setting: &SettingReport) -> Vec<Claim> {
         Policy::FirstArrival => unseen(what, cell, "a lost host"),
         Policy::PreferActive => Some(in_time(what, cell)),
     });
-    [of_kill, of_link_cut, of_host_loss]
+    let hand_over = setting.cell(Trigger::HandOver);
+    let of_hand_over = hand_over.and_then(|cell| unseen(what, cell, "a hand-over"));
+    [of_kill, of_hand_over, of_link_cut, of_host_loss]
         .into_iter()
         .flatten()
         .collect()

@@ -262,12 +262,15 @@ mod tests {
             reason: "no renewal",
             ..twin
         };
-        let reason = unprotected_because(Generation(3), 64, [live, lapsed]).unwrap();
+        let reason =
+            unprotected_because(Generation(3), (64, TransmitMode::Hot), [live, lapsed]).unwrap();
         assert_eq!(reason, "leg 1: lapsed (no renewal)");
         let other = Leg {
             config_digest: Some(ConfigDigest(2)),
             ..twin
         };
-        assert!(unprotected_because(Generation(3), 64, [live, other]).is_some());
+        assert!(
+            unprotected_because(Generation(3), (64, TransmitMode::Hot), [live, other]).is_some()
+        );
     }
 }

@@ -25,6 +25,8 @@ fn id(leg: usize) -> AdapterId {
 fn status(assignment: &Assignment, link: LinkState, seamless: bool) -> AdapterStatus {
     let active = assignment.role == Role::Active;
     let stream = |sid| StreamStatus {
+        standby: false,
+        suspicion: String::new(),
         sid: Sid(sid),
         sending: true,
         next_msn: 5,
@@ -51,6 +53,7 @@ fn status(assignment: &Assignment, link: LinkState, seamless: bool) -> AdapterSt
         },
     };
     AdapterStatus {
+        transmit: twinfeed_control::TransmitMode::Hot,
         generation: assignment.generation,
         role: assignment.role,
         sync_threshold: 64,
