@@ -236,6 +236,31 @@ fn an_active_that_originates_again_without_a_word_is_alive() {
 }
 
 #[test]
+fn who_takes_over_may_hear_of_its_generation_from_its_backup_first() {
+    let acts = acts(200);
+    for handed_over in [true, false] {
+        let mut ends = synchronised(PairLimits::default(), &acts, 40);
+        if handed_over {
+            assert!(ends[0].pair.step_down());
+            say_step_down(2, &mut ends);
+        } else {
+            ends[1].link_down(2, true);
+        }
+        // The old one hears of the grant before the new one does, and asks for its numbering.
+        ends[0].grant(3, 2, false);
+        if !handed_over {
+            ends[1].link_up(3);
+        }
+        let [old, new] = &mut ends;
+        carry(3, 0, old, new);
+        new.hear_all(3);
+        assert_eq!(new.state(), PairState::TakingOver);
+        new.grant(4, 2, true);
+        assert_eq!(seamless(new), Some(true), "handed over: {handed_over}");
+    }
+}
+
+#[test]
 fn a_backup_that_is_not_in_step_takes_nothing_over() {
     let acts = acts(200);
     let mut ends = synchronised(PairLimits::default(), &acts, 40);

@@ -221,7 +221,13 @@ impl Pair {
     ) {
         if said.generation() != self.generation {
             self.counters.other_generation += 1;
-            if said.generation() > self.generation && self.state.is_in_step() {
+            // Who takes over may hear of its own generation first from its backup to be.
+            let to_active = matches!(said, Said::AskCut { .. } | Said::Report(_));
+            let in_step = match self.state {
+                PairState::TakingOver => !to_active,
+                state => state.is_in_step(),
+            };
+            if said.generation() > self.generation && in_step {
                 self.enter(now, PairInput::LostStep, Reason::Generation, seq, out);
             }
             return;
