@@ -13,7 +13,7 @@
 
 mod fence_support;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fence_support::world::{Dice, MESSAGES, Planned, Tally, World};
@@ -114,7 +114,7 @@ fn play(seed: u64, tally: &mut Tally) {
 /// Judges what one subscriber was told.
 fn judge(world: &World, subscriber: &Subscriber, tally: &mut Tally) {
     let seed = world.seed;
-    let mut names = HashSet::new();
+    let mut names = BTreeSet::new();
     // Since the count began anew: the messages told, and the next number.
     let (mut segment, mut count): (Vec<(u32, u64)>, Option<u64>) = (Vec::new(), None);
     let mut next = None;

@@ -187,7 +187,7 @@ impl World {
     /// Whether the dead are replaced. A newcomer that counts as the others do by chance may lead, and does not know of the
     /// next message: then that may stand behind its place.
     pub(crate) const fn restarts(&self) -> bool {
-        self.seed % 6 != 0
+        !self.seed.is_multiple_of(6)
     }
 
     pub(crate) fn other_lives(&self, index: usize) -> bool {
@@ -203,7 +203,7 @@ impl World {
         let mut said = Vec::new();
         let (active, backup) = (self.active, 1 - self.active);
         // Of a seed in three all takeovers inherit everything, and nothing is placed alone.
-        let gentle = self.seed % 3 == 0;
+        let gentle = self.seed.is_multiple_of(3);
         let lacking = gentle && self.ends[backup].node == Node::OutOfStep;
         if !calm && !lacking && self.dice.one_in(12) {
             self.originate(active, tally);
@@ -244,7 +244,7 @@ impl World {
         let (old, new) = (self.active, 1 - self.active);
         let before = self.generation;
         self.generation += 1;
-        let alive = self.seed % 3 != 0 && self.dice.one_in(3);
+        let alive = !self.seed.is_multiple_of(3) && self.dice.one_in(3);
         if !alive {
             self.ends[old].node = Node::Dead;
             self.ends[old].dies_at = now;
