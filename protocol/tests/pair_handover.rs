@@ -333,7 +333,7 @@ enum Step {
     Work(usize, usize),
     Deliver(usize),
     Originate,
-    StepDown,
+    Leave,
     GoOn,
     Grant,
     Cut,
@@ -345,7 +345,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..2usize, 1..40usize).prop_map(|(end, count)| Step::Work(end, count)),
         6 => (0..2usize).prop_map(Step::Deliver),
         3 => Just(Step::Originate),
-        3 => Just(Step::StepDown),
+        3 => Just(Step::Leave),
         1 => Just(Step::GoOn),
         2 => Just(Step::Grant),
         1 => Just(Step::Cut),
@@ -398,7 +398,7 @@ impl Play {
             }
             Step::Deliver(to) if alive(to) => self.deliver(to),
             Step::Originate if alive(active) => drop(self.ends[active].originate(self.tick)),
-            Step::StepDown if alive(active) => {
+            Step::Leave if alive(active) => {
                 self.pending |= self.ends[active].pair.step_down();
                 let end = &self.ends[active];
                 if end.pair.is_draining() && end.pair.is_drained(&end.sequencer) && alive(backup) {
