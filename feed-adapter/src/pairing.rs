@@ -313,6 +313,18 @@ impl Pairing {
         }
     }
 
+    /// Says something to the peer that is none of the pair's rules' business, if it is there.
+    pub fn say(&self, frame: Frame) {
+        if self.mouth.pairing > 0 {
+            self.mouth.voice.say(self.mouth.pairing, frame);
+        }
+    }
+
+    /// Something happened to the stream that the pair's rules must look at.
+    pub const fn stir(&mut self) {
+        self.stirred = true;
+    }
+
     /// Asks the control thread for something.
     pub fn wish(&self, wish: Wish) {
         self.mouth.wish(wish);
@@ -391,6 +403,12 @@ pub const fn sid_of(frame: &Frame) -> Option<Sid> {
         Frame::Intent(intent) => Some(intent.sid),
         Frame::Answer(answer) => Some(answer.sid),
         Frame::Settled(settled) => Some(settled.sid),
+        Frame::ContextRequest(request) => Some(request.sid),
+        Frame::ContextHead(head) => Some(head.sid),
+        Frame::ContextChunk(chunk) => Some(chunk.sid),
+        Frame::ContextEnd(end) => Some(end.sid),
+        Frame::ContextTaken(taken) => Some(taken.sid),
+        Frame::ContextOver(over) => Some(over.sid),
         Frame::Hello(_) | Frame::Beat { .. } | Frame::Goodbye | Frame::StepDown { .. } => None,
     }
 }
@@ -403,9 +421,16 @@ fn said(frame: Frame) -> Option<Said> {
         Frame::Intent(intent) => Said::Intent(Box::new(intent)),
         Frame::Answer(answer) => Said::Answer(answer),
         Frame::Settled(settled) => Said::Settled(settled),
-        Frame::Hello(_) | Frame::Beat { .. } | Frame::Goodbye | Frame::StepDown { .. } => {
-            return None;
-        }
+        Frame::Hello(_)
+        | Frame::Beat { .. }
+        | Frame::Goodbye
+        | Frame::StepDown { .. }
+        | Frame::ContextRequest(_)
+        | Frame::ContextHead(_)
+        | Frame::ContextChunk(_)
+        | Frame::ContextEnd(_)
+        | Frame::ContextTaken(_)
+        | Frame::ContextOver(_) => return None,
     })
 }
 

@@ -201,7 +201,13 @@ impl LinkRules {
                 | Frame::Intent(_)
                 | Frame::Answer(_)
                 | Frame::StepDown { .. }
-                | Frame::Settled(_),
+                | Frame::Settled(_)
+                | Frame::ContextRequest(_)
+                | Frame::ContextHead(_)
+                | Frame::ContextChunk(_)
+                | Frame::ContextEnd(_)
+                | Frame::ContextTaken(_)
+                | Frame::ContextOver(_),
                 true,
             ) => self.pass_on(name, frame, out),
             (Frame::Hello(_), true) | (_, false) => {
