@@ -1,0 +1,116 @@
+//! How is the table copied while it changes?
+//!
+//! ```text
+//!  slots   | visited              | not yet          |
+//!                                 ^ cursor
+//!  copy    order, order, changed, order, gone, ...
+//! ```
+//!
+//! A cursor walks the slots, a few at a time, and every change is noted, wherever it stands. Whoever applies what comes
+//! out in the order in which it came has, whenever the cursor has reached the end, exactly the orders of that moment:
+//! of an order that changed the last note says so, of one that did not the visit. An order that a removal moves from
+//! behind the cursor to before it would not be visited; it is noted as if it had changed.
+
+use super::{Order, Orders, Slot};
+
+/// What became of one order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Change {
+    /// Which.
+    pub reference: u64,
+    /// What is remembered of it now; `None`: it is gone.
+    pub order: Option<Order>,
+}
+
+/// A copy under way, or none.
+#[derive(Debug)]
+pub(super) struct Copying {
+    under_way: bool,
+    /// Slots below were visited.
+    cursor: usize,
+    /// What changed since it was last taken.
+    changes: Vec<Change>,
+}
+
+/// Most changes between two calls of [`Orders::take_changes`]: far more than one message makes.
+const MOST_CHANGES: usize = 64;
+
+impl Copying {
+    pub(super) fn new() -> Self {
+        Self {
+            under_way: false,
+            cursor: 0,
+            changes: Vec::with_capacity(MOST_CHANGES),
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.under_way = false;
+        self.changes.clear();
+    }
+
+    /// An order changed, or is gone.
+    pub(super) fn note(&mut self, reference: u64, order: Option<Order>) {
+        if self.under_way {
+            self.push(reference, order);
+        }
+    }
+
+    /// An order is moved from slot `from` to slot `to`.
+    pub(super) fn note_move(&mut self, from: usize, to: usize, slot: &Slot) {
+        if self.under_way && to < self.cursor && from >= self.cursor {
+            self.push(slot.reference, Some(slot.order()));
+        }
+    }
+
+    #[cold]
+    fn push(&mut self, reference: u64, order: Option<Order>) {
+        if self.changes.len() < MOST_CHANGES {
+            self.changes.push(Change { reference, order });
+        } else {
+            // Nobody takes them: a copy with a hole is none.
+            self.end();
+        }
+    }
+}
+
+impl Orders {
+    /// Begins a copy anew: from here on every change is noted until [`Orders::end_copy`] or [`Orders::clear`]. The
+    /// caller takes the changes after every message.
+    pub fn begin_copy(&mut self) {
+        self.copying.end();
+        (self.copying.under_way, self.copying.cursor) = (true, 0);
+    }
+
+    /// Whether a copy is under way.
+    #[must_use]
+    pub const fn is_copied(&self) -> bool {
+        self.copying.under_way
+    }
+
+    /// Visits the orders in the next so many slots. `true`: all were visited.
+    pub fn copy_on(&mut self, slots: usize, mut visit: impl FnMut(Change)) -> bool {
+        let from = self.copying.cursor;
+        let until = from.saturating_add(slots).min(self.slots.len());
+        for slot in &self.slots[from..until] {
+            if slot.stamp == self.stamp {
+                visit(Change {
+                    reference: slot.reference,
+                    order: Some(slot.order()),
+                });
+            }
+        }
+        self.copying.cursor = until;
+        until == self.slots.len()
+    }
+
+    /// Takes what changed since the last call, in order.
+    pub fn take_changes(&mut self, visit: impl FnMut(Change)) {
+        self.copying.changes.drain(..).for_each(visit);
+    }
+
+    /// Ends the copy.
+    pub fn end_copy(&mut self) {
+        self.copying.end();
+    }
+}
