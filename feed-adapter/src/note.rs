@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crossbeam::queue::ArrayQueue;
 use twinfeed_protocol::line::Line;
 use twinfeed_protocol::pair::{News as PairNews, Verdict};
+use twinfeed_wire::link::OverReason;
 use twinfeed_wire::{Epoch, Sid};
 
 use crate::decode::DecodeError;
@@ -77,6 +78,19 @@ pub enum News {
     Pair(PairNews),
     /// The active is gone, and this stream cannot be taken over without a trace.
     NoTakeover,
+    /// What the peer remembers was taken over: the context is complete from this number on.
+    ContextTaken {
+        /// Which.
+        next: u64,
+        /// Orders that are open.
+        orders: usize,
+    },
+    /// It was not, and is tried again.
+    ContextNotTaken(OverReason),
+    /// The peer was handed what is remembered here.
+    ContextGiven,
+    /// It was not.
+    ContextNotGiven(OverReason),
 }
 
 /// The way from the data thread to the log; the oldest is lost when nobody reads, and counted.
@@ -126,6 +140,8 @@ impl News {
                 | Self::Ended { .. }
                 | Self::Stale(false)
                 | Self::ReplayEnded { .. }
+                | Self::ContextTaken { .. }
+                | Self::ContextGiven
                 | Self::Pair(PairNews::State { .. } | PairNews::Opened { seamless: true, .. })
         )
     }
@@ -188,6 +204,19 @@ impl fmt::Display for News {
                  `publish_from` is of the same address family"
             ),
             Self::Pair(news) => pair(f, news),
+            Self::ContextTaken { next, orders } => write!(
+                f,
+                "the context is complete from number {next} on: {orders} open orders were taken over from the peer"
+            ),
+            Self::ContextNotTaken(reason) => write!(
+                f,
+                "the peer's context was not taken over: {reason}; it is tried again, and said again when the reason \
+                 is another"
+            ),
+            Self::ContextGiven => f.write_str("the context was handed to the peer"),
+            Self::ContextNotGiven(reason) => {
+                write!(f, "the context was not handed to the peer: {reason}")
+            }
             Self::NoTakeover => f.write_str(
                 "the active is gone and this stream was not synchronised with it: no takeover by itself; data go \
                  on, administrative messages wait for an operator's takeover",

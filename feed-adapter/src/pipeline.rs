@@ -37,6 +37,12 @@ use crate::publish::{Outlet, Through};
 use crate::snapshot::{LineSnapshot, Snapshots, SourceSnapshot};
 use crate::source::live::{InputCounters, Live};
 use crate::source::replay::Replay;
+use crate::transfer::workshop::Errand;
+
+mod transfers;
+
+pub use transfers::TransferCounters;
+use transfers::Transfers;
 
 /// What the data thread has to do with the world.
 #[derive(Debug)]
@@ -53,6 +59,8 @@ pub struct Ends {
     pub voice: Voice,
     /// What the control thread should do.
     pub wishes: crossbeam::channel::Sender<Wish>,
+    /// What the workshop should do.
+    pub errands: crossbeam::channel::Sender<Errand>,
 }
 
 /// One adapter's data path.
@@ -60,6 +68,7 @@ pub struct Ends {
 pub struct Pipeline {
     paths: Vec<Path>,
     ends: Ends,
+    transfers: Transfers,
     idler: Idler,
     next_snapshot: Time,
     drained: bool,
@@ -111,9 +120,11 @@ impl Pipeline {
             paths.push(Path::open(config, source, identity, &ends, warnings)?);
         }
         let idler = Idler::new(config.host.idle);
+        let transfers = Transfers::new(config, ends.errands.clone());
         Ok(Self {
             paths,
             ends,
+            transfers,
             idler,
             next_snapshot: Time::ZERO,
             drained: false,
@@ -145,6 +156,7 @@ impl Pipeline {
                 }
             }
         }
+        work += self.tend_transfers(now);
         if now.time >= self.next_snapshot || self.drained {
             self.publish_snapshots(now.time);
         }
@@ -203,6 +215,7 @@ impl Pipeline {
                 }
                 Command::Originate(ordered) => self.originate(now, &ordered),
                 Command::Heard(pairing, heard) => self.hear(now, pairing, heard),
+                Command::Made(sid, transfer, made) => self.on_made(now, (sid, transfer), made),
             }
         }
         self.ask_for_generation();
@@ -227,6 +240,7 @@ impl Pipeline {
     /// What the link has to say: about one stream, or about all of them.
     fn hear(&mut self, now: Now, count: u64, heard: Heard) {
         let only = match &heard {
+            Heard::Said(frame) if self.hear_of_transfer(now, frame) => return,
             Heard::Said(frame) => match sid_of(frame) {
                 Some(sid) => Some(sid),
                 None => return,
@@ -240,6 +254,11 @@ impl Pipeline {
                 path.pairing.heard(now, (count, heard), stream, &mut out);
                 out.send();
             }
+        }
+        match heard {
+            Heard::Up => self.pair_transfers(now, count),
+            Heard::Down { .. } => self.pair_transfers(now, 0),
+            Heard::Said(_) => {}
         }
     }
 
@@ -284,8 +303,9 @@ impl Pipeline {
 
     fn publish_snapshots(&mut self, now: Time) {
         self.next_snapshot = now.after(SNAPSHOT_INTERVAL);
+        let transfers = self.transfers.counters();
         for path in &self.paths {
-            self.ends.snapshots.publish(path.snapshot(now));
+            self.ends.snapshots.publish(path.snapshot(now, transfers));
         }
     }
 }
@@ -409,7 +429,7 @@ impl Path {
         live.into_iter().flat_map(Live::sockets)
     }
 
-    fn snapshot(&self, now: Time) -> SourceSnapshot {
+    fn snapshot(&self, now: Time, transfers: TransferCounters) -> SourceSnapshot {
         let stream = &self.converter.sequencer;
         let (sent, failed) = self.outlet.totals();
         let line = |line| {
@@ -448,6 +468,7 @@ impl Path {
             destinations: self.outlet.destinations(),
             sent,
             failed,
+            transfers,
         }
     }
 }

@@ -298,7 +298,10 @@ fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
         .flat_map(lines)
         .map(|line| line.input.foreign)
         .sum();
-    let rows: [(&str, u64); 12] = [
+    // Counted per adapter: every source's copy says the same.
+    let transfers = sources.first().map(|source| source.transfers);
+    let transfers = transfers.unwrap_or_default();
+    let rows: [(&str, u64); 16] = [
         ("messages_total", sum(|source| source.sequencer.messages)),
         ("records_total", sum(|source| source.sequencer.records)),
         ("datagrams_total", sum(|source| source.sequencer.datagrams)),
@@ -320,6 +323,10 @@ fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
         ),
         ("rejected_malformed_total", malformed),
         ("rejected_foreign_total", foreign),
+        ("contexts_taken_total", transfers.taken),
+        ("contexts_not_taken_total", transfers.not_taken),
+        ("contexts_given_total", transfers.given),
+        ("contexts_not_given_total", transfers.not_given),
     ];
     rows.into_iter()
         .map(|(name, value)| (name.to_owned(), value))

@@ -112,6 +112,9 @@ pub(super) struct PairTable {
     pub(super) sync_threshold: Option<u64>,
     pub(super) beat: Option<Span>,
     pub(super) missed_beats: Option<u32>,
+    pub(super) context_transfer: Option<bool>,
+    pub(super) context_buffer: Option<usize>,
+    pub(super) context_queue: Option<usize>,
 }
 
 /// `[stream_admin]`
