@@ -145,10 +145,11 @@ impl Files {
              publisher_id = {PUBLISHER}\nmax_open_orders = {orders}\n\
              [[source]]\nsid = 1\ntype = \"moldudp64\"\n\
              line.A = {{ address = \"{a}\" }}\nline.B = {{ address = \"{b}\" }}\n\
-             [pair]\nsync_threshold = 1000\n\
+             [pair]\nsync_threshold = 1000\ncontext_transfer = {transfer}\n\
              [stream_admin]\nurl = \"{url}\"\ntoken_file = \"tokens/adapter\"\n",
             day = run.trading_day,
             orders = open_orders(run),
+            transfer = run.context_transfer,
             a = active.lines[0],
             b = active.lines[1],
             url = self.url(),

@@ -32,6 +32,8 @@ pub struct Run {
     pub missed_heartbeats: Option<u32>,
     /// The day that the content's timestamps belong to.
     pub trading_day: String,
+    /// Whether an adapter that started in mid-session takes its peer's context over.
+    pub context_transfer: bool,
     /// Idle strategy of the adapters' data threads; `None`: their default.
     pub idle: Option<String>,
     /// Deliveries that the probe's log remembers.
@@ -90,6 +92,7 @@ impl Default for Run {
             policy: Policy::FirstArrival,
             missed_heartbeats: None,
             trading_day: "2019-12-30".to_owned(),
+            context_transfer: true,
             idle: None,
             log: 1 << 21,
             receive_buffer: None,
