@@ -17,14 +17,15 @@ use crate::{Generation, Incarnation, LONGEST_ADMIN, Sid};
 
 mod context;
 mod error;
+mod over;
 mod position;
 mod slot;
 
 pub use context::{
-    ContextChunk, ContextEnd, ContextHead, ContextOver, ContextRequest, ContextTaken,
-    LONGEST_CHUNK, OverReason,
+    ContextChunk, ContextEnd, ContextHead, ContextOver, ContextRequest, ContextTaken, LONGEST_CHUNK,
 };
 pub use error::BadFrame;
+pub use over::OverReason;
 pub use position::{Cut, Placed, Report};
 pub use slot::{Answer, Intent, Settled, Verdict};
 
