@@ -14,6 +14,7 @@ use twinfeed_protocol::line::LineState as Heard;
 use twinfeed_protocol::pair::{PairCounters, PairState as Stands};
 
 use crate::pairing::PairSnapshot;
+use crate::pipeline::TransferCounters;
 use crate::snapshot::{Board, LineSnapshot, SourceSnapshot};
 
 /// What the control threads know.
@@ -244,6 +245,24 @@ pub(crate) const PAIR_COUNTERS: &[OfPair] = &[
     ),
 ];
 
+/// What an adapter counts of contexts handed over: name, help, value.
+pub(crate) type OfContexts = (&'static str, &'static str, fn(&TransferCounters) -> u64);
+
+pub(crate) const CONTEXT_COUNTERS: &[OfContexts] = &[
+    ("taken", "Contexts taken over from the peer.", |of| of.taken),
+    (
+        "not_taken",
+        "Attempts to take one over that came to nothing.",
+        |of| of.not_taken,
+    ),
+    ("given", "Contexts handed to the peer.", |of| of.given),
+    (
+        "not_given",
+        "Contexts that the peer asked for and was not handed.",
+        |of| of.not_given,
+    ),
+];
+
 fn data_state(source: &SourceSnapshot) -> (DataState, &'static str) {
     match () {
         () if source.refused => (
@@ -301,7 +320,7 @@ fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
     // Counted per adapter: every source's copy says the same.
     let transfers = sources.first().map(|source| source.transfers);
     let transfers = transfers.unwrap_or_default();
-    let rows: [(&str, u64); 16] = [
+    let rows: [(&str, u64); 12] = [
         ("messages_total", sum(|source| source.sequencer.messages)),
         ("records_total", sum(|source| source.sequencer.records)),
         ("datagrams_total", sum(|source| source.sequencer.datagrams)),
@@ -323,12 +342,12 @@ fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
         ),
         ("rejected_malformed_total", malformed),
         ("rejected_foreign_total", foreign),
-        ("contexts_taken_total", transfers.taken),
-        ("contexts_not_taken_total", transfers.not_taken),
-        ("contexts_given_total", transfers.given),
-        ("contexts_not_given_total", transfers.not_given),
     ];
+    let contexts = CONTEXT_COUNTERS
+        .iter()
+        .map(|(name, _, value)| (format!("contexts_{name}_total"), value(&transfers)));
     rows.into_iter()
         .map(|(name, value)| (name.to_owned(), value))
+        .chain(contexts)
         .collect()
 }

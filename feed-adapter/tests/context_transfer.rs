@@ -307,7 +307,7 @@ impl Two {
             };
             match frame {
                 Frame::ContextOver(over) if over.transfer == self.transfer => {
-                    self.fail(over.reason)
+                    self.fail(over.reason);
                 }
                 Frame::ContextOver(_) => {}
                 frame => self.errand(Errand::Frame(1, frame)),
