@@ -118,7 +118,7 @@ fn contexts() -> impl Strategy<Value = Frame> {
     ];
     let items = prop::collection::vec(any::<u8>(), 0..=LONGEST_CHUNK);
     prop_oneof![
-        (of.clone(), numbers.clone()).prop_map(|((sid, transfer), it)| {
+        (of.clone(), numbers).prop_map(|((sid, transfer), it)| {
             let (epoch, from) = (Epoch(it[0]), it[1]);
             Frame::ContextRequest(ContextRequest {
                 sid,
@@ -127,7 +127,7 @@ fn contexts() -> impl Strategy<Value = Frame> {
                 from,
             })
         }),
-        (of.clone(), any::<[u16; 2]>(), numbers.clone()).prop_map(
+        (of.clone(), any::<[u16; 2]>(), numbers).prop_map(
             |((sid, transfer), [format, version], it)| {
                 Frame::ContextHead(ContextHead {
                     sid,
