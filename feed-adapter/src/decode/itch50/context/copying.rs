@@ -114,3 +114,49 @@ impl Orders {
         self.copying.end();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const ORDER: Order = Order {
+        locate: 7,
+        side: b'B',
+        price: 1,
+        shares: 9,
+    };
+
+    /// Eight slots, five orders: whatever is removed, others move, and at some place of the cursor across it.
+    #[test]
+    fn no_order_escapes_the_copy_by_moving_past_the_cursor() {
+        let mut moved = 0;
+        for seed in 0..500_u64 {
+            let references = [1, 2, 3, 4, 5].map(|n| (seed * 5 + n).wrapping_mul(0x1_0000_0001));
+            for visited in 0..=8 {
+                for gone in references {
+                    let mut orders = Orders::with_limit(5);
+                    for reference in references {
+                        let _ = orders.insert(reference, ORDER);
+                    }
+                    let mut copy = BTreeMap::new();
+                    let mut apply = |change: Change| match change.order {
+                        Some(order) => drop(copy.insert(change.reference, order)),
+                        None => drop(copy.remove(&change.reference)),
+                    };
+                    orders.begin_copy();
+                    orders.copy_on(visited, &mut apply);
+                    let _ = orders.remove(gone);
+                    moved += orders.copying.changes.len() - 1;
+                    orders.take_changes(&mut apply);
+                    assert!(orders.copy_on(8, &mut apply));
+                    let left = references.into_iter().filter(|it| *it != gone);
+                    let expected: BTreeMap<_, _> = left.map(|it| (it, ORDER)).collect();
+                    assert_eq!(copy, expected, "{references:?}, {visited}, {gone}");
+                }
+            }
+        }
+        assert!(moved > 100, "{moved}");
+    }
+}
