@@ -10,13 +10,19 @@
 use std::ops::Range;
 
 use twinfeed_protocol::EpochStart;
+use twinfeed_protocol::digest::Context;
 use twinfeed_protocol::line::Source;
-use twinfeed_protocol::sequencer::{Body, Now, Sequencer, Transmit};
+use twinfeed_protocol::sequencer::{Body, Now, Sequencer, SequencerState, Transmit};
+use twinfeed_wire::link::{ContextHead, ContextRequest, Frame, OverReason};
 use twinfeed_wire::{Epoch, Sid};
 
+use crate::decode::itch50::MEMORY_VERSION;
 use crate::decode::{DecodeError, Decoder, LONGEST_MESSAGE, Parts, TradingDay, itch50};
 use crate::note::{News, Notes};
 use crate::source::moldudp64::Session;
+use crate::transfer::Whole;
+use crate::transfer::giving::{Giving, Progress, Standing};
+use crate::transfer::taking::{CatchUp, Taking};
 
 /// One source's decoder and sequencer.
 #[derive(Debug)]
@@ -36,6 +42,12 @@ pub struct Converter {
     /// What tests make of the decoder.
     #[cfg(debug_assertions)]
     fault: Option<crate::fault::WrongPrice>,
+    /// While the peer is handed what is remembered here.
+    giving: Option<Box<Giving>>,
+    /// While the peer's is taken over.
+    taking: Option<Taking>,
+    /// Whether an epoch began since somebody asked.
+    began: bool,
 }
 
 impl Converter {
@@ -60,6 +72,9 @@ impl Converter {
             refused: None,
             undecodable: false,
             stale: false,
+            giving: None,
+            taking: None,
+            began: false,
             #[cfg(debug_assertions)]
             fault: None,
         }
@@ -101,6 +116,130 @@ impl Converter {
     pub fn faults(&self) -> crate::decode::Faults {
         self.decoder.faults()
     }
+
+    /// Whether an epoch began since the last call.
+    pub const fn began(&mut self) -> bool {
+        std::mem::replace(&mut self.began, false)
+    }
+
+    /// Whether the context is incomplete, and could be taken over from somebody who has it.
+    #[must_use]
+    pub fn lacks_its_past(&self) -> bool {
+        let open = self.sequencer.state() == SequencerState::Open;
+        open && !self.sequencer.is_complete() && self.refused.is_none()
+    }
+
+    /// Begins to hand over what is remembered, or says why not.
+    ///
+    /// # Errors
+    /// The reason, and `giving` back.
+    pub fn begin_giving(
+        &mut self,
+        mut giving: Box<Giving>,
+        request: &ContextRequest,
+    ) -> Result<ContextHead, (Box<Giving>, OverReason)> {
+        let start = self.sequencer.start();
+        let (Some(start), Some(context), Some(pos)) = (
+            start,
+            self.sequencer.context_id(),
+            self.sequencer.next_pos(),
+        ) else {
+            return Err((giving, OverReason::Epoch));
+        };
+        let open = self.sequencer.state() == SequencerState::Open;
+        if start.epoch != request.epoch || !open {
+            return Err((giving, OverReason::Epoch));
+        }
+        if !self.sequencer.is_complete() || self.refused.is_some() {
+            return Err((giving, OverReason::Incomplete));
+        }
+        let head = ContextHead {
+            sid: request.sid,
+            transfer: request.transfer,
+            format: ContextHead::ITCH50,
+            version: MEMORY_VERSION,
+            epoch: start.epoch,
+            context,
+            first: start.first,
+            predecessor: start.predecessor,
+            next: pos.sseq,
+        };
+        giving.begin(request, &head, self.decoder.memory());
+        self.giving = Some(giving);
+        Ok(head)
+    }
+
+    /// Goes on handing over; `None`: nothing is handed over.
+    pub fn give(&mut self, say: impl FnMut(Frame)) -> Option<Progress> {
+        let giving = self.giving.as_mut()?;
+        let at = self.sequencer.next_pos().zip(self.sequencer.prev());
+        let (next, prev) = at.map(|(pos, prev)| (pos.sseq, prev))?;
+        if !self.sequencer.is_complete() || self.sequencer.state() != SequencerState::Open {
+            giving.spoil(OverReason::Changed);
+        }
+        Some(giving.after_batch(self.decoder.memory(), Standing { next, prev }, say))
+    }
+
+    /// What is handed over.
+    pub fn giving(&mut self) -> Option<&mut Giving> {
+        self.giving.as_deref_mut()
+    }
+
+    /// Nothing is handed over any more.
+    pub fn end_giving(&mut self) -> Option<Box<Giving>> {
+        self.decoder.memory().drop_copy();
+        self.giving.take()
+    }
+
+    /// Keeps messages until the peer's memory is taken over.
+    pub fn begin_taking(&mut self, taking: Taking) {
+        self.taking = Some(taking);
+    }
+
+    /// What is taken over.
+    pub const fn taking(&mut self) -> Option<&mut Taking> {
+        self.taking.as_mut()
+    }
+
+    /// Nothing is taken over any more.
+    pub const fn end_taking(&mut self) -> Option<Taking> {
+        self.taking.take()
+    }
+
+    /// Converts some of what was kept; `None`: nothing is taken over.
+    pub fn catch_up(&mut self, most: usize) -> Option<CatchUp> {
+        let next = self.sequencer.next_pos()?.sseq;
+        let taking = self.taking.as_mut()?;
+        Some(taking.catch_up(next, most, &mut self.parts))
+    }
+
+    /// Goes on with this memory, which is of this moment; `whole` then holds the one before. `false`, and nothing
+    /// happened: it does not fit the stream.
+    pub fn take_over(&mut self, now: Now, whole: &mut Whole, out: &mut impl Transmit) -> bool {
+        let head = &whole.head;
+        let start = EpochStart {
+            epoch: head.epoch,
+            first: head.first,
+            complete: true,
+            predecessor: head.predecessor,
+        };
+        let true_id = Context::new(head.epoch, head.first).id() == head.context;
+        let taken = true_id && self.sequencer.inherit(now, start, whole.prev, out);
+        if taken {
+            self.decoder.exchange_memory(&mut whole.decoder);
+        }
+        taken
+    }
+
+    /// What is remembered, or was, is not what it was: no transfer can be finished.
+    fn upset_transfers(&mut self) {
+        if let Some(giving) = &mut self.giving {
+            giving.spoil(OverReason::Changed);
+        }
+        if let Some(taking) = &mut self.taking {
+            taking.spoil(OverReason::Changed);
+        }
+    }
 }
 
 /// A [`Converter`] at one moment.
@@ -120,6 +259,8 @@ impl<T: Transmit> At<'_, T> {
 
 impl<T: Transmit> Source for At<'_, T> {
     fn begin(&mut self, start: EpochStart) {
+        self.converter.upset_transfers();
+        self.converter.began = true;
         let Converter {
             decoder,
             sequencer,
@@ -160,10 +301,15 @@ impl<T: Transmit> Source for At<'_, T> {
             stale,
             #[cfg(debug_assertions)]
             fault,
+            giving,
+            taking,
             ..
         } = &mut *self.converter;
         if refused.is_some() {
             return;
+        }
+        if let Some(taking) = taking {
+            taking.message(sseq, bytes);
         }
         if let Err(error) = decoder.convert(sseq, bytes, parts) {
             if error.refuses() {
@@ -171,6 +317,7 @@ impl<T: Transmit> Source for At<'_, T> {
                 *stale = true;
                 notes.leave(*sid, News::Refused(error));
                 sequencer.set_source_stale(self.now, true, self.out);
+                self.converter.upset_transfers();
                 return;
             }
             if !std::mem::replace(undecodable, true) {
@@ -186,6 +333,9 @@ impl<T: Transmit> Source for At<'_, T> {
             bytes: part.bytes,
         });
         sequencer.message(self.now, sseq, received_at, bodies, self.out);
+        if let Some(giving) = giving {
+            giving.after_message(decoder.memory(), sseq + 1);
+        }
     }
 
     fn abandoned(&mut self, range: Range<u64>) {
@@ -197,6 +347,12 @@ impl<T: Transmit> Source for At<'_, T> {
         converter
             .notes
             .leave(converter.sid, News::Abandoned { first, next });
+        if let Some(giving) = &mut converter.giving {
+            giving.spoil(OverReason::Changed);
+        }
+        if let Some(taking) = &mut converter.taking {
+            taking.lost(next);
+        }
         converter.sequencer.abandon(self.now, range, self.out);
     }
 
@@ -213,6 +369,7 @@ impl<T: Transmit> Source for At<'_, T> {
             },
         );
         converter.sequencer.end_epoch(self.now, next_sseq, self.out);
+        converter.upset_transfers();
     }
 
     fn stale(&mut self, stale: bool) {

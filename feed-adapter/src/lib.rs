@@ -43,6 +43,7 @@ mod signals;
 pub mod snapshot;
 pub mod source;
 pub mod state;
+pub mod transfer;
 
 pub use args::Args;
 pub use config::{Config, ConfigError};

@@ -16,9 +16,10 @@ use twinfeed_protocol::Time;
 use twinfeed_wire::{Generation, Sid, StoredAdmin};
 
 use crate::link::notice::Heard;
+use crate::transfer::workshop::Made;
 
 /// What the data thread can be told.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[allow(
     clippy::large_enum_variant,
     reason = "what the peer says comes without a heap; the queue is made at the start"
@@ -42,6 +43,8 @@ pub enum Command {
     },
     /// The hand-over was given up: go on as the active.
     GoOn,
+    /// What the workshop made of this transfer of this source's context.
+    Made(Sid, u32, Made),
     /// Say that nothing follows, then end.
     Drain,
 }

@@ -11,6 +11,7 @@ use crossbeam::queue::ArrayQueue;
 use twinfeed_protocol::line::Line;
 use twinfeed_protocol::pair::{News as PairNews, Verdict};
 use twinfeed_protocol::standby::Change;
+use twinfeed_wire::link::OverReason;
 use twinfeed_wire::{DIGEST_RANGE, Epoch, Sid};
 
 use crate::decode::DecodeError;
@@ -84,6 +85,19 @@ pub enum News {
     SteppedDown,
     /// The peer was told that this end goes on as the active.
     WentOn,
+    /// What the peer remembers was taken over: the context is complete from this number on.
+    ContextTaken {
+        /// Which.
+        next: u64,
+        /// Orders that are open.
+        orders: usize,
+    },
+    /// It was not, and is tried again.
+    ContextNotTaken(OverReason),
+    /// The peer was handed what is remembered here.
+    ContextGiven,
+    /// It was not.
+    ContextNotGiven(OverReason),
 }
 
 /// The way from the data thread to the log; the oldest is lost when nobody reads, and counted.
@@ -141,6 +155,8 @@ impl News {
                 )
                 | Self::SteppedDown
                 | Self::WentOn
+                | Self::ContextTaken { .. }
+                | Self::ContextGiven
         )
     }
 }
@@ -203,6 +219,19 @@ impl fmt::Display for News {
             ),
             Self::Pair(news) => pair(f, news),
             Self::Standby(change) => standby(f, change),
+            Self::ContextTaken { next, orders } => write!(
+                f,
+                "the context is complete from number {next} on: {orders} open orders were taken over from the peer"
+            ),
+            Self::ContextNotTaken(reason) => write!(
+                f,
+                "the peer's context was not taken over: {reason}; it is tried again, and said again when the reason \
+                 is another"
+            ),
+            Self::ContextGiven => f.write_str("the context was handed to the peer"),
+            Self::ContextNotGiven(reason) => {
+                write!(f, "the context was not handed to the peer: {reason}")
+            }
             Self::NoTakeover => f.write_str(
                 "the active is gone or steps down, and this stream is not synchronised with it: no takeover by itself; \
                  data go on, administrative messages wait for an operator's takeover",

@@ -13,7 +13,7 @@ use twinfeed_control::{LinkState, Role};
 
 use crate::config::Config;
 use crate::error::AdapterError;
-use crate::present::{PAIR_COUNTERS, Present};
+use crate::present::{CONTEXT_COUNTERS, PAIR_COUNTERS, Present};
 use crate::snapshot::{LineSnapshot, SourceSnapshot};
 
 /// Serves `/metrics`, `/livez`, `/readyz` and `/status.json` if an address is configured.
@@ -254,6 +254,7 @@ impl Collector for Metrics {
             }
         }
         pairs(&mut encoder, feed, &sources)?;
+        contexts(&mut encoder, feed, &sources)?;
         for (name, help, value) in LINE_COUNTERS {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (labels, line) in lines(feed, &sources) {
@@ -324,6 +325,23 @@ fn pairs(
             let count = value(&source.pair.counters);
             ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
         }
+    }
+    Ok(())
+}
+
+/// Counted per adapter: every source's copy says the same.
+fn contexts(
+    encoder: &mut DescriptorEncoder<'_>,
+    feed: &str,
+    sources: &[SourceSnapshot],
+) -> Result<(), fmt::Error> {
+    let counters = sources.first().map(|source| source.transfers);
+    let counters = counters.unwrap_or_default();
+    for (name, help, value) in CONTEXT_COUNTERS {
+        let name = format!("contexts_{name}");
+        let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+        let labels = [("feed", feed.to_owned())];
+        ConstCounter::new(value(&counters)).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
 }

@@ -415,12 +415,6 @@ impl Pairing {
         self.pair.was_handed_over()
     }
 
-    fn say(&self, frame: Frame) {
-        if self.mouth.pairing > 0 {
-            self.mouth.voice.say(self.mouth.pairing, frame);
-        }
-    }
-
     /// Whether a generation was asked for since the last call.
     pub fn takes_over(&mut self) -> bool {
         std::mem::take(&mut self.mouth.wants_generation)
@@ -456,6 +450,18 @@ impl Pairing {
             withheld: seq.withheld(),
             standby: *self.standby.counters(),
         }
+    }
+
+    /// Says something to the peer that is none of the pair's rules' business, if it is there.
+    pub fn say(&self, frame: Frame) {
+        if self.mouth.pairing > 0 {
+            self.mouth.voice.say(self.mouth.pairing, frame);
+        }
+    }
+
+    /// Something happened to the stream that the pair's rules must look at.
+    pub const fn stir(&mut self) {
+        self.stirred = true;
     }
 
     /// Asks the control thread for something.
@@ -546,6 +552,12 @@ pub const fn sid_of(frame: &Frame) -> Option<Sid> {
         Frame::Answer(answer) => Some(answer.sid),
         Frame::Settled(settled) => Some(settled.sid),
         Frame::Content(content) => Some(content.sid),
+        Frame::ContextRequest(request) => Some(request.sid),
+        Frame::ContextHead(head) => Some(head.sid),
+        Frame::ContextChunk(chunk) => Some(chunk.sid),
+        Frame::ContextEnd(end) => Some(end.sid),
+        Frame::ContextTaken(taken) => Some(taken.sid),
+        Frame::ContextOver(over) => Some(over.sid),
         Frame::Hello(_) | Frame::Beat { .. } | Frame::Goodbye | Frame::StepDown { .. } => None,
     }
 }
@@ -559,9 +571,16 @@ fn said(frame: Frame) -> Option<Said> {
         Frame::Answer(answer) => Said::Answer(answer),
         Frame::Settled(settled) => Said::Settled(settled),
         Frame::Content(content) => Said::Content(content),
-        Frame::Hello(_) | Frame::Beat { .. } | Frame::Goodbye | Frame::StepDown { .. } => {
-            return None;
-        }
+        Frame::Hello(_)
+        | Frame::Beat { .. }
+        | Frame::Goodbye
+        | Frame::StepDown { .. }
+        | Frame::ContextRequest(_)
+        | Frame::ContextHead(_)
+        | Frame::ContextChunk(_)
+        | Frame::ContextEnd(_)
+        | Frame::ContextTaken(_)
+        | Frame::ContextOver(_) => return None,
     })
 }
 

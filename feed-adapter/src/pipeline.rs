@@ -37,6 +37,12 @@ use crate::publish::{Outlet, Through};
 use crate::snapshot::{LineSnapshot, Snapshots, SourceSnapshot};
 use crate::source::live::{InputCounters, Live};
 use crate::source::replay::Replay;
+use crate::transfer::workshop::Errand;
+
+mod transfers;
+
+pub use transfers::TransferCounters;
+use transfers::Transfers;
 
 /// What the data thread has to do with the world.
 #[derive(Debug)]
@@ -53,6 +59,8 @@ pub struct Ends {
     pub voice: Voice,
     /// What the control thread should do.
     pub wishes: crossbeam::channel::Sender<Wish>,
+    /// What the workshop should do.
+    pub errands: crossbeam::channel::Sender<Errand>,
 }
 
 /// One adapter's data path.
@@ -60,6 +68,7 @@ pub struct Ends {
 pub struct Pipeline {
     paths: Vec<Path>,
     ends: Ends,
+    transfers: Transfers,
     idler: Idler,
     next_snapshot: Time,
     /// While this adapter is to hand its generation over: how long its peer has for that, µs.
@@ -113,9 +122,11 @@ impl Pipeline {
             paths.push(Path::open(config, source, identity, &ends, warnings)?);
         }
         let idler = Idler::new(config.host.idle);
+        let transfers = Transfers::new(config, ends.errands.clone());
         Ok(Self {
             paths,
             ends,
+            transfers,
             idler,
             next_snapshot: Time::ZERO,
             steps_down: None,
@@ -151,6 +162,7 @@ impl Pipeline {
         if let Some(deadline_us) = self.steps_down {
             self.say_step_down(deadline_us);
         }
+        work += self.tend_transfers(now);
         if now.time >= self.next_snapshot || self.drained {
             self.publish_snapshots(now.time);
         }
@@ -215,6 +227,7 @@ impl Pipeline {
                 }
                 Command::GoOn => self.go_on(),
                 Command::Heard(pairing, heard) => self.hear(now, pairing, heard),
+                Command::Made(sid, transfer, made) => self.on_made(now, (sid, transfer), made),
             }
         }
         self.ask_for_generation();
@@ -239,6 +252,7 @@ impl Pipeline {
     /// What the link has to say: about one stream, or about all of them.
     fn hear(&mut self, now: Now, count: u64, heard: Heard) {
         let only = match &heard {
+            Heard::Said(frame) if self.hear_of_transfer(now, frame) => return,
             Heard::Said(frame) => match sid_of(frame) {
                 Some(sid) => Some(sid),
                 None if matches!(frame, Frame::StepDown { .. }) => None,
@@ -253,6 +267,11 @@ impl Pipeline {
                 path.pairing.heard(now, (count, heard), stream, &mut out);
                 out.send();
             }
+        }
+        match heard {
+            Heard::Up => self.pair_transfers(now, count),
+            Heard::Down { .. } => self.pair_transfers(now, 0),
+            Heard::Said(_) | Heard::Superseded(_) => {}
         }
     }
 
@@ -330,8 +349,9 @@ impl Pipeline {
 
     fn publish_snapshots(&mut self, now: Time) {
         self.next_snapshot = now.after(SNAPSHOT_INTERVAL);
+        let transfers = self.transfers.counters();
         for path in &self.paths {
-            self.ends.snapshots.publish(path.snapshot(now));
+            self.ends.snapshots.publish(path.snapshot(now, transfers));
         }
     }
 }
@@ -473,7 +493,7 @@ impl Path {
         live.into_iter().flat_map(Live::sockets)
     }
 
-    fn snapshot(&self, now: Time) -> SourceSnapshot {
+    fn snapshot(&self, now: Time, transfers: TransferCounters) -> SourceSnapshot {
         let stream = &self.converter.sequencer;
         let (sent, failed) = self.outlet.totals();
         let line = |line| {
@@ -512,6 +532,7 @@ impl Path {
             destinations: self.outlet.destinations(),
             sent,
             failed,
+            transfers,
         }
     }
 }

@@ -15,6 +15,7 @@ use twinfeed_protocol::pair::{PairCounters, PairState as Stands, Reason};
 use twinfeed_wire::DIGEST_RANGE;
 
 use crate::pairing::PairSnapshot;
+use crate::pipeline::TransferCounters;
 use crate::snapshot::{Board, LineSnapshot, SourceSnapshot};
 
 /// What the control threads know.
@@ -283,6 +284,24 @@ pub(crate) const PAIR_COUNTERS: &[OfPair] = &[
     ),
 ];
 
+/// What an adapter counts of contexts handed over: name, help, value.
+pub(crate) type OfContexts = (&'static str, &'static str, fn(&TransferCounters) -> u64);
+
+pub(crate) const CONTEXT_COUNTERS: &[OfContexts] = &[
+    ("taken", "Contexts taken over from the peer.", |of| of.taken),
+    (
+        "not_taken",
+        "Attempts to take one over that came to nothing.",
+        |of| of.not_taken,
+    ),
+    ("given", "Contexts handed to the peer.", |of| of.given),
+    (
+        "not_given",
+        "Contexts that the peer asked for and was not handed.",
+        |of| of.not_given,
+    ),
+];
+
 fn data_state(source: &SourceSnapshot) -> (DataState, &'static str) {
     match () {
         () if source.refused => (
@@ -337,6 +356,9 @@ fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
         .flat_map(lines)
         .map(|line| line.input.foreign)
         .sum();
+    // Counted per adapter: every source's copy says the same.
+    let transfers = sources.first().map(|source| source.transfers);
+    let transfers = transfers.unwrap_or_default();
     let rows: [(&str, u64); 18] = [
         ("messages_total", sum(|source| source.sequencer.messages)),
         ("records_total", sum(|source| source.sequencer.records)),
@@ -381,7 +403,11 @@ fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
         ("rejected_malformed_total", malformed),
         ("rejected_foreign_total", foreign),
     ];
+    let contexts = CONTEXT_COUNTERS
+        .iter()
+        .map(|(name, _, value)| (format!("contexts_{name}_total"), value(&transfers)));
     rows.into_iter()
         .map(|(name, value)| (name.to_owned(), value))
+        .chain(contexts)
         .collect()
 }

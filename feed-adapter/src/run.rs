@@ -50,8 +50,11 @@ use crate::seating::{client, held, incarnation, register, standing, take_seat};
 use crate::signals::signals;
 use crate::snapshot::{Board, Snapshots};
 use crate::state::StateFile;
+use crate::transfer::is_for_workshop;
+use crate::transfer::workshop::{Errand, MOST_ERRANDS};
 
 mod news;
+mod workshop;
 
 /// Runs an adapter until a signal, a refusal or an error ends it, and says how in the exit code: 0, 1,
 /// 69 (stream-admin absent), 75 (port in use, or not decided yet), 77 (permission), 78 (configuration).
@@ -167,6 +170,7 @@ impl Adapter {
         let (mailbox, inbox) = mailbox().map_err(AdapterError::system("make a socket pair"))?;
         let (voice, spoken) = voice().map_err(AdapterError::system("make a socket pair"))?;
         let (wishing, wishes) = bounded(MOST_WISHES);
+        let (errands, errand) = bounded(MOST_ERRANDS);
         let sender = open_sender(&config)?;
         let bound = BoundLink::bind(config.host.link).map_err(AdapterError::socket("link"))?;
         let present = Present::new(standing(&config), Board::new(snapshots.clone()));
@@ -201,8 +205,9 @@ impl Adapter {
             inbox,
             notes: notes.clone(),
             snapshots,
-            voice,
+            voice: voice.clone(),
             wishes: wishing,
+            errands: errands.clone(),
         };
         let streams = |sid| stream_of(&assignment, sid);
         let pipeline = Pipeline::new(&config, incarnation, streams, ends, &mut warnings)?;
@@ -213,7 +218,10 @@ impl Adapter {
         let carrier = ToData {
             mailbox: mailbox.clone(),
             notices: notice,
+            errands,
         };
+        workshop::start(&config, errand, mailbox.clone(), voice)
+            .map_err(AdapterError::system("start the workshop's thread"))?;
         let link = start_link(&config, incarnation, &assignment, bound, spoken, carrier)?;
         let (learning, learnt) = unbounded();
         let telling = learning.clone();
@@ -486,6 +494,7 @@ fn start_link(
 struct ToData {
     mailbox: Mailbox,
     notices: Sender<Notice>,
+    errands: Sender<Errand>,
 }
 
 impl Told for ToData {
@@ -500,6 +509,13 @@ impl Told for ToData {
     }
 
     fn hear(&mut self, pairing: u64, heard: Heard) -> bool {
+        if let Heard::Said(frame) = heard
+            && is_for_workshop(&frame)
+        {
+            // What finds no room there is missing, and spoils the transfer alone.
+            let _ = self.errands.try_send(Errand::Frame(pairing, frame));
+            return true;
+        }
         self.mailbox.tell(Command::Heard(pairing, heard))
     }
 }

@@ -15,6 +15,7 @@ use twinfeed_wire::{ContextId, Epoch, Generation, Msn, Pos, Sid, StreamId};
 use crate::config::{Config, MOST_SOURCES};
 use crate::decode::Faults;
 use crate::pairing::PairSnapshot;
+use crate::pipeline::TransferCounters;
 use crate::source::live::InputCounters;
 
 /// Everything that is known of one source and its stream at one moment.
@@ -60,6 +61,8 @@ pub struct SourceSnapshot {
     pub sent: u64,
     /// Datagrams that failed, over all destinations.
     pub failed: u64,
+    /// What was counted of contexts handed over, over all sources.
+    pub transfers: TransferCounters,
 }
 
 /// One line at one moment.

@@ -12,9 +12,12 @@ use twinfeed_feed_adapter::link::rules::{
     Connection, DownCause, Ending, Heard, LinkLimits, LinkRules, LinkState, Notice, Orders, Refusal,
 };
 use twinfeed_protocol::Time;
-use twinfeed_wire::link::{Answer, Cut, Frame, Hello, Intent, Report, Settled, Verdict};
+use twinfeed_wire::link::{
+    Answer, ContextChunk, ContextEnd, ContextHead, ContextOver, ContextRequest, ContextTaken, Cut,
+    Frame, Hello, Intent, OverReason, Report, Settled, Verdict,
+};
 use twinfeed_wire::{
-    Adm, AdminId, AdminKind, Epoch, Generation, Incarnation, Msn, Sid, StoredAdmin,
+    Adm, AdminId, AdminKind, ContextId, Epoch, Generation, Incarnation, Msn, Sid, StoredAdmin,
 };
 
 const BEAT: Duration = Duration::from_millis(100);
@@ -25,6 +28,13 @@ const LIMITS: LinkLimits = LinkLimits {
 const ID: AdminId = AdminId {
     generation: Generation(1),
     number: Adm(0),
+};
+
+const REQUEST: ContextRequest = ContextRequest {
+    sid: Sid(1),
+    transfer: 1,
+    epoch: Epoch(7),
+    from: 5,
 };
 
 fn hello(role: Role, incarnation: u64) -> Hello {
@@ -73,6 +83,12 @@ impl Orders for Log {
             Heard::Said(Frame::Settled(_)) => "hear settled".to_owned(),
             Heard::Said(Frame::Content(_)) => "hear content".to_owned(),
             Heard::Superseded(by) => format!("hear superseded by {by}"),
+            Heard::Said(Frame::ContextRequest(_)) => "hear context request".to_owned(),
+            Heard::Said(Frame::ContextHead(_)) => "hear context head".to_owned(),
+            Heard::Said(Frame::ContextChunk(_)) => "hear context chunk".to_owned(),
+            Heard::Said(Frame::ContextEnd(_)) => "hear context end".to_owned(),
+            Heard::Said(Frame::ContextTaken(_)) => "hear context taken".to_owned(),
+            Heard::Said(Frame::ContextOver(_)) => "hear context over".to_owned(),
             Heard::Said(own) => panic!("{own:?} is the link's own business"),
         });
         !self.1
@@ -256,6 +272,55 @@ const EVENTS: &[Event] = &[
             commit: true,
         };
         frame(rules, Frame::Settled(settled), out);
+    }),
+    ("context request", |rules, out| {
+        frame(rules, Frame::ContextRequest(REQUEST), out);
+    }),
+    ("context head", |rules, out| {
+        let head = ContextHead {
+            sid: REQUEST.sid,
+            transfer: REQUEST.transfer,
+            format: ContextHead::ITCH50,
+            version: 1,
+            epoch: REQUEST.epoch,
+            context: ContextId(9),
+            first: 1,
+            predecessor: Epoch(0),
+            next: 5,
+        };
+        frame(rules, Frame::ContextHead(head), out);
+    }),
+    ("context chunk", |rules, out| {
+        let chunk = ContextChunk::new(REQUEST.sid, REQUEST.transfer, 0, 5, &[]);
+        frame(rules, Frame::ContextChunk(chunk.unwrap()), out);
+    }),
+    ("context end", |rules, out| {
+        let end = ContextEnd {
+            sid: REQUEST.sid,
+            transfer: REQUEST.transfer,
+            chunks: 1,
+            next: 5,
+            prev: 4,
+            orders: 0,
+            check: 0,
+        };
+        frame(rules, Frame::ContextEnd(end), out);
+    }),
+    ("context taken", |rules, out| {
+        let taken = ContextTaken {
+            sid: REQUEST.sid,
+            transfer: REQUEST.transfer,
+            chunks: 1,
+        };
+        frame(rules, Frame::ContextTaken(taken), out);
+    }),
+    ("context over", |rules, out| {
+        let over = ContextOver {
+            sid: REQUEST.sid,
+            transfer: REQUEST.transfer,
+            reason: OverReason::Busy,
+        };
+        frame(rules, Frame::ContextOver(over), out);
     }),
     ("goodbye", |rules, out| frame(rules, Frame::Goodbye, out)),
     ("steps down for good, goodbye", |rules, out| {

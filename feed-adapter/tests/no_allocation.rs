@@ -10,9 +10,13 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::UdpSocket;
 
-use support::{Rig, add_order, delete_order, packet};
+use support::{Rig, SID, add_order, delete_order, packet};
 use twinfeed_feed_adapter::Role;
+use twinfeed_feed_adapter::link::notice::Heard;
+use twinfeed_feed_adapter::link::voice::Next;
+use twinfeed_feed_adapter::mailbox::Command;
 use twinfeed_protocol::line::Line;
+use twinfeed_wire::link::{ContextRequest, Frame};
 
 struct Counting;
 
@@ -90,6 +94,55 @@ fn receive_to_publish_allocates_nothing_after_warm_up() {
         }
         first += 40;
     }
+}
+
+#[test]
+fn handing_a_context_over_allocates_nothing_either() {
+    let mut rig = Rig::new(Role::Active, 17);
+    assert!(rig.mailbox.tell(Command::Heard(1, Heard::Up)));
+    let session = b"S000000002";
+    let mut first = 1;
+    let mut chunks = 0;
+    for transfer in 0..4 {
+        let packets: Vec<_> = (0..20)
+            .map(|n| {
+                let number = first + 2 * n;
+                packet(session, number, &[add_order(number), add_order(number + 1)])
+            })
+            .collect();
+        if transfer > 0 {
+            let begun = |rig: &Rig| {
+                rig.board
+                    .latest()
+                    .first()
+                    .is_some_and(|it| it.epoch.is_some())
+            };
+            while !begun(&rig) {
+                rig.cycle();
+            }
+            let request = ContextRequest {
+                sid: SID,
+                transfer,
+                epoch: rig.board.latest()[0].epoch,
+                // Not before the packets that follow.
+                from: first + 40,
+            };
+            let said = Heard::Said(Frame::ContextRequest(request));
+            assert!(rig.mailbox.tell(Command::Heard(1, said)));
+        }
+        let asked = round(&mut rig, first, &packets);
+        let before = REQUESTS.get();
+        rig.cycle();
+        if transfer > 0 {
+            assert_eq!(asked, 0, "allocator requests while orders change");
+            assert_eq!(REQUESTS.get() - before, 0, "and at the end");
+        }
+        while let Next::Frame(frame) = rig.spoken.next(1) {
+            chunks += u64::from(matches!(frame, Frame::ContextChunk(_)));
+        }
+        first += 40;
+    }
+    assert!(chunks >= 3, "{chunks} chunks were handed over");
 }
 
 #[test]

@@ -153,6 +153,7 @@ impl Files {
              [[source]]\nsid = 1\ntype = \"moldudp64\"\n\
              line.A = {{ address = \"{a}\" }}\nline.B = {{ address = \"{b}\" }}\n\
              [pair]\nsync_threshold = 1000\ntransmit = \"{transmit}\"\n{missed}\
+             context_transfer = {transfer}\n\
              [stream_admin]\nurl = \"{url}\"\ntoken_file = \"tokens/adapter\"\n",
             day = run.trading_day,
             orders = open_orders(run),
@@ -161,6 +162,7 @@ impl Files {
             missed = run.missed_heartbeats.map_or(String::new(), |missed| {
                 format!("standby_missed_reports = {missed}\n")
             }),
+            transfer = run.context_transfer,
             a = active.lines[0],
             b = active.lines[1],
             url = self.url(),

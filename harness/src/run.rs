@@ -35,6 +35,8 @@ pub struct Run {
     pub transmit: TransmitMode,
     /// The day that the content's timestamps belong to.
     pub trading_day: String,
+    /// Whether an adapter that started in mid-session takes its peer's context over.
+    pub context_transfer: bool,
     /// Idle strategy of the adapters' data threads; `None`: their default.
     pub idle: Option<String>,
     /// Deliveries that the probe's log remembers.
@@ -100,6 +102,7 @@ impl Default for Run {
             missed_heartbeats: None,
             transmit: TransmitMode::Hot,
             trading_day: "2019-12-30".to_owned(),
+            context_transfer: true,
             idle: None,
             log: 1 << 21,
             receive_buffer: None,

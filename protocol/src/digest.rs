@@ -136,6 +136,8 @@ pub struct Ranges {
     range: u64,
     /// Sum over its records so far.
     sum: u64,
+    /// Whether the range under way is covered from its first number, or from the first one converted.
+    whole: bool,
     finished: [RangeDigest; MOST_DIGESTS],
     count: usize,
 }
@@ -147,11 +149,21 @@ impl Ranges {
         Self {
             range: first / DIGEST_RANGE,
             sum: 0,
+            whole: true,
             finished: [RangeDigest {
                 range: 0,
                 digest: 0,
             }; MOST_DIGESTS],
             count: 0,
+        }
+    }
+
+    /// Begins with `next`, in front of which somebody else has converted: the range that it cuts is not reported.
+    #[must_use]
+    pub const fn going_on_at(next: u64) -> Self {
+        Self {
+            whole: next.is_multiple_of(DIGEST_RANGE),
+            ..Self::starting_at(next)
         }
     }
 
@@ -193,6 +205,10 @@ impl Ranges {
     }
 
     fn finish(&mut self) {
+        if !core::mem::replace(&mut self.whole, true) {
+            self.sum = 0;
+            return;
+        }
         if self.count == MOST_DIGESTS {
             self.finished.copy_within(1.., 0);
             self.count -= 1;

@@ -1,4 +1,4 @@
-//! Does an adapter that does not know the orders ever get the word by accident?
+//! Does an adapter that does not know the orders, and nobody to ask for them, ever get the word by accident?
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 mod common;
@@ -38,6 +38,7 @@ fn half_informed(run: &Run) -> Rig {
 fn long_session() -> Run {
     Run {
         session: Duration::from_secs(4),
+        context_transfer: false,
         ..small_run()
     }
 }

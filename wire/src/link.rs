@@ -16,12 +16,18 @@ use crate::record::layout;
 use crate::{Generation, Incarnation, LONGEST_ADMIN, Sid};
 
 mod content;
+mod context;
 mod error;
+mod over;
 mod position;
 mod slot;
 
 pub use content::Content;
+pub use context::{
+    ContextChunk, ContextEnd, ContextHead, ContextOver, ContextRequest, ContextTaken, LONGEST_CHUNK,
+};
 pub use error::BadFrame;
+pub use over::OverReason;
 pub use position::{Cut, Placed, Report};
 pub use slot::{Answer, Intent, Settled, Verdict};
 
@@ -31,6 +37,8 @@ pub const FRAME_HEADER_LENGTH: usize = 8;
 pub const LONGEST_FRAME: usize = 65_536;
 /// A buffer that every frame of this version fits, bytes; the longest is an intent.
 pub const FRAME_BUFFER: usize = FRAME_HEADER_LENGTH + size_of::<slot::RawIntent>() + LONGEST_ADMIN;
+const _: () =
+    assert!(size_of::<context::RawChunk>() + LONGEST_CHUNK + FRAME_HEADER_LENGTH <= FRAME_BUFFER);
 /// The version of the link that this build speaks.
 pub const LINK_VERSION: u8 = 1;
 
@@ -126,6 +134,18 @@ pub enum Frame {
     Settled(Settled),
     /// What the sender sent under a range of source numbers.
     Content(Content),
+    /// The sender asks for what its peer's conversion remembers.
+    ContextRequest(ContextRequest),
+    /// A transfer of that begins.
+    ContextHead(ContextHead),
+    /// A part of it.
+    ContextChunk(ContextChunk),
+    /// All of it was said.
+    ContextEnd(ContextEnd),
+    /// So much of it was taken in.
+    ContextTaken(ContextTaken),
+    /// There is none.
+    ContextOver(ContextOver),
 }
 
 /// Reads a frame's header and returns the length of the whole frame, bytes.
@@ -204,7 +224,13 @@ impl Frame {
                 })
             }
             10 => Settled::read(payload).map(Self::Settled),
-            15 => Content::read(payload).map(Self::Content),
+            11 => ContextRequest::read(payload).map(Self::ContextRequest),
+            12 => ContextHead::read(payload).map(Self::ContextHead),
+            13 => ContextChunk::read(payload).map(Self::ContextChunk),
+            14 => ContextEnd::read(payload).map(Self::ContextEnd),
+            15 => ContextTaken::read(payload).map(Self::ContextTaken),
+            16 => ContextOver::read(payload).map(Self::ContextOver),
+            17 => Content::read(payload).map(Self::Content),
             kind => Err(BadFrame::Kind(kind)),
         }
     }
@@ -258,7 +284,16 @@ impl Frame {
                 frame(buffer, 9, &[raw.as_bytes()])
             }
             Self::Settled(settled) => frame(buffer, 10, &[settled.raw().as_bytes()]),
-            Self::Content(content) => frame(buffer, 15, &[content.raw().as_bytes()]),
+            Self::ContextRequest(request) => frame(buffer, 11, &[request.raw().as_bytes()]),
+            Self::ContextHead(head) => frame(buffer, 12, &[head.raw().as_bytes()]),
+            Self::ContextChunk(chunk) => {
+                let raw = chunk.raw();
+                frame(buffer, 13, &[raw.as_bytes(), chunk.items()])
+            }
+            Self::ContextEnd(end) => frame(buffer, 14, &[end.raw().as_bytes()]),
+            Self::ContextTaken(taken) => frame(buffer, 15, &[taken.raw().as_bytes()]),
+            Self::ContextOver(over) => frame(buffer, 16, &[over.raw().as_bytes()]),
+            Self::Content(content) => frame(buffer, 17, &[content.raw().as_bytes()]),
         }
     }
 }

@@ -226,6 +226,42 @@ fn link_frames() {
         sseq: 1_000_010,
         ..Placed::default()
     };
+    let items = [
+        &[1_u8][..],
+        &17_u64.to_le_bytes(),
+        &1_500_000_u32.to_le_bytes(),
+        &100_u32.to_le_bytes(),
+        &7_u16.to_le_bytes(),
+        b"B",
+        &[2],
+        &18_u64.to_le_bytes(),
+        &[3],
+        &0_u16.to_le_bytes(),
+        &0x80_u64.to_le_bytes(),
+        &[4],
+    ]
+    .concat();
+    let chunk = ContextChunk::new(sid, 5, 0, 1_000_009, &items).unwrap();
+    let head = ContextHead {
+        sid,
+        transfer: 5,
+        format: ContextHead::ITCH50,
+        version: 1,
+        epoch,
+        context,
+        first: 1,
+        predecessor: Epoch(0),
+        next: 1_000_008,
+    };
+    let end = ContextEnd {
+        sid,
+        transfer: 5,
+        chunks: 1,
+        next: 1_000_010,
+        prev: 1_000_008,
+        orders: 1,
+        check: 0,
+    };
     let frames = [
         (
             "link-hello",
@@ -332,6 +368,37 @@ fn link_frames() {
                 attempt: 3,
                 slot: Msn(52),
                 commit: false,
+            }),
+        ),
+        (
+            "link-context-request",
+            Frame::ContextRequest(ContextRequest {
+                sid,
+                transfer: 5,
+                epoch,
+                from: 1_000_010,
+            }),
+        ),
+        ("link-context-head", Frame::ContextHead(head)),
+        ("link-context-chunk", Frame::ContextChunk(chunk)),
+        (
+            "link-context-end",
+            Frame::ContextEnd(end.sealed(chunk.fold(head.check()))),
+        ),
+        (
+            "link-context-taken",
+            Frame::ContextTaken(ContextTaken {
+                sid,
+                transfer: 5,
+                chunks: 1,
+            }),
+        ),
+        (
+            "link-context-over",
+            Frame::ContextOver(ContextOver {
+                sid,
+                transfer: 5,
+                reason: OverReason::Incomplete,
             }),
         ),
         (

@@ -66,6 +66,9 @@ pub(super) fn build(
             transmit: file.pair.transmit,
             standby,
             peer: peer.filter(|peer| Some(*peer) != own.link && peer.port() != 0),
+            context_transfer: file.pair.context_transfer.unwrap_or(true),
+            context_buffer: file.pair.context_buffer.unwrap_or(DEFAULT_CONTEXT_BUFFER),
+            context_queue: file.pair.context_queue.unwrap_or(DEFAULT_CONTEXT_QUEUE),
         },
         stream_admin: StreamAdminConfig {
             url: overrides
@@ -348,6 +351,16 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             config.pair.missed_beats >= 1,
         ),
         (
+            "pair.context_buffer",
+            "be between 262144 and 4294967296",
+            (1 << 18..=1_u64 << 32).contains(&(config.pair.context_buffer as u64)),
+        ),
+        (
+            "pair.context_queue",
+            "be between 262144 and 4294967296",
+            (1 << 18..=1_u64 << 32).contains(&(config.pair.context_queue as u64)),
+        ),
+        (
             "link",
             "name an address that the peer can reach, not 0.0.0.0 or [::], or say with `link_advertised` which",
             !host.link.ip().is_unspecified() || host.link_advertised.is_some(),
@@ -380,4 +393,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
 }
 
 const DEFAULT_OPEN_ORDERS: usize = 4 << 20;
+/// 150,000 messages of ITCH: the giver may be as far behind, or the link as slow.
+const DEFAULT_CONTEXT_BUFFER: usize = 8 << 20;
+/// 190,000 changes of orders: what a burst may bring beyond what the link carries.
+const DEFAULT_CONTEXT_QUEUE: usize = 4 << 20;
 const DEFAULT_RECEIVE_BUFFER: usize = 8 << 20;

@@ -119,6 +119,9 @@ pub(super) struct PairTable {
     pub(super) standby_retain_bytes: Option<usize>,
     pub(super) standby_missed_reports: Option<u32>,
     pub(super) standby_hold_down: Option<Span>,
+    pub(super) context_transfer: Option<bool>,
+    pub(super) context_buffer: Option<usize>,
+    pub(super) context_queue: Option<usize>,
 }
 
 /// `[stream_admin]`

@@ -149,6 +149,12 @@ pub struct PairConfig {
     pub standby: StandbyConfig,
     /// Where the peer's end listens, unless stream-admin knows better.
     pub peer: Option<SocketAddr>,
+    /// Whether an incomplete context is taken over from the peer, and a complete one handed to it.
+    pub context_transfer: bool,
+    /// Most bytes of source messages kept while a context is taken over.
+    pub context_buffer: usize,
+    /// Most bytes of a context, and of what changes in it, that wait to be handed over.
+    pub context_queue: usize,
 }
 
 /// A pair of which only the active transmits.

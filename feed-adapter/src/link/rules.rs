@@ -203,7 +203,13 @@ impl LinkRules {
                 | Frame::Answer(_)
                 | Frame::StepDown { .. }
                 | Frame::Settled(_)
-                | Frame::Content(_),
+                | Frame::Content(_)
+                | Frame::ContextRequest(_)
+                | Frame::ContextHead(_)
+                | Frame::ContextChunk(_)
+                | Frame::ContextEnd(_)
+                | Frame::ContextTaken(_)
+                | Frame::ContextOver(_),
                 true,
             ) => self.pass_on(name, frame, out),
             (Frame::Hello(_), true) | (_, false) => {

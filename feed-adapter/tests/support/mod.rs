@@ -20,9 +20,12 @@ use twinfeed_feed_adapter::pairing::{MOST_WISHES, Wish};
 use twinfeed_feed_adapter::pipeline::{Ends, Pipeline};
 use twinfeed_feed_adapter::publish::open_sender;
 use twinfeed_feed_adapter::snapshot::{Board, Snapshots};
+use twinfeed_feed_adapter::transfer::workshop::{Errand, MOST_ERRANDS};
 use twinfeed_protocol::Time;
 use twinfeed_protocol::line::Line;
 use twinfeed_wire::{ContextId, Datagram, Generation, Incarnation, Pos, Sid, StreamId};
+
+pub(crate) mod flow;
 
 pub(crate) const SID: Sid = Sid(1);
 
@@ -38,6 +41,8 @@ pub(crate) struct Rig {
     pub(crate) spoken: Spoken,
     /// What it asks of its control thread.
     pub(crate) wished: Receiver<Wish>,
+    /// What it asks of its workshop.
+    pub(crate) errands: Receiver<Errand>,
 }
 
 /// As a backup whose lease never ends.
@@ -75,13 +80,17 @@ receive_buffer = 65536
 
 impl Rig {
     pub(crate) fn new(role: Role, stream: u32) -> Self {
-        let config = config(role, "");
+        Self::configured(&config(role, ""), stream)
+    }
+
+    pub(crate) fn configured(config: &Config, stream: u32) -> Self {
         let (mailbox, inbox) = mailbox().unwrap();
-        let (notes, snapshots) = (Notes::new(), Snapshots::new(&config));
+        let (notes, snapshots) = (Notes::new(), Snapshots::new(config));
         let board = Board::new(snapshots.clone());
-        let sender = open_sender(&config).unwrap();
+        let sender = open_sender(config).unwrap();
         let (voice, spoken) = voice().unwrap();
         let (wishes, wished) = crossbeam::channel::bounded(MOST_WISHES);
+        let (asking, errands) = crossbeam::channel::bounded(MOST_ERRANDS);
         let ends = Ends {
             sender,
             inbox,
@@ -89,10 +98,11 @@ impl Rig {
             snapshots,
             voice,
             wishes,
+            errands: asking,
         };
         let streams = |sid| (sid == SID).then_some(StreamId(stream));
         let incarnation = Incarnation(u64::from(stream));
-        let pipeline = Pipeline::new(&config, incarnation, streams, ends, &mut Vec::new()).unwrap();
+        let pipeline = Pipeline::new(config, incarnation, streams, ends, &mut Vec::new()).unwrap();
         let subscriber = UdpSocket::bind("127.0.0.1:0").unwrap();
         subscriber
             .set_read_timeout(Some(Duration::from_millis(1)))
@@ -115,6 +125,7 @@ impl Rig {
             lines,
             spoken,
             wished,
+            errands,
         }
     }
 

@@ -43,14 +43,14 @@ pub(super) struct Sought {
     report: Option<Placed>,
     /// When to ask (again).
     pub(super) ask_at: Time,
-    /// The epoch in which step was lost; another one is a reason to ask at once.
-    pub(super) epoch: Option<Epoch>,
+    /// The epoch in which step was lost, and the source's upheavals then; others are a reason to ask at once.
+    pub(super) lost_in: (Option<Epoch>, u64),
 }
 
 impl Sought {
     /// Whether it is time to ask again.
-    pub(super) fn is_due(&self, now: Time, epoch: Option<Epoch>) -> bool {
-        now >= self.ask_at || self.epoch != epoch
+    pub(super) fn is_due(&self, now: Time, seq: &Sequencer) -> bool {
+        now >= self.ask_at || self.lost_in != (seq.epoch(), seq.upheavals())
     }
 
     /// Whether the active may have placed what this end has not, or not there.

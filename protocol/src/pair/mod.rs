@@ -305,7 +305,7 @@ impl Pair {
                 }
             }
             PairState::Unsynchronised if self.contents.apart().is_some() => {}
-            PairState::Unsynchronised if self.sought.is_due(now.time, seq.epoch()) => {
+            PairState::Unsynchronised if self.sought.is_due(now.time, seq) => {
                 self.enter(now, PairInput::Retry, self.reason, seq, out);
             }
             PairState::Unpaired | PairState::Unsynchronised => {}
@@ -436,7 +436,7 @@ impl Pair {
                 let hopeless = reason == Reason::Context;
                 let patience = if hopeless { CONTEXT_PATIENCE } else { 1 };
                 self.sought.ask_at = now.time.after(self.limits.resync_retry * patience);
-                self.sought.epoch = seq.epoch();
+                self.sought.lost_in = (seq.epoch(), seq.upheavals());
             }
             PairState::TakingOver if from != to => out.tell(News::WantsGeneration),
             _ => {}

@@ -63,12 +63,17 @@ impl Sequencer {
         self.counters.records += 1;
     }
 
-    /// Makes the context one that lost `range`.
-    pub(super) fn give_up(&mut self, now: Now, range: Range<u64>, out: &mut impl Transmit) {
-        self.send_records(now, out);
+    /// What was placed so far says nothing of what a peer places from here on.
+    pub(super) fn upset(&mut self) {
         self.upheavals += 1;
         self.agenda.doubt();
         self.history.leave();
+    }
+
+    /// Makes the context one that lost `range`.
+    pub(super) fn give_up(&mut self, now: Now, range: Range<u64>, out: &mut impl Transmit) {
+        self.send_records(now, out);
+        self.upset();
         self.counters.abandoned = self
             .counters
             .abandoned

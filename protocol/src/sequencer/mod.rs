@@ -188,9 +188,7 @@ impl Sequencer {
         }
         self.vouch(now, out);
         if self.epoch() == Some(start.epoch) {
-            self.upheavals += 1;
-            self.agenda.doubt();
-            self.history.leave();
+            self.upset();
         }
         self.run = self
             .run
@@ -267,6 +265,33 @@ impl Sequencer {
         self.place_due(now, out);
         self.vouch(now, out);
         self.give_up(now, range, out);
+    }
+
+    /// The conversion took over what its peer's remembers: from the next number on records are of that context, which
+    /// began with `start`, complete, and whose last record below that number is number `prev`. Whoever numbered alike
+    /// before need not do so after. `false`, and nothing happened: it cannot be, or this context is complete itself.
+    pub fn inherit(
+        &mut self,
+        now: Now,
+        start: EpochStart,
+        prev: u64,
+        out: &mut impl Transmit,
+    ) -> bool {
+        let next = self.run.next_sseq;
+        let possible = start.epoch == self.run.start.epoch
+            && start.complete
+            && (1..=next).contains(&start.first)
+            && (start.first - 1..next).contains(&prev);
+        if self.state != SequencerState::Open || !possible || self.run.is_complete() {
+            self.counters.refused += 1;
+            return false;
+        }
+        self.place_due(now, out);
+        self.vouch(now, out);
+        self.upset();
+        self.run.inherit(start, prev);
+        self.announce(now, out);
+        true
     }
 
     /// The source ended the epoch; `next_sseq` would have been its next number. Announced by
@@ -403,6 +428,12 @@ impl Sequencer {
             .epoch
             .is_some()
             .then_some(self.run.start.epoch)
+    }
+
+    /// How the epoch at hand began, as far as the conversion remembers it; `None` before the first one.
+    #[must_use]
+    pub fn start(&self) -> Option<EpochStart> {
+        self.epoch().map(|_| self.run.start)
     }
 
     /// The generation in whose numbering this stream counts; 0: in none yet. A backup's may be older than the one that

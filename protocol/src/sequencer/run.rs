@@ -76,6 +76,25 @@ impl Run {
         self.context_id = self.context.id();
     }
 
+    /// The conversion remembers from the next number on what a complete one does, whose last record was number
+    /// `prev`.
+    pub(super) fn inherit(&mut self, start: EpochStart, prev: u64) {
+        let known = self.start.predecessor;
+        self.start = EpochStart {
+            predecessor: if known.is_some() {
+                known
+            } else {
+                start.predecessor
+            },
+            ..start
+        };
+        self.prev = prev;
+        self.ranges = Ranges::going_on_at(self.next_sseq);
+        self.context = Context::new(start.epoch, start.first);
+        self.context_id = self.context.id();
+        self.begun = None;
+    }
+
     /// How many numbers were given up, saturating.
     pub(super) fn abandoned(&self) -> u32 {
         u32::try_from(self.context.abandoned()).unwrap_or(u32::MAX)

@@ -161,8 +161,8 @@ impl Sequencer {
         self.inherited
     }
 
-    /// How often the source stepped back within an epoch, or lost something for good: whoever numbered alike
-    /// before need not do so after.
+    /// How often the source stepped back within an epoch, or lost something for good, or the conversion took over
+    /// what its peer's remembers: whoever numbered alike before need not do so after.
     #[must_use]
     pub const fn upheavals(&self) -> u64 {
         self.upheavals

@@ -16,6 +16,11 @@
 use twinfeed_net::memory;
 use zerocopy::{FromZeros, Immutable, IntoBytes};
 
+mod copying;
+
+pub use copying::Change;
+use copying::Copying;
+
 /// What is remembered of one open order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Order {
@@ -61,6 +66,7 @@ pub struct Orders {
     max_open_orders: usize,
     /// How far to shift a hash to the right to get the index of a slot.
     shift: u32,
+    copying: Copying,
 }
 
 #[derive(Clone, Copy, Debug, FromZeros, IntoBytes, Immutable)]
@@ -91,20 +97,27 @@ impl Orders {
     /// When the address space cannot be had; a limit of configuration, met at start.
     #[must_use]
     pub fn with_limit(max_open_orders: usize) -> Self {
+        Self::try_with_limit(max_open_orders)
+            .unwrap_or_else(|| panic!("max_open_orders = {max_open_orders}: out of memory"))
+    }
+
+    /// As [`Orders::with_limit`]; `None` when the address space cannot be had.
+    #[must_use]
+    pub fn try_with_limit(max_open_orders: usize) -> Option<Self> {
         let length = (max_open_orders.saturating_mul(3) / 2 + 1)
             .next_power_of_two()
             .max(8);
-        let mut slots = Slot::new_vec_zeroed(length)
-            .unwrap_or_else(|_| panic!("max_open_orders = {max_open_orders}: out of memory"));
+        let mut slots = Slot::new_vec_zeroed(length).ok()?;
         // Without huge pages the table is as good, and dearer to touch and to free.
         let _ = memory::prepare(&mut slots);
-        Self {
+        Some(Self {
             slots,
             stamp: 1,
             open: 0,
             max_open_orders,
             shift: 64 - length.trailing_zeros(),
-        }
+            copying: Copying::new(),
+        })
     }
 
     /// How many orders are open.
@@ -121,6 +134,7 @@ impl Orders {
 
     /// Forgets every order: a new epoch begins.
     pub fn clear(&mut self) {
+        self.copying.end();
         self.open = 0;
         self.stamp = self.stamp.wrapping_add(1);
         if self.stamp == 0 {
@@ -135,6 +149,7 @@ impl Orders {
             Ok(index) => {
                 let before = self.slots[index].order();
                 self.slots[index] = Slot::new(reference, order, self.stamp);
+                self.copying.note(reference, Some(order));
                 return Inserted::Replaced(before);
             }
             Err(free) => free,
@@ -144,6 +159,7 @@ impl Orders {
         }
         self.slots[index] = Slot::new(reference, order, self.stamp);
         self.open += 1;
+        self.copying.note(reference, Some(order));
         Inserted::New
     }
 
@@ -163,6 +179,8 @@ impl Orders {
             self.vacate(index);
         } else {
             self.slots[index].shares = before.shares - shares;
+            self.copying
+                .note(reference, Some(self.slots[index].order()));
         }
         Some(Reduced {
             before,
@@ -197,6 +215,7 @@ impl Orders {
 
     /// Frees a slot and moves back whoever stands behind it only because it was taken.
     fn vacate(&mut self, mut hole: usize) {
+        self.copying.note(self.slots[hole].reference, None);
         let mask = self.slots.len() - 1;
         let mut index = hole;
         loop {
@@ -209,6 +228,7 @@ impl Orders {
             let from_home = index.wrapping_sub(home) & mask;
             let from_hole = index.wrapping_sub(hole) & mask;
             if from_home >= from_hole {
+                self.copying.note_move(index, hole, &slot);
                 self.slots[hole] = slot;
                 hole = index;
             }

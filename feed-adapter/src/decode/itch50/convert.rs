@@ -14,7 +14,7 @@ use twinfeed_wire::record::{DbnRecord, MboMsg, RecordHeader, UNDEF_PRICE};
 use zerocopy::little_endian::{U16, U32, U64};
 
 use super::Foreign;
-use super::context::Orders;
+use super::memory::Memory;
 use super::message::{MESSAGES, Message, MessageError, MessageHeader, Price4, Price8};
 use crate::decode::{
     DecodeError, Decoder, Faults, LONGEST_MESSAGE, MessageType, Parts, TradingDay,
@@ -56,10 +56,7 @@ impl Default for Settings {
 pub struct Converter {
     publisher_id: u16,
     day: TradingDay,
-    orders: Orders,
-    defined: Defined,
-    /// Whether a message of this epoch has proven that the source speaks TotalView-ITCH 5.0.
-    proven: bool,
+    memory: Memory,
     counts: [u64; MESSAGES.len()],
     faults: Faults,
 }
@@ -68,12 +65,17 @@ impl Converter {
     /// A converter that has seen nothing of `day` yet. All memory it will ever use is taken here.
     #[must_use]
     pub fn new(settings: Settings, day: TradingDay) -> Self {
+        let memory = Memory::new(settings.max_open_orders);
+        Self::with_memory(settings.publisher_id, day, memory)
+    }
+
+    /// A converter that remembers this of `day`.
+    #[must_use]
+    pub fn with_memory(publisher_id: u16, day: TradingDay, memory: Memory) -> Self {
         Self {
-            publisher_id: settings.publisher_id,
+            publisher_id,
             day,
-            orders: Orders::with_limit(settings.max_open_orders),
-            defined: Defined::default(),
-            proven: false,
+            memory,
             counts: [0; MESSAGES.len()],
             faults: Faults::default(),
         }
@@ -82,7 +84,17 @@ impl Converter {
     /// How many orders are remembered.
     #[must_use]
     pub fn open_orders(&self) -> usize {
-        self.orders.len()
+        self.memory.open_orders()
+    }
+
+    /// What it remembers, to be copied.
+    pub const fn memory(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+
+    /// Goes on with what `other` remembers, which then remembers what this one did. Counts stay.
+    pub const fn exchange_memory(&mut self, other: &mut Self) {
+        core::mem::swap(&mut self.memory, &mut other.memory);
     }
 
     /// Counts an error and says what is published in the message's place.
@@ -94,7 +106,7 @@ impl Converter {
     ) -> Result<(), DecodeError> {
         // A session that has spoken TotalView-ITCH 5.0 does not turn into another venue: what it
         // does not know is then a type of its own that came later.
-        if let (false, Some(foreign)) = (self.proven, Foreign::recognise(message)) {
+        if let (false, Some(foreign)) = (self.memory.proven, Foreign::recognise(message)) {
             self.faults.foreign += 1;
             return Err(DecodeError::Foreign(foreign));
         }
@@ -142,9 +154,7 @@ impl Converter {
 impl Decoder for Converter {
     fn reset(&mut self, day: TradingDay) {
         self.day = day;
-        self.orders.clear();
-        self.defined = Defined::default();
-        self.proven = false;
+        self.memory.clear();
     }
 
     fn convert(&mut self, sseq: u64, message: &[u8], out: &mut Parts) -> Result<(), DecodeError> {
@@ -159,7 +169,7 @@ impl Decoder for Converter {
             Ok(parsed) => parsed,
             Err(error) => return self.reject(error, message, out),
         };
-        self.proven = true;
+        self.memory.proven = true;
         self.count(message[0]);
         let stamp = Stamp::new(self.publisher_id, &self.day, sseq, parsed.header());
         let held = self.records(&stamp, parsed, out);
@@ -256,25 +266,4 @@ fn price8(price: Price8) -> i64 {
         .ok()
         .and_then(|price| price.checked_mul(10))
         .unwrap_or(UNDEF_PRICE)
-}
-
-/// Which locates were defined in this epoch, one bit each.
-#[derive(Debug)]
-struct Defined([u64; 1_024]);
-
-impl Default for Defined {
-    fn default() -> Self {
-        Self([0; 1_024])
-    }
-}
-
-impl Defined {
-    /// Notes a definition and says whether there was one before.
-    fn note(&mut self, locate: u16) -> bool {
-        let word = &mut self.0[usize::from(locate) / 64];
-        let bit = 1 << (locate % 64);
-        let before = *word & bit != 0;
-        *word |= bit;
-        before
-    }
 }

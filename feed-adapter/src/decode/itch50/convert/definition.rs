@@ -16,7 +16,7 @@ impl Converter {
         body: &StockDirectory,
         out: &mut Parts,
     ) -> Held {
-        let again = self.defined.note(stamp.locate);
+        let again = self.memory.defined.note(stamp.locate);
         let symbol = trim(&body.stock);
         let [first, second] = body.issue_sub_type;
         let kind = [body.issue_classification, first, second];

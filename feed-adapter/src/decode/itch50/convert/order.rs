@@ -131,7 +131,7 @@ impl Converter {
 
     /// Remembers an order and makes the record of its entry.
     fn enter(&mut self, stamp: &Stamp, reference: u64, order: Order) -> MboMsg {
-        let inserted = self.orders.insert(reference, order);
+        let inserted = self.memory.orders.insert(reference, order);
         let flags = match inserted {
             Inserted::New => 0,
             Inserted::Replaced(_) => {
@@ -156,7 +156,7 @@ impl Converter {
 
     /// Takes shares from an order.
     fn take(&mut self, reference: u64, shares: u32) -> Resting {
-        match self.orders.reduce(reference, shares) {
+        match self.memory.orders.reduce(reference, shares) {
             Some(reduced) => {
                 self.faults.oversized += u64::from(reduced.oversized);
                 Resting::known(reduced.before, reduced.oversized)
@@ -167,7 +167,7 @@ impl Converter {
 
     /// Takes an order out of the book; also says how many shares it had left.
     fn leave(&mut self, reference: u64) -> (Resting, u32) {
-        match self.orders.remove(reference) {
+        match self.memory.orders.remove(reference) {
             Some(order) => (Resting::known(order, false), order.shares),
             None => (self.unknown(), UNDEF_ORDER_SIZE),
         }

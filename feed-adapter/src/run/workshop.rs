@@ -1,0 +1,47 @@
+//! How does the workshop's thread begin, and who hears of what it makes?
+
+use std::io;
+
+use crossbeam::channel::Receiver;
+use twinfeed_wire::Sid;
+use twinfeed_wire::link::{ContextTaken, Frame};
+
+use crate::config::Config;
+use crate::decode::itch50::Settings;
+use crate::link::voice::Voice;
+use crate::mailbox::{Command, Mailbox};
+use crate::transfer::workshop::{Errand, Made, Output, Workshop};
+
+/// Starts the thread, named `workshop`; it ends when nobody is left who could ask for something.
+pub(super) fn start(
+    config: &Config,
+    errands: Receiver<Errand>,
+    mailbox: Mailbox,
+    voice: Voice,
+) -> io::Result<()> {
+    let settings = Settings {
+        publisher_id: config.publisher_id,
+        max_open_orders: config.max_open_orders,
+    };
+    let workshop = Workshop::new(settings, config.trading_day, config.pair.context_buffer);
+    let told = ToBoth { mailbox, voice };
+    std::thread::Builder::new()
+        .name("workshop".to_owned())
+        .spawn(move || workshop.run(&errands, told))
+        .map(drop)
+}
+
+struct ToBoth {
+    mailbox: Mailbox,
+    voice: Voice,
+}
+
+impl Output for ToBoth {
+    fn made(&mut self, sid: Sid, transfer: u32, made: Made) -> bool {
+        self.mailbox.tell(Command::Made(sid, transfer, made))
+    }
+
+    fn taken(&mut self, pairing: u64, taken: ContextTaken) {
+        self.voice.say(pairing, Frame::ContextTaken(taken));
+    }
+}
