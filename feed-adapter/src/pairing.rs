@@ -96,6 +96,8 @@ struct UnderWay {
     ticket: u64,
     id: AdminId,
     answer: Option<Answer>,
+    /// Where it stands. Kept, for its answer may come when the stream does not remember that any more.
+    placed: Option<Placed>,
 }
 
 /// How a stream's pair stands.
@@ -220,6 +222,7 @@ impl Pairing {
                 ticket: *ticket,
                 id,
                 answer: None,
+                placed: None,
             }),
             Err(refusal) => self.mouth.wish(Wish::Refused {
                 ticket: *ticket,
@@ -232,10 +235,15 @@ impl Pairing {
     /// Answers orders whose messages stand in the stream, or never will.
     fn settle(&mut self, seq: &Sequencer) {
         let mut place = 0;
-        while let Some(&UnderWay { ticket, id, answer }) = self.mouth.under_way.get(place) {
+        while let Some(order) = self.mouth.under_way.get_mut(place) {
+            let UnderWay {
+                ticket, id, answer, ..
+            } = *order;
             let waits = seq.slot(id.number).is_some();
-            let stands = if waits { None } else { seq.place_of(id.number) };
-            let wish = match stands {
+            if !waits && order.placed.is_none() {
+                order.placed = seq.place_of(id.number);
+            }
+            let wish = match order.placed {
                 Some(_) if self.pair.awaits(id.number) => None,
                 Some(placed) => Some(Wish::Placed {
                     ticket,
