@@ -23,6 +23,7 @@ pub mod convert;
 pub mod converter;
 pub mod decode;
 pub mod error;
+mod fault_points;
 pub mod grant;
 pub mod link;
 pub mod logs;

@@ -21,6 +21,7 @@ use twinfeed_protocol::sequencer::{MOST_ARMED, Now, Placed, Sequencer, Transmit}
 use twinfeed_wire::link::Frame;
 use twinfeed_wire::{Adm, AdminId, Generation, Sid};
 
+use crate::fault_points;
 use crate::link::notice::Heard;
 use crate::link::voice::Voice;
 use crate::mailbox::{Grant, Ordered};
@@ -195,6 +196,7 @@ impl Pairing {
                 self.pair.on_link_down(now, gone, seq, &mut out);
                 self.mouth.pairing = 0;
             }
+            Heard::Said(frame) if fault_points::is_deaf_to(&frame) => {}
             Heard::Said(frame) => {
                 if let Some(said) = said(frame) {
                     self.pair.on_said(now, said, seq, &mut out);
@@ -216,6 +218,7 @@ impl Pairing {
             ticket, message, ..
         } = ordered;
         let (kind, payload) = (message.message().kind(), message.message().payload());
+        fault_points::originates(seq.next_number());
         let mut out = self.mouth.out(self.sid, through);
         match self.pair.originate(now, kind, payload, seq, &mut out) {
             Ok(id) => self.mouth.under_way.push(UnderWay {
@@ -366,7 +369,9 @@ impl Transmit for Out<'_, '_> {
 impl Link for Out<'_, '_> {
     fn say(&mut self, said: Said) {
         if self.mouth.pairing > 0 {
-            self.mouth.voice.say(self.mouth.pairing, frame(said));
+            for frame in fault_points::said(frame(said)) {
+                self.mouth.voice.say(self.mouth.pairing, frame);
+            }
         }
     }
 

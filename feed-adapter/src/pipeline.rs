@@ -28,6 +28,7 @@ use crate::config::{Config, InputConfig, SourceConfig};
 use crate::converter::Converter;
 use crate::decode::itch50;
 use crate::error::AdapterError;
+use crate::fault_points;
 use crate::link::notice::Heard;
 use crate::link::voice::Voice;
 use crate::mailbox::{Command, Inbox, Ordered};
@@ -201,7 +202,11 @@ impl Pipeline {
                 Command::PeerLost(lost) => {
                     self.each_stream(|stream, _, out| stream.set_peer_lost(now, lost, out));
                 }
-                Command::Originate(ordered) => self.originate(now, &ordered),
+                Command::Originate(ordered) => {
+                    for ordered in fault_points::gathered(ordered) {
+                        self.originate(now, &ordered);
+                    }
+                }
                 Command::Heard(pairing, heard) => self.hear(now, pairing, heard),
             }
         }
