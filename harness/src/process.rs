@@ -133,6 +133,21 @@ impl Process {
         directory: &Path,
         output: Output,
     ) -> Result<Self, Error> {
+        Self::start_with(program, name, arguments, &[], directory, output)
+    }
+
+    /// The same, with more in its environment than this process has.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_with<S: AsRef<std::ffi::OsStr>>(
+        program: &Program,
+        name: &str,
+        arguments: impl IntoIterator<Item = S>,
+        environment: &[(String, String)],
+        directory: &Path,
+        output: Output,
+    ) -> Result<Self, Error> {
         let log = directory.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log);
         let file = file.map_err(Error::file("write", &log))?;
@@ -148,6 +163,7 @@ impl Process {
             .args(arguments)
             .current_dir(directory)
             .env(WITH_PARENT, std::process::id().to_string())
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(stdout)

@@ -163,12 +163,10 @@ impl Rig {
             Output::Piped,
         )?;
         let exchange = Exchange::new(exchange)?;
-        let adapter = |seat| start_adapter(program, &files, seat).map(Some);
+        let adapter = |seat| start_adapter(program, &files, seat, run).map(Some);
         let adapters = [adapter(Seat::Active)?, adapter(Seat::Backup)?];
-        let probe = files.probe_arguments(run);
-        let probe = Process::start(program, "probe", probe, files.directory(), Output::Piped)?;
         let mut rig = Self {
-            probe: Probe::new(probe)?,
+            probe: start_probe(program, &files, run, "probe")?,
             exchange,
             adapters,
             stream_admin: Some(stream_admin),
@@ -203,6 +201,14 @@ impl Rig {
         &mut self.probe
     }
 
+    /// One more probe, which subscribes as the first one does. `name` names its log and its state.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn another_probe(&self, name: &str) -> Result<Probe, Error> {
+        start_probe(&self.program, &self.files, &self.run, name)
+    }
+
     /// An adapter that runs.
     ///
     /// # Errors
@@ -227,8 +233,14 @@ impl Rig {
     /// When it cannot be started.
     pub fn restart(&mut self, seat: Seat) -> Result<(), Error> {
         self.adapters[seat.index()] = None;
-        self.adapters[seat.index()] = Some(start_adapter(&self.program, &self.files, seat)?);
+        self.adapters[seat.index()] =
+            Some(start_adapter(&self.program, &self.files, seat, &self.run)?);
         Ok(())
+    }
+
+    /// Changes the environment in which an adapter is started from now on.
+    pub fn set_environment(&mut self, seat: Seat, environment: Vec<(String, String)>) {
+        self.run.environment[seat.index()] = environment;
     }
 
     /// Kills stream-admin.
@@ -464,12 +476,24 @@ fn start_stream_admin(program: &Program, files: &Files) -> Result<Process, Error
     )
 }
 
-fn start_adapter(program: &Program, files: &Files, seat: Seat) -> Result<Process, Error> {
+fn start_probe(program: &Program, files: &Files, run: &Run, name: &str) -> Result<Probe, Error> {
+    let arguments = files.probe_arguments(run, name);
+    let process = Process::start(program, name, arguments, files.directory(), Output::Piped)?;
+    Probe::new(process)
+}
+
+fn start_adapter(
+    program: &Program,
+    files: &Files,
+    seat: Seat,
+    run: &Run,
+) -> Result<Process, Error> {
     let arguments = [seat.binary(), "--config", "feed.toml"];
-    Process::start(
+    Process::start_with(
         program,
         seat.binary(),
         arguments,
+        &run.environment[seat.index()],
         files.directory(),
         Output::Logged,
     )

@@ -30,6 +30,8 @@ pub struct Run {
     pub policy: Policy,
     /// Silent heartbeat intervals (10 ms each) that make a leg lost; `None`: stream-admin's default.
     pub missed_heartbeats: Option<u32>,
+    /// How long an alive leg may stand behind the other one; `None`: the library's default.
+    pub lag: Option<Duration>,
     /// The day that the content's timestamps belong to.
     pub trading_day: String,
     /// Idle strategy of the adapters' data threads; `None`: their default.
@@ -38,6 +40,8 @@ pub struct Run {
     pub log: usize,
     /// Receive buffer of the probe per leg, bytes; `None`: the library's default.
     pub receive_buffer: Option<usize>,
+    /// Environment of the active adapter and of the backup adapter, beyond this process's own: names and values.
+    pub environment: [Vec<(String, String)>; 2],
     /// Cores: active adapter, backup adapter; `None`: wherever the scheduler puts them.
     pub cores: [Option<usize>; 2],
 }
@@ -89,10 +93,12 @@ impl Default for Run {
             sessions: None,
             policy: Policy::FirstArrival,
             missed_heartbeats: None,
+            lag: None,
             trading_day: "2019-12-30".to_owned(),
             idle: None,
             log: 1 << 21,
             receive_buffer: None,
+            environment: [Vec::new(), Vec::new()],
             cores: [None, None],
         }
     }
