@@ -167,7 +167,7 @@ pub struct Administrative {
 }
 
 /// Most [`Summary::events`].
-pub const MOST_EVENTS: usize = 4_096;
+pub const MOST_EVENTS: usize = 65_536;
 /// Most [`Summary::administrative`].
 pub const MOST_ADMINISTRATIVE: usize = 16_384;
 /// Most [`Epochs::absent`].

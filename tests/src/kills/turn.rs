@@ -245,11 +245,13 @@ impl Scene<'_> {
         })
     }
 
-    /// Another session than the last, in which both adapters are complete and in step, and both subscribers hear both.
+    /// Another session than the last, in which both adapters are complete and in step, and which both subscribers take from
+    /// both. A subscriber may be behind.
     pub(super) fn until_whole(&mut self) -> Result<(), Error> {
         let stop = self.stop.clone();
         let operations = self.rig.files().adapters.map(|at| at.operations);
-        let session = until("the pair is whole", LIMIT, &stop, || {
+        let mut whole = None;
+        self.session = until("the pair is whole", LIMIT, &stop, || {
             let opened = self.rig.exchange().standing()?.opened;
             let ends = operations.map(|at| Standing::of(at).unwrap_or_default());
             let [active, backup] = match self.active {
@@ -258,18 +260,20 @@ impl Scene<'_> {
             };
             let paired = active.protected && backup.state == "synchronised";
             let same = active.good && backup.good && active.epoch == backup.epoch;
+            if opened > self.session && paired && same {
+                whole.get_or_insert_with(|| active.epoch.clone());
+            }
             let heard = [self.rig.probe().status()?, self.second.status()?];
             let hears = heard.iter().all(|status| {
-                let epoch = status.epoch.map(|epoch| epoch.to_string());
-                let live = status.legs.iter().all(|leg| leg == "live");
-                live && epoch.as_deref() == Some(&active.epoch)
+                let mut epochs = status.ended.iter().chain(&status.epoch);
+                let there = epochs.any(|epoch| Some(epoch.to_string()) == whole);
+                there && status.legs.iter().all(|leg| leg == "live")
             });
-            Ok(match opened > self.session && paired && same && hears {
+            Ok(match paired && hears {
                 true => Seen::Met(opened),
                 false => Seen::NotYet(format!("session {opened}: {ends:?} {heard:?}")),
             })
         })?;
-        self.session = session;
         Ok(())
     }
 
