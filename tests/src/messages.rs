@@ -17,7 +17,7 @@ use twinfeed_harness::run::Run;
 
 use crate::kills::adapter::Standing;
 use crate::kills::operator::Operator;
-use crate::kills::{LIMIT, Setting, bursty_run};
+use crate::kills::{LIMIT, Setting, bursty_run, until_heard};
 
 /// What is ordered, and of whom.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +83,7 @@ pub fn run(setting: &Setting<'_>, plan: Plan, tell: &(dyn Fn(u64) + Sync)) -> Re
     };
     let mut rig = setting.start(&run)?;
     let mut second = rig.another_probe("probe-2")?;
+    until_heard(&mut second, stop)?;
     rig.open()?;
     let operations = rig.files().adapters.map(|at| at.operations);
     until("the pair is protected and heard", LIMIT, stop, || {

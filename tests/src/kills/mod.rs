@@ -134,13 +134,7 @@ impl<'a> Scene<'a> {
         };
         let mut rig = setting.start(&run)?;
         let mut second = rig.another_probe("probe-2")?;
-        until("the second subscriber hears both legs", LIMIT, stop, || {
-            let status = second.status()?;
-            Ok(match status.heard {
-                [true, true] => Seen::Met(()),
-                _ => Seen::NotYet(format!("{status:?}")),
-            })
-        })?;
+        until_heard(&mut second, stop)?;
         rig.open()?;
         let mut scene = Self {
             operator: Operator::of(&rig)?,
@@ -211,6 +205,17 @@ impl<'a> Scene<'a> {
         self.rig.leave()?;
         Ok(Outcome { rows, broken })
     }
+}
+
+/// Waits until a subscriber hears both legs.
+pub(crate) fn until_heard(probe: &mut Probe, stop: &StopFlag) -> Result<(), Error> {
+    until("the second subscriber hears both legs", LIMIT, stop, || {
+        let status = probe.status()?;
+        Ok(match status.heard {
+            [true, true] => Seen::Met(()),
+            _ => Seen::NotYet(format!("{status:?}")),
+        })
+    })
 }
 
 /// What an adapter is told that is to die in this turn: the first message that it originates is plain, the second is the
