@@ -25,6 +25,7 @@ pub mod decode;
 pub mod error;
 #[cfg(debug_assertions)]
 pub mod fault;
+mod fault_points;
 pub mod grant;
 pub mod link;
 pub mod logs;

@@ -25,6 +25,7 @@ use twinfeed_protocol::time::earlier;
 use twinfeed_wire::link::Frame;
 use twinfeed_wire::{Adm, AdminId, Generation, Sid};
 
+use crate::fault_points;
 use crate::link::notice::Heard;
 use crate::link::voice::Voice;
 use crate::mailbox::{Grant, Ordered};
@@ -103,6 +104,8 @@ struct UnderWay {
     ticket: u64,
     id: AdminId,
     answer: Option<Answer>,
+    /// Where it stands. Kept, for its answer may come when the stream does not remember that any more.
+    placed: Option<Placed>,
 }
 
 /// How a stream's pair stands.
@@ -258,6 +261,7 @@ impl Pairing {
                 self.pair.on_stepped_down(now, generation, seq, &mut out);
                 None
             }
+            Heard::Said(frame) if fault_points::is_deaf_to(&frame) => {}
             Heard::Said(frame) => {
                 if let Some(said) = said(frame) {
                     self.pair.on_said(now, said, seq, &mut out);
@@ -286,12 +290,14 @@ impl Pairing {
             ticket, message, ..
         } = ordered;
         let (kind, payload) = (message.message().kind(), message.message().payload());
+        fault_points::originates(seq.next_number());
         let mut out = self.mouth.out(self.sid, through);
         match self.pair.originate(now, kind, payload, seq, &mut out) {
             Ok(id) => self.mouth.under_way.push(UnderWay {
                 ticket: *ticket,
                 id,
                 answer: None,
+                placed: None,
             }),
             Err(refusal) => self.mouth.wish(Wish::Refused {
                 ticket: *ticket,
@@ -304,10 +310,15 @@ impl Pairing {
     /// Answers orders whose messages stand in the stream, or never will.
     fn settle(&mut self, seq: &Sequencer) {
         let mut place = 0;
-        while let Some(&UnderWay { ticket, id, answer }) = self.mouth.under_way.get(place) {
+        while let Some(order) = self.mouth.under_way.get_mut(place) {
+            let UnderWay {
+                ticket, id, answer, ..
+            } = *order;
             let waits = seq.slot(id.number).is_some();
-            let stands = if waits { None } else { seq.place_of(id.number) };
-            let wish = match stands {
+            if !waits && order.placed.is_none() {
+                order.placed = seq.place_of(id.number);
+            }
+            let wish = match order.placed {
                 Some(_) if self.pair.awaits(id.number) => None,
                 Some(placed) => Some(Wish::Placed {
                     ticket,
@@ -515,7 +526,9 @@ impl Transmit for Out<'_, '_> {
 impl Link for Out<'_, '_> {
     fn say(&mut self, said: Said) {
         if self.mouth.pairing > 0 {
-            self.mouth.voice.say(self.mouth.pairing, frame(said));
+            for frame in fault_points::said(frame(said)) {
+                self.mouth.voice.say(self.mouth.pairing, frame);
+            }
         }
     }
 

@@ -28,6 +28,7 @@ use crate::config::{Config, InputConfig, SourceConfig};
 use crate::converter::Converter;
 use crate::decode::itch50;
 use crate::error::AdapterError;
+use crate::fault_points;
 use crate::link::notice::Heard;
 use crate::link::voice::Voice;
 use crate::mailbox::{Command, Inbox, Ordered};
@@ -219,8 +220,12 @@ impl Pipeline {
                 Command::PeerLost(lost) => {
                     self.each_stream(|stream, _, out| stream.set_peer_lost(now, lost, out));
                 }
-                // The lease may have ended since the cycle began, if this process stood still.
-                Command::Originate(ordered) => self.originate(read_clock(), &ordered),
+                Command::Originate(ordered) => {
+                    for ordered in fault_points::gathered(ordered) {
+                        // The lease may have ended since the cycle began, if this process stood still.
+                        self.originate(read_clock(), &ordered);
+                    }
+                }
                 Command::StepDown { deadline_us } => {
                     let all = self.paths.iter_mut().all(|path| path.pairing.step_down());
                     self.steps_down = all.then_some(deadline_us);

@@ -20,6 +20,7 @@ use twinfeed_wire::Sid;
 
 use crate::config::{Config, PublishMode};
 use crate::error::AdapterError;
+use crate::fault_points;
 use crate::mailbox::DestinationPlan;
 use crate::note::{News, Notes};
 
@@ -149,12 +150,31 @@ impl Through<'_> {
             self.sender
                 .send(&self.outlet.outbox, &mut self.outlet.destinations);
             self.outlet.outbox.clear();
+            fault_points::sent();
         }
+    }
+
+    /// Sends what has gathered to everybody, and then this to some of them.
+    fn send_to(&mut self, mut some: Destinations, bytes: &[u8]) {
+        let Outlet {
+            outbox,
+            destinations,
+            ..
+        } = &mut *self.outlet;
+        self.sender.send(outbox, destinations);
+        outbox.clear();
+        let _ = outbox.push(bytes);
+        self.sender.send(outbox, &mut some);
+        outbox.clear();
+        fault_points::sent();
     }
 }
 
 impl Transmit for Through<'_> {
     fn datagram(&mut self, bytes: &[u8]) {
+        if let Some(some) = fault_points::reaches_only(bytes, &self.outlet.destinations) {
+            return self.send_to(some, bytes);
+        }
         if self.outlet.outbox.push(bytes).is_err() {
             self.send();
             // An empty outbox holds any datagram of `max_datagram` bytes, and none is longer.

@@ -77,6 +77,7 @@ pub fn run(role: Role, args: &Args) -> ExitCode {
             return Ok(());
         }
         let level = crate::logs::start(&config.host.log, args.log_format)?;
+        crate::fault_points::read_environment()?;
         let ended = Adapter::start(config, args.clone(), level)?.map_or(Ok(()), Adapter::control);
         if let Err(error) = &ended {
             error!(exit_code = error.exit_code(), "{error}");

@@ -159,3 +159,34 @@ fn a_backup_that_holds_leaves_its_packets_in_the_socket() {
         two.rigs[1].cycle();
     }
 }
+
+#[test]
+fn an_order_whose_answer_comes_when_its_place_is_forgotten_is_no_refused_one() {
+    let mut two = Two::in_step();
+    two.order();
+    // The answer is held back, and the stream goes on beyond what it remembers.
+    let mut held = None;
+    for first in (0..300).map(|packet| 2 + packet * 30) {
+        let messages: Vec<_> = (first..first + 30).map(add_order).collect();
+        let bytes = packet(SESSION, first, &messages);
+        let line = two.rigs[0].line(Line::A);
+        two.exchange.send_to(&bytes, line).unwrap();
+        while two.rigs[0].next_sseq() < first + 30 {
+            let kept = two.work(|frame| !matches!(frame, Frame::Answer(_)));
+            held = held.or(kept);
+        }
+    }
+    assert!(two.rigs[0].wished.is_empty(), "it waits for its answer");
+    let Some(Frame::Answer(answer)) = held else {
+        panic!("{held:?}");
+    };
+    assert_eq!(answer.verdict, Verdict::Capable);
+    two.hear(0, Frame::Answer(answer));
+    two.rigs[0].cycle();
+    let wish = two.rigs[0].wished.try_recv();
+    let Ok(Wish::Placed { ticket, placed, .. }) = wish else {
+        panic!("{wish:?}");
+    };
+    assert_eq!(ticket, 5);
+    assert!((1..100).contains(&placed.sseq), "{placed:?}");
+}

@@ -134,6 +134,9 @@ impl Files {
         if let Some(takeover) = run.takeover {
             let _ = writeln!(text, "takeover = \"{takeover}\"");
         }
+        if let Some(lag) = run.lag {
+            let _ = writeln!(text, "lag = \"{} ms\"", lag.as_millis());
+        }
         text.push_str("[[feed.source]]\nsid = 1\n");
         for who in ["adapter", "subscriber", "operator"] {
             let _ = write!(
@@ -248,9 +251,9 @@ impl Files {
         Ok(text)
     }
 
-    /// Arguments of `twinfeed probe`.
+    /// Arguments of `twinfeed probe`, for the probe called `name`.
     #[must_use]
-    pub fn probe_arguments(&self, run: &Run) -> Vec<String> {
+    pub fn probe_arguments(&self, run: &Run, name: &str) -> Vec<String> {
         let policy = match run.policy {
             Policy::FirstArrival => "first-arrival",
             Policy::PreferActive => "prefer-active",
@@ -260,7 +263,9 @@ impl Files {
             .to_vec();
         arguments
             .extend(["--token-file", "tokens/subscriber", "--policy", policy].map(str::to_owned));
-        arguments.extend(["--state-dir", "state/probe", "--log"].map(str::to_owned));
+        arguments.push("--state-dir".to_owned());
+        arguments.push(format!("state/{name}"));
+        arguments.push("--log".to_owned());
         arguments.push(run.log.to_string());
         if let Some(bytes) = run.receive_buffer {
             arguments.extend(["--receive-buffer".to_owned(), bytes.to_string()]);

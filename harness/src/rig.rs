@@ -178,10 +178,8 @@ impl Rig {
         let exchange = Exchange::new(exchange)?;
         let adapter = |seat| start_adapter(program, &files, seat, run).map(Some);
         let adapters = [adapter(Seat::Active)?, adapter(Seat::Backup)?];
-        let probe = files.probe_arguments(run);
-        let probe = Process::start(program, "probe", probe, files.directory(), Output::Piped)?;
         let mut rig = Self {
-            probe: Probe::new(probe)?,
+            probe: start_probe(program, &files, run, "probe")?,
             exchange,
             adapters,
             stream_admin: Some(stream_admin),
@@ -215,6 +213,14 @@ impl Rig {
     /// The probe.
     pub fn probe(&mut self) -> &mut Probe {
         &mut self.probe
+    }
+
+    /// One more probe, which subscribes as the first one does. `name` names its log and its state.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn another_probe(&self, name: &str) -> Result<Probe, Error> {
+        start_probe(&self.program, &self.files, &self.run, name)
     }
 
     /// An adapter that runs.
@@ -550,6 +556,12 @@ fn start_stream_admin(program: &Program, files: &Files) -> Result<Process, Error
         files.directory(),
         Output::Logged,
     )
+}
+
+fn start_probe(program: &Program, files: &Files, run: &Run, name: &str) -> Result<Probe, Error> {
+    let arguments = files.probe_arguments(run, name);
+    let process = Process::start(program, name, arguments, files.directory(), Output::Piped)?;
+    Probe::new(process)
 }
 
 fn start_adapter(

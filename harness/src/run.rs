@@ -33,6 +33,8 @@ pub struct Run {
     pub missed_heartbeats: Option<u32>,
     /// Which adapters transmit.
     pub transmit: TransmitMode,
+    /// How long an alive leg may stand behind the other one; `None`: the library's default.
+    pub lag: Option<Duration>,
     /// The day that the content's timestamps belong to.
     pub trading_day: String,
     /// Whether an adapter that started in mid-session takes its peer's context over.
@@ -101,6 +103,7 @@ impl Default for Run {
             policy: Policy::FirstArrival,
             missed_heartbeats: None,
             transmit: TransmitMode::Hot,
+            lag: None,
             trading_day: "2019-12-30".to_owned(),
             context_transfer: true,
             idle: None,

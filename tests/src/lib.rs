@@ -1,4 +1,7 @@
 //! Worlds and end-to-end tests.
 #![forbid(unsafe_code)]
 
+pub mod kills;
+pub mod messages;
+pub mod program;
 pub mod world;

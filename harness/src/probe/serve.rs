@@ -18,8 +18,8 @@ use twinfeed_wire::AdminMessage;
 use super::check::Check;
 use super::log::{Entry, Log};
 use super::wire::{
-    Administrative, Answer, Break, Gap, Happened, Latency, MOST_EVENTS, Question, Receipt, Status,
-    Summary,
+    Administrative, Answer, Break, Gap, Happened, Latency, MOST_ADMINISTRATIVE, MOST_EVENTS,
+    Question, Receipt, Status, Summary,
 };
 
 /// Datagrams per poll.
@@ -353,7 +353,7 @@ impl Eye {
         let Ok(message) = AdminMessage::parse(record.body) else {
             return;
         };
-        if self.administrative.len() < MOST_EVENTS {
+        if self.administrative.len() < MOST_ADMINISTRATIVE {
             let text = message.text().unwrap_or_default();
             self.administrative.push(Administrative {
                 at_ns,

@@ -124,7 +124,7 @@ pub struct Summary {
     pub gaps: Vec<Gap>,
     /// Places where the meaning of the numbers changed, other than joins and new epochs.
     pub breaks: Vec<Break>,
-    /// Administrative messages delivered, oldest first; at most [`MOST_EVENTS`].
+    /// Administrative messages delivered, oldest first; at most [`MOST_ADMINISTRATIVE`].
     #[serde(default)]
     pub administrative: Vec<Administrative>,
     /// Administrative messages declared missing.
@@ -167,7 +167,9 @@ pub struct Administrative {
 }
 
 /// Most [`Summary::events`].
-pub const MOST_EVENTS: usize = 4_096;
+pub const MOST_EVENTS: usize = 65_536;
+/// Most [`Summary::administrative`].
+pub const MOST_ADMINISTRATIVE: usize = 16_384;
 /// Most [`Epochs::absent`].
 pub const MOST_ABSENT: usize = 4_096;
 /// Stretches that are told apart per epoch.

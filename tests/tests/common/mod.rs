@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -31,25 +30,7 @@ fn build() -> Program {
     // target/<profile>/deps/<this test>
     let this = std::env::current_exe().unwrap();
     let folder = this.parent().and_then(Path::parent).unwrap();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args([
-        "build",
-        "--quiet",
-        "--package",
-        "twinfeed",
-        "--manifest-path",
-    ]);
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-    command.arg("--target-dir").arg(folder.parent().unwrap());
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
-    assert!(
-        command.status().unwrap().success(),
-        "cargo builds the program"
-    );
-    Program::at(folder.join("twinfeed"))
+    twinfeed_tests::program::up_to_date(folder).unwrap()
 }
 
 /// A run that a debug build on two busy cores can bear.

@@ -1,0 +1,109 @@
+//! At which exact place of an administrative message's way does a test let this process die?
+//!
+//! A signal from outside cannot hit the microsecond between two datagrams. So a debug build can be told to kill
+//! itself, and before that not to hear or not to say something:
+//!
+//! ```text
+//!  TWINFEED_TEST_KILL=sent,from=2           read once at the start; a wrong value is refused
+//!
+//!  order ─► gathered ─► originates ─► said ─► peer ─► is_deaf_to ─► slot ─► reaches_only ─► sent
+//! ```
+//!
+//! The functions here are the places, called by the data thread on its way. Without the variable they do nothing;
+//! in a release build they are empty and nobody reads the variable. What is done there is in `planned`.
+
+#[cfg(debug_assertions)]
+mod planned;
+
+use twinfeed_net::udp::Destinations;
+use twinfeed_wire::Adm;
+use twinfeed_wire::link::Frame;
+
+use crate::config::ConfigError;
+use crate::mailbox::Ordered;
+
+/// Reads the variable, before the data thread starts.
+///
+/// # Errors
+/// Names what no fault is called.
+pub(crate) fn read_environment() -> Result<(), ConfigError> {
+    #[cfg(debug_assertions)]
+    planned::read_environment()?;
+    Ok(())
+}
+
+/// Orders that are carried out now that this one came.
+#[inline]
+pub(crate) fn gathered(ordered: Ordered) -> impl Iterator<Item = Ordered> {
+    #[cfg(debug_assertions)]
+    {
+        planned::here(|faults| faults.gathered(ordered)).map_or_else(
+            || Some(ordered).into_iter().chain(Vec::new()),
+            |all| None.into_iter().chain(all),
+        )
+    }
+    #[cfg(not(debug_assertions))]
+    {
+        std::iter::once(ordered)
+    }
+}
+
+/// An administrative message is about to be originated under this number.
+#[inline]
+pub(crate) fn originates(number: Adm) {
+    #[cfg(debug_assertions)]
+    planned::here(|faults| faults.originates(number));
+    #[cfg(not(debug_assertions))]
+    let _ = number;
+}
+
+/// What is said to the peer now that this is to be.
+#[inline]
+pub(crate) fn said(frame: Frame) -> impl Iterator<Item = Frame> {
+    #[cfg(debug_assertions)]
+    {
+        planned::here(|faults| faults.said(frame)).map_or_else(
+            || Some(frame).into_iter().chain(Vec::new()),
+            |all| None.into_iter().chain(all),
+        )
+    }
+    #[cfg(not(debug_assertions))]
+    {
+        std::iter::once(frame)
+    }
+}
+
+/// Whether this word of the peer's is not heard.
+#[inline]
+pub(crate) fn is_deaf_to(frame: &Frame) -> bool {
+    #[cfg(debug_assertions)]
+    {
+        planned::here(|faults| faults.is_deaf_to(frame)).unwrap_or(false)
+    }
+    #[cfg(not(debug_assertions))]
+    {
+        let _ = frame;
+        false
+    }
+}
+
+/// Whom alone this datagram reaches; `None`: everybody.
+#[inline]
+pub(crate) fn reaches_only(bytes: &[u8], everybody: &Destinations) -> Option<Destinations> {
+    #[cfg(debug_assertions)]
+    {
+        planned::here(|faults| faults.reaches_only(bytes, everybody)).flatten()
+    }
+    #[cfg(not(debug_assertions))]
+    {
+        let _ = (bytes, everybody);
+        None
+    }
+}
+
+/// The datagrams handed over so far are with the kernel.
+#[inline]
+pub(crate) fn sent() {
+    #[cfg(debug_assertions)]
+    planned::here(planned::Faults::sent);
+}

@@ -1,0 +1,62 @@
+//! How does an adapter stand, by its own word?
+//!
+//! stream-admin hears from it once per third of a lease; here it is asked, as a scraper of metrics would.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// What an adapter says of its one stream.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// State of its end of the pair: `active`, `synchronised`.
+    pub state: String,
+    /// Whether both ends would place the next administrative message.
+    pub protected: bool,
+    /// Whether its conversion knows the whole session.
+    pub good: bool,
+    /// The epoch.
+    pub epoch: String,
+    /// What its end of the pair has counted.
+    pub counters: Value,
+}
+
+impl Standing {
+    /// What it says now; `None` while it does not answer.
+    #[must_use]
+    pub fn of(operations: SocketAddr) -> Option<Self> {
+        let document = ask(operations)?;
+        let stream = document.get("streams")?.get(0)?;
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let pair = stream.get("pair")?;
+        Some(Self {
+            state: word(pair.get("state")?),
+            protected: pair.get("protected")?.as_bool()?,
+            good: stream.get("data")?.as_str()? == "good",
+            epoch: word(stream.get("next_pos")?.get("epoch")?),
+            counters: pair.get("counters")?.clone(),
+        })
+    }
+
+    /// One of its counters.
+    #[must_use]
+    pub fn counter(&self, name: &str) -> u64 {
+        self.counters.get(name).and_then(Value::as_u64).unwrap_or(0)
+    }
+}
+
+fn ask(operations: SocketAddr) -> Option<Value> {
+    let mut stream = TcpStream::connect(operations).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream
+        .write_all(b"GET /status.json HTTP/1.1\r\nHost: adapter\r\nConnection: close\r\n\r\n")
+        .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
+}
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
