@@ -95,7 +95,8 @@ impl Succession {
                 known,
                 self.count_before(spot)
             );
-            if !self.may_differ && !(over && id.is_some()) {
+            let excused = self.may_differ || over && id.is_some();
+            if !excused {
                 return Err(format!(
                     "the active of generation {} has {place}, but {known}",
                     header.generation
