@@ -261,7 +261,7 @@ impl Pairing {
                 self.pair.on_stepped_down(now, generation, seq, &mut out);
                 None
             }
-            Heard::Said(frame) if fault_points::is_deaf_to(&frame) => {}
+            Heard::Said(frame) if fault_points::is_deaf_to(&frame) => None,
             Heard::Said(frame) => {
                 if let Some(said) = said(frame) {
                     self.pair.on_said(now, said, seq, &mut out);

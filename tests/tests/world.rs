@@ -9,7 +9,7 @@ use twinfeed_tests::world::net::{forge, loss, shift};
 use twinfeed_tests::world::plan::Application;
 use twinfeed_tests::world::plant::Plant;
 use twinfeed_tests::world::stats::Census;
-use twinfeed_tests::world::{self, Outcome, Plan};
+use twinfeed_tests::world::{self, Kind, Outcome, Plan};
 
 /// Every seed that `cargo test` tries; the bin `world` tries more.
 const SEEDS: u64 = 2_000;
@@ -346,7 +346,7 @@ fn no_seed_breaks_a_promise_and_everything_happens_in_some() {
             for line in &again.trace {
                 println!("{line}");
             }
-            let replay = world::replay_command(seed);
+            let replay = world::replay_command(Kind::Alone, seed);
             panic!("{:#?}\nreplay: {replay}", outcome.violations);
         }
         census.take(&outcome.stats);

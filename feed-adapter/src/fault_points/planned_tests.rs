@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 
 use twinfeed_net::udp::{DestinationKey, Sender, SenderConfig};
 use twinfeed_protocol::EpochStart;
-use twinfeed_protocol::sequencer::{Body, Now, Sequencer, SequencerConfig, Transmit};
+use twinfeed_protocol::sequencer::{Body, Now, Numbering, Sequencer, SequencerConfig, Transmit};
 use twinfeed_wire::link::Answer;
 use twinfeed_wire::{
     AdminId, AdminKind, Epoch, Generation, Incarnation, Msn, Sid, StoredAdmin, StreamId,
@@ -40,7 +40,12 @@ fn datagram(message: Option<u64>) -> Vec<u8> {
     };
     stream.begin_epoch(now, start, &mut last);
     if let Some(number) = message {
-        stream.take_over(now, Msn(0), Adm(number), &mut last);
+        let numbering = Numbering {
+            generation: Generation(1),
+            inherited: Adm(0),
+            adm: Adm(number),
+        };
+        stream.take_over(now, Msn(0), numbering, &mut last);
         let id = AdminId {
             generation: Generation(1),
             number: Adm(number),

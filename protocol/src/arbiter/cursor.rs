@@ -30,6 +30,8 @@ pub(super) struct Cursor {
     pub(super) complete: bool,
     pub(super) rank: Rank,
     pub(super) next: Place,
+    /// Number of the record of the source that was delivered last in this epoch; 0: none, or without order.
+    pub(super) last: u64,
     /// Administrative messages delivered or declared, in the numbering of `generation`.
     pub(super) adm: Adm,
     pub(super) generation: Generation,
@@ -59,11 +61,12 @@ impl Cursor {
                 standing => standing,
             };
         }
+        let count = fence.count(self, record.generation, record.adm);
+        // No message stands between the parts of one source message: whoever has the rest of one brings it.
+        let begun = self.next.part != 0 && count != Count::Ahead;
         if record.place() < self.next {
             Standing::Delivered
-        } else if self.is_at(record)
-            && self.counts(fence.count(self, record.generation, record.adm))
-        {
+        } else if self.is_at(record) && (begun || self.counts(count)) {
             Standing::Next
         } else {
             Standing::Beyond
@@ -139,6 +142,7 @@ impl Source {
             complete: header.is_complete(),
             rank: view.rank,
             next,
+            last: 0,
             adm,
             generation: header.generation,
             adopts: false,
@@ -187,15 +191,18 @@ impl Source {
         };
         self.tell_spoken(out);
         self.tell_recovered(out);
-        let at = Place {
-            sseq: entry.sseq,
-            part: entry.part,
-        };
         let ordered = self.seen.is_none();
-        self.tell_announced(if ordered { at } else { cursor.next }, out);
+        // A message that comes when records behind its place were delivered does not count for them.
+        self.recount |= entry.is_message() && entry.sseq < cursor.last && !cursor.apart;
+        let at = if ordered && !entry.is_message() {
+            entry.place()
+        } else {
+            cursor.next
+        };
+        self.tell_announced(at, out);
         let before = cursor.take_count(&self.fence, entry);
         if ordered && !entry.is_message() {
-            cursor.next = behind(entry);
+            (cursor.next, cursor.last) = (behind(entry), entry.sseq);
         }
         self.cursor = Some(cursor);
         if !ordered && !entry.is_message() {

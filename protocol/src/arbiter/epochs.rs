@@ -227,6 +227,7 @@ impl Source {
             complete: view.complete,
             rank: view.rank,
             next,
+            last: 0,
             ..left
         });
         if let Some(seen) = &mut self.seen {

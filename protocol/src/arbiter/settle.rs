@@ -259,14 +259,17 @@ impl Source {
     }
 
     /// The first record of the cursor's epoch that a leg holds in `context`, with its index; none of a leg that is set
-    /// apart.
+    /// apart. Between the parts of a source message no administrative one is next, nor does it keep from what stands
+    /// behind it.
     pub(super) fn first_in(
         &self,
         leg: Leg,
         cursor: &Cursor,
         context: ContextId,
     ) -> Option<(usize, &Entry)> {
-        self.held_in(leg, cursor, context).next()
+        let begun = cursor.next.part != 0;
+        let mut held = self.held_in(leg, cursor, context);
+        held.find(|(_, entry)| !begun || !entry.is_message() && entry.place() >= cursor.next)
     }
 
     /// What a leg holds of the cursor's epoch in `context`, in order, each with its index.

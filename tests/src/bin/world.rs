@@ -6,10 +6,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use twinfeed_tests::world::{self, Outcome, Plan, stats::Census};
+use twinfeed_tests::world::{self, Kind, Outcome, stats::Census};
 
-const USAGE: &str = "usage: world [--seeds N] [--from S] | [--seed S [--lines N]] [--verbose]
+const USAGE: &str =
+    "usage: world [--pair] [--seeds N] [--from S] | [--seed S [--lines N]] [--verbose]
 
+  --pair       worlds whose adapters are a pair
   --seeds N    try N seeds (default 10000)
   --from S     starting with seed S (default 1)
   --seed S     replay one seed and print what happened
@@ -17,6 +19,7 @@ const USAGE: &str = "usage: world [--seeds N] [--from S] | [--seed S [--lines N]
   --verbose    print every failing seed's violations and trace, and go on";
 
 struct Options {
+    kind: Kind,
     seeds: u64,
     from: u64,
     seed: Option<u64>,
@@ -33,13 +36,14 @@ fn main() -> ExitCode {
         }
     };
     match options.seed {
-        Some(seed) => replay(seed, options.lines),
+        Some(seed) => replay(options.kind, seed, options.lines),
         None => sweep(&options),
     }
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options {
+        kind: Kind::Alone,
         seeds: 10_000,
         from: 1,
         seed: None,
@@ -49,6 +53,10 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
     while let Some(name) = arguments.next() {
         if name == "--verbose" {
             options.verbose = true;
+            continue;
+        }
+        if name == "--pair" {
+            options.kind = Kind::Pair;
             continue;
         }
         let value = arguments
@@ -68,8 +76,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
     Ok(options)
 }
 
-fn replay(seed: u64, lines: usize) -> ExitCode {
-    let outcome = world::run(Plan::draw(seed), lines);
+fn replay(kind: Kind, seed: u64, lines: usize) -> ExitCode {
+    let outcome = world::run(kind.draw(seed), lines);
     show(&outcome);
     let mut census = Census::default();
     census.take(&outcome.stats);
@@ -83,13 +91,13 @@ fn sweep(options: &Options) -> ExitCode {
     let mut lasted = 0.0;
     for number in 0..options.seeds {
         let seed = options.from + number;
-        let outcome = world::run(Plan::draw(seed), 0);
+        let outcome = world::run(options.kind.draw(seed), 0);
         census.take(&outcome.stats);
         lasted += outcome.lasted.as_secs_f64();
         if let Some(violation) = outcome.violations.first() {
             println!("\rseed {seed}: {violation}");
             if options.verbose {
-                show(&world::run(Plan::draw(seed), options.lines));
+                show(&world::run(options.kind.draw(seed), options.lines));
             }
             failed.push(seed);
         }
@@ -110,7 +118,7 @@ fn sweep(options: &Options) -> ExitCode {
     );
     println!("{census}");
     if let Some(seed) = failed.first() {
-        println!("replay: {}", world::replay_command(*seed));
+        println!("replay: {}", world::replay_command(options.kind, *seed));
     }
     ExitCode::from(u8::from(!failed.is_empty()))
 }

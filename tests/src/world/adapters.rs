@@ -17,6 +17,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use twinfeed_protocol::line::{Line, LineLimits, Source};
+use twinfeed_protocol::pair::{Link, News, PairLimits, Said};
 use twinfeed_protocol::sequencer::{Body, Now, Sequencer, SequencerConfig, Transmit};
 use twinfeed_protocol::time::{Time, earlier};
 use twinfeed_protocol::{EpochStart, Leg};
@@ -24,6 +25,7 @@ use twinfeed_wire::{Adm, BodyKind, Epoch, Generation, Incarnation, Sid, StreamId
 
 use super::exchange::{Becomes, MESSAGE_LENGTH, Packet, Shared, becomes};
 use super::lines::Ear;
+use super::pair::end::{Command, End};
 use super::rng::Rng;
 
 /// Where datagrams and the truth about them go.
@@ -32,6 +34,10 @@ pub trait Output {
     fn converted(&mut self, place: Converted<'_>);
     /// The adapter sent a datagram.
     fn datagram(&mut self, leg: Leg, sid: Sid, bytes: &[u8]);
+    /// The adapter said something to its peer.
+    fn said(&mut self, leg: Leg, sid: Sid, said: Said);
+    /// The rules of its pair told something.
+    fn news(&mut self, leg: Leg, sid: Sid, news: News);
     /// Something worth counting happened.
     fn fired(&mut self, name: &'static str);
 }
@@ -60,8 +66,10 @@ pub struct Conduct {
     pub heartbeat: Duration,
     /// Two lines, with these limits; or one that is reliable.
     pub lines: Option<LineLimits>,
-    /// Most packets that wait while the process is stopped.
+    /// Most packets that wait while the process is stopped, or one stream of it is held.
     pub socket_packets: usize,
+    /// The rules of a pair; none: each adapter is alone.
+    pub pair: Option<PairLimits>,
 }
 
 /// The number which stream-admin would have assigned to this leg's stream of `sid`.
@@ -73,15 +81,17 @@ pub fn stream_id(leg: Leg, sid: Sid) -> StreamId {
 /// One adapter process.
 #[derive(Debug)]
 pub struct Adapter {
-    leg: Leg,
+    pub(super) leg: Leg,
     conduct: Conduct,
     sources: Vec<(Sid, u64)>,
     generation: Generation,
-    lives: u64,
-    desks: Vec<Desk>,
+    pub(super) lives: u64,
+    pub(super) desks: Vec<Desk>,
     state: State,
     peer_lost: bool,
     socket: VecDeque<(Line, Shared)>,
+    /// What it was told while it was stopped.
+    pub(super) inbox: VecDeque<Command>,
 }
 
 /// What the process is doing.
@@ -109,6 +119,7 @@ impl Adapter {
             state: State::Dead,
             peer_lost: false,
             socket: VecDeque::new(),
+            inbox: VecDeque::new(),
         }
     }
 
@@ -133,7 +144,10 @@ impl Adapter {
         self.state = State::Running;
         self.peer_lost = false;
         self.socket.clear();
-        self.set_generation(now, self.generation, out);
+        self.inbox.clear();
+        if self.conduct.pair.is_none() {
+            self.set_generation(now, self.generation, out);
+        }
     }
 
     /// SIGKILL: nothing more leaves it, not even what it had begun to write.
@@ -141,6 +155,7 @@ impl Adapter {
         self.state = State::Dead;
         self.desks.clear();
         self.socket.clear();
+        self.inbox.clear();
     }
 
     /// SIGSTOP: it neither hears nor speaks until [`Adapter::resume`].
@@ -156,8 +171,12 @@ impl Adapter {
             return;
         }
         self.state = State::Running;
-        self.set_generation(now, self.generation, out);
-        self.set_peer_lost(now, self.peer_lost, out);
+        if self.conduct.pair.is_some() {
+            self.catch_up(now, out);
+        } else {
+            self.set_generation(now, self.generation, out);
+            self.set_peer_lost(now, self.peer_lost, out);
+        }
         while let Some((line, packet)) = self.socket.pop_front() {
             self.hear(now, line, &packet, out);
         }
@@ -223,8 +242,9 @@ impl Adapter {
             }
             State::Stopped => out.fired("adapter_overrun"),
             State::Running => {
+                let room = self.conduct.socket_packets;
                 for desk in self.desks.iter_mut().filter(|desk| desk.sid == packet.sid) {
-                    desk.hear(now, line, packet, out);
+                    desk.take(now, line, packet, room, out);
                 }
             }
         }
@@ -239,7 +259,7 @@ impl Adapter {
         self.desks.iter().fold(None, |soonest, desk| {
             earlier(
                 earlier(soonest, desk.publisher.sequencer.next_deadline()),
-                desk.ear.next_deadline(),
+                desk.next_deadline(),
             )
         })
     }
@@ -247,11 +267,10 @@ impl Adapter {
     /// Wakes it.
     pub fn on_deadline(&mut self, now: Now, out: &mut dyn Output) {
         for desk in &mut self.desks {
-            if is_due(desk.ear.next_deadline(), now.time) {
-                desk.drain(now, out, |ear, publishing| {
-                    ear.on_deadline(now.time, publishing);
-                });
-            }
+            desk.listen(now, out);
+            desk.turn(now, out);
+            // A hold that ended just now kept the lines waiting.
+            desk.listen(now, out);
             if is_due(desk.publisher.sequencer.next_deadline(), now.time) {
                 let mut wire = Wire::new(self.leg, desk.sid, out);
                 desk.publisher.sequencer.on_deadline(now, &mut wire);
@@ -266,12 +285,14 @@ fn is_due(deadline: Option<Time>, now: Time) -> bool {
 
 /// The work on one source stream.
 #[derive(Debug)]
-struct Desk {
-    leg: Leg,
-    sid: Sid,
-    ear: Ear,
-    publisher: Publisher,
+pub(super) struct Desk {
+    pub(super) leg: Leg,
+    pub(super) sid: Sid,
+    pub(super) ear: Ear,
+    pub(super) publisher: Publisher,
     deaf_until: Time,
+    /// Its end of the pair.
+    pub(super) end: Option<End>,
 }
 
 impl Desk {
@@ -294,10 +315,11 @@ impl Desk {
                 memory: 0,
             },
             deaf_until: Time::ZERO,
+            end: conduct.pair.map(End::new),
         }
     }
 
-    fn hear(&mut self, now: Now, line: Line, packet: &Packet, out: &mut dyn Output) {
+    pub(super) fn hear(&mut self, now: Now, line: Line, packet: &Packet, out: &mut dyn Output) {
         if now.time < self.deaf_until {
             out.fired("deaf");
             return;
@@ -305,6 +327,15 @@ impl Desk {
         self.drain(now, out, |ear, publishing| {
             ear.hear(line, now.time, packet, now.unix_ns, publishing);
         });
+    }
+
+    /// The lines' deadline, unless the stream is held.
+    fn listen(&mut self, now: Now, out: &mut dyn Output) {
+        if !self.is_holding() && is_due(self.ear.next_deadline(), now.time) {
+            self.drain(now, out, |ear, publishing| {
+                ear.on_deadline(now.time, publishing);
+            });
+        }
     }
 
     /// Lets the ear speak to the publisher, then ends the batch.
@@ -326,6 +357,7 @@ impl Desk {
                 out,
             },
         );
+        self.tend(now, out);
         self.publisher
             .sequencer
             .flush(now, &mut Wire::new(leg, sid, out));
@@ -334,8 +366,8 @@ impl Desk {
 
 /// Conversion and numbering of one source stream.
 #[derive(Debug)]
-struct Publisher {
-    sequencer: Sequencer,
+pub(super) struct Publisher {
+    pub(super) sequencer: Sequencer,
     epoch: Epoch,
     /// Digest of what conversion remembers; any will do that tells two memories apart.
     memory: u64,
@@ -402,15 +434,15 @@ impl Source for Publishing<'_> {
     }
 }
 
-/// The sequencer's way out of the process.
-struct Wire<'a> {
+/// The way of datagrams and words out of the process.
+pub(super) struct Wire<'a> {
     leg: Leg,
     sid: Sid,
     out: &'a mut dyn Output,
 }
 
 impl<'a> Wire<'a> {
-    fn new(leg: Leg, sid: Sid, out: &'a mut dyn Output) -> Self {
+    pub(super) fn new(leg: Leg, sid: Sid, out: &'a mut dyn Output) -> Self {
         Self { leg, sid, out }
     }
 }
@@ -418,6 +450,16 @@ impl<'a> Wire<'a> {
 impl Transmit for Wire<'_> {
     fn datagram(&mut self, bytes: &[u8]) {
         self.out.datagram(self.leg, self.sid, bytes);
+    }
+}
+
+impl Link for Wire<'_> {
+    fn say(&mut self, said: Said) {
+        self.out.said(self.leg, self.sid, said);
+    }
+
+    fn tell(&mut self, news: News) {
+        self.out.news(self.leg, self.sid, news);
     }
 }
 

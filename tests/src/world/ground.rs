@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use twinfeed_protocol::Leg;
 use twinfeed_protocol::line::Line;
+use twinfeed_protocol::pair::{News, Said};
 use twinfeed_protocol::sequencer::Now;
 use twinfeed_protocol::time::Time;
 use twinfeed_wire::Sid;
@@ -18,7 +19,9 @@ use twinfeed_wire::Sid;
 use super::adapters::{Converted, Output};
 use super::exchange::{Life, Shared};
 use super::net::{Decorator, Flight, Link};
-use super::oracle::{Ledger, Violation};
+use super::oracle::{Assembly, Ledger, Violation};
+use super::pair::trap::Fate;
+use super::pair::{PairEvent, PairGround};
 use super::rng::Rng;
 use super::stats::Stats;
 use super::subscribers::Watch;
@@ -67,6 +70,8 @@ pub enum Happening {
         /// Whether the link was reset, or stands again.
         lost: bool,
     },
+    /// Something at the pair.
+    Pair(PairEvent),
     /// A fault strikes.
     Fault {
         /// Which, by number.
@@ -112,8 +117,10 @@ pub struct Ground {
     /// By subscriber, then leg.
     links: Vec<[Link; 2]>,
     ledger: Ledger,
+    assembly: Assembly,
     stats: Stats,
     trace: Trace,
+    pair: Option<PairGround>,
 }
 
 impl Ground {
@@ -127,8 +134,40 @@ impl Ground {
             turns: 0,
             links: Vec::new(),
             ledger: Ledger::default(),
+            assembly: Assembly::default(),
             stats: Stats::default(),
             trace: Trace::last(trace),
+            pair: None,
+        }
+    }
+
+    /// Its adapters are a pair.
+    pub fn set_pair(&mut self, pair: PairGround) {
+        self.pair = Some(pair);
+    }
+
+    /// What the pair needs here, if there is one.
+    pub fn pair_mut(&mut self) -> Option<&mut PairGround> {
+        self.pair.as_mut()
+    }
+
+    /// Puts something at the pair on the agenda.
+    pub fn put_pair(&mut self, at: Time, what: PairEvent) {
+        self.put(at, Happening::Pair(what));
+    }
+
+    /// Writes down something.
+    pub fn say(&mut self, what: impl FnOnce() -> String) {
+        self.trace.say(self.now, what);
+    }
+
+    /// The rules of a pair told something.
+    pub fn note_news(&mut self, leg: Leg, sid: Sid, news: &News) {
+        self.trace.say(self.now, || {
+            format!("adapter {leg} sid {sid} tells {news:?}")
+        });
+        if let Some(name) = word_of_news(news) {
+            self.stats.add(name);
         }
     }
 
@@ -201,6 +240,7 @@ impl Ground {
     pub fn watch<'a>(&'a mut self, violations: &'a mut Vec<Violation>) -> Watch<'a> {
         Watch {
             ledger: &self.ledger,
+            assembly: &mut self.assembly,
             stats: &mut self.stats,
             trace: &mut self.trace,
             violations,
@@ -236,10 +276,23 @@ impl Ground {
         self.stats.add(name);
     }
 
+    /// Counts many.
+    pub fn count_many(&mut self, name: &'static str, times: u64) {
+        self.stats.add_many(name, times);
+    }
+
     /// How often it was counted.
     #[must_use]
     pub fn times(&self, name: &str) -> u64 {
         self.stats.count(name)
+    }
+
+    /// Counts what the adapters placed that no source said, and what was told as the actives have it.
+    pub fn count_messages(&mut self) {
+        let placed = self.ledger.roll().messages();
+        self.stats.add_many("pair.message_placed", placed);
+        let told = self.assembly.at_the_active;
+        self.stats.add_many("pair.message_told_as_placed", told);
     }
 
     /// Counts a fault and writes it down.
@@ -249,7 +302,7 @@ impl Ground {
     }
 
     /// Writes down a datagram.
-    pub fn say(&mut self, what: impl FnOnce() -> String, leg: Leg, bytes: &[u8]) {
+    pub fn say_heard(&mut self, what: impl FnOnce() -> String, leg: Leg, bytes: &[u8]) {
         if self.trace.is_on() {
             self.trace.datagram(self.now, &what(), leg, bytes);
         }
@@ -268,12 +321,24 @@ impl Output for Ground {
         self.ledger.note_converted(converted);
     }
 
-    fn datagram(&mut self, leg: Leg, _: Sid, bytes: &[u8]) {
+    fn datagram(&mut self, leg: Leg, sid: Sid, bytes: &[u8]) {
+        let fate = match &mut self.pair {
+            Some(pair) if pair.severed[leg.index()] => return,
+            Some(pair) => pair.fate(leg, sid, bytes),
+            None => Fate::Leaves,
+        };
         self.ledger.note_sent(leg, bytes);
         self.trace.datagram(self.now, "sent", leg, bytes);
+        let only = match fate {
+            Fate::LastToOne => Some((self.now.0 as usize) % self.links.len().max(1)),
+            Fate::Leaves | Fate::Last => None,
+        };
         let (now, shared) = (self.now, Rc::<[u8]>::from(bytes));
         let mut arrivals = Vec::new();
         for (subscriber, links) in self.links.iter_mut().enumerate() {
+            if only.is_some_and(|only| only != subscriber) {
+                continue;
+            }
             let stats = &mut self.stats;
             links[leg.index()].send(
                 now,
@@ -294,9 +359,67 @@ impl Output for Ground {
         }
     }
 
+    fn said(&mut self, leg: Leg, sid: Sid, said: Said) {
+        let now = self.now;
+        let Some(pair) = &mut self.pair else { return };
+        if pair.severed[leg.index()] || !pair.link.is_up(leg) {
+            return;
+        }
+        let to = leg.other();
+        let (at, pairing) = (pair.link.arrival(now, to), pair.link.pairing());
+        let last = pair.trap.as_mut();
+        let last = last.is_some_and(|trap| trap.on_said(leg, sid, &said));
+        pair.severed[leg.index()] = last;
+        self.trace
+            .say(now, || format!("adapter {leg} sid {sid} says {said:?}"));
+        self.put_pair(
+            at,
+            PairEvent::Said {
+                to,
+                pairing,
+                sid,
+                said,
+            },
+        );
+    }
+
+    fn news(&mut self, leg: Leg, sid: Sid, news: News) {
+        if let Some(pair) = &mut self.pair
+            && !pair.severed[leg.index()]
+        {
+            if let News::Opened {
+                generation,
+                inherited,
+                seamless,
+            } = news
+            {
+                self.ledger
+                    .note_opened(leg, sid, generation, inherited, seamless);
+            }
+            pair.news.push((leg, sid, news));
+        }
+    }
+
     fn fired(&mut self, name: &'static str) {
         self.stats.add(name);
     }
+}
+
+fn word_of_news(news: &News) -> Option<&'static str> {
+    Some(match news {
+        News::Opened { seamless: true, .. } => "pair.opened_seamless",
+        News::Opened {
+            seamless: false, ..
+        } => "pair.opened_anew",
+        News::WantsGeneration => "pair.wants_generation",
+        News::PlacedAlone { .. } => "pair.placed_alone",
+        News::Dropped { .. } => "pair.dropped",
+        News::Diverged { .. } => "pair.diverged",
+        News::Differs { .. } => "pair.differs",
+        News::Agrees { .. } => "pair.agrees",
+        News::Superseded { .. } => "pair.superseded",
+        News::Decided(_) | News::State { .. } => return None,
+    })
 }
 
 /// The Unix time of time zero: 2019-12-30 14:30:00 UTC, ns.

@@ -18,7 +18,7 @@ use core::time::Duration;
 use twinfeed_protocol::line::Line;
 use twinfeed_protocol::sequencer::Now;
 use twinfeed_protocol::time::{Time, earlier};
-use twinfeed_protocol::{Control, Leg, OrderingClass};
+use twinfeed_protocol::{Leg, OrderingClass};
 use twinfeed_wire::{Generation, Sid};
 
 pub mod adapters;
@@ -28,14 +28,16 @@ pub mod ground;
 pub mod lines;
 pub mod net;
 pub mod oracle;
+pub mod pair;
 pub mod plan;
 pub mod plant;
 pub mod rng;
 pub mod stats;
+mod strikes;
 pub mod subscribers;
 pub mod trace;
 
-pub use plan::Plan;
+pub use plan::{Kind, Plan};
 
 use adapters::{Adapter, State};
 use exchange::{Shared, Source};
@@ -44,6 +46,7 @@ use ground::{Ground, Happening};
 use lines::LinePath;
 use net::Flight;
 use oracle::Violation;
+use pair::{PairEvent, PairWorld};
 use rng::Rng;
 use stats::Stats;
 use subscribers::Subscriber;
@@ -79,6 +82,7 @@ pub struct World {
     end: Option<Time>,
     not_before: Time,
     chance: Rng,
+    pair: Option<PairWorld>,
 }
 
 /// Builds the world of `plan` and lets it run to its end; keeps the last `trace` lines of what happened.
@@ -89,8 +93,9 @@ pub fn run(plan: Plan, trace: usize) -> Outcome {
 
 /// The command that replays a seed.
 #[must_use]
-pub fn replay_command(seed: u64) -> String {
-    format!("cargo run -p twinfeed-tests --bin world -- --seed {seed}")
+pub fn replay_command(kind: Kind, seed: u64) -> String {
+    let option = kind.option();
+    format!("cargo run -p twinfeed-tests --bin world -- {option}--seed {seed}")
 }
 
 impl World {
@@ -124,6 +129,12 @@ impl World {
         for leg in Leg::BOTH {
             ground.schedule(plan.starts[leg.index()], Happening::Start { leg });
         }
+        let pair = plan.pair.map(|pair| {
+            let (world, on_ground) = PairWorld::new(pair, seed);
+            ground.set_pair(on_ground);
+            ground.schedule(pair.order_every, Happening::Pair(PairEvent::Order));
+            world
+        });
         for index in 0..sources.len() {
             ground.schedule(
                 Duration::from_micros(500),
@@ -159,6 +170,7 @@ impl World {
             end: None,
             not_before: Time::ZERO,
             chance: Rng::of(seed, "chance"),
+            pair,
         }
     }
 
@@ -180,6 +192,7 @@ impl World {
             if let Some(happening) = self.ground.take_due() {
                 self.happen(happening);
             }
+            self.look_at_pair();
             if let Some(fault) = self.ground.ledger().faults().first() {
                 let what = fault.clone();
                 self.complain(what);
@@ -200,6 +213,9 @@ impl World {
             self.complain(format!(
                 "woken {times} times without letting go of its deadline"
             ));
+        }
+        if self.pair.is_some() {
+            self.ground.count_messages();
         }
         let (seed, lasted, stats, trace) = self.ground.finish();
         Outcome {
@@ -228,6 +244,7 @@ impl World {
             Happening::Join { subscriber } => self.subscribers[subscriber].join(),
             Happening::Start { leg } => self.start_first(leg),
             Happening::PeerNews { leg, lost } => self.tell_of_peer(leg, lost),
+            Happening::Pair(event) => self.on_pair(event),
             Happening::Fault { number } => self.strike(number),
         }
     }
@@ -268,7 +285,7 @@ impl World {
     fn arrive(&mut self, subscriber: usize, leg: Leg, flight: Flight) {
         let now = self.ground.now();
         if self.subscribers[subscriber].state() == subscribers::State::Polling {
-            self.ground.say(
+            self.ground.say_heard(
                 || format!("  subscriber {subscriber} hears"),
                 leg,
                 &flight.bytes,
@@ -314,6 +331,11 @@ impl World {
         if due(self.next_deadline()) {
             // A driver would spin. Go on, to see what else is wrong; the count is judged in the end.
             self.ground.count(STUCK_DEADLINE);
+            let adapters = self.adapters.each_ref().map(|it| due(it.next_deadline()));
+            let all = self.subscribers.iter();
+            let stuck: Vec<bool> = all.map(|it| due(it.next_deadline())).collect();
+            self.ground
+                .say(|| format!("stuck: adapters {adapters:?}, subscribers {stuck:?}"));
             self.not_before = now.time.after(Duration::from_micros(100));
         }
     }
@@ -354,8 +376,11 @@ impl World {
                 State::Running => {}
             }
             self.deafen(leg, Duration::ZERO);
-            self.tell_of_peer(leg, false);
+            if self.pair.is_none() {
+                self.tell_of_peer(leg, false);
+            }
         }
+        self.calm_pair();
         for subscriber in 0..self.subscribers.len() {
             self.unpause(subscriber);
         }
@@ -376,107 +401,6 @@ impl World {
     }
 }
 
-/// What faults may do to a world.
-impl World {
-    /// Kills the adapter of `leg`; its peer learns of it through the pair link.
-    pub fn kill(&mut self, leg: Leg) {
-        self.adapters[leg.index()].kill();
-        self.ground.note_death(leg);
-        let news = Happening::PeerNews {
-            leg: leg.other(),
-            lost: true,
-        };
-        self.ground.schedule(PAIR_LINK_DELAY, news);
-    }
-
-    /// Ends the adapter of `leg` in order.
-    pub fn step_down(&mut self, leg: Leg) {
-        let now = self.now();
-        self.adapters[leg.index()].step_down(now, &mut self.ground);
-        self.ground.note_death(leg);
-    }
-
-    /// Starts a new process for `leg`, under a new generation in which its peer is active.
-    pub fn start(&mut self, leg: Leg) {
-        if self.adapters[leg.index()].state() != State::Dead {
-            return;
-        }
-        self.generation = Generation(self.generation.0 + 1);
-        let (generation, now) = (self.generation, self.now());
-        self.start_first(leg);
-        for adapter in &mut self.adapters {
-            adapter.set_generation(now, generation, &mut self.ground);
-        }
-        let active = leg.other();
-        self.control(|| Control::Roles { active, generation });
-        for leg in Leg::BOTH {
-            let news = Happening::PeerNews { leg, lost: false };
-            self.ground.schedule(PAIR_LINK_DELAY, news);
-        }
-    }
-
-    /// Starts the first process of `leg`.
-    fn start_first(&mut self, leg: Leg) {
-        let now = self.now();
-        if self.adapters[leg.index()].state() == State::Dead {
-            self.adapters[leg.index()].start(now, &mut self.ground);
-        }
-    }
-
-    /// Stops the adapter of `leg`.
-    pub fn stop(&mut self, leg: Leg) {
-        self.adapters[leg.index()].stop();
-    }
-
-    /// Lets the adapter of `leg` go on.
-    pub fn resume(&mut self, leg: Leg) {
-        let now = self.now();
-        self.adapters[leg.index()].resume(now, &mut self.ground);
-    }
-
-    /// The adapter of `leg` hears nothing for `span`.
-    pub fn deafen(&mut self, leg: Leg, span: Duration) {
-        let until = self.ground.now().after(span);
-        self.adapters[leg.index()].deafen(until);
-    }
-
-    /// Nothing of `leg` reaches any subscriber for `span`.
-    pub fn cut(&mut self, leg: Leg, span: Duration) {
-        self.ground.cut(leg, span);
-    }
-
-    /// Tells the adapter of `leg` that its pair link was reset, or stands again.
-    pub fn tell_of_peer(&mut self, leg: Leg, lost: bool) {
-        let now = self.now();
-        self.adapters[leg.index()].set_peer_lost(now, lost, &mut self.ground);
-    }
-
-    /// One subscriber, drawn by chance, stops polling; the answer is its number.
-    pub fn pause_one(&mut self) -> usize {
-        let number = self.chance.below(self.subscribers.len() as u64) as usize;
-        self.subscribers[number].pause();
-        number
-    }
-
-    /// The subscriber polls again.
-    pub fn unpause(&mut self, number: usize) {
-        let now = self.ground.now();
-        let mut watch = self.ground.watch(&mut self.violations);
-        self.subscribers[number].unpause(now, &mut watch);
-    }
-
-    /// A control message for every subscriber.
-    pub fn control(&mut self, control: impl Fn() -> Control) {
-        let now = self.ground.now();
-        for subscriber in &mut self.subscribers {
-            let mut watch = self.ground.watch(&mut self.violations);
-            subscriber.control(now, control(), &mut watch);
-        }
-    }
-}
-
-/// How long a process's end takes to reach its peer.
-const PAIR_LINK_DELAY: Duration = Duration::from_micros(60);
 /// How long after the last fault and the last message everything must be delivered or declared.
 const SETTLING: Duration = Duration::from_millis(300);
 /// A machine was woken at its deadline and wants to be woken at the same moment again.

@@ -15,6 +15,7 @@ use super::exchange::Shape;
 use super::faults::{self, Fault};
 use super::lines::LinePath;
 use super::net::{self, Decorator, shift};
+use super::pair::PairPlan;
 use super::plant::Plant;
 use super::rng::Rng;
 
@@ -37,6 +38,8 @@ pub struct Plan {
     pub faults: Vec<(Duration, Box<dyn Fault>)>,
     /// Faults end when so many percent of all messages have been said.
     pub calm_percent: u64,
+    /// The pair; none: each adapter is alone, and no message is originated.
+    pub pair: Option<PairPlan>,
 }
 
 /// One subscriber's part of a plan.
@@ -115,6 +118,35 @@ impl Application {
     }
 }
 
+/// Which worlds a seed is drawn for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Two adapters that know nothing of each other.
+    Alone,
+    /// A pair.
+    Pair,
+}
+
+impl Kind {
+    /// How it is asked for on the command line.
+    #[must_use]
+    pub const fn option(self) -> &'static str {
+        match self {
+            Self::Alone => "",
+            Self::Pair => "--pair ",
+        }
+    }
+
+    /// The plan of one seed.
+    #[must_use]
+    pub fn draw(self, seed: u64) -> Plan {
+        match self {
+            Self::Alone => Plan::draw(seed),
+            Self::Pair => Plan::draw_pair(seed),
+        }
+    }
+}
+
 impl Plan {
     /// One plain source of `messages` messages, two healthy adapters, one subscriber of each policy, no
     /// fault.
@@ -128,6 +160,7 @@ impl Plan {
                 heartbeat: Limits::default().heartbeat,
                 lines: None,
                 socket_packets: 10_000,
+                pair: None,
             },
             starts: [Duration::ZERO; 2],
             paths: [[LinePath {
@@ -139,6 +172,7 @@ impl Plan {
                 .into(),
             faults: Vec::new(),
             calm_percent: 100,
+            pair: None,
         }
     }
 
@@ -177,7 +211,65 @@ impl Plan {
             subscribers: applications(seed, &mut rng),
             faults: strikes(seed, &mut rng),
             calm_percent: rng.pick(&[70, 90, 100]),
+            pair: None,
             seed,
+        }
+    }
+
+    /// The plan of one seed whose adapters are a pair: shorter lives and gentler lines, so that it is synchronised
+    /// most of the time.
+    #[must_use]
+    pub fn draw_pair(seed: u64) -> Self {
+        let mut rng = Rng::of(seed, "pair plan");
+        let plan = Self::draw(seed);
+        let pair = PairPlan::draw(&mut rng);
+        let mut faults = Vec::new();
+        for _ in 0..rng.pick(&[1, 2, 3, 5, 5]) {
+            let at = rng.micros(4_000, 250_000);
+            faults.push((at, faults::draw_of_pair(&mut rng)));
+        }
+        if rng.chance(60) {
+            for _ in 0..rng.pick(&[1, 2, 3]) {
+                let at = rng.micros(4_000, 250_000);
+                faults.push((at, faults::draw_of_split_pair(&mut rng)));
+            }
+        }
+        let gentle = |path: LinePath| LinePath {
+            loss_percent: path.loss_percent.min(1),
+            ..path
+        };
+        let sources = plan.sources.into_iter().map(|shape| {
+            let lives = rng.between(2, 6);
+            Shape {
+                lives: (0..lives).map(|_| rng.between(20, 120)).collect(),
+                ..shape
+            }
+        });
+        Self {
+            sources: sources.collect(),
+            conduct: Conduct {
+                socket_packets: 10_000,
+                pair: Some(pair.limits),
+                ..plan.conduct
+            },
+            paths: plan.paths.map(|paths| paths.map(gentle)),
+            faults,
+            pair: Some(pair),
+            ..plan
+        }
+    }
+
+    /// One plain source and a pair whose operator orders messages, no fault.
+    #[must_use]
+    pub fn plain_pair(seed: u64, messages: u64) -> Self {
+        let (plan, pair) = (Self::plain(seed, messages), PairPlan::plain());
+        Self {
+            conduct: Conduct {
+                pair: Some(pair.limits),
+                ..plan.conduct
+            },
+            pair: Some(pair),
+            ..plan
         }
     }
 

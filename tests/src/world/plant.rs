@@ -3,7 +3,8 @@
 //! A [`Plant`] stands between the arbiter and the application and breaks one promise on purpose. A test
 //! plants each of them and demands a violation.
 
-use twinfeed_protocol::Event;
+use twinfeed_protocol::{DiscontinuityCause, Event};
+use twinfeed_wire::ContextId;
 
 use super::oracle::{Copied, Told};
 
@@ -31,6 +32,16 @@ pub enum Plant {
     SwallowEnds,
     /// The n-th record is followed by a gap that claims it.
     FalseGap(u64),
+    /// The n-th administrative message is dropped.
+    DropMessage(u64),
+    /// The n-th administrative message is delivered twice.
+    DoubleMessage(u64),
+    /// The n-th administrative message is delivered behind the record that follows it.
+    DelayMessage(u64),
+    /// No gap of administrative messages is told.
+    SwallowAdministrativeGaps,
+    /// A discontinuity of administrative messages is told in front of the n-th record.
+    FalseRecount(u64),
 }
 
 /// A plant at work.
@@ -38,6 +49,9 @@ pub enum Plant {
 pub struct Saboteur {
     plant: Plant,
     records: u64,
+    messages: u64,
+    /// The one that was told last.
+    context: ContextId,
     kept: Option<Told>,
 }
 
@@ -48,6 +62,8 @@ impl Saboteur {
         Self {
             plant,
             records: 0,
+            messages: 0,
+            context: ContextId(0),
             kept: None,
         }
     }
@@ -56,14 +72,37 @@ impl Saboteur {
     pub fn pass(&mut self, told: Told, on: &mut Vec<Told>) {
         match (&told, self.plant) {
             (_, Plant::Nothing) => {}
+            (Told::Record(record), _) if record.admin.is_some() => {
+                return self.message(*record, on);
+            }
             (Told::Record(record), _) => return self.record(*record, on),
             (Told::Event(Event::Gap { .. }), Plant::SwallowGaps)
+            | (Told::Event(Event::AdministrativeGap { .. }), Plant::SwallowAdministrativeGaps)
             | (Told::Event(Event::Discontinuity { .. }), Plant::SwallowDiscontinuities)
             | (Told::Event(Event::Reset { .. }), Plant::SwallowResets)
             | (Told::Event(Event::Ended { .. }), Plant::SwallowEnds) => return,
-            (Told::Event(_), _) => {}
+            (Told::Event(event), _) => {
+                if let Event::Discontinuity { context, .. } | Event::Reset { context, .. } = event {
+                    self.context = *context;
+                }
+            }
         }
         on.push(told);
+    }
+
+    fn message(&mut self, record: Copied, on: &mut Vec<Told>) {
+        self.messages += 1;
+        let now = self.messages;
+        match self.plant {
+            Plant::DropMessage(n) if n == now => return,
+            Plant::DoubleMessage(n) if n == now => on.push(Told::Record(record)),
+            Plant::DelayMessage(n) if n == now => {
+                self.kept = Some(Told::Record(record));
+                return;
+            }
+            _ => {}
+        }
+        on.push(Told::Record(record));
     }
 
     fn record(&mut self, mut record: Copied, on: &mut Vec<Told>) {
@@ -78,6 +117,14 @@ impl Saboteur {
                 self.kept = Some(Told::Record(record));
                 return;
             }
+            Plant::FalseRecount(n) if n == now => on.push(Told::Event(Event::Discontinuity {
+                sid: record.pos.sid,
+                epoch: record.pos.epoch,
+                at: place,
+                context: self.context,
+                complete: true,
+                cause: DiscontinuityCause::Administrative,
+            })),
             _ => {}
         }
         on.push(Told::Record(record));

@@ -56,6 +56,12 @@ impl Census {
         self.kinds.get(name).map_or(0, |&(seeds, _)| seeds)
     }
 
+    /// How often it happened.
+    #[must_use]
+    pub fn times(&self, name: &str) -> u64 {
+        self.kinds.get(name).map_or(0, |&(_, total)| total)
+    }
+
     /// Those of `names` that never happened.
     #[must_use]
     pub fn missing(&self, names: &[&'static str]) -> Vec<&'static str> {

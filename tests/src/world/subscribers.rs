@@ -8,13 +8,14 @@ use std::collections::VecDeque;
 
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{
-    Arbiter, Control, Delivered, Event, Handler, Leg, Limits, OrderingClass, Place,
+    Arbiter, Control, Delivered, Event, Handler, Leg, LegState, Limits, OrderingClass, Place,
 };
 use twinfeed_wire::Sid;
 
 use super::adapters::stream_id;
 use super::net::Flight;
-use super::oracle::{Copied, Ledger, Told, Violation, Witness, words};
+use super::oracle::heard::LegHeard;
+use super::oracle::{Assembly, Copied, Ledger, Told, Violation, Witness, words};
 use super::plant::{Plant, Saboteur};
 use super::stats::Stats;
 use super::trace::Trace;
@@ -35,6 +36,8 @@ pub enum State {
 pub struct Watch<'a> {
     /// The truth.
     pub ledger: &'a Ledger,
+    /// Where messages that no source said stand for everybody.
+    pub assembly: &'a mut Assembly,
     /// What happened.
     pub stats: &'a mut Stats,
     /// The same as text.
@@ -248,7 +251,9 @@ impl Subscriber {
                 if let Some(name) = unordered_word(witness, &told) {
                     watch.stats.add(name);
                 }
-                if let Err(what) = witness.judge(now, &told, watch.ledger) {
+                let judged = witness.judge(now, &told, watch.ledger);
+                let judged = judged.and_then(|()| gather(&told, watch));
+                if let Err(what) = judged {
                     let (subscriber, sid) = (self.number, witness.sid);
                     watch.violations.push(Violation {
                         at: now,
@@ -353,6 +358,7 @@ impl Subscriber {
             .stats
             .add_many("count.hold_overflow", counters.hold_overflow);
         watch.stats.add_many("count.replayed", counters.replayed);
+        watch.stats.add_many("count.fenced", counters.fenced);
         watch
             .stats
             .add_many("count.retired_epoch", counters.retired_epoch);
@@ -368,6 +374,7 @@ fn settled(witness: &Witness, ledger: &Ledger) -> Result<(), String> {
     if !witness.epoch.is_some() && came_after_all(witness, ledger) {
         return Ok(());
     }
+    let told = witness.tally.next();
     if witness.epoch != last.epoch {
         return Err(format!(
             "in the end still in epoch {}, not {}",
@@ -389,7 +396,32 @@ fn settled(witness: &Witness, ledger: &Ledger) -> Result<(), String> {
     if witness.stale {
         return Err("in the end still stale".into());
     }
+    let newest = witness.heard.generation();
+    let counts = |leg: &&LegHeard| leg.state == LegState::Live && leg.adm.1 == newest;
+    let counting = witness.heard.legs.iter().filter(counts);
+    let mut counted = counting.map(|leg| leg.adm.0);
+    let known = told.is_some() && counted.clone().next().is_some();
+    if known && !counted.any(|adm| Some(adm) <= told) {
+        let adms = witness.heard.legs.each_ref().map(|leg| leg.adm);
+        return Err(format!(
+            "in the end {told:?} administrative messages were told or declared, the legs count {adms:?}"
+        ));
+    }
     Ok(())
+}
+
+/// Where a message that no source said stands for everybody.
+fn gather(told: &Told, watch: &mut Watch<'_>) -> Result<(), String> {
+    let Told::Record(record) = told else {
+        return Ok(());
+    };
+    if record.admin.is_none() {
+        return Ok(());
+    }
+    watch.stats.add("pair.message_told");
+    let (sid, pos) = (record.pos.sid, record.pos);
+    let spot = watch.ledger.spot(sid, pos.epoch, pos.sseq);
+    watch.assembly.told(record, spot, watch.ledger.roll())
 }
 
 /// Whether the source said nothing that carries records since the subscriber came.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{Event, Leg};
-use twinfeed_wire::Datagram;
+use twinfeed_wire::{BodyKind, Datagram};
 
 use super::oracle::Told;
 
@@ -49,7 +49,11 @@ impl Trace {
         self.say(now, || match told {
             Told::Record(record) => {
                 let (pos, leg) = (record.pos, record.leg);
-                format!("    subscriber {subscriber} <- record {pos} from leg {leg}")
+                let what = match record.admin {
+                    Some(id) => format!("message {} of {}", id.number, id.generation),
+                    None => format!("record (adm {})", record.adm),
+                };
+                format!("    subscriber {subscriber} <- {what} {pos} from leg {leg}")
             }
             Told::Event(Event::Switched(receipt)) => format!(
                 "    subscriber {subscriber} <- Switched sid {} from leg {} ({})",
@@ -79,13 +83,16 @@ fn describe(bytes: &[u8]) -> String {
     };
     let header = datagram.header();
     let head = format!(
-        "sid {} dsn {} epoch {} context {}{} flags {:#x}",
+        "sid {} gen {} dsn {} epoch {} context {}{} flags {:#x} adm {} msn {}",
         header.sid,
+        header.generation,
         header.dsn,
         header.epoch,
         header.context,
         if header.is_complete() { "" } else { "?" },
         header.flags.0,
+        header.base_adm,
+        header.first_msn,
     );
     match datagram.heartbeat() {
         Some(heartbeat) => {
@@ -101,7 +108,13 @@ fn describe(bytes: &[u8]) -> String {
                 .records()
                 .map(|record| {
                     let last = if record.is_last() { "" } else { "+" };
-                    format!("{}.{}{last}<{}", record.sseq, record.part, record.prev)
+                    let admin = match record.kind {
+                        BodyKind::Administrative => "X",
+                        _ => "",
+                    };
+                    let (sseq, part, prev, adm) =
+                        (record.sseq, record.part, record.prev, record.adm);
+                    format!("{admin}{sseq}.{part}{last}<{prev}@{adm}")
                 })
                 .collect();
             format!("{head} records {}", places.join(" "))

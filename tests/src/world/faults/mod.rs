@@ -9,10 +9,12 @@ use core::time::Duration;
 use twinfeed_protocol::Leg;
 
 use super::World;
+use super::pair::trap::Case;
 use super::rng::Rng;
 
 pub mod hearing;
 pub mod order;
+pub mod pair;
 pub mod partition;
 pub mod pause;
 pub mod process;
@@ -42,5 +44,48 @@ pub fn draw(rng: &mut Rng) -> Box<dyn Fault> {
         8 | 9 => Box::new(hearing::Deaf::of(leg, rng.pick(&[soon, later]))),
         10 => Box::new(pause::Pause::of(rng.pick(&[soon, later]))),
         _ => Box::new(order::SwitchTo::new(leg)),
+    }
+}
+
+/// A fault of a pair, drawn by chance: one behind which a takeover is seamless or there is none.
+#[must_use]
+pub fn draw_of_pair(rng: &mut Rng) -> Box<dyn Fault> {
+    let leg = rng.pick(&Leg::BOTH);
+    let soon = rng.micros(500, 10_000);
+    let later = rng.micros(10_000, 80_000);
+    let one = rng.one_in(2).then_some(leg);
+    match rng.below(16) {
+        0..=8 => {
+            let case = rng.pick(&[
+                Case::Announced,
+                Case::Unanswered,
+                Case::Unanswered,
+                Case::OneSubscriber,
+                Case::OneSubscriber,
+                Case::Three,
+            ]);
+            Box::new(pair::Moment::of(case, soon))
+        }
+        9 => Box::new(pair::KillBackup::for_a_while(soon)),
+        10 => Box::new(pair::LinkClosed::to(one, soon)),
+        11 => Box::new(pair::LinkClosed::to(one, later)),
+        12 => Box::new(pair::AdminAway::from(one, later)),
+        13 => Box::new(process::Stop::for_a_while(leg, rng.pick(&[soon, later]))),
+        14 => Box::new(pause::Pause::of(rng.pick(&[soon, later]))),
+        _ => Box::new(partition::Cut::of(leg, rng.pick(&[soon, later]))),
+    }
+}
+
+/// A fault of a pair, drawn by chance, behind which what was agreed may be lost.
+#[must_use]
+pub fn draw_of_split_pair(rng: &mut Rng) -> Box<dyn Fault> {
+    let soon = rng.micros(500, 10_000);
+    let later = rng.micros(20_000, 120_000);
+    match rng.below(9) {
+        0 | 1 => Box::new(pair::Moment::of(Case::Alone, soon)),
+        2 | 3 => Box::new(pair::Moment::of(Case::Alone, soon).and_forced(soon)),
+        4 => Box::new(pair::Forced),
+        5 | 6 => Box::new(pair::Split::for_a_while(later)),
+        _ => draw(rng),
     }
 }

@@ -220,7 +220,7 @@ pub(super) fn switched(
 }
 
 /// A hold of fewer records is often full.
-const SMALL_HOLD: usize = 100;
+pub(super) const SMALL_HOLD: usize = 100;
 /// A burst may cross a window of fewer numbers.
 const NARROW_WINDOW: u64 = 1_000;
 

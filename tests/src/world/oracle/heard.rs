@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{LegState, Place};
-use twinfeed_wire::{ContextId, Datagram, Epoch, Flags, Incarnation};
+use twinfeed_wire::{BodyKind, ContextId, Datagram, Epoch, Flags, Generation, Incarnation, Record};
 
 /// What was heard on one leg.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct LegHeard {
     pub said_peer_lost: bool,
     /// Whether it ever said that its source was silent.
     pub said_stale: bool,
+    /// How many administrative messages its last heartbeat counts, and in whose numbering.
+    pub adm: (u64, Generation),
     incarnations: Vec<Incarnation>,
     highest_dsn: u64,
     dsns: BTreeSet<u64>,
@@ -53,6 +55,7 @@ impl Default for LegHeard {
             stepped_down: false,
             said_peer_lost: false,
             said_stale: false,
+            adm: (0, Generation(0)),
             incarnations: Vec::new(),
             highest_dsn: 0,
             dsns: BTreeSet::new(),
@@ -73,6 +76,42 @@ pub struct Heard {
     pub again: u64,
     /// Epochs spoken of.
     pub epochs: BTreeSet<Epoch>,
+    /// Numbers of administrative messages that arrived, by the numbering in which they stand.
+    pub admins: BTreeMap<(Epoch, ContextId, Generation), BTreeSet<u64>>,
+    /// How many administrative messages heartbeats counted in an epoch.
+    counts: BTreeSet<(Epoch, u64)>,
+    /// Generations whose heartbeats arrived.
+    cuts: BTreeSet<Generation>,
+    /// Generations of which anything arrived.
+    generations: BTreeSet<Generation>,
+}
+
+impl Heard {
+    /// The newest generation of which it is known what it inherited.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.cuts.last().copied().unwrap_or_default()
+    }
+
+    /// Whether a heartbeat counted so many administrative messages in this epoch.
+    #[must_use]
+    pub fn counts(&self, epoch: Epoch, adm: u64) -> bool {
+        self.counts.contains(&(epoch, adm))
+    }
+
+    /// Whether it is not known what every generation inherited since the first that was heard of.
+    #[must_use]
+    pub fn misses_a_cut(&self) -> bool {
+        let (first, last) = (self.generations.first(), self.generations.last());
+        let between = first.map_or(1, |it| it.0 + 1)..=last.map_or(0, |it| it.0);
+        between
+            .into_iter()
+            .any(|it| !self.cuts.contains(&Generation(it)))
+    }
+}
+
+fn is_of_source(record: &Record<'_>) -> bool {
+    record.kind != BodyKind::Administrative
 }
 
 impl Heard {
@@ -87,7 +126,7 @@ impl Heard {
                 .glimpsed
                 .entry((header.epoch, header.context))
                 .or_default();
-            glimpsed.extend(datagram.records().map(|record| Place {
+            glimpsed.extend(datagram.records().filter(is_of_source).map(|record| Place {
                 sseq: record.sseq,
                 part: record.part,
             }));
@@ -134,6 +173,21 @@ impl Heard {
             heard.epoch = header.epoch;
             heard.context = header.context;
             heard.complete = header.is_complete();
+            if header.is_heartbeat() {
+                heard.adm = (header.base_adm.0, header.generation);
+            }
+        }
+        self.generations.insert(header.generation);
+        if header.is_heartbeat() {
+            self.cuts.insert(header.generation);
+            self.counts.insert((header.epoch, header.base_adm.0));
+        }
+        let admins = datagram.records().filter(|record| !is_of_source(record));
+        let numbers: Vec<u64> = admins.map(|record| record.adm.0).collect();
+        if !numbers.is_empty() {
+            let numbering = (header.epoch, header.context, header.generation);
+            let arrived = self.admins.entry(numbering);
+            arrived.or_default().extend(numbers);
         }
         self.epochs.insert(header.epoch);
         let records = self
@@ -142,7 +196,7 @@ impl Heard {
             .or_default();
         let vouched = datagram.heartbeat().map_or(0, |beat| beat.beat.next_sseq);
         let mut progress = vouched;
-        for record in datagram.records() {
+        for record in datagram.records().filter(is_of_source) {
             let place = Place {
                 sseq: record.sseq,
                 part: record.part,

@@ -7,8 +7,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use twinfeed_protocol::{Leg, Place};
-use twinfeed_wire::{BodyKind, ContextId, Datagram, Epoch, Header, Record, RecordFlags, Sid};
+use twinfeed_wire::{Adm, BodyKind, ContextId, Datagram, Epoch, Generation, Header, Record};
+use twinfeed_wire::{RecordFlags, Sid};
 
+use super::administrative::{Roll, Spot};
 use super::digest;
 use crate::world::adapters::Converted;
 use crate::world::exchange::Life;
@@ -20,6 +22,7 @@ pub struct Ledger {
     contexts: BTreeMap<(Sid, Epoch, ContextId), Context>,
     benches: BTreeMap<(usize, Sid), Bench>,
     faults: Vec<String>,
+    roll: Roll,
 }
 
 /// One context and what was sent under it.
@@ -88,6 +91,7 @@ impl Ledger {
     /// The adapter was killed: what it had not sent, it will not.
     pub fn note_death(&mut self, leg: Leg) {
         self.benches.retain(|&(index, _), _| index != leg.index());
+        self.roll.note_death(leg);
     }
 
     /// What an adapter sent.
@@ -119,7 +123,45 @@ impl Ledger {
         }
     }
 
+    /// The adapter of `leg` opened a generation as its active.
+    pub fn note_opened(
+        &mut self,
+        leg: Leg,
+        sid: Sid,
+        generation: Generation,
+        inherited: Adm,
+        seamless: bool,
+    ) {
+        self.roll
+            .note_opened(leg, sid, generation, inherited, seamless);
+    }
+
+    /// What adapters placed that no source said.
+    #[must_use]
+    pub fn roll(&self) -> &Roll {
+        &self.roll
+    }
+
+    /// Which life of the source an epoch is, and a number in it.
+    #[must_use]
+    pub fn spot(&self, sid: Sid, epoch: Epoch, sseq: u64) -> Option<Spot> {
+        let mut lives = self.lives(sid).iter();
+        let turn = lives.position(|life| life.epoch == epoch)?;
+        Some(Spot { turn, sseq })
+    }
+
     fn note_record(&mut self, leg: Leg, header: &Header, record: &Record<'_>) {
+        let last = self.lives(header.sid).last();
+        let over = last.is_some_and(|last| last.epoch != header.epoch || last.ended);
+        if let Some(spot) = self.spot(header.sid, header.epoch, record.sseq)
+            && let Err(fault) = self.roll.note_sent(leg, header, record, (spot, over))
+        {
+            let fault = format!("sid {}: {fault}", header.sid);
+            self.faults.push(fault);
+        }
+        if record.kind == BodyKind::Administrative {
+            return;
+        }
         let place = Place {
             sseq: record.sseq,
             part: record.part,

@@ -14,8 +14,9 @@ use core::fmt;
 
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{Delivered, Event, Leg, Place};
-use twinfeed_wire::{Adm, BodyKind, Pos, RecordFlags, Sid};
+use twinfeed_wire::{Adm, AdminId, AdminMessage, BodyKind, Pos, RecordFlags, Sid};
 
+pub mod administrative;
 pub mod claims;
 pub mod heard;
 pub mod ledger;
@@ -23,6 +24,7 @@ pub mod scattered;
 pub mod witness;
 pub mod words;
 
+pub use administrative::Assembly;
 pub use heard::Heard;
 pub use ledger::Ledger;
 pub use witness::Witness;
@@ -51,6 +53,8 @@ pub struct Copied {
     pub leg: Leg,
     /// Digest of the body.
     pub content: u64,
+    /// Which administrative message it is, if it is one.
+    pub admin: Option<AdminId>,
 }
 
 impl Copied {
@@ -64,6 +68,10 @@ impl Copied {
             adm: record.adm,
             leg: record.leg,
             content: digest(0, record.body),
+            admin: (record.kind == BodyKind::Administrative)
+                .then(|| AdminMessage::parse(record.body).ok())
+                .flatten()
+                .map(|message| message.id()),
         }
     }
 

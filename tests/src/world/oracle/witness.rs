@@ -10,8 +10,10 @@ use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{
     DiscontinuityCause, Event, Limits, OrderingClass, Place, ResetCause, Tail,
 };
-use twinfeed_wire::{Adm, ContextId, Epoch, Sid};
+use twinfeed_wire::{ContextId, Epoch, Generation, Sid};
 
+use super::administrative::{Spot, Standing, Tally};
+use super::claims::SMALL_HOLD;
 use super::scattered::Scattered;
 use super::{Copied, Heard, Ledger, Told, claims};
 
@@ -34,6 +36,8 @@ pub struct Witness {
     pub scattered: Option<Scattered>,
     /// Numbers declared missing in this epoch.
     pub gaps: Vec<(Place, Place)>,
+    /// What it was told that no source said.
+    pub tally: Tally,
     /// Whether it was told that the epoch ended.
     pub ended: bool,
     /// Whether it was told that nobody speaks.
@@ -69,6 +73,7 @@ impl Witness {
             cursor: Place::start(0),
             scattered: unordered.then(Scattered::default),
             gaps: Vec::new(),
+            tally: Tally::default(),
             ended: false,
             stale: false,
             records: 0,
@@ -112,6 +117,9 @@ impl Witness {
                 record.pos.epoch
             ));
         }
+        if record.kind == twinfeed_wire::BodyKind::Administrative {
+            return self.message(record, ledger);
+        }
         if self.scattered.is_none() {
             self.reaches(place, ledger, "record")?;
         }
@@ -134,8 +142,9 @@ impl Witness {
                 self.context
             ));
         }
-        if record.adm != Adm(0) {
-            return Err(format!("record {place} claims administrative messages"));
+        if let Some(spot) = ledger.spot(self.sid, self.epoch, place.sseq) {
+            let here = self.standing(spot, ledger);
+            self.tally.record(record, here)?;
         }
         if self.stale {
             return Err(format!("record {place} while Stale"));
@@ -157,6 +166,37 @@ impl Witness {
         };
         self.records += 1;
         Ok(())
+    }
+
+    fn message(&mut self, record: &Copied, ledger: &Ledger) -> Judgement {
+        let Some(spot) = ledger.spot(self.sid, self.epoch, record.pos.sseq) else {
+            return Err(format!("record {} stands nowhere", record.place()));
+        };
+        if self.stale {
+            return Err(format!("message {} while Stale", record.adm));
+        }
+        self.records += 1;
+        let here = self.standing(spot, ledger);
+        self.tally.message(record, here)
+    }
+
+    fn standing<'a>(&self, spot: Spot, ledger: &'a Ledger) -> Standing<'a> {
+        Standing {
+            sid: self.sid,
+            spot,
+            roll: ledger.roll(),
+            generation: if self.heard.misses_a_cut() {
+                Generation(0)
+            } else {
+                self.heard.generation()
+            },
+            vouched: self
+                .tally
+                .next()
+                .is_some_and(|next| self.heard.counts(self.epoch, next)),
+            ordered: self.scattered.is_none(),
+            owed: ledger.owed(self.sid, self.epoch, self.cursor),
+        }
     }
 
     /// Moves the cursor over everything told, declared or covered.
@@ -289,7 +329,15 @@ impl Witness {
                 epoch, next_sseq, ..
             } => self.end(epoch, next_sseq, ledger),
             Event::Divergence { range, .. } => Err(format!("Divergence in range {range}")),
-            Event::AdministrativeGap { .. } => Err("a gap of messages nobody made".into()),
+            Event::AdministrativeGap { from, until, .. } => {
+                let here = (self.epoch, self.context, self.heard.generation());
+                let arrived = self.heard.admins.get(&here);
+                // What a full hold decides, it decides before the rest of a datagram is looked at.
+                let pressed = self.overflowed || self.limits.held_records < SMALL_HOLD;
+                let arrived = arrived.filter(|_| !pressed);
+                let came = |number| arrived.is_some_and(|it| it.contains(&number));
+                self.tally.gap(from.0, until.0, came)
+            }
             Event::Closed { .. } => Ok(()),
             _ => Err(format!(
                 "{event:?} is an event that this oracle does not know"
@@ -328,6 +376,7 @@ impl Witness {
                 self.epoch = epoch;
                 self.context = context;
                 self.start(at);
+                self.tally.begin(true);
                 Ok(())
             }
             DiscontinuityCause::Context { from } => {
@@ -345,12 +394,24 @@ impl Witness {
                 }
                 claims::outranks(self, now, context, ledger)?;
                 self.context = context;
+                self.tally.elsewhere();
                 if let Some(scattered) = &mut self.scattered {
                     scattered.went_over = true;
                 }
                 Ok(())
             }
-            DiscontinuityCause::Administrative => Err("nobody made administrative messages".into()),
+            DiscontinuityCause::Administrative => {
+                if epoch != self.epoch || context != self.context {
+                    return Err(format!(
+                        "Discontinuity in {context} while in {}",
+                        self.context
+                    ));
+                }
+                let known = !self.heard.misses_a_cut();
+                let newest = known.then(|| self.heard.generation());
+                self.tally.discontinuity(self.sid, newest, ledger.roll());
+                Ok(())
+            }
             DiscontinuityCause::Divergence { .. } => Err("nobody converted differently".into()),
         }
     }
@@ -372,6 +433,7 @@ impl Witness {
             }
             self.context = context;
             self.start(at);
+            self.tally.begin(false);
             return Ok(());
         };
         if from != self.epoch || epoch == from {

@@ -1,0 +1,109 @@
+//! Administrative messages that come when their place has been passed, and records that wait for one.
+
+mod arbiter_kit;
+
+use arbiter_kit::*;
+use twinfeed_protocol::{DiscontinuityCause, Event, Leg, Limits, Place};
+use twinfeed_wire::{Adm, ContextId, Epoch};
+
+/// What follows counts, or begins, otherwise at this place.
+fn discontinuity(at: Place, cause: DiscontinuityCause) -> Told {
+    Told::Event(Event::Discontinuity {
+        sid: SID,
+        epoch: Epoch(1),
+        at,
+        context: ContextId(1),
+        complete: true,
+        cause,
+    })
+}
+
+fn recount(at: Place) -> Told {
+    discontinuity(at, DiscontinuityCause::Administrative)
+}
+
+fn message(behind: u64, leg: Leg) -> Told {
+    Told::Record(behind, 0, leg)
+}
+
+#[test]
+fn a_message_whose_place_was_passed_is_told_as_a_discontinuity() {
+    let (mut kit, mut zero, mut one) = ordered(Limits::default());
+    kit.joined(&mut zero, &mut one, 3);
+    // Leg 0 places a message behind 3 and its peer does not: who heard leg 1 first has passed that place.
+    kit.records(&mut one, &run(4..=4));
+    let late = zero.administrative(3, Adm(0));
+    kit.give(Leg::Zero, &late);
+    zero.header.base_adm = Adm(1);
+    kit.records(&mut zero, &run(4..=5));
+    let told = [
+        Told::Record(4, 0, Leg::One),
+        recount(at(5, 0)),
+        message(3, Leg::Zero),
+        Told::Record(5, 0, Leg::Zero),
+    ];
+    assert_eq!(kit.told(), told);
+}
+
+#[test]
+fn a_message_at_its_place_is_told_without_a_word() {
+    let (mut kit, mut zero, mut one) = ordered(Limits::default());
+    kit.joined(&mut zero, &mut one, 3);
+    // Nothing but silence lies between.
+    beats(&mut kit, [&mut zero, &mut one], 3, 6);
+    let placed = zero.administrative(3, Adm(0));
+    kit.give(Leg::Zero, &placed);
+    assert_eq!(kit.told(), [message(3, Leg::Zero)]);
+}
+
+#[test]
+fn a_join_in_front_of_a_message_begins_behind_the_number_it_stands_behind() {
+    let (mut kit, mut zero, _) = ordered(Limits::default());
+    zero.header.flags = twinfeed_wire::Flags::default();
+    kit.beat(&mut zero, 3, 4);
+    let placed = zero.administrative(3, Adm(0));
+    kit.give(Leg::Zero, &placed);
+    let told = [
+        discontinuity(at(4, 0), DiscontinuityCause::Join),
+        message(3, Leg::Zero),
+    ];
+    assert_eq!(kit.told(), told);
+}
+
+#[test]
+fn whoever_has_the_rest_of_a_message_brings_it_whatever_it_counts() {
+    let (mut kit, mut zero, mut one) = ordered(Limits::default());
+    kit.joined(&mut zero, &mut one, 3);
+    // Leg 1 loses the second part; leg 0 has placed an administrative message in front of the first one.
+    kit.records(&mut one, &[(4, 0, false, 3)]);
+    let late = zero.administrative(3, Adm(0));
+    kit.give(Leg::Zero, &late);
+    zero.header.base_adm = Adm(1);
+    kit.records(&mut zero, &[(4, 0, false, 3), (4, 1, true, 3)]);
+    kit.records(&mut zero, &run(5..=5));
+    let told = [
+        Told::Record(4, 0, Leg::One),
+        Told::Record(4, 1, Leg::Zero),
+        recount(at(5, 0)),
+        message(3, Leg::Zero),
+        Told::Record(5, 0, Leg::Zero),
+    ];
+    assert_eq!(kit.told(), told);
+}
+
+#[test]
+fn without_order_a_record_that_waits_for_a_lost_message_is_not_missing() {
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
+    for sender in [&mut zero, &mut one] {
+        sender.header.base_adm = Adm(1);
+        kit.records(sender, &run(4..=4));
+    }
+    beats(&mut kit, [&mut zero, &mut one], 4, 5);
+    kit.pass(ms(5));
+    let missing = Told::Event(Event::AdministrativeGap {
+        sid: SID,
+        from: Adm(0),
+        until: Adm(1),
+    });
+    assert_eq!(kit.told(), [missing, Told::Record(4, 0, Leg::Zero)]);
+}

@@ -1,0 +1,503 @@
+//! Does every message that no exchange sent stand once, at one place, for everybody?
+//!
+//! ```text
+//!  what adapters placed ─► Roll ── the succession: who is active, and what stands where in its stream
+//!  what applications were told ─► Tally (one per subscriber and sid), Assembly (one for all)
+//! ```
+//!
+//! A message is (origin generation, number). The *succession* is what the actives placed, one behind the other: a
+//! takeover that claims to be seamless may not change a place in it, any other may, once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use twinfeed_protocol::{Leg, Place};
+use twinfeed_wire::{Adm, AdminId, AdminMessage, BodyKind, ContextId, Epoch, Generation};
+use twinfeed_wire::{Header, Record, Sid};
+
+use super::witness::Judgement;
+use super::{Copied, digest};
+
+/// Where a message stands: behind this number, in this life of the source (counted from 0).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Spot {
+    /// Which life.
+    pub turn: usize,
+    /// Behind which number.
+    pub sseq: u64,
+}
+
+/// What adapters placed, and under which generations, by source.
+#[derive(Debug, Default)]
+pub struct Roll {
+    streams: BTreeMap<Sid, Succession>,
+}
+
+/// One source's messages as its actives placed them.
+#[derive(Debug, Default)]
+struct Succession {
+    /// Digest of every message that was ever sent.
+    contents: BTreeMap<AdminId, u64>,
+    /// Where it was sent, and in which memories of the past.
+    spots: BTreeMap<(AdminId, Spot), BTreeSet<ContextId>>,
+    /// By generation: how many messages of older ones are valid.
+    inherited: BTreeMap<u32, u64>,
+    /// What the process of each leg placed, active or not, and in which numbering.
+    sent: [Vec<(Generation, AdminId, Spot)>; 2],
+    /// Who is active, under which generation.
+    active: Option<(Leg, Generation)>,
+    /// What stands where; unknown, when only its number is.
+    messages: Vec<Option<(AdminId, Spot)>>,
+    /// The newest generation.
+    newest: Generation,
+    /// Whether the active may still differ from the one before it.
+    may_differ: bool,
+    /// In which memory of the past it speaks.
+    context: Option<(Epoch, ContextId)>,
+    /// How many messages each leg's records count, and in whose numbering.
+    counts: BTreeMap<(usize, Spot, u16), (u64, Generation)>,
+}
+
+impl Succession {
+    /// How many messages stand before a record of the source.
+    fn count_before(&self, spot: Spot) -> u64 {
+        let before = |it: &Option<(AdminId, Spot)>| it.is_none_or(|(_, at)| at < spot);
+        self.messages.iter().take_while(|it| before(it)).count() as u64
+    }
+
+    /// The active's next record. `over`: the source has left that life, so a message may come before a slot that the
+    /// active never reached.
+    fn follow(
+        &mut self,
+        header: &Header,
+        record: &Record<'_>,
+        (spot, over): (Spot, bool),
+    ) -> Judgement {
+        let here = (header.epoch, header.context);
+        if self
+            .context
+            .is_some_and(|before| before.0 == here.0 && before.1 != here.1)
+        {
+            // It lost something itself: slots are counted in records, and move.
+            self.may_differ = true;
+        }
+        self.context = Some(here);
+        let (number, known) = (record.adm.0, self.messages.len() as u64);
+        let id = AdminMessage::of(record).ok().map(|message| message.id());
+        let agrees = match id {
+            None => number == self.count_before(spot),
+            Some(_) if number == known => true,
+            Some(id) => self.messages.get(number as usize) == Some(&Some((id, spot))),
+        };
+        if !agrees {
+            let place = format!("{}.{} with adm {number}", record.sseq, record.part);
+            let known = format!(
+                "{} messages are known, {} before it",
+                known,
+                self.count_before(spot)
+            );
+            let excused = self.may_differ || over && id.is_some();
+            if !excused {
+                return Err(format!(
+                    "the active of generation {} has {place}, but {known}",
+                    header.generation
+                ));
+            }
+            self.may_differ = false;
+            let kept = self.count_before(spot).min(number) as usize;
+            self.messages.truncate(kept);
+            self.messages.resize(number as usize, None);
+        }
+        if id.is_none() && self.messages.len() as u64 == number {
+            // It has passed everything that the one before it had.
+            self.may_differ = false;
+        }
+        if let Some(id) = id.filter(|_| self.messages.len() as u64 == number) {
+            self.messages.push(Some((id, spot)));
+        }
+        Ok(())
+    }
+}
+
+impl Roll {
+    /// The adapter of `leg` opened a generation as its active.
+    pub fn note_opened(
+        &mut self,
+        leg: Leg,
+        sid: Sid,
+        generation: Generation,
+        inherited: Adm,
+        seamless: bool,
+    ) {
+        let stream = self.streams.entry(sid).or_default();
+        stream.inherited.insert(generation.0, inherited.0);
+        if stream.newest < generation {
+            stream.newest = generation;
+            stream.active = Some((leg, generation));
+            stream.context = None;
+            if !seamless {
+                stream.may_differ = true;
+                stream.messages.truncate(inherited.0 as usize);
+            }
+            // What it had agreed to, it may have placed before the one that is gone did.
+            for &(of, id, spot) in &stream.sent[leg.index()] {
+                let before = of.0 + 1 == generation.0;
+                if before && id.number.0 == stream.messages.len() as u64 {
+                    stream.messages.push(Some((id, spot)));
+                }
+            }
+        }
+    }
+
+    /// The process of `leg` is gone.
+    pub fn note_death(&mut self, leg: Leg) {
+        for stream in self.streams.values_mut() {
+            stream.sent[leg.index()].clear();
+            // Whoever succeeds it says what it inherits.
+            stream.active = stream.active.filter(|(active, _)| *active != leg);
+        }
+    }
+
+    /// The adapter of `leg` sent a record that stands at `spot`; `over`: the source has ended or left that life.
+    pub fn note_sent(
+        &mut self,
+        leg: Leg,
+        header: &Header,
+        record: &Record<'_>,
+        (spot, over): (Spot, bool),
+    ) -> Judgement {
+        let stream = self.streams.entry(header.sid).or_default();
+        if record.kind == BodyKind::Administrative {
+            let message = AdminMessage::of(record)
+                .map_err(|wrong| format!("adapter {leg} sent no message: {wrong}"))?;
+            let content = digest(0, record.body);
+            let before = stream.contents.insert(message.id(), content);
+            if before.is_some_and(|before| before != content) {
+                return Err(format!("one message, two contents: {:?}", message.id()));
+            }
+            if record.prev != record.sseq || record.part != 0 {
+                return Err(format!("{:?} stands at no place", message.id()));
+            }
+            let contexts = stream.spots.entry((message.id(), spot)).or_default();
+            contexts.insert(header.context);
+            let placed = (header.generation, message.id(), spot);
+            stream.sent[leg.index()].push(placed);
+        }
+        if record.kind != BodyKind::Administrative {
+            let place = (leg.index(), spot, record.part);
+            stream
+                .counts
+                .insert(place, (record.adm.0, header.generation));
+        }
+        if stream.active == Some((leg, header.generation)) {
+            stream.follow(header, record, (spot, over))?;
+        }
+        Ok(())
+    }
+
+    /// How many messages were ever placed.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        let placed = self.streams.values().map(|stream| stream.contents.len());
+        placed.sum::<usize>() as u64
+    }
+
+    /// How many messages the actives have placed before the record of the source at `spot`.
+    #[must_use]
+    pub fn count_before(&self, sid: Sid, spot: Spot) -> u64 {
+        let stream = self.streams.get(&sid);
+        stream.map_or(0, |stream| stream.count_before(spot))
+    }
+
+    /// How many messages the record at this place counts in the stream of `leg`, and in whose numbering.
+    fn counted(&self, sid: Sid, leg: Leg, (spot, part): (Spot, u16)) -> Option<(u64, Generation)> {
+        let counts = &self.streams.get(&sid)?.counts;
+        counts.get(&(leg.index(), spot, part)).copied()
+    }
+
+    /// Whether this is the message of its number that the actives placed.
+    fn is_in_place(&self, sid: Sid, id: AdminId) -> bool {
+        let stream = self.streams.get(&sid);
+        let there = stream.and_then(|it| it.messages.get(id.number.0 as usize));
+        matches!(there, Some(Some((known, _))) if *known == id)
+    }
+
+    /// Whether the actives placed this message, and there.
+    fn stands(&self, sid: Sid, id: AdminId, spot: Spot) -> bool {
+        let stream = self.streams.get(&sid);
+        stream.is_some_and(|it| it.messages.get(id.number.0 as usize) == Some(&Some((id, spot))))
+    }
+
+    /// Whether a message was sent at both places by adapters with one memory of the past: slots are counted in
+    /// records, and who lost some places it elsewhere.
+    fn moved(&self, sid: Sid, id: AdminId, one: Spot, other: Spot) -> bool {
+        let stream = self.streams.get(&sid);
+        let contexts = |spot| stream.and_then(|it| it.spots.get(&(id, spot)));
+        match (contexts(one), contexts(other)) {
+            (Some(one), Some(other)) => !one.is_disjoint(other),
+            _ => true,
+        }
+    }
+
+    /// How many messages of generations before this one are valid.
+    fn inherited(&self, sid: Sid, generation: Generation) -> Option<u64> {
+        self.streams
+            .get(&sid)?
+            .inherited
+            .get(&generation.0)
+            .copied()
+    }
+
+    fn content(&self, sid: Sid, id: AdminId) -> Option<u64> {
+        self.streams.get(&sid)?.contents.get(&id).copied()
+    }
+}
+
+/// What one application was told of the messages of one source.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// The number of the next message; not known before the first record, and behind a discontinuity.
+    next: Option<u64>,
+    /// What was the next one before a discontinuity that nothing followed yet.
+    left: Option<u64>,
+    /// A discontinuity was told, and since then nothing that counts as the succession does.
+    apart: bool,
+    told: BTreeSet<AdminId>,
+    numbers: BTreeSet<u64>,
+    /// The message told last.
+    newest: Option<AdminId>,
+    /// The last record of the source that was told.
+    last: Option<Spot>,
+    /// The newest generation that a discontinuity may have told of.
+    declared: Generation,
+}
+
+/// What is known of a record's or a message's place.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    /// Whose.
+    pub sid: Sid,
+    /// Where it stands.
+    pub spot: Spot,
+    /// The truth.
+    pub roll: &'a Roll,
+    /// The newest generation of which the subscriber knows what it inherited.
+    pub generation: Generation,
+    /// Whether a heartbeat of this epoch counts the messages that were told.
+    pub vouched: bool,
+    /// Whether the source has an order.
+    pub ordered: bool,
+    /// The first record of the source that was neither told nor declared.
+    pub owed: Place,
+}
+
+impl Tally {
+    /// The number of the next message, once that is known.
+    #[must_use]
+    pub fn next(&self) -> Option<u64> {
+        self.next
+    }
+
+    /// The numbering of the source begins anew; with the join, the count of messages does, too.
+    pub fn begin(&mut self, joins: bool) {
+        self.last = None;
+        self.apart |= joins;
+    }
+
+    /// A record of the source was told.
+    ///
+    /// # Errors
+    /// The promise that was broken.
+    pub fn record(&mut self, record: &Copied, here: Standing<'_>) -> Judgement {
+        let Standing {
+            sid, spot, roll, ..
+        } = here;
+        let counted = roll.counted(sid, record.leg, (spot, record.pos.part));
+        let right = roll.count_before(sid, spot);
+        if let Some(left) = self.left.take()
+            && counted == Some((left, here.generation))
+            && right == left
+            && self.is_right(sid, left, roll)
+        {
+            return Err(format!(
+                "Discontinuity in front of {}, which counts {left} messages as was told",
+                record.place()
+            ));
+        }
+        if self.apart {
+            // Who does not know yet how the newest numbering counts is told as the numbering before did.
+            self.next = Some(record.adm.0);
+        }
+        let next = *self.next.get_or_insert(record.adm.0);
+        if record.adm.0 != next {
+            return Err(format!(
+                "record {} is told behind {} messages, {next} were",
+                record.place(),
+                record.adm
+            ));
+        }
+        // Who counts otherwise may fill a hole whose sides count alike, or bring the rest of a message.
+        let other = roll.counted(sid, record.leg.other(), (spot, record.pos.part));
+        let leads = counted == Some((next, here.generation)) && right == next;
+        let [counted, other] = [counted, other].map(|it| it.map(|(adm, _)| adm));
+        let alike = right == next || other == Some(next) || here.vouched;
+        let fills = alike || record.pos.part > 0;
+        if here.ordered && counted != Some(next) && !fills && !self.apart {
+            return Err(format!(
+                "record {} counts {counted:?} messages, {next} were told",
+                record.place()
+            ));
+        }
+        self.apart &= !leads;
+        self.last = self.last.max(Some(spot));
+        Ok(())
+    }
+
+    /// A message was told.
+    ///
+    /// # Errors
+    /// The promise that was broken.
+    pub fn message(&mut self, record: &Copied, here: Standing<'_>) -> Judgement {
+        let Standing {
+            sid, spot, roll, ..
+        } = here;
+        let Some(id) = record.admin else {
+            return Err(format!("record {} is no message", record.place()));
+        };
+        let (number, name) = (id.number.0, name(id));
+        if roll.content(sid, id) != Some(record.content) {
+            return Err(format!("{name} was never sent so"));
+        }
+        if !self.told.insert(id) {
+            return Err(format!("{name} was told before"));
+        }
+        if let Some(left) = self.left.take()
+            && number == left
+            && self.last.is_none_or(|last| last <= spot)
+            && roll.stands(sid, id, spot)
+            && self.is_right(sid, left, roll)
+        {
+            return Err(format!("Discontinuity in front of {name}, which is next"));
+        }
+        if self.apart {
+            self.next = Some(number);
+        }
+        let next = *self.next.get_or_insert(number);
+        if number != next {
+            return Err(format!("{name} was told, {next} is the next number"));
+        }
+        self.stands_here(&name, here)?;
+        let inherited = roll.inherited(sid, here.generation);
+        if id.generation < here.generation && inherited.is_some_and(|it| number >= it) {
+            return Err(format!(
+                "{name} was told under generation {}, which inherits {inherited:?}",
+                here.generation
+            ));
+        }
+        self.newest = Some(id);
+        self.numbers.insert(number);
+        self.next = Some(number + 1);
+        Ok(())
+    }
+
+    /// Whether everything in front of the message's place was told, and nothing behind it.
+    fn stands_here(&self, name: &str, here: Standing<'_>) -> Judgement {
+        let Standing { spot, owed, .. } = here;
+        if !here.ordered {
+            return Ok(());
+        }
+        if owed <= Place::start(spot.sseq) {
+            return Err(format!(
+                "{name} stands behind {}, {owed} is open",
+                spot.sseq
+            ));
+        }
+        match self.last.filter(|last| *last > spot && !self.apart) {
+            Some(last) => Err(format!(
+                "{name} stands behind {}, {} was told",
+                spot.sseq, last.sseq
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether what was told is what the actives placed, as far as the last message says.
+    fn is_right(&self, sid: Sid, next: u64, roll: &Roll) -> bool {
+        self.newest
+            .is_none_or(|newest| newest.number.0 + 1 == next && roll.is_in_place(sid, newest))
+    }
+
+    /// Messages were declared missing; `arrived`: those that came, in the numbering in force.
+    ///
+    /// # Errors
+    /// The promise that was broken.
+    pub fn gap(&mut self, from: u64, until: u64, arrived: impl Fn(u64) -> bool) -> Judgement {
+        let next = self.next.filter(|_| !self.apart);
+        if next.is_some_and(|next| next != from) || until <= from {
+            return Err(format!(
+                "AdministrativeGap {from} to {until}, but the next is {:?}",
+                self.next
+            ));
+        }
+        let mut missing = (from..until).filter(|number| !self.numbers.contains(number));
+        if let Some(number) = missing.find(|&number| arrived(number)) {
+            return Err(format!(
+                "AdministrativeGap {from} to {until}: {number} has arrived"
+            ));
+        }
+        self.next = Some(until);
+        Ok(())
+    }
+
+    /// Another memory of the past: what stands where, and how much, is its own.
+    pub fn elsewhere(&mut self) {
+        self.apart = true;
+    }
+
+    /// What follows counts otherwise. `newest`: the newest generation of which is known what it inherited; none: that
+    /// of one before it is not.
+    pub fn discontinuity(&mut self, sid: Sid, newest: Option<Generation>, roll: &Roll) {
+        let next = self.next.take().or(self.left);
+        let excused = newest.is_none_or(|newest| {
+            let fresh = newest > self.declared;
+            self.declared = self.declared.max(newest);
+            fresh && roll.inherited(sid, newest) < next
+        });
+        self.left = next.filter(|_| !excused);
+        self.apart = true;
+    }
+}
+
+fn name(id: AdminId) -> String {
+    format!("message {} of generation {}", id.number, id.generation)
+}
+
+/// Where messages stand for everybody who was told of them.
+#[derive(Debug, Default)]
+pub struct Assembly {
+    places: BTreeMap<(Sid, AdminId), Spot>,
+    /// Messages that were told at a place at which the active has them.
+    pub at_the_active: u64,
+}
+
+impl Assembly {
+    /// An application was told a message.
+    ///
+    /// # Errors
+    /// Another one was told that it stands elsewhere.
+    pub fn told(&mut self, record: &Copied, spot: Option<Spot>, roll: &Roll) -> Judgement {
+        let (Some(id), Some(here)) = (record.admin, spot) else {
+            return Ok(());
+        };
+        let sid = record.pos.sid;
+        let there = *self.places.entry((sid, id)).or_insert(here);
+        self.at_the_active += u64::from(roll.stands(sid, id, here));
+        if there == here || !roll.moved(sid, id, here, there) {
+            return Ok(());
+        }
+        let name = name(id);
+        Err(format!(
+            "{name} stands behind {} of life {}, and behind {} of life {} for another",
+            here.sseq, here.turn, there.sseq, there.turn
+        ))
+    }
+}
