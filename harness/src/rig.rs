@@ -528,6 +528,11 @@ impl Rig {
         &self.program
     }
 
+    /// Changes the build of which processes are started from now on.
+    pub fn set_program(&mut self, program: &Program) {
+        self.program = program.clone();
+    }
+
     fn expect_all_running(&mut self) -> Result<(), Error> {
         for process in self
             .adapters

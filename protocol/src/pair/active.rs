@@ -428,11 +428,13 @@ impl Pair {
     }
 
     /// Says our numbering, and announces anew what waits in it, if there is a record to begin behind.
-    fn give_cut(&mut self, now: Now, seq: &mut Sequencer, out: &mut impl Link) {
+    fn give_cut(&mut self, now: Now, seq: &mut Sequencer, out: &mut (impl Link + Transmit)) {
         // What was lost behind the last record can be told from the next one only.
         let Some((last, behind)) = seq.last_of_source().filter(|_| self.peer.wants_cut) else {
             return;
         };
+        // The peer takes what a cut counts for sent, and never sends it.
+        seq.send(now, out);
         self.peer.wants_cut = false;
         self.cuts += 1;
         self.peer.adm = seq.adm();

@@ -309,6 +309,13 @@ impl Sequencer {
         self.announce(now, out);
     }
 
+    /// Sends what is under way in the middle of a batch.
+    pub fn send(&mut self, now: Now, out: &mut impl Transmit) {
+        if !self.standby.is_on() {
+            self.send_records(now, out);
+        }
+    }
+
     /// Sends what is under way: the end of a source datagram or of a batch. On a busy stream the heartbeat
     /// that is due follows.
     pub fn flush(&mut self, now: Now, out: &mut impl Transmit) {
