@@ -403,6 +403,7 @@ impl Path {
         let standby = config.pair.standby().map(|standby| standby.limits);
         let mut pair = PairLimits {
             sync_threshold: config.pair.sync_threshold,
+            least_lead: config.pair.least_lead,
             ..PairLimits::default()
         };
         if let Some(standby) = standby {

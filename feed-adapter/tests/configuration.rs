@@ -335,6 +335,7 @@ fn the_example_is_a_configuration_and_tells_the_defaults() {
                     "sid",
                     "line ",
                     "interface",
+                    "link_advertised",
                 ]
                 .iter()
                 .any(|key| rest.starts_with(key)) =>

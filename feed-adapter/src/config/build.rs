@@ -63,6 +63,7 @@ pub(super) fn build(
                 .beat
                 .map_or(Duration::from_millis(200), |span| span.0),
             missed_beats: file.pair.missed_beats.unwrap_or(5),
+            least_lead: (file.pair.least_lead).map_or(Duration::from_millis(5), |span| span.0),
             transmit: file.pair.transmit,
             standby,
             peer: peer.filter(|peer| Some(*peer) != own.link && peer.port() != 0),
@@ -344,6 +345,11 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             "pair.beat",
             "be between 1ms and 60s",
             (Duration::from_millis(1)..=Duration::from_secs(60)).contains(&config.pair.beat),
+        ),
+        (
+            "pair.least_lead",
+            "be at most 1s",
+            config.pair.least_lead <= Duration::from_secs(1),
         ),
         (
             "pair.missed_beats",

@@ -112,6 +112,7 @@ pub(super) struct PairTable {
     pub(super) sync_threshold: Option<u64>,
     pub(super) beat: Option<Span>,
     pub(super) missed_beats: Option<u32>,
+    pub(super) least_lead: Option<Span>,
     #[serde(default)]
     pub(super) transmit: TransmitMode,
     pub(super) standby_replay: Option<usize>,

@@ -143,6 +143,8 @@ pub struct PairConfig {
     pub beat: Duration,
     /// Silent intervals after which the link counts as down.
     pub missed_beats: u32,
+    /// How long before it is reached a slot is announced at least.
+    pub least_lead: Duration,
     /// Which adapters transmit.
     pub transmit: TransmitMode,
     /// How, if only the active does.

@@ -460,7 +460,10 @@ impl Pair {
     /// A slot ahead of both ends (RM-25b), behind every slot that was given before.
     fn slot_ahead(&self, seq: &Sequencer) -> Msn {
         let (ours, theirs) = (seq.processed(), self.peer.processed);
-        let ahead = ours.max(theirs).plus(1).plus(self.pace.lead());
+        let ahead = ours
+            .max(theirs)
+            .plus(1)
+            .plus(self.pace.lead(self.limits.least_lead));
         // B only grows: what is not too far for what was last heard of it is not too far.
         let ahead = ahead
             .min(theirs.plus(self.limits.sync_threshold))

@@ -12,6 +12,10 @@ pub struct PairLimits {
     pub sync_threshold: u64,
     /// How often one administrative message is announced at most before it is placed without the peer.
     pub attempts: u8,
+    /// How long before it is reached, at the stream's rate, a slot is announced at least; zero: two round trips of the
+    /// link alone. Longer than two hosts' data threads are apart on their worst days: a message comes that much later,
+    /// and a slot that is passed before the answer comes costs the pair its protection until the next cut.
+    pub least_lead: Duration,
     /// How often each end says where it stands.
     pub report_every: Duration,
     /// How long the backup waits for what it asked for, a cut or its place in its own stream, before it asks
@@ -34,6 +38,7 @@ impl Default for PairLimits {
         Self {
             sync_threshold: 1_000,
             attempts: 3,
+            least_lead: Duration::ZERO,
             report_every: Duration::from_millis(10),
             resync_retry: Duration::from_millis(100),
             admin_hold: Duration::from_millis(50),

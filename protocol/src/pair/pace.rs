@@ -1,7 +1,8 @@
 //! How far ahead must a slot lie so that the peer can answer before it is reached?
 //!
 //! As many records as the stream places in two round trips of the link (RM-25b), measured: the rate over
-//! spans of a millisecond, the round trip from announcements to their answers.
+//! spans of a millisecond, the round trip from announcements to their answers. Or in a longer time that is
+//! configured, where two threads on busy hosts are further apart than their link is long.
 
 use core::time::Duration;
 
@@ -52,9 +53,10 @@ impl Pace {
         self.round_trip_ns = self.round_trip_ns - self.round_trip_ns / 8 + sample / 8;
     }
 
-    /// How many records ahead a slot must lie, at least 1.
-    pub(super) fn lead(&self) -> u64 {
-        let ahead = u128::from(self.rate) * 2 * u128::from(self.round_trip_ns) / 1_000_000_000;
+    /// How many records ahead a slot must lie, at least 1, and as many as come in `least`.
+    pub(super) fn lead(&self, least: Duration) -> u64 {
+        let span_ns = least.as_nanos().max(2 * u128::from(self.round_trip_ns));
+        let ahead = u128::from(self.rate) * span_ns / 1_000_000_000;
         u64::try_from(ahead).unwrap_or(u64::MAX).max(1)
     }
 }
@@ -74,18 +76,24 @@ mod tests {
     fn a_lead_is_two_round_trips_of_records() {
         let mut pace = Pace::new();
         assert_eq!(
-            pace.lead(),
+            pace.lead(Duration::ZERO),
             1,
             "a stream that stands still needs the next slot"
         );
         pace.on_progress(Time(1_000_000), Msn(0));
         // 100 records in a millisecond, twice half a millisecond.
         pace.on_progress(Time(2_000_000), Msn(100));
-        assert_eq!(pace.lead(), 100);
+        assert_eq!(pace.lead(Duration::ZERO), 100);
+        assert_eq!(pace.lead(Duration::from_micros(999)), 100);
+        assert_eq!(pace.lead(Duration::from_millis(5)), 500);
         for _ in 0..200 {
             pace.on_answer(Duration::from_micros(100));
         }
-        assert!((18..=21).contains(&pace.lead()), "{}", pace.lead());
+        assert!(
+            (18..=21).contains(&pace.lead(Duration::ZERO)),
+            "{}",
+            pace.lead(Duration::ZERO)
+        );
     }
 
     #[test]
@@ -93,12 +101,12 @@ mod tests {
         let mut pace = Pace::new();
         pace.on_progress(Time(1_000_000), Msn(1_000));
         pace.on_progress(Time(2_000_000), Msn(3_000));
-        let busy = pace.lead();
+        let busy = pace.lead(Duration::ZERO);
         pace.on_progress(Time(3_000_000), Msn(5));
-        assert!(pace.lead() < busy && pace.lead() > busy / 2);
+        assert!(pace.lead(Duration::ZERO) < busy && pace.lead(Duration::ZERO) > busy / 2);
         for ms in 4..100 {
             pace.on_progress(Time(ms * 1_000_000), Msn(5));
         }
-        assert_eq!(pace.lead(), 1);
+        assert_eq!(pace.lead(Duration::ZERO), 1);
     }
 }
