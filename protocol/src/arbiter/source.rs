@@ -212,6 +212,10 @@ impl Source {
         }
         self.tell_live(out);
         self.judge_generation(out);
+        if self.announce.is_some() {
+            // The context that was left and not yet told may be back with this very datagram.
+            self.choose_context(out);
+        }
         let Some(view) = self.legs[leg.index()].view(header.epoch) else {
             out.counters.retired_epoch += 1;
             return;
