@@ -92,6 +92,8 @@ fn describe(args: &Args, scratch: &std::path::Path) -> Result<Run, Failure> {
         // A laptop may take a process off its core for longer than three intervals. Deaths are announced
         // by the survivor long before.
         missed_heartbeats: Some(15),
+        // Room for a death, a restart, and the context taken over, before it ends.
+        session: Duration::from_secs(5),
         trading_day: args.trading_day.clone(),
         ..Run::default()
     })

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  all processes up ─► traffic ─► the active dies in mid-burst ─► restarted as backup
-//!    ─► protected again with the next session ─► the other one dies ─► restarted ─► protected ─► verdict
+//!    ─► protected again, in the same session ─► the other one dies ─► restarted ─► protected ─► verdict
 //! ```
 //!
 //! Around every death an operator puts three notices into the stream: before it, as it happens, and behind it.
@@ -62,6 +62,7 @@ pub fn demo(
     rig.open()?;
     let (mut kills, mut notices) = (Vec::new(), Notices::default());
     for number in 1..=2 {
+        until_there_is_room(&mut rig, narrator)?;
         let session = rig.exchange().standing()?.opened;
         let before = format!("before death {number}");
         if let Some(place) = notices.give(&rig, &before)? {
@@ -151,16 +152,20 @@ fn told(text: &str, place: &MessagePlace) -> String {
     )
 }
 
-/// Restarts the dead adapter and waits for a session in which the pair is protected again.
+/// Restarts the dead adapter and waits until the pair is protected again.
 fn mend(rig: &mut Rig, session: u64, narrator: &mut dyn Narrator) -> Result<(), Error> {
     let dead = Seat::BOTH.into_iter().find(|seat| {
         rig.adapter(*seat)
             .is_ok_and(|process| process.ended().is_some())
     });
+    let incarnations = |rig: &Rig| -> Result<Vec<_>, Error> {
+        Ok(rig.feed()?.legs.iter().map(|leg| leg.incarnation).collect())
+    };
+    let before = incarnations(rig)?;
     if let Some(seat) = dead {
         rig.restart(seat)?;
         narrator.say(&format!(
-            "restarted {}: it knows nothing of the orders before, so it waits for the next session",
+            "restarted {}: what happened before it takes over from its peer",
             seat.binary()
         ));
     }
@@ -170,8 +175,11 @@ fn mend(rig: &mut Rig, session: u64, narrator: &mut dyn Narrator) -> Result<(), 
     watch(rig, narrator, |rig| {
         let feed = rig.feed()?;
         reason.clone_from(&feed.pair.reason);
-        let next = rig.exchange().standing()?.opened > session;
-        Ok((feed.pair.protected && next) || clock::monotonic_ns() > until_ns)
+        let another = dead.is_none_or(|seat| {
+            let at = seat.index();
+            feed.legs.get(at).map(|leg| &leg.incarnation) != before.get(at)
+        });
+        Ok((feed.pair.protected && another) || clock::monotonic_ns() > until_ns)
     })?;
     let feed = rig.feed()?;
     if !feed.pair.protected {
@@ -182,13 +190,31 @@ fn mend(rig: &mut Rig, session: u64, narrator: &mut dyn Narrator) -> Result<(), 
         });
     }
     let active = rig.active_seat()?;
+    let when = match rig.exchange().standing()?.opened == session {
+        true => "in the same session",
+        false => "with the next session",
+    };
     narrator.say(&format!(
-        "protected again: {} is active, {} is backup, generation {}",
+        "protected again {when}: {} is active, {} is backup, generation {}",
         active.binary(),
         active.other().binary(),
         feed.pair.generation
     ));
     Ok(())
+}
+
+/// Waits for the next session if this one ends too soon for a death and what is to be seen of it.
+fn until_there_is_room(rig: &mut Rig, narrator: &mut dyn Narrator) -> Result<(), Error> {
+    let standing = rig.exchange().standing()?;
+    let ends_ns = standing.opened_at_ns + nanos(rig.run().session);
+    if clock::monotonic_ns() + nanos(KILL_AFTER + WINDOW * 2) < ends_ns {
+        return Ok(());
+    }
+    let opened = standing.opened;
+    watch(rig, narrator, |rig| {
+        let next = rig.exchange().standing()?.opened > opened;
+        Ok(next && rig.feed()?.pair.protected)
+    })
 }
 
 /// The middle of a burst that is far enough ahead, of a session that lasts long enough.
