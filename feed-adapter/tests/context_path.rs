@@ -183,7 +183,7 @@ fn records(taken: Vec<Taken>) -> Vec<Taken> {
         .map(|taken| Taken {
             stream: twinfeed_wire::StreamId(0),
             // Until it takes the numbering over, the late one counts in nobody's.
-            generation: twinfeed_wire::Generation(0),
+            generation: Generation(0),
             ..taken
         })
         .collect()
