@@ -30,6 +30,8 @@ use crate::summary::{Kill, Summary};
 pub const WINDOW: Duration = Duration::from_millis(250);
 /// How far into a session an adapter dies.
 const KILL_AFTER: Duration = Duration::from_millis(800);
+/// Most notices before a death.
+const MOST_NOTICES: u32 = 8;
 /// How often the audience is told how things stand.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
@@ -64,10 +66,7 @@ pub fn demo(
     for number in 1..=2 {
         until_there_is_room(&mut rig, narrator)?;
         let session = rig.exchange().standing()?.opened;
-        let before = format!("before death {number}");
-        if let Some(place) = notices.give(&rig, &before)? {
-            narrator.say(&told(&before, &place));
-        }
+        agree(&mut rig, number, &mut notices, narrator)?;
         let (kill, meanwhile) = kill(&mut rig, number, narrator)?;
         kills.push(kill);
         notices.end(meanwhile)?;
@@ -91,6 +90,29 @@ pub fn demo(
     Ok((summary, rig))
 }
 
+/// Puts notices into the stream until the backup agrees to one. What a busy host made the active place alone
+/// would be, by right, a discontinuity if that died right behind it.
+fn agree(
+    rig: &mut Rig,
+    number: u32,
+    notices: &mut Notices,
+    narrator: &mut dyn Narrator,
+) -> Result<(), Error> {
+    for attempt in 1..=MOST_NOTICES {
+        let text = format!("before death {number}, {attempt}");
+        let place = notices.give(rig, &text)?;
+        if let Some(place) = place {
+            narrator.say(&told(&text, &place));
+        }
+        if place.is_some_and(|place| place.agreed) {
+            break;
+        }
+        let again_ns = clock::monotonic_ns() + nanos(TELL_EVERY);
+        watch(rig, narrator, |_| Ok(clock::monotonic_ns() >= again_ns))?;
+    }
+    Ok(())
+}
+
 /// Kills the active adapter in mid-burst and looks at what the subscriber felt.
 fn kill(
     rig: &mut Rig,
@@ -105,8 +127,8 @@ fn kill(
     let rest = Duration::from_nanos(at_ns.saturating_sub(clock::monotonic_ns()));
     std::thread::sleep(rest);
     let pid = rig.adapter(seat)?.id();
-    let notice = Notices::begin(rig, &format!("at death {number}"))?;
     let killed_ns = rig.signal(seat, Signal::KILL)?;
+    let notice = Notices::begin(rig, &format!("at death {number}"))?;
     narrator.say(&format!(
         "killed {} (process {pid}) in mid-burst",
         seat.binary()
