@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use twinfeed_subscriber::{DiscontinuityCause, Event, ResetCause, Tail};
-use twinfeed_wire::DIGEST_RANGE;
+use twinfeed_wire::RangeDigest;
 
 /// One line for people.
 pub(crate) fn sentence(event: &Event) -> String {
@@ -71,11 +71,11 @@ pub(crate) fn sentence(event: &Event) -> String {
             ..
         } => format!(
             "DIVERGENCE: sid {sid}, the legs differ from number {}; from {at} on leg {pinned} alone is delivered",
-            range * DIGEST_RANGE
+            RangeDigest::numbers(*range).start()
         ),
         Event::Converged { sid, range, .. } => format!(
             "converged: sid {sid}, the legs agree again up to number {}",
-            range * DIGEST_RANGE + (DIGEST_RANGE - 1)
+            RangeDigest::numbers(*range).end()
         ),
         Event::Leg {
             sid,
@@ -168,12 +168,12 @@ pub(crate) fn object(event: &Event) -> Value {
             pinned,
         } => json!({
             "event": "divergence", "sid": sid.0, "epoch": hexadecimal(epoch.0),
-            "from": range * DIGEST_RANGE, "sseq": at.sseq, "part": at.part,
+            "from": RangeDigest::numbers(*range).start(), "sseq": at.sseq, "part": at.part,
             "pinned": pinned.index(), "text": text,
         }),
         Event::Converged { sid, epoch, range } => json!({
             "event": "converged", "sid": sid.0, "epoch": hexadecimal(epoch.0),
-            "until": (range + 1) * DIGEST_RANGE, "text": text,
+            "until": RangeDigest::numbers(*range).end().saturating_add(1), "text": text,
         }),
         Event::Leg {
             sid,

@@ -18,6 +18,7 @@ use twinfeed_wire::{Epoch, Sid};
 
 use crate::decode::itch50::MEMORY_VERSION;
 use crate::decode::{DecodeError, Decoder, LONGEST_MESSAGE, Parts, TradingDay, itch50};
+use crate::fault_points;
 use crate::note::{News, Notes};
 use crate::source::moldudp64::Session;
 use crate::transfer::Whole;
@@ -39,9 +40,6 @@ pub struct Converter {
     refused: Option<DecodeError>,
     undecodable: bool,
     stale: bool,
-    /// What tests make of the decoder.
-    #[cfg(debug_assertions)]
-    fault: Option<crate::fault::WrongPrice>,
     /// While the peer is handed what is remembered here.
     giving: Option<Box<Giving>>,
     /// While the peer's is taken over.
@@ -75,18 +73,6 @@ impl Converter {
             giving: None,
             taking: None,
             began: false,
-            #[cfg(debug_assertions)]
-            fault: None,
-        }
-    }
-
-    /// Makes it convert wrongly from here on.
-    #[cfg(debug_assertions)]
-    #[must_use]
-    pub fn with_fault(self, fault: crate::fault::WrongPrice) -> Self {
-        Self {
-            fault: Some(fault),
-            ..self
         }
     }
 
@@ -299,8 +285,6 @@ impl<T: Transmit> Source for At<'_, T> {
             refused,
             undecodable,
             stale,
-            #[cfg(debug_assertions)]
-            fault,
             giving,
             taking,
             ..
@@ -324,10 +308,7 @@ impl<T: Transmit> Source for At<'_, T> {
                 notes.leave(*sid, News::Undecodable(error));
             }
         }
-        #[cfg(debug_assertions)]
-        if let Some(fault) = fault {
-            fault.apply(sseq, parts);
-        }
+        fault_points::converted(sseq, parts);
         let bodies = parts.iter().map(|part| Body {
             kind: part.kind,
             bytes: part.bytes,

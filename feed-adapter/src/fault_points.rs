@@ -1,4 +1,4 @@
-//! At which exact place of an administrative message's way does a test let this process die?
+//! What does a test let go wrong in this process, and at which exact place?
 //!
 //! A signal from outside cannot hit the microsecond between two datagrams. So a debug build can be told to kill
 //! itself, and before that not to hear or not to say something:
@@ -9,27 +9,44 @@
 //!  order ─► gathered ─► originates ─► said ─► peer ─► is_deaf_to ─► slot ─► reaches_only ─► sent
 //! ```
 //!
-//! The functions here are the places, called by the data thread on its way. Without the variable they do nothing;
-//! in a release build they are empty and nobody reads the variable. What is done there is in `planned`.
+//! Or to convert wrongly: `TWINFEED_TEST_WRONG_PRICE=5000..9000/7`, see `wrong_price`.
+//!
+//! The functions here are the places, called by the data thread on its way. Without the variables they do nothing;
+//! in a release build they are empty and nobody reads a variable. What is done there is in `planned`.
 
 #[cfg(debug_assertions)]
 mod planned;
+#[cfg(debug_assertions)]
+mod wrong_price;
 
 use twinfeed_net::udp::Destinations;
 use twinfeed_wire::Adm;
 use twinfeed_wire::link::Frame;
 
 use crate::config::ConfigError;
+use crate::decode::Parts;
 use crate::mailbox::Ordered;
 
-/// Reads the variable, before the data thread starts.
+/// Reads the variables, before the data thread starts.
 ///
 /// # Errors
 /// Names what no fault is called.
 pub(crate) fn read_environment() -> Result<(), ConfigError> {
     #[cfg(debug_assertions)]
-    planned::read_environment()?;
+    {
+        planned::read_environment()?;
+        wrong_price::read_environment()?;
+    }
     Ok(())
+}
+
+/// Source message `sseq` was converted to these records.
+#[inline]
+pub(crate) fn converted(sseq: u64, parts: &mut Parts) {
+    #[cfg(debug_assertions)]
+    wrong_price::converted(sseq, parts);
+    #[cfg(not(debug_assertions))]
+    let _ = (sseq, parts);
 }
 
 /// Orders that are carried out now that this one came.

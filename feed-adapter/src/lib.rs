@@ -23,8 +23,6 @@ pub mod convert;
 pub mod converter;
 pub mod decode;
 pub mod error;
-#[cfg(debug_assertions)]
-pub mod fault;
 mod fault_points;
 pub mod grant;
 pub mod link;

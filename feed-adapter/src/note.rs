@@ -12,7 +12,7 @@ use twinfeed_protocol::line::Line;
 use twinfeed_protocol::pair::{News as PairNews, Verdict};
 use twinfeed_protocol::standby::Change;
 use twinfeed_wire::link::OverReason;
-use twinfeed_wire::{DIGEST_RANGE, Epoch, Sid};
+use twinfeed_wire::{Epoch, RangeDigest, Sid};
 
 use crate::decode::DecodeError;
 use crate::source::moldudp64::{Malformed, Session};
@@ -319,18 +319,17 @@ fn pair(f: &mut fmt::Formatter<'_>, news: &PairNews) -> fmt::Result {
             write!(f, "pair: the two ends differ at msn {msn}: {reason}")
         }
         PairNews::Differs { range } => {
-            let first = range * DIGEST_RANGE;
+            let (first, last) = RangeDigest::numbers(*range).into_inner();
             write!(
                 f,
                 "pair: DIVERGENCE: this adapter and the active one sent different content under equal numbers, in {first} \
-                 to {}: one of them converts wrongly; compare versions, and replace it",
-                first + (DIGEST_RANGE - 1)
+                 to {last}: one of them converts wrongly; compare versions, and replace it"
             )
         }
         PairNews::Agrees { range } => write!(
             f,
             "pair: this adapter and the active one send the same again, up to number {}",
-            range * DIGEST_RANGE + (DIGEST_RANGE - 1)
+            RangeDigest::numbers(*range).end()
         ),
     }
 }

@@ -22,7 +22,7 @@ use twinfeed_protocol::standby::{
     Change, Standby, StandbyCounters, StandbyLimits, StandbyState, Suspicion,
 };
 use twinfeed_protocol::time::earlier;
-use twinfeed_wire::link::Frame;
+use twinfeed_wire::link::{FOR_GOOD, Frame, GOES_ON};
 use twinfeed_wire::{Adm, AdminId, Generation, Sid};
 
 use crate::fault_points;
@@ -393,20 +393,25 @@ impl Pairing {
     }
 
     /// Everything of this end was said before, of every stream: tells the peer that the adapter steps down.
-    pub fn say_step_down(&self, generation: Generation, deadline_us: u32) {
-        let deadline_us = deadline_us.clamp(1, u32::MAX - 1);
+    pub fn say_step_down(&self, deadline_us: u32) {
         self.say(Frame::StepDown {
-            generation,
-            deadline_us,
+            generation: self.generation(),
+            deadline_us: deadline_us.clamp(GOES_ON + 1, FOR_GOOD - 1),
         });
     }
 
     /// Tells the peer that the adapter goes on.
-    pub fn say_goes_on(&self, generation: Generation) {
+    pub fn say_goes_on(&self) {
         self.say(Frame::StepDown {
-            generation,
+            generation: self.generation(),
             deadline_us: GOES_ON,
         });
+    }
+
+    /// As active: whether a hand-over is under way.
+    #[must_use]
+    pub fn steps_down(&self) -> bool {
+        self.pair.steps_down()
     }
 
     /// The peer was told that the adapter steps down.
@@ -613,7 +618,5 @@ fn frame(said: Said) -> Frame {
     }
 }
 
-/// The deadline of a step-down that is taken back.
-const GOES_ON: u32 = 0;
 /// Most wishes that wait.
 pub const MOST_WISHES: usize = 256;

@@ -26,7 +26,6 @@ use twinfeed_wire::{Epoch, Incarnation, Sid, StreamId};
 
 use crate::config::{Config, InputConfig, SourceConfig};
 use crate::converter::Converter;
-use crate::decode::itch50;
 use crate::error::AdapterError;
 use crate::fault_points;
 use crate::link::notice::Heard;
@@ -216,6 +215,11 @@ impl Pipeline {
                     self.each_stream(|stream, pairing, out| {
                         pairing.granted(now, grant, stream, out);
                     });
+                    // Another generation ends what was to be handed over.
+                    let steps_down = |path: &Path| path.pairing.steps_down();
+                    self.steps_down = self
+                        .steps_down
+                        .filter(|_| self.paths.iter().any(steps_down));
                 }
                 Command::PeerLost(lost) => {
                     self.each_stream(|stream, _, out| stream.set_peer_lost(now, lost, out));
@@ -226,10 +230,7 @@ impl Pipeline {
                         self.originate(read_clock(), &ordered);
                     }
                 }
-                Command::StepDown { deadline_us } => {
-                    let all = self.paths.iter_mut().all(|path| path.pairing.step_down());
-                    self.steps_down = all.then_some(deadline_us);
-                }
+                Command::StepDown { deadline_us } => self.step_down(deadline_us),
                 Command::GoOn => self.go_on(),
                 Command::Heard(pairing, heard) => self.hear(now, pairing, heard),
                 Command::Made(sid, transfer, made) => self.on_made(now, (sid, transfer), made),
@@ -294,7 +295,7 @@ impl Pipeline {
         match self.paths.iter().find(|path| !taking(path)) {
             None => {
                 if let Some(path) = self.paths.first() {
-                    let from = path.converter.sequencer.generation();
+                    let from = path.pairing.generation();
                     let stepped_down = path.pairing.was_handed_over();
                     path.pairing.wish(Wish::TakeOver { from, stepped_down });
                 }
@@ -312,12 +313,20 @@ impl Pipeline {
             return;
         }
         if let Some(path) = self.paths.first() {
-            let generation = path.converter.sequencer.generation();
-            path.pairing.say_step_down(generation, deadline_us);
+            path.pairing.say_step_down(deadline_us);
             self.ends.notes.leave(path.sid, News::SteppedDown);
         }
         for path in &mut self.paths {
             path.pairing.stepped_down();
+        }
+    }
+
+    /// Every stream originates nothing more; a stream that is not this adapter's to originate in means that none is.
+    fn step_down(&mut self, deadline_us: u32) {
+        let each = self.paths.iter_mut().map(|path| path.pairing.step_down());
+        self.steps_down = Some(deadline_us);
+        if !each.fold(true, |all, stepped| all & stepped) {
+            self.go_on();
         }
     }
 
@@ -329,8 +338,7 @@ impl Pipeline {
             stepped |= path.pairing.go_on();
         }
         if let Some(path) = self.paths.first().filter(|_| stepped) {
-            path.pairing
-                .say_goes_on(path.converter.sequencer.generation());
+            path.pairing.say_goes_on();
             self.ends.notes.leave(path.sid, News::WentOn);
         }
     }
@@ -391,10 +399,7 @@ impl Path {
             Role::Active => active,
             Role::Backup => backup,
         });
-        let settings = itch50::Settings {
-            publisher_id: config.publisher_id,
-            max_open_orders: config.max_open_orders,
-        };
+        let settings = config.itch50_settings();
         let mut sequencer = Sequencer::new(identity)?;
         if let Some(standby) = config.pair.standby() {
             sequencer = sequencer.retaining(standby.retain)?;
@@ -411,16 +416,6 @@ impl Path {
         }
         let (voice, wishes) = (ends.voice.clone(), ends.wishes.clone());
         let converter = Converter::new(sid, config.trading_day, settings, sequencer, notes.clone());
-        #[cfg(debug_assertions)]
-        let converter = match crate::fault::WrongPrice::from_environment()? {
-            Some(fault) => {
-                warnings.push(format!(
-                    "this adapter converts wrongly on purpose: {fault:?}"
-                ));
-                converter.with_fault(fault)
-            }
-            None => converter,
-        };
         Ok(Self {
             sid,
             stream: identity.stream,
@@ -465,7 +460,7 @@ impl Path {
         }
         let stream = &mut converter.sequencer;
         if late || !matches!(heard, Ok(0)) || pairing.is_due(now) {
-            // What is said to the peer goes before the datagrams.
+            // What is said to the peer goes before the datagrams, but for a cut.
             pairing.tend(now, stream, &mut out);
             stream.flush(now, &mut out);
         }

@@ -12,7 +12,7 @@ use twinfeed_control::{
 };
 use twinfeed_protocol::line::LineState as Heard;
 use twinfeed_protocol::pair::{PairCounters, PairState as Stands, Reason};
-use twinfeed_wire::DIGEST_RANGE;
+use twinfeed_wire::RangeDigest;
 
 use crate::pairing::PairSnapshot;
 use crate::pipeline::TransferCounters;
@@ -179,8 +179,7 @@ fn stream_pair(pair: &PairSnapshot) -> StreamPair {
 fn reason(pair: &PairSnapshot) -> String {
     match pair.differs_in {
         Some(range) => {
-            let first = range * DIGEST_RANGE;
-            let last = first + (DIGEST_RANGE - 1);
+            let (first, last) = RangeDigest::numbers(range).into_inner();
             format!(
                 "divergence in the numbers {first} to {last}: {}",
                 Reason::Content

@@ -235,7 +235,7 @@ impl Two {
     }
 
     fn begin(&mut self, kept: Box<Kept>) {
-        let taking = Taking::new(self.transfer, kept);
+        let taking = Taking::new(kept);
         self.taker.converter.begin_taking(taking);
         self.to_giver
             .push_back(Frame::ContextRequest(ContextRequest {

@@ -3,9 +3,12 @@
 
 mod arbiter_kit;
 
+use arbiter_kit::content::brought_by;
 use arbiter_kit::*;
-use twinfeed_protocol::{Event, Leg, LegState, Limits, Policy, Trigger};
-use twinfeed_wire::{ContextId, Epoch, Flags};
+use twinfeed_protocol::{
+    Control, DiscontinuityCause, Event, Leg, LegState, Limits, Policy, Trigger,
+};
+use twinfeed_wire::{ContextId, Epoch, Flags, Generation};
 
 fn limits(policy: Policy) -> Limits {
     Limits {
@@ -290,4 +293,53 @@ fn a_silent_legs_context_is_nobodys() {
             .any(|it| matches!(it, Told::Event(Event::Discontinuity { .. }))),
         "and it is told that the context changed: {told:?}"
     );
+}
+
+/// Both brought 1 to 3 and said other things of range 0; stream administration calls leg one the active.
+fn parted(policy: Policy, falls_silent_first: bool) -> (Kit, Sender, Sender) {
+    let (mut kit, mut zero, mut one) = ordered(limits(policy));
+    kit.joined(&mut zero, &mut one, 3);
+    if falls_silent_first {
+        silent(&mut one);
+        kit.beat(&mut one, 3, 4);
+    }
+    let (active, generation) = (Leg::One, Generation(1));
+    kit.control(Control::Roles { active, generation });
+    kit.told();
+    kit.says(&mut zero, 3, &[(0, 5)]);
+    kit.says(&mut one, 3, &[(0, 6)]);
+    (kit, zero, one)
+}
+
+#[test]
+fn a_silent_leg_is_not_pinned_while_the_other_one_transmits() {
+    for policy in [Policy::FirstArrival, Policy::PreferActive] {
+        let (mut kit, mut zero, _) = parted(policy, true);
+        let told = kit.told();
+        let [Told::Event(Event::Divergence { pinned, .. })] = told[..] else {
+            panic!("{told:?}");
+        };
+        assert_eq!(pinned, Leg::Zero);
+        kit.records(&mut zero, &run(4..=6));
+        assert_eq!(brought_by(&kit.told()), [Leg::Zero; 3]);
+    }
+}
+
+#[test]
+fn a_pinned_leg_that_falls_silent_is_left() {
+    for policy in [Policy::FirstArrival, Policy::PreferActive] {
+        let (mut kit, mut zero, mut one) = parted(policy, false);
+        kit.told();
+        silent(&mut one);
+        for sseq in 4..=9 {
+            kit.beat(&mut one, 3, 4);
+            kit.records(&mut zero, &run(sseq..=sseq));
+            kit.pass(ms(10));
+        }
+        let told = kit.told();
+        assert_eq!(brought_by(&told), [Leg::Zero; 6], "{told:?}");
+        let left = DiscontinuityCause::Divergence { from: Leg::One };
+        let is_told = |told: &Told| matches!(told, Told::Event(Event::Discontinuity { cause, .. }) if *cause == left);
+        assert_eq!(told.iter().filter(|told| is_told(told)).count(), 1);
+    }
 }

@@ -158,6 +158,36 @@ fn an_active_that_hears_nothing_is_suspected_by_a_backup_that_does() {
 }
 
 #[test]
+fn a_backup_goes_on_beside_an_active_that_has_never_heard_its_source() {
+    let acts = acts(5_000);
+    let mut ends = pair(RETAIN);
+    for tick in 1..=3_000 {
+        ends[0].settle(tick);
+        ends[1].work(tick, &acts, 1);
+        talk(tick, &mut ends);
+    }
+    assert_eq!((ends[0].done, ends[1].done), (0, 3_000));
+    // The hold-down here is no longer than the patience: it may have been silent for a moment.
+    assert!(!ends[1].is_on_standby(), "{:?}", ends[1].changes);
+    assert_eq!(suspicion(&ends[1]), Suspicion::Behind);
+    let sent = numbers(&ends[1].take_datagrams());
+    assert_eq!(sent, (1..=2_999).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_stream_that_ended_on_standby_sends_nothing_behind_its_end() {
+    let acts = acts(5_000);
+    let (mut ends, tick) = on_standby(RETAIN, &acts);
+    assert!(ends[1].seq.withheld() > 0);
+    let end = &mut ends[1];
+    end.seq.end_of_stream(at(tick), &mut end.out);
+    assert!(last_flags(&end.take_datagrams()).has(Flags::END_OF_STREAM));
+    end.link_down(tick + 1, true);
+    end.settle(tick + 2);
+    assert_eq!(end.take_datagrams().len(), 0);
+}
+
+#[test]
 fn a_false_suspicion_ends_with_the_hold_down() {
     let acts = acts(50_000);
     let (mut ends, tick) = on_standby(RETAIN, &acts);

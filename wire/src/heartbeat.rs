@@ -39,6 +39,15 @@ pub struct RangeDigest {
     pub digest: u64,
 }
 
+impl RangeDigest {
+    /// The source numbers of range `range`, whatever a sender says that it is.
+    #[must_use]
+    pub const fn numbers(range: u64) -> core::ops::RangeInclusive<u64> {
+        let first = range.saturating_mul(DIGEST_RANGE);
+        first..=first.saturating_add(DIGEST_RANGE - 1)
+    }
+}
+
 /// The fixed part of a heartbeat as a value.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Beat {

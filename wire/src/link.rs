@@ -39,6 +39,10 @@ pub const LONGEST_FRAME: usize = 65_536;
 pub const FRAME_BUFFER: usize = FRAME_HEADER_LENGTH + size_of::<slot::RawIntent>() + LONGEST_ADMIN;
 const _: () =
     assert!(size_of::<context::RawChunk>() + LONGEST_CHUNK + FRAME_HEADER_LENGTH <= FRAME_BUFFER);
+/// The deadline of a step-down that is taken back: the sender goes on.
+pub const GOES_ON: u32 = 0;
+/// The deadline of a step-down of somebody who leaves.
+pub const FOR_GOOD: u32 = u32::MAX;
 /// The version of the link that this build speaks.
 pub const LINK_VERSION: u8 = 1;
 
@@ -127,7 +131,7 @@ pub enum Frame {
     StepDown {
         /// Generation the sender works under.
         generation: Generation,
-        /// After this time the sender goes on by itself, µs.
+        /// How long stream administration lets that take, µs; or [`GOES_ON`], or [`FOR_GOOD`].
         deadline_us: u32,
     },
     /// What became of a slot that was proposed.

@@ -40,7 +40,7 @@ pub use example::EXAMPLE;
 pub use span::Span;
 pub use words::{Format, Profile, PublishMode, Replay, SourceType};
 
-use crate::decode::TradingDay;
+use crate::decode::{TradingDay, itch50};
 use file::HostTable;
 
 /// Most sources that one adapter converts.
@@ -268,6 +268,15 @@ impl Config {
             build::build(role, file, &HostTable::default(), overrides, Path::new("."))
                 .map_err(|error| error.found_in(name, text))
         })
+    }
+
+    /// What the ITCH 5.0 decoder is told.
+    #[must_use]
+    pub const fn itch50_settings(&self) -> itch50::Settings {
+        itch50::Settings {
+            publisher_id: self.publisher_id,
+            max_open_orders: self.max_open_orders,
+        }
     }
 
     /// Digest of the conversion-relevant keys ([`DIGEST_KEYS`]); adapters pair only while theirs are

@@ -17,7 +17,7 @@
 use std::time::Duration;
 
 use twinfeed_protocol::Time;
-use twinfeed_wire::link::{Frame, Hello, Role};
+use twinfeed_wire::link::{FOR_GOOD, Frame, Hello, Role};
 use twinfeed_wire::{Generation, Incarnation};
 
 pub use super::notice::{DownCause, Heard, Notice, Refusal};
@@ -474,9 +474,6 @@ impl LinkRules {
         slot.and_then(Option::take).is_some_and(|slot| slot.greeted)
     }
 }
-
-/// The deadline of a step-down of somebody who leaves: it never goes on by itself.
-const FOR_GOOD: u32 = u32::MAX;
 
 impl LinkLimits {
     fn silence(&self) -> Duration {

@@ -289,7 +289,7 @@ impl Pipeline {
                 self.fail(now, place, OverReason::NotNeeded, false);
             }
             Some(pos) => {
-                path.converter.begin_taking(Taking::new(transfer, kept));
+                path.converter.begin_taking(Taking::new(kept));
                 path.pairing.say(Frame::ContextRequest(ContextRequest {
                     sid: path.sid,
                     transfer,

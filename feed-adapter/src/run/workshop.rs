@@ -7,7 +7,6 @@ use twinfeed_wire::Sid;
 use twinfeed_wire::link::{ContextTaken, Frame};
 
 use crate::config::Config;
-use crate::decode::itch50::Settings;
 use crate::link::voice::Voice;
 use crate::mailbox::{Command, Mailbox};
 use crate::transfer::workshop::{Errand, Made, Output, Workshop};
@@ -19,11 +18,11 @@ pub(super) fn start(
     mailbox: Mailbox,
     voice: Voice,
 ) -> io::Result<()> {
-    let settings = Settings {
-        publisher_id: config.publisher_id,
-        max_open_orders: config.max_open_orders,
-    };
-    let workshop = Workshop::new(settings, config.trading_day, config.pair.context_buffer);
+    let workshop = Workshop::new(
+        config.itch50_settings(),
+        config.trading_day,
+        config.pair.context_buffer,
+    );
     let told = ToBoth { mailbox, voice };
     std::thread::Builder::new()
         .name("workshop".to_owned())

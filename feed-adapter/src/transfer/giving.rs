@@ -160,7 +160,6 @@ impl Giving {
             self.end(memory, at);
         }
         if let Some(reason) = self.spoilt {
-            memory.drop_copy();
             return Progress::Over(reason);
         }
         while self.sent - self.taken < MOST_UNDER_WAY

@@ -144,15 +144,6 @@ impl Taker {
     pub fn is_out_of_patience(&self, now: Time) -> bool {
         self.state != TakerState::Resting && now >= self.heard.after(self.limits.patience)
     }
-
-    /// When it should be looked at again although nothing happens, if a source lacks its past.
-    #[must_use]
-    pub fn next_deadline(&self) -> Time {
-        match self.state {
-            TakerState::Resting => self.not_before,
-            TakerState::Preparing | TakerState::Taking => self.heard.after(self.limits.patience),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -212,7 +203,6 @@ mod tests {
         assert!(taker.on_ready(at(4_999), transfer));
         assert!(taker.on_news(at(9_000), transfer));
         assert!(!taker.is_out_of_patience(at(13_999)));
-        assert_eq!(taker.next_deadline(), at(14_000));
         assert!(taker.is_out_of_patience(at(14_000)));
     }
 }

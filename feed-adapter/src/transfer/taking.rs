@@ -13,7 +13,6 @@ use crate::decode::{Decoder as _, Parts};
 /// A transfer from the taker's side, in one source.
 #[derive(Debug)]
 pub struct Taking {
-    transfer: u32,
     kept: Box<Kept>,
     /// What is below is in the memory, or will be.
     known: u64,
@@ -40,21 +39,14 @@ pub enum CatchUp {
 impl Taking {
     /// Keeps messages from now on, in `kept`, which is empty.
     #[must_use]
-    pub const fn new(transfer: u32, kept: Box<Kept>) -> Self {
+    pub const fn new(kept: Box<Kept>) -> Self {
         Self {
-            transfer,
             kept,
             known: 0,
             hole: 0,
             whole: None,
             spoilt: None,
         }
-    }
-
-    /// Which transfer it is.
-    #[must_use]
-    pub const fn transfer(&self) -> u32 {
-        self.transfer
     }
 
     /// The source's next message.

@@ -20,7 +20,7 @@ impl Source {
         let Some(cursor) = self.cursor else {
             return false;
         };
-        let live = |leg: &Leg| self.is_eligible(*leg) && self.legs[leg.index()].transmits();
+        let live = |leg: &Leg| self.is_eligible(*leg);
         let best = Leg::BOTH
             .into_iter()
             .filter(live)
@@ -63,14 +63,7 @@ impl Source {
             self.go_over(leg, &view, out);
             return true;
         }
-        let until = match self.seen {
-            None => self.reach(leg, &view, &cursor, view.context),
-            // What is missing above its first number, whoever speaks in it will pass.
-            Some(_) => Some(Place::start(view.first)),
-        };
-        if let Some(until) = until.filter(|until| *until > cursor.next) {
-            self.declare(until, GapCause::Abandoned, out);
-        }
+        self.declare_until_reached(leg, &view, GapCause::Abandoned, out);
         self.enter(&view);
         true
     }
@@ -88,6 +81,25 @@ impl Source {
             told => told,
         };
         self.take_context(view);
+    }
+
+    /// Declares what `leg` will never bring in its context, before that is gone over to.
+    pub(super) fn declare_until_reached<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        view: &View,
+        cause: GapCause,
+        out: &mut Out<'_, H>,
+    ) {
+        let Some(cursor) = self.cursor else { return };
+        let until = match self.seen {
+            None => self.reach(leg, view, &cursor, view.context),
+            // What is missing above its first number, whoever speaks in it will pass.
+            Some(_) => Some(Place::start(view.first)),
+        };
+        if let Some(until) = until.filter(|until| *until > cursor.next) {
+            self.declare(until, cause, out);
+        }
     }
 
     /// Delivers in `view`'s context from here on.

@@ -61,22 +61,29 @@ impl Cursor {
                 standing => standing,
             };
         }
+        if record.place() < self.next {
+            return Standing::Delivered;
+        }
+        if !self.is_at(record) {
+            return Standing::Beyond;
+        }
         let count = fence.count(self, record.generation, record.adm);
         // No message stands between the parts of one source message: whoever has the rest of one brings it.
         let begun = self.next.part != 0 && count != Count::Ahead;
-        if record.place() < self.next {
-            Standing::Delivered
-        } else if self.is_at(record) && (begun || self.counts(count)) {
-            Standing::Next
-        } else {
-            Standing::Beyond
+        match begun || self.counts(count) {
+            true => Standing::Next,
+            false => Standing::Beyond,
         }
     }
 
     /// Whether nothing of the source is missing in front of a record that was not delivered.
     pub(super) fn is_at(&self, record: &Entry) -> bool {
-        let silent = record.prev < self.next.sseq;
-        record.place() == self.next || (self.next.part == 0 && record.part == 0 && silent)
+        record.place() == self.next || (record.part == 0 && self.is_behind_all(record.prev))
+    }
+
+    /// Whether nothing of the source is missing up to number `prev`: every message of it was delivered or declared.
+    pub(super) const fn is_behind_all(&self, prev: u64) -> bool {
+        self.next.part == 0 && prev < self.next.sseq
     }
 
     /// Whether a record that counts so many messages may be delivered (RM-25a).
@@ -124,8 +131,10 @@ impl Cursor {
         if self.adopts && own {
             (self.adopts, self.adm) = (false, entry.adm);
         }
-        let counted = fence.count(self, entry.generation, entry.adm);
-        self.apart &= counted != Count::As(self.adm);
+        if self.apart {
+            let counted = fence.count(self, entry.generation, entry.adm);
+            self.apart = counted != Count::As(self.adm);
+        }
         self.adm
     }
 }

@@ -14,7 +14,7 @@
 //! delivered is inherited, and a `Discontinuity` where it is not. A generation that was missed in between may have
 //! inherited nothing: then what follows says where the count goes on.
 
-use twinfeed_wire::{Adm, BodyKind, Generation};
+use twinfeed_wire::{Adm, Generation};
 
 use super::cursor::{Cursor, Standing};
 use super::hold::Entry;
@@ -59,9 +59,12 @@ impl Fence {
         self.newest = self.newest.max(generation);
     }
 
-    /// Forgets generations above `generation`: nobody speaks under them.
+    /// Forgets generations above `generation`, and what they were said to inherit: nobody speaks under them.
     pub(super) fn disbelieve(&mut self, generation: Generation) {
         self.newest = self.newest.min(generation);
+        for cut in &mut self.cuts {
+            *cut = cut.filter(|(of, _)| *of <= generation);
+        }
     }
 
     pub(super) const fn newest(&self) -> Generation {
@@ -188,8 +191,7 @@ impl Source {
         for side in &mut self.legs {
             if side.hold.messages() > 0 {
                 out.counters.fenced += side.hold.drop_where(|entry| {
-                    entry.kind == BodyKind::Administrative
-                        && fence.standing(&cursor, entry) == Standing::Fenced
+                    entry.is_message() && fence.standing(&cursor, entry) == Standing::Fenced
                 });
             }
         }

@@ -67,16 +67,13 @@ impl Entry {
     /// First place that is not missing any more once this record is at hand: its own, or the one behind
     /// `prev`, from where it vouches for silence.
     pub(super) fn reach(&self) -> Place {
-        if self.kind == BodyKind::Administrative {
+        if self.is_message() {
             return Place::start(self.sseq.saturating_add(1));
         }
         if self.part == 0 {
             Place::start(self.prev.saturating_add(1))
         } else {
-            Place {
-                sseq: self.sseq,
-                part: self.part,
-            }
+            self.place()
         }
     }
 }

@@ -80,7 +80,7 @@ impl Source {
                     match self.fence.count(&cursor, entry.generation, entry.adm) {
                         // A message of that numbering is missing, or one behind it.
                         Count::As(adm) if adm > cursor.adm => {
-                            owed = owed.or(Some(adm)).min(Some(adm));
+                            owed = Some(owed.map_or(adm, |least: Adm| least.min(adm)));
                         }
                         // Its numbering will be gone over to.
                         Count::Ahead => {}

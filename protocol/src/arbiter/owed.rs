@@ -17,14 +17,14 @@ use super::fence::Count;
 use super::leg::LegSide;
 use super::source::{Out, Source};
 use super::view::View;
-use crate::event::{Handler, Leg, LegState};
+use crate::event::{Handler, Leg};
 
 /// A generation that is further than this from every one known is absurd until confirmed.
 pub(super) const GENERATION_STRIDE: u32 = 1_000;
 
 impl Source {
     /// The legs whose administrative messages may be delivered: one that is set apart brings none.
-    fn counting(&self) -> impl Iterator<Item = &LegSide> {
+    pub(super) fn counting(&self) -> impl Iterator<Item = &LegSide> {
         let merged = Leg::BOTH.into_iter().filter(|leg| !self.is_apart(*leg));
         merged.map(|leg| &self.legs[leg.index()])
     }
@@ -53,7 +53,7 @@ impl Source {
             .counting()
             .filter_map(|side| side.view(cursor.epoch))
             .filter(|view| {
-                let reached = |prev| cursor.next.part == 0 && prev < cursor.next.sseq;
+                let reached = |prev| cursor.is_behind_all(prev);
                 self.seen.is_some() || view.beat.is_some_and(|beat| reached(beat.prev))
             })
             .filter_map(|view| match self.beat_count(cursor, view) {
@@ -88,9 +88,7 @@ impl Source {
         let awaited = self.counting().any(|side| {
             let view = side.view(cursor.epoch);
             let there = side.latest().map(|latest| latest.epoch) == Some(cursor.epoch);
-            side.state == LegState::Live
-                && there
-                && view.is_some_and(|view| !self.counts_more(&cursor, view))
+            side.transmits() && there && view.is_some_and(|view| !self.counts_more(&cursor, view))
         });
         let long = self.judged_at >= since.after(out.limits.lag_time);
         if !(self.forced() || long || !awaited && self.waited(since, out)) {
@@ -112,7 +110,7 @@ impl Source {
         });
         let stays = views().any(|(side, view)| {
             let there = side.latest().map(|latest| latest.epoch) == Some(cursor.epoch);
-            side.state == LegState::Live && there && view.ended.is_none()
+            side.transmits() && there && view.ended.is_none()
         });
         (counted || !stays) && !views().any(|(_, view)| self.counts_more(cursor, view))
     }
@@ -121,9 +119,11 @@ impl Source {
     fn adopt(&mut self, cursor: &Cursor) -> bool {
         let counted = self
             .counting()
+            // What a leg on standby said before it fell silent is old.
+            .filter(|side| !side.standby)
             .filter_map(|side| side.view(cursor.epoch))
             .filter(|view| {
-                let reached = |prev| cursor.next.part == 0 && prev < cursor.next.sseq;
+                let reached = |prev| cursor.is_behind_all(prev);
                 view.beat_generation == cursor.generation
                     && view.beat.is_some_and(|beat| reached(beat.prev))
             })
@@ -144,7 +144,7 @@ impl Source {
             return false;
         };
         let live = || {
-            let live = self.legs.iter().filter(|side| side.state == LegState::Live);
+            let live = self.legs.iter().filter(|side| side.transmits());
             live.filter_map(|side| side.view(cursor.epoch))
                 .filter(|view| view.beat.is_some())
         };

@@ -41,9 +41,10 @@ impl Source {
         self.pin.leg == Some(leg.other())
     }
 
-    /// Whether `leg` may be gone over to: it lives, and no other one is pinned that does.
+    /// Whether `leg` may be gone over to: it transmits, and no other one is pinned that does.
     pub(super) fn is_eligible(&self, leg: Leg) -> bool {
-        self.lives(leg) && !(self.is_apart(leg) && self.lives(leg.other()))
+        let transmits = |leg: Leg| self.legs[leg.index()].transmits();
+        transmits(leg) && !(self.is_apart(leg) && transmits(leg.other()))
     }
 
     /// How long a leg may be behind. The pinned one is waited for longer: leaving it costs a `Discontinuity`.
@@ -128,17 +129,9 @@ impl Source {
         view: &View,
         out: &mut Out<'_, H>,
     ) {
-        let Some(cursor) = self.cursor else { return };
         (self.pin.leg, self.preferred) = (Some(leg), leg);
-        let until = match self.seen {
-            None => self.reach(leg, view, &cursor, view.context),
-            // What is missing above its first number, it will pass.
-            Some(_) => Some(Place::start(view.first)),
-        };
-        if let Some(until) = until.filter(|until| *until > cursor.next) {
-            let cause = self.cause(out.now, out.limits);
-            self.declare(until, cause, out);
-        }
+        let cause = self.cause(out.now, out.limits);
+        self.declare_until_reached(leg, view, cause, out);
         self.take_context(view);
         self.announce = match self.announce {
             None | Some(DiscontinuityCause::Context { .. }) => {
@@ -149,7 +142,7 @@ impl Source {
         };
     }
 
-    /// The active of the newest generation that is known, if it lives; else whoever does.
+    /// The active of the newest generation that is known, if it transmits; else whoever does.
     fn believed(&self) -> Leg {
         let [zero, one] = [&self.legs[0], &self.legs[1]].map(|side| side.generation);
         let told = self.pin.active;
@@ -161,7 +154,8 @@ impl Source {
             None if one > zero => Leg::One,
             None => self.preferred,
         };
-        match self.lives(active) || !self.lives(active.other()) {
+        let transmits = |leg: Leg| self.legs[leg.index()].transmits();
+        match transmits(active) || !transmits(active.other()) {
             true => active,
             false => active.other(),
         }

@@ -119,7 +119,7 @@ impl Source {
             .filter_map(|leg| self.legs[leg.index()].view(cursor.epoch))
             .filter(|view| view.context == cursor.context && !self.counts_more(&cursor, view))
             .filter_map(|view| view.beat)
-            .filter(|beat| cursor.next.part == 0 && beat.prev < cursor.next.sseq)
+            .filter(|beat| cursor.is_behind_all(beat.prev))
             .map(|beat| beat.next)
             .max()
             .filter(|next| *next > cursor.next.sseq);
@@ -174,13 +174,15 @@ impl Source {
 
     /// The administrative message to deliver next that is held in another context: only its leg has it.
     pub(super) fn next_elsewhere(&self, cursor: &Cursor) -> Option<(Leg, usize)> {
-        Leg::BOTH.into_iter().find_map(|leg| {
+        let merged = Leg::BOTH.into_iter().filter(|leg| !self.is_apart(*leg));
+        merged.into_iter().find_map(|leg| {
             let side = &self.legs[leg.index()];
             if side.hold.messages() == 0 {
                 return None;
             }
             let turn = side.view(cursor.epoch)?.turn;
-            let next = side.hold.iter().position(|entry| {
+            let mut held = side.hold.iter().take_while(|entry| entry.turn <= turn);
+            let next = held.position(|entry| {
                 entry.is_message()
                     && (entry.turn, entry.context != cursor.context) == (turn, true)
                     && self.standing(cursor, entry) == Standing::Next
@@ -218,8 +220,7 @@ impl Source {
             return adm == cursor.adm;
         }
         let mut views = self
-            .legs
-            .iter()
+            .counting()
             .filter_map(|side| side.view(cursor.epoch))
             .filter(|view| view.context == cursor.context);
         views.any(|view| {

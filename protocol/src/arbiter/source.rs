@@ -212,8 +212,11 @@ impl Source {
         }
         self.tell_live(out);
         self.judge_generation(out);
-        if self.announce.is_some() {
-            // The context that was left and not yet told may be back with this very datagram.
+        if matches!(
+            self.announce,
+            Some(DiscontinuityCause::Context { .. } | DiscontinuityCause::Divergence { .. })
+        ) {
+            // What was left and not yet told may be back with this very datagram.
             self.choose_context(out);
         }
         let Some(view) = self.legs[leg.index()].view(header.epoch) else {

@@ -57,14 +57,19 @@ impl Pair {
         self.handover == Handover::Draining
     }
 
+    /// As active: whether a hand-over is under way.
+    #[must_use]
+    pub const fn steps_down(&self) -> bool {
+        matches!(self.handover, Handover::Draining | Handover::Said)
+    }
+
     /// As active that steps down: whether the peer is in step, and every message was placed by both. What was agreed to under
     /// an earlier generation may wait for its slot, which nothing moves.
     #[must_use]
     pub fn is_drained(&self, seq: &Sequencer) -> bool {
-        let steps_down = matches!(self.handover, Handover::Draining | Handover::Said);
         let placed = self.announced.iter().all(Announced::is_bequeathed);
         let by_both = placed && self.proposed.is_none() && self.peer.adm >= seq.adm();
-        steps_down && self.is_protected(seq) && by_both
+        self.steps_down() && self.is_protected(seq) && by_both
     }
 
     /// As active: the peer is told, behind everything that was said before, that this end steps down.

@@ -18,7 +18,8 @@
 //! **How to drive it.** One [`Pair`] beside one [`Sequencer`], on the thread that sequences. Hand over what the
 //! link and stream administration say when it arrives, between batches of messages and never within one; call
 //! [`Pair::between_batches`] after every batch and when [`Pair::next_deadline`] has come; send what
-//! [`Link::say`] is given, in order, *before* the datagrams that the sequencer hands out in the same call. While
+//! [`Link::say`] is given, in order, *before* the datagrams that the sequencer hands out in the same call; but what was
+//! handed out before a cut goes before that, for whoever takes a numbering over takes what it counts for sent. While
 //! [`Pair::is_holding`], hand the sequencer nothing of the source; everything else goes on.
 //!
 //! `on_link_down` with `gone` says that the peer's *process* is gone, and comes after everything that it had said and
@@ -63,7 +64,7 @@ pub use verdict::{Verdict, judge};
 
 /// Where a pair's words and news go.
 pub trait Link {
-    /// To the peer, in order.
+    /// To the peer, in order; a [`Said::Cut`] behind every datagram handed out so far.
     fn say(&mut self, said: Said);
     /// To whoever watches.
     fn tell(&mut self, news: News);

@@ -363,6 +363,8 @@ impl Sequencer {
         for _ in 0..ANNOUNCEMENTS {
             self.send_heartbeat(now, Flags::END_OF_STREAM, out);
         }
+        // Nothing follows: not what was withheld either.
+        self.standby.stop();
         self.state = SequencerState::Closed;
     }
 

@@ -66,11 +66,8 @@ impl Sequencer {
 
     /// The waiting messages in order, each with its slot and whether the peer agreed to it.
     pub fn waiting(&self) -> impl Iterator<Item = (Msn, &StoredAdmin, bool)> {
-        let of = |armed: &'_ Armed| (armed.slot, armed.agreed);
-        self.agenda.iter().map(move |armed| {
-            let (slot, agreed) = of(armed);
-            (slot, &armed.message, agreed)
-        })
+        let waiting = self.agenda.iter();
+        waiting.map(|armed| (armed.slot, &armed.message, armed.agreed))
     }
 
     /// Slot of a waiting message.

@@ -106,6 +106,12 @@ pub(super) struct Standby {
 }
 
 impl Standby {
+    /// Forgets what is withheld; none of it is sent any more.
+    pub(super) fn stop(&mut self) {
+        self.on = false;
+        self.withheld.clear();
+    }
+
     /// A stream that is never withheld.
     pub(super) fn never() -> Self {
         let limits = RetainLimits {

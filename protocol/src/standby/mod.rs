@@ -358,6 +358,9 @@ fn is_ahead(seq: &Sequencer, theirs: Option<&Placed>) -> bool {
     match (seq.last_placed(), theirs) {
         (Some(ours), Some(theirs)) if ours.epoch == theirs.epoch => ours.sseq > theirs.sseq,
         (Some(_), Some(theirs)) => seq.was_in(theirs.epoch),
-        _ => false,
+        // An active that has placed nothing may never have heard its source; a numbering begins with nothing placed at
+        // both ends.
+        (Some(ours), None) => ours.msn.0 > 0,
+        (None, _) => false,
     }
 }

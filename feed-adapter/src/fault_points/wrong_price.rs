@@ -1,45 +1,52 @@
-//! How would a decoder that is wrong show? For tests of divergence, and in debug builds alone.
-//!
-//! A release build does not contain this module, whatever its environment says. In a debug build
-//! [`WRONG_PRICE`] makes one adapter's order records say a price that is too high by 1e-9.
+//! How would a decoder that is wrong show? For tests of divergence: one adapter's order records say a price that is too
+//! high by 1e-9.
 
-use std::env::VarError;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use twinfeed_wire::record::MboMsg;
 use zerocopy::little_endian::I64;
 
+use crate::config::ConfigError;
 use crate::decode::Parts;
-use crate::error::AdapterError;
 
 /// `FROM..UNTIL/EVERY`: of every session the source numbers from the first up to, not including, the second that are
 /// multiples of the third.
-pub const WRONG_PRICE: &str = "TWINFEED_TEST_WRONG_PRICE";
+const VARIABLE: &str = "TWINFEED_TEST_WRONG_PRICE";
+
+static FAULT: OnceLock<WrongPrice> = OnceLock::new();
 
 /// A decoder's fault.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct WrongPrice {
+struct WrongPrice {
     numbers: Range<u64>,
     every: u64,
 }
 
-impl WrongPrice {
-    /// What the environment asks for, if anything.
-    ///
-    /// # Errors
-    /// [`AdapterError::System`] when it asks for what nobody can read.
-    pub fn from_environment() -> Result<Option<Self>, AdapterError> {
-        match std::env::var(WRONG_PRICE) {
-            Err(VarError::NotPresent) => Ok(None),
-            given => {
-                let read = given.ok().as_deref().and_then(Self::read);
-                let fault = || std::io::Error::other("write it as 5000..9000/7");
-                read.map(Some)
-                    .ok_or_else(|| AdapterError::system("read TWINFEED_TEST_WRONG_PRICE")(fault()))
-            }
-        }
-    }
+pub(super) fn read_environment() -> Result<(), ConfigError> {
+    let Some(text) = std::env::var_os(VARIABLE) else {
+        return Ok(());
+    };
+    let fault = WrongPrice::read(&text.to_string_lossy()).ok_or_else(|| {
+        let remedy = "unset it, or write it as 5000..9000/7";
+        ConfigError::new(VARIABLE, "names no numbers", remedy)
+    })?;
+    tracing::warn!(
+        ?fault,
+        "{VARIABLE} is set: this adapter converts wrongly on purpose"
+    );
+    let _ = FAULT.set(fault);
+    Ok(())
+}
 
+/// Source message `sseq` was converted to these records.
+pub(super) fn converted(sseq: u64, parts: &mut Parts) {
+    if let Some(fault) = FAULT.get() {
+        fault.apply(sseq, parts);
+    }
+}
+
+impl WrongPrice {
     fn read(text: &str) -> Option<Self> {
         let (numbers, every) = text.split_once('/')?;
         let (from, until) = numbers.split_once("..")?;
@@ -51,7 +58,7 @@ impl WrongPrice {
     }
 
     /// Does to the records of source message `sseq` what the wrong decoder would.
-    pub fn apply(&self, sseq: u64, parts: &mut Parts) {
+    fn apply(&self, sseq: u64, parts: &mut Parts) {
         let hit = self.numbers.contains(&sseq) && sseq.is_multiple_of(self.every);
         if hit && let Some(order) = parts.last_record_mut::<MboMsg>() {
             order.price = I64::new(order.price.get().wrapping_add(1));
