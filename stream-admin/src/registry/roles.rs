@@ -305,7 +305,7 @@ impl Registry {
         number
     }
 
-    /// Whether an automatic takeover by this leg is allowed now. A refusal is recorded, once in a row.
+    /// Whether an automatic takeover by this leg is allowed now. A refusal is recorded, once in a row of refusals.
     pub(super) fn may_take_over_automatically(
         &mut self,
         name: &FeedName,
@@ -359,8 +359,10 @@ impl Registry {
             reason: problem.message.clone(),
         };
         let generation = feed.pair.generation();
-        let told = feed.roles.back().is_some_and(|last| {
-            (last.cause, last.from, &last.outcome) == (cause, generation, &refused)
+        // Both causes are asked for in turn while the active is silent, so the last record alone does not tell.
+        let mut row = feed.roles.iter().rev().take_while(is_refusal);
+        let told = row.any(|known| {
+            (known.cause, known.from, &known.outcome) == (cause, generation, &refused)
         });
         if !told {
             self.record_change(name, Asked::by_adapter(&by, cause), Some(leg), refused);
@@ -576,6 +578,10 @@ impl Feed {
                 .all(|stream| stream.pair.lacks_nothing);
         (lapsed && heir && self.pair.is_alive(backup, now)).then_some(backup)
     }
+}
+
+const fn is_refusal(change: &&RoleChange) -> bool {
+    matches!(change.outcome, RoleOutcome::Refused { .. })
 }
 
 /// The latest changes, newest first.
