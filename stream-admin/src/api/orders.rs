@@ -15,7 +15,6 @@ use super::auth::Identified;
 use super::body::{Asked, Body};
 use super::refusal::Refusal;
 use crate::app::App;
-use crate::clock::Clock;
 use crate::config::Kind;
 
 pub(super) async fn order(
@@ -52,7 +51,7 @@ async fn carry_out(
     let mut record = app
         .change(
             move |_| Some(backup),
-            move |registry, now| registry.order(&operator, request, Clock::unix_us(), now),
+            move |registry, now| registry.order(&operator, request, now),
         )
         .await?;
     let Some(mut changes) = changes else {
