@@ -1,8 +1,8 @@
 //! An order from its key to its outcome, over takeovers and restarts.
 
 use twinfeed_control::{
-    Assignment, Generation, MessagePlace, OrderedMessage, ProblemCode, Register, Role, Sid,
-    TakeOver, TakeoverCause,
+    Assignment, Generation, LONGEST_ORDER_KEY, MessagePlace, OrderedMessage, ProblemCode, Register,
+    Role, Sid, TakeOver, TakeoverCause,
 };
 
 use super::super::record::Record;
