@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
-use twinfeed_control::{MessagePlace, StopFlag};
+use twinfeed_control::{FeedStatus, MessagePlace, StopFlag};
 use twinfeed_net::clock;
 
 use crate::error::Error;
@@ -64,9 +64,9 @@ pub fn demo(
     rig.open()?;
     let (mut kills, mut notices) = (Vec::new(), Notices::default());
     for number in 1..=2 {
+        agree(&mut rig, number, &mut notices, narrator)?;
         until_there_is_room(&mut rig, narrator)?;
         let session = rig.exchange().standing()?.opened;
-        agree(&mut rig, number, &mut notices, narrator)?;
         let (kill, meanwhile) = kill(&mut rig, number, narrator)?;
         kills.push(kill);
         notices.end(meanwhile)?;
@@ -191,26 +191,12 @@ fn mend(rig: &mut Rig, session: u64, narrator: &mut dyn Narrator) -> Result<(), 
             seat.binary()
         ));
     }
-    let limit = rig.run().session + rig.run().pause + READY_LIMIT;
-    let until_ns = clock::monotonic_ns() + nanos(limit);
-    let mut reason = String::new();
-    watch(rig, narrator, |rig| {
-        let feed = rig.feed()?;
-        reason.clone_from(&feed.pair.reason);
-        let another = dead.is_none_or(|seat| {
+    let feed = until_protected(rig, narrator, |_, feed| {
+        Ok(dead.is_none_or(|seat| {
             let at = seat.index();
             feed.legs.get(at).map(|leg| &leg.incarnation) != before.get(at)
-        });
-        Ok((feed.pair.protected && another) || clock::monotonic_ns() > until_ns)
+        }))
     })?;
-    let feed = rig.feed()?;
-    if !feed.pair.protected {
-        return Err(Error::TimedOut {
-            what: "the pair is protected again".to_owned(),
-            waited: limit,
-            state: format!("stream-admin says: {reason}"),
-        });
-    }
     let active = rig.active_seat()?;
     let when = match rig.exchange().standing()?.opened == session {
         true => "in the same session",
@@ -233,10 +219,35 @@ fn until_there_is_room(rig: &mut Rig, narrator: &mut dyn Narrator) -> Result<(),
         return Ok(());
     }
     let opened = standing.opened;
-    watch(rig, narrator, |rig| {
-        let next = rig.exchange().standing()?.opened > opened;
-        Ok(next && rig.feed()?.pair.protected)
+    until_protected(rig, narrator, |rig, _| {
+        Ok(rig.exchange().standing()?.opened > opened)
     })
+    .map(drop)
+}
+
+/// Waits until the pair is protected and what the caller waits for has come, no longer than until the next session is
+/// well under way.
+fn until_protected(
+    rig: &mut Rig,
+    narrator: &mut dyn Narrator,
+    mut come: impl FnMut(&mut Rig, &FeedStatus) -> Result<bool, Error>,
+) -> Result<FeedStatus, Error> {
+    let limit = rig.run().session + rig.run().pause + READY_LIMIT;
+    let until_ns = clock::monotonic_ns() + nanos(limit);
+    let mut feed = rig.feed()?;
+    watch(rig, narrator, |rig| {
+        feed = rig.feed()?;
+        let done = feed.pair.protected && come(rig, &feed)?;
+        if !done && clock::monotonic_ns() > until_ns {
+            return Err(Error::TimedOut {
+                what: "the pair is protected again".to_owned(),
+                waited: limit,
+                state: format!("stream-admin says: {}", feed.pair.reason),
+            });
+        }
+        Ok(done)
+    })?;
+    Ok(feed)
 }
 
 /// The middle of a burst that is far enough ahead, of a session that lasts long enough.

@@ -127,7 +127,8 @@ pub fn run(setting: &Setting<'_>, plan: Plan, tell: &(dyn Fn(u64) + Sync)) -> Re
     for (name, seen) in [("first", seen), ("second", second.summary()?)] {
         let mut verdict = judge(&sent, &conversion, &seen)?;
         if tally.alone > 0 {
-            // Whoever followed the backup, which was ahead, cannot get such a message at its place any more.
+            // Whoever followed the backup, which was ahead, gets such a message behind a discontinuity; where it is lost as
+            // well, it is declared.
             (verdict.breaks, verdict.administrative_gaps) = (0, 0);
         }
         let broken = verdict

@@ -86,6 +86,23 @@ impl Trigger {
             Self::Sham => None,
         }
     }
+
+    /// Whether the other leg is all that the subscriber has left after it.
+    pub(crate) const fn takes_leg(self) -> bool {
+        match self {
+            Self::Kill
+            | Self::Stop
+            | Self::Terminate
+            | Self::InputCut
+            | Self::OutputCut
+            | Self::HostLoss => true,
+            Self::LinkCut | Self::HandOver | Self::Sham => false,
+        }
+    }
+
+    fn words() -> String {
+        Self::ALL.map(Self::word).join(", ")
+    }
 }
 
 /// How the adapters reach each other.
@@ -214,8 +231,9 @@ impl std::str::FromStr for Pattern {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "{word:?} {fault}: say for example `sigkill`, `sigkill/first-arrival` or \
-     `output-cut/prefer-active/flow`; the triggers are sigkill, sigstop, sigterm, input-cut, \
-     output-cut, handover, link-cut, host-loss and sham, the policies first-arrival and prefer-active, the contents flow and file"
+     `output-cut/prefer-active/flow`; the triggers are {}, the policies first-arrival and prefer-active, \
+     the contents flow and file",
+    Trigger::words()
 )]
 pub(crate) struct BadPattern {
     word: String,
@@ -351,6 +369,19 @@ mod tests {
             let error = text.parse::<Pattern>().unwrap_err();
             assert_eq!(error.word, word);
             assert!(error.to_string().contains("output-cut"));
+            for trigger in Trigger::ALL {
+                assert!(error.to_string().contains(trigger.word()), "{trigger}");
+            }
         }
+    }
+
+    #[test]
+    fn a_leg_is_left_alone_unless_both_adapters_still_send() {
+        let both_send: Vec<_> = Trigger::ALL
+            .into_iter()
+            .filter(|it| !it.takes_leg())
+            .map(Trigger::word)
+            .collect();
+        assert_eq!(both_send, ["link-cut", "handover", "sham"]);
     }
 }

@@ -124,7 +124,7 @@ impl Stage {
         let judged = self.judge.session(&mut self.rig, self.sessions, &stop)?;
         let down = pulled
             .iter()
-            .find(|it| it.trigger != Trigger::Sham)
+            .find(|it| it.trigger.takes_leg())
             .map(|it| it.seat.index());
         let overload = judged.counts.overload(down, &judged.gaps);
         let runs = pulled

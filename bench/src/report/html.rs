@@ -360,6 +360,16 @@ mod tests {
     }
 
     #[test]
+    fn every_trigger_has_a_colour_of_its_own_in_both_schemes() {
+        for trigger in Trigger::ALL {
+            let rule = format!(".curve.{trigger} {{ stroke: var(--{trigger});");
+            assert!(STYLE.contains(&rule), "{rule}");
+            let colour = format!("--{trigger}: #");
+            assert_eq!(STYLE.matches(&colour).count(), 2, "{colour}");
+        }
+    }
+
+    #[test]
     fn the_page_fetches_nothing() {
         for word in ["http", "src=", "@import", "url("] {
             assert!(!STYLE.contains(word) && !READING.contains(word), "{word}");

@@ -12,6 +12,7 @@ mod orders;
 mod pages;
 mod refusal;
 mod roles;
+mod settled;
 mod subscriptions;
 mod watch;
 

@@ -6,17 +6,17 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
-use tokio::time::{Instant, timeout_at};
 use tracing::info;
-use twinfeed_control::{FeedName, Order, OrderOutcome, OrderRecord, OrderReport};
+use twinfeed_control::{FeedName, Order, OrderOutcome, OrderRecord, OrderReport, Problem};
 
 use super::adapters::adapter_id;
 use super::auth::Identified;
 use super::body::{Asked, Body};
 use super::refusal::Refusal;
+use super::settled::until_settled;
 use crate::app::App;
-use crate::clock::Clock;
 use crate::config::Kind;
+use crate::registry::Registry;
 
 pub(super) async fn order(
     State(app): State<Arc<App>>,
@@ -42,33 +42,16 @@ async fn carry_out(
     app: &Arc<App>,
     operator: String,
     request: Order,
-) -> Result<OrderRecord, twinfeed_control::Problem> {
-    let feed = request.feed.clone();
-    let wait = Duration::from_millis(request.wait_ms).min(LONGEST_WAIT);
-    let deadline = Instant::now() + wait;
-    // Before the order: no change after it is missed.
-    let changes = app.changes(&feed);
-    let backup = feed.clone();
-    let mut record = app
-        .change(
-            move |_| Some(backup),
-            move |registry, now| registry.order(&operator, request, Clock::unix_us(), now),
-        )
-        .await?;
-    let Some(mut changes) = changes else {
-        return Ok(record);
-    };
-    while record.outcome == OrderOutcome::Pending {
-        match timeout_at(deadline, changes.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => break,
-        }
-        let (feed, ticket) = (feed.clone(), record.ticket);
-        record = app
-            .volatile(move |registry, _| registry.order_by_ticket(&feed, ticket))
-            .await?;
-    }
-    Ok(record)
+) -> Result<OrderRecord, Problem> {
+    until_settled(
+        app,
+        request.feed.clone(),
+        Duration::from_millis(request.wait_ms).min(LONGEST_WAIT),
+        move |registry, now| registry.order(&operator, request, now),
+        |record| (record.outcome == OrderOutcome::Pending).then_some(record.ticket),
+        Registry::order_by_ticket,
+    )
+    .await
 }
 
 /// `?feed=<name>`.

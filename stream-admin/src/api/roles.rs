@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use tokio::time::{Instant, timeout_at};
 use tracing::info;
 use twinfeed_control::{Problem, RoleCause, RoleChange, RoleOrder, RoleOutcome};
 
@@ -13,8 +12,10 @@ use super::auth::Identified;
 use super::body::{Asked, Body};
 use super::orders::Of;
 use super::refusal::Refusal;
+use super::settled::until_settled;
 use crate::app::App;
 use crate::config::Kind;
+use crate::registry::Registry;
 
 pub(super) async fn order(
     State(app): State<Arc<App>>,
@@ -41,31 +42,15 @@ async fn carry_out(
     operator: String,
     request: RoleOrder,
 ) -> Result<RoleChange, Problem> {
-    let feed = request.feed.clone();
-    let deadline = Instant::now() + Duration::from_millis(request.wait_ms).min(LONGEST_WAIT);
-    // Before the order: no change after it is missed.
-    let changes = app.changes(&feed);
-    let backup = feed.clone();
-    let mut change = app
-        .change(
-            move |_| Some(backup),
-            move |registry, now| registry.order_roles(&operator, request, now),
-        )
-        .await?;
-    let Some(mut changes) = changes else {
-        return Ok(change);
-    };
-    while !is_told(&change) {
-        match timeout_at(deadline, changes.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => break,
-        }
-        let (feed, number) = (feed.clone(), change.number);
-        change = app
-            .volatile(move |registry, _| registry.role_change(&feed, number))
-            .await?;
-    }
-    Ok(change)
+    until_settled(
+        app,
+        request.feed.clone(),
+        Duration::from_millis(request.wait_ms).min(LONGEST_WAIT),
+        move |registry, now| registry.order_roles(&operator, request, now),
+        |change| (!is_told(change)).then_some(change.number),
+        Registry::role_change,
+    )
+    .await
 }
 
 /// Whether nothing more is to come: the new active has said how its generation began.

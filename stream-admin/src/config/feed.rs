@@ -32,7 +32,7 @@ pub struct FeedConfig {
     /// Silent intervals that make a leg lost. Default 3.
     #[serde(default = "default_missed")]
     pub missed_heartbeats: u32,
-    /// T, in msn; both adapters must run with it. Default 64.
+    /// T, in msn; both adapters must run with it. Default 1,000.
     #[serde(default = "default_sync_threshold")]
     pub sync_threshold: u64,
     /// Which adapters transmit; both run with it.

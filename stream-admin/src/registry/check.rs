@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use twinfeed_control::{
-    AdapterStatus, OfferedStream, Problem, ProblemCode, Register, Selection, Sid, Subscribe,
-    SubscriptionStatus, Transport,
+    AdapterStatus, LONGEST_ORDER_KEY, OfferedStream, Problem, ProblemCode, Register, Selection,
+    Sid, Subscribe, SubscriptionStatus, Transport,
 };
 
 use super::settings::{FeedSettings, TransportKind};
@@ -204,6 +204,18 @@ pub(super) fn subscriber_report(status: &SubscriptionStatus, limit: usize) -> Re
             leg.last_pos.iter().map(|pos| pos.sid),
             limit,
         )?;
+    }
+    Ok(())
+}
+
+/// The key by which an operator's order is known again.
+pub(super) fn order_key(key: &str) -> Result<(), Problem> {
+    let graphic = key.bytes().all(|byte| byte.is_ascii_graphic());
+    if key.is_empty() || key.len() > LONGEST_ORDER_KEY || !graphic {
+        return Err(bad(
+            format!("key {key:?} is not 1 to {LONGEST_ORDER_KEY} visible ASCII characters"),
+            "give the order such a key",
+        ));
     }
     Ok(())
 }

@@ -245,14 +245,13 @@ impl Registry {
             .map_err(|refused| claim_refused(&request, &refused))?;
         let raised = outcome == Outcome::Raised;
         let id = feed.adapter_id(leg);
-        let active = LegIndex::BOTH
-            .into_iter()
-            .find(|leg| feed.pair.role(*leg) == Some(Role::Active));
+        let active = feed.pair.active();
         let same = feed.seats[leg.index()].as_mut().is_some_and(|who| {
             who.presumed = false;
             who.registration == request
         });
-        if outcome != Outcome::Kept || !same {
+        let changed = outcome != Outcome::Kept || !same;
+        if changed {
             let report = match outcome {
                 Outcome::Kept => feed.seats[leg.index()].take().and_then(|who| who.report),
                 Outcome::Joined | Outcome::Raised => None,
@@ -262,12 +261,13 @@ impl Registry {
                 ..Occupant::of(request)
             });
             self.assign_streams(&name, leg);
-            self.save_feed(&name);
-            self.touch(&name);
         }
         if raised {
             let asked = Asked::by_adapter(&id, RoleCause::Registration);
             self.generation_began(&name, before, active, asked);
+        } else if changed {
+            self.save_feed(&name);
+            self.touch(&name);
         }
         self.refresh_shown(&name, now);
         let feed = self.feed(&name)?;

@@ -6,12 +6,12 @@
 use std::collections::VecDeque;
 
 use twinfeed_control::{
-    AdapterId, FeedName, LONGEST_ORDER_KEY, MOST_ORDER_PAYLOAD, Order, OrderOutcome, OrderRecord,
-    OrderReport, PendingOrder, Problem, ProblemCode,
+    AdapterId, FeedName, MOST_ORDER_PAYLOAD, Order, OrderOutcome, OrderRecord, OrderReport,
+    PendingOrder, Problem, ProblemCode,
 };
 
 use super::record::{Record, Write};
-use super::refusals::{no_active, not_seated};
+use super::refusals::{another_order, no_active, not_seated};
 use super::{Caller, Registry, check};
 use crate::lease::Now;
 
@@ -26,24 +26,19 @@ impl Registry {
         &mut self,
         operator: &str,
         request: Order,
-        at_unix_us: u64,
         now: Now,
     ) -> Result<OrderRecord, Problem> {
         check_order(&request)?;
         // What waits is never among those that go.
         let limit = self.settings.limits.orders_per_feed.max(MOST_PENDING);
+        let at_unix_us = self.unix_us;
         let feed = self.feed_mut(&request.feed)?;
         if let Some(known) = feed.orders.iter().find(|known| known.key == request.key) {
             let same = (known.sid, &known.message) == (request.sid, &request.message);
             return if same {
                 Ok(known.clone())
             } else {
-                Err(Problem {
-                    code: ProblemCode::Conflict,
-                    message: format!("key {} names another order", request.key),
-                    remedy: "give every order a key of its own".to_owned(),
-                    retry_in_ms: None,
-                })
+                Err(another_order(&request.key))
             };
         }
         let Some(leg) = feed.living_active(now) else {
@@ -205,14 +200,7 @@ fn pending(orders: &VecDeque<OrderRecord>) -> impl Iterator<Item = &OrderRecord>
 }
 
 fn check_order(request: &Order) -> Result<(), Problem> {
-    let key = &request.key;
-    let graphic = key.bytes().all(|byte| byte.is_ascii_graphic());
-    if key.is_empty() || key.len() > LONGEST_ORDER_KEY || !graphic {
-        return Err(check::bad(
-            format!("key {key:?} is not 1 to {LONGEST_ORDER_KEY} visible ASCII characters"),
-            "give the order such a key",
-        ));
-    }
+    check::order_key(&request.key)?;
     let length = request.message.payload().len();
     if length > MOST_ORDER_PAYLOAD {
         return Err(check::bad(

@@ -1,8 +1,8 @@
 //! An order from its key to its outcome, over takeovers and restarts.
 
 use twinfeed_control::{
-    Assignment, Generation, MessagePlace, OrderedMessage, ProblemCode, Register, Role, Sid,
-    TakeOver, TakeoverCause,
+    Assignment, Generation, LONGEST_ORDER_KEY, MessagePlace, OrderedMessage, ProblemCode, Register,
+    Role, Sid, TakeOver, TakeoverCause,
 };
 
 use super::super::record::Record;
@@ -22,7 +22,11 @@ fn notice(key: &str, sid: u32) -> Order {
 }
 
 fn give(registry: &mut Registry, order: Order, at: u64) -> Result<OrderRecord, ProblemCode> {
-    let answer = registry.order("ops", order, 9, Now(at));
+    registry.note_time(9);
+    let answer = registry.order("ops", order, Now(at));
+    if let Ok(record) = &answer {
+        assert_eq!(record.at_unix_us, 9);
+    }
     answer.map_err(|problem| problem.code)
 }
 
@@ -177,7 +181,7 @@ fn what_cannot_be_an_order_is_refused_and_names_its_part() {
         (bad("a", 9, "x"), "source stream 9"),
         (bad("a", 1, &long), "1025 bytes"),
     ] {
-        let problem = registry.order("ops", order, 9, Now(1)).unwrap_err();
+        let problem = registry.order("ops", order, Now(1)).unwrap_err();
         assert_eq!(problem.code, ProblemCode::BadRequest);
         assert!(problem.message.contains(part), "{}", problem.message);
     }

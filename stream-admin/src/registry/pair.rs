@@ -110,6 +110,12 @@ impl Pair {
         self.generation
     }
 
+    /// The leg that is active in the current generation; `None` before the first registration.
+    #[must_use]
+    pub const fn active(&self) -> Option<LegIndex> {
+        self.active
+    }
+
     /// The role that a seat has in the current generation.
     #[must_use]
     pub fn role(&self, leg: LegIndex) -> Option<Role> {

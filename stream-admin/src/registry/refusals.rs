@@ -8,6 +8,23 @@ use super::feed::{Feed, Occupant};
 use super::pair::ClaimRefused;
 use crate::lease::Now;
 
+pub(super) fn conflict(message: String, remedy: &str) -> Problem {
+    Problem {
+        code: ProblemCode::Conflict,
+        message,
+        remedy: remedy.to_owned(),
+        retry_in_ms: None,
+    }
+}
+
+/// Of an order whose key is that of another one.
+pub(super) fn another_order(key: &str) -> Problem {
+    conflict(
+        format!("key {key} names another order"),
+        "give every order a key of its own",
+    )
+}
+
 pub(super) fn unknown_feed(name: &FeedName) -> Problem {
     Problem {
         code: ProblemCode::UnknownFeed,
@@ -38,12 +55,10 @@ pub(super) fn no_active(name: &FeedName) -> Problem {
 pub(super) fn not_seated(feed: &Feed, leg: LegIndex, incarnation: Incarnation) -> Problem {
     let id = feed.adapter_id(leg);
     if feed.pair.is_retired(leg, incarnation) {
-        return Problem {
-            code: ProblemCode::Conflict,
-            message: format!("incarnation {incarnation} of {id} was replaced and never returns"),
-            remedy: "stop this process; two of the same name may be running".into(),
-            retry_in_ms: None,
-        };
+        return conflict(
+            format!("incarnation {incarnation} of {id} was replaced and never returns"),
+            "stop this process; two of the same name may be running",
+        );
     }
     Problem {
         code: ProblemCode::UnknownId,

@@ -14,14 +14,14 @@
 use std::collections::VecDeque;
 
 use twinfeed_control::{
-    AdapterId, FeedName, Generation, LONGEST_ORDER_KEY, LegIndex, LinkState, Problem, ProblemCode,
-    Role, RoleAction, RoleCause, RoleChange, RoleOrder, RoleOutcome, StepDown, TakeoverPolicy,
+    AdapterId, FeedName, Generation, LegIndex, LinkState, Problem, ProblemCode, Role, RoleAction,
+    RoleCause, RoleChange, RoleOrder, RoleOutcome, StepDown, TakeoverPolicy,
 };
 
 use super::feed::Feed;
 use super::pair::TakeoverRefused;
 use super::record::{Record, Write};
-use super::refusals::{no_active, unknown_seat};
+use super::refusals::{another_order, conflict, no_active, unknown_seat};
 use super::{Registry, check};
 use crate::lease::Now;
 
@@ -82,7 +82,7 @@ impl Registry {
         request: RoleOrder,
         now: Now,
     ) -> Result<RoleChange, Problem> {
-        check_key(&request.key)?;
+        check::order_key(&request.key)?;
         self.give_up_late_handover(&request.feed, now);
         let feed = self.feed(&request.feed)?;
         if let Some(known) = feed
@@ -93,10 +93,7 @@ impl Registry {
             return if known.action.as_ref() == Some(&request.action) {
                 Ok(known.clone())
             } else {
-                Err(conflict(
-                    format!("key {} names another order", request.key),
-                    "give every order a key of its own",
-                ))
+                Err(another_order(&request.key))
             };
         }
         let RoleOrder {
@@ -207,13 +204,10 @@ impl Registry {
         adapter: Option<&AdapterId>,
     ) -> Result<LegIndex, Problem> {
         let feed = self.feed(name)?;
-        let backup = |leg: &LegIndex| feed.pair.role(*leg) == Some(Role::Backup);
-        match adapter {
-            Some(id) => feed.leg_named(id).ok_or_else(|| unknown_seat(id)),
-            None => LegIndex::BOTH
-                .into_iter()
-                .find(backup)
-                .ok_or_else(|| no_active(name)),
+        match (adapter, feed.pair.active()) {
+            (Some(id), _) => feed.leg_named(id).ok_or_else(|| unknown_seat(id)),
+            (None, Some(active)) => Ok(active.other()),
+            (None, None) => Err(no_active(name)),
         }
     }
 
@@ -227,7 +221,7 @@ impl Registry {
     ) -> Result<u64, Problem> {
         let feed = self.feed_mut(name)?;
         let (id, before) = (feed.adapter_id(leg), feed.pair.generation());
-        if feed.pair.role(leg) == Some(Role::Active) {
+        if feed.pair.active() == Some(leg) {
             return Err(conflict(
                 format!("adapter {id} is active already, under generation {before}"),
                 "nothing is to be done",
@@ -305,7 +299,7 @@ impl Registry {
         number
     }
 
-    /// Whether an automatic takeover by this leg is allowed now. A refusal is recorded, once in a row.
+    /// Whether an automatic takeover by this leg is allowed now. A refusal is recorded, once in a row of refusals.
     pub(super) fn may_take_over_automatically(
         &mut self,
         name: &FeedName,
@@ -359,8 +353,10 @@ impl Registry {
             reason: problem.message.clone(),
         };
         let generation = feed.pair.generation();
-        let told = feed.roles.back().is_some_and(|last| {
-            (last.cause, last.from, &last.outcome) == (cause, generation, &refused)
+        // Both causes are asked for in turn while the active is silent, so the last record alone does not tell.
+        let mut row = feed.roles.iter().rev().take_while(is_refusal);
+        let told = row.any(|known| {
+            (known.cause, known.from, &known.outcome) == (cause, generation, &refused)
         });
         if !told {
             self.record_change(name, Asked::by_adapter(&by, cause), Some(leg), refused);
@@ -537,9 +533,8 @@ impl Registry {
 impl Feed {
     /// The active, if it lives.
     pub(super) fn living_active(&self, now: Now) -> Option<LegIndex> {
-        LegIndex::BOTH
-            .into_iter()
-            .find(|leg| self.pair.role(*leg) == Some(Role::Active) && self.pair.is_alive(*leg, now))
+        let active = self.pair.active();
+        active.filter(|leg| self.pair.is_alive(*leg, now))
     }
 
     /// Counts a change that is settled.
@@ -558,10 +553,7 @@ impl Feed {
         if self.settings.takeover != TakeoverPolicy::OnSilence {
             return None;
         }
-        let role = |leg: &LegIndex| self.pair.role(*leg);
-        let active = LegIndex::BOTH
-            .into_iter()
-            .find(|leg| role(leg) == Some(Role::Active))?;
+        let active = self.pair.active()?;
         let lapsed =
             self.pair.is_joined(active) && self.pair.lease(active).lapsed_for_ms(now).is_some();
         let backup = active.other();
@@ -578,29 +570,13 @@ impl Feed {
     }
 }
 
+const fn is_refusal(change: &&RoleChange) -> bool {
+    matches!(change.outcome, RoleOutcome::Refused { .. })
+}
+
 /// The latest changes, newest first.
 pub(super) fn latest(roles: &VecDeque<RoleChange>) -> Vec<RoleChange> {
     roles.iter().rev().take(ROLES_SHOWN).cloned().collect()
-}
-
-pub(super) fn conflict(message: String, remedy: &str) -> Problem {
-    Problem {
-        code: ProblemCode::Conflict,
-        message,
-        remedy: remedy.to_owned(),
-        retry_in_ms: None,
-    }
-}
-
-fn check_key(key: &str) -> Result<(), Problem> {
-    let graphic = key.bytes().all(|byte| byte.is_ascii_graphic());
-    if key.is_empty() || key.len() > LONGEST_ORDER_KEY || !graphic {
-        return Err(check::bad(
-            format!("key {key:?} is not 1 to {LONGEST_ORDER_KEY} visible ASCII characters"),
-            "give the order such a key",
-        ));
-    }
-    Ok(())
 }
 
 /// The span within which automatic takeovers are bounded.

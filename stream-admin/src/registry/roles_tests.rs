@@ -389,6 +389,55 @@ fn a_pin_holds_against_everybody_but_an_operator() {
     assert!(refused.message.contains("takeover = \"operator\""));
 }
 
+/// The backup asks while the driver does: the refusal of each is told once, and no operator's key goes for it.
+#[test]
+fn two_causes_that_are_refused_in_turn_are_told_once_each() {
+    let mut registry = protected_with(TakeoverPolicy::OnSilence);
+    let pin = RoleAction::Pin { adapter: id(0) };
+    let pinned = order(&mut registry, "pin", pin, 1).unwrap();
+    // The active is silent from 0 on, its lease ends at 100.
+    for at in (60..400).step_by(20) {
+        report(&mut registry, 1, 2, LinkState::Down, at);
+        let refused = take(&mut registry, 1, 2, TakeoverCause::PeerGone, at).unwrap_err();
+        assert_eq!(refused.code, ProblemCode::Unavailable);
+        silence(&mut registry, at);
+    }
+    let told: Vec<_> = registry
+        .role_changes(&feed())
+        .unwrap()
+        .into_iter()
+        .map(|it| (it.number, it.cause))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (3, RoleCause::PeerSilent),
+            (2, RoleCause::PeerGone),
+            (pinned.number, RoleCause::Pin)
+        ]
+    );
+    assert_eq!(registry.take_role_events().len(), 3, "audited as often");
+    let again = order(
+        &mut registry,
+        "pin",
+        RoleAction::Pin { adapter: id(0) },
+        400,
+    )
+    .unwrap();
+    assert_eq!(again, pinned, "the key is remembered");
+    // What happened in between ends the row.
+    order(
+        &mut registry,
+        "pin-again",
+        RoleAction::Pin { adapter: id(0) },
+        401,
+    )
+    .unwrap();
+    silence(&mut registry, 402);
+    let last = registry.role_changes(&feed()).unwrap().remove(0);
+    assert_eq!((last.number, last.cause), (5, RoleCause::PeerSilent));
+}
+
 #[test]
 fn a_silent_active_is_replaced_only_where_the_feed_says_so_and_by_a_backup_that_lacks_nothing() {
     use TakeoverPolicy::{OnPeerLost, OnSilence, Operator};

@@ -11,6 +11,7 @@ use super::Registry;
 use super::check;
 use super::feed::Feed;
 use super::record::{Closure, Record, SubscriptionRecord, Write};
+use super::refusals::conflict;
 use super::subscription::Subscription;
 use crate::lease::{Lease, Now};
 
@@ -319,12 +320,10 @@ fn replaced_by(
             continue;
         };
         if record.principal != caller.principal {
-            return Err(Problem {
-                code: ProblemCode::Conflict,
-                message: format!("{taken} receives for another principal's subscription"),
-                remedy: "receive on another port".to_owned(),
-                retry_in_ms: None,
-            });
+            return Err(conflict(
+                format!("{taken} receives for another principal's subscription"),
+                "receive on another port",
+            ));
         }
         replaced.push(record.subscription.clone());
     }

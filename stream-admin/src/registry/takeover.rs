@@ -1,13 +1,12 @@
 //! Who may take the generation over from an active that is gone, or has stepped down?
 
 use twinfeed_control::{
-    AdapterId, Assignment, FeedName, LegIndex, Problem, ProblemCode, Role, RoleCause, TakeOver,
-    TakeoverCause,
+    AdapterId, Assignment, FeedName, LegIndex, Problem, Role, RoleCause, TakeOver, TakeoverCause,
 };
 
 use super::pair::{Outcome, TakeoverRefused};
-use super::refusals::not_seated;
-use super::roles::{Asked, conflict};
+use super::refusals::{conflict, not_seated};
+use super::roles::Asked;
 use super::{Caller, Registry};
 use crate::lease::Now;
 
@@ -44,12 +43,10 @@ impl Registry {
             Ok(outcome) => outcome,
             Err(TakeoverRefused::NotSeated) => return Err(not_seated(feed, leg, incarnation)),
             Err(refused @ TakeoverRefused::Generation { .. }) => {
-                return Err(Problem {
-                    code: ProblemCode::Conflict,
-                    message: refused.to_string(),
-                    remedy: "act on the generation that is granted; the watch tells it".to_owned(),
-                    retry_in_ms: None,
-                });
+                return Err(conflict(
+                    refused.to_string(),
+                    "act on the generation that is granted; the watch tells it",
+                ));
             }
         };
         if outcome == Outcome::Raised {

@@ -30,7 +30,7 @@ pub(super) fn rows(policy: Policy, kills: &[Kill], seen: &[Summary; 2]) -> Vec<R
                 let places = places(&seen[who], text);
                 let right = match places[..] {
                     [it] => (it.generation, it.number, it.sseq) == said,
-                    // Whoever followed the backup, which was ahead, cannot get it at its place any more.
+                    // Placed alone, and lost on its way: declared.
                     [] => !place.agreed && !declared[who].is_empty(),
                     _ => false,
                 };
