@@ -190,6 +190,17 @@ fn hands_over_and_back(policy: Policy) -> bool {
         seen.push((text, place));
     }
     if seen.iter().any(|(_, place)| !place.agreed) {
+        let verdict = rig.finish().unwrap().verdict;
+        assert_eq!(
+            (
+                verdict.lost,
+                verdict.undeclared,
+                verdict.duplicates_delivered,
+                verdict.order_violations
+            ),
+            (0, 0, 0, 0),
+            "{verdict:?}"
+        );
         return false;
     }
     let numbers: Vec<_> = seen.iter().map(|(_, place)| place.number).collect();
