@@ -5,9 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{alone, small_run, start, until_delivered, wait_for};
+use common::{alone, incarnation, small_run, start, until_delivered, wait_for};
 use rustix::process::Signal;
-use twinfeed_control::{Incarnation, Policy};
+use twinfeed_control::Policy;
 use twinfeed_harness::run::Run;
 use twinfeed_harness::{Rig, Seat};
 
@@ -20,20 +20,9 @@ fn one_long_session(policy: Policy) -> Run {
     }
 }
 
-const fn leg(seat: Seat) -> usize {
-    match seat {
-        Seat::Active => 0,
-        Seat::Backup => 1,
-    }
-}
-
-fn incarnation(rig: &Rig, seat: Seat) -> Option<Incarnation> {
-    rig.feed().unwrap().legs[leg(seat)].incarnation
-}
-
 /// What an adapter has counted since its start, as stream-admin knows it.
 fn counted(rig: &Rig, seat: Seat, name: &str) -> u64 {
-    let leg = &rig.feed().unwrap().legs[leg(seat)];
+    let leg = &rig.feed().unwrap().legs[seat.index()];
     let report = leg.report.as_ref();
     let counter = report.and_then(|report| report.counters.get(name));
     counter.copied().unwrap_or_default()

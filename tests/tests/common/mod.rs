@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use twinfeed_control::{Policy, StopFlag};
-use twinfeed_harness::Rig;
+use twinfeed_control::{Incarnation, Policy, StopFlag};
 use twinfeed_harness::process::{Program, Seen, until};
 use twinfeed_harness::run::{Burst, Content, Run};
+use twinfeed_harness::{Rig, Seat};
 
 /// Longest wait for anything; reached only by a test that fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -77,6 +77,11 @@ pub(crate) fn until_delivered(rig: &mut Rig, sseq: u64) {
             Err(format!("{status:?}"))
         }
     });
+}
+
+/// Which process has a seat, as stream-admin knows it.
+pub(crate) fn incarnation(rig: &Rig, seat: Seat) -> Option<Incarnation> {
+    rig.feed().unwrap().legs[seat.index()].incarnation
 }
 
 /// Waits until `count` sessions have opened.
