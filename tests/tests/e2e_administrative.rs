@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{LIMIT, alone, small_run, start, until_delivered, wait_for};
+use common::{LIMIT, alone, assert_saw, kept, small_run, start, until_delivered, wait_for};
 use rustix::process::Signal;
 use twinfeed_control::{Client, MessagePlace, Order, OrderOutcome, OrderedMessage, Policy, Sid};
 use twinfeed_harness::run::Run;
@@ -64,28 +64,13 @@ fn crosses_a_failover(policy: Policy) {
     assert!(!second.agreed, "nobody could agree: {second:?}");
     assert_eq!(second.number, first.number + 1, "nothing is numbered twice");
     assert_eq!(second.generation.0, first.generation.0 + 1);
-    let finished = rig.finish().unwrap();
-    let broken = finished.verdict.broken();
-    assert_eq!(broken, Vec::<String>::new(), "{:?}", finished.verdict);
-    let seen: Vec<_> = finished
-        .seen
-        .administrative
-        .iter()
-        .map(|it| (it.text.as_str(), it.generation, it.number, it.sseq))
-        .collect();
-    let expected = |text, place: MessagePlace| (text, place.generation.0, place.number, place.sseq);
-    assert_eq!(
-        seen,
-        [
-            expected("before the death", first),
-            expected("by the survivor alone", second)
+    let finished = kept(rig);
+    assert_saw(
+        &finished,
+        &[
+            ("before the death", first),
+            ("by the survivor alone", second),
         ],
-        "each once, where its adapter says"
-    );
-    assert!(
-        finished.seen.breaks.is_empty(),
-        "{:?}",
-        finished.seen.breaks
     );
 }
 

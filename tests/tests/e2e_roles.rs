@@ -6,7 +6,10 @@ mod common;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use common::{LIMIT, alone, program, small_run, start, until_delivered, until_session, wait_for};
+use common::{
+    LIMIT, alone, assert_saw, kept, program, small_run, start, until_delivered, until_session,
+    wait_for,
+};
 use rustix::process::Signal;
 use twinfeed_control::{
     AdapterId, Client, MessagePlace, Order, OrderOutcome, OrderRecord, OrderedMessage, Policy,
@@ -14,7 +17,7 @@ use twinfeed_control::{
 };
 use twinfeed_harness::files::FEED;
 use twinfeed_harness::run::Run;
-use twinfeed_harness::{Finished, Rig, Seat};
+use twinfeed_harness::{Rig, Seat};
 
 fn operator(rig: &Rig) -> Client {
     Client::builder(rig.files().url())
@@ -115,26 +118,9 @@ fn until_backup(rig: &Rig, seat: Seat, generation: u32) {
 }
 
 /// The promises were kept, and exactly these messages were seen, once and in this order.
-fn judge(finished: &Finished, expected: &[(&str, MessagePlace)]) {
-    let verdict = &finished.verdict;
-    assert_eq!(verdict.broken(), Vec::<String>::new(), "{verdict:?}");
-    assert!(verdict.duplicates_dropped > 0, "both legs were there");
-    let seen: Vec<_> = finished
-        .seen
-        .administrative
-        .iter()
-        .map(|it| (it.text.as_str(), it.generation, it.number, it.sseq))
-        .collect();
-    let expected: Vec<_> = expected
-        .iter()
-        .map(|(text, at)| (*text, at.generation.0, at.number, at.sseq))
-        .collect();
-    assert_eq!(seen, expected, "each once, where its adapter says");
-    assert!(
-        finished.seen.breaks.is_empty(),
-        "{:?}",
-        finished.seen.breaks
-    );
+fn judge(rig: Rig, expected: &[(&str, MessagePlace)]) {
+    let finished = kept(rig);
+    assert_saw(&finished, expected);
     let receipts = &finished.seen.receipts;
     assert!(receipts.iter().all(|it| it.gaps_left == 0), "{receipts:?}");
 }
@@ -209,7 +195,7 @@ fn hands_over_and_back(policy: Policy) -> bool {
     assert_eq!(causes, [RoleCause::HandOver; 2]);
     let delivered = rig.probe().status().unwrap().sseq;
     until_delivered(&mut rig, delivered + 1_000);
-    judge(&rig.finish().unwrap(), &seen);
+    judge(rig, &seen);
     true
 }
 
@@ -271,7 +257,7 @@ fn a_stopped_active_loses_its_generation_to_an_operator_and_comes_back_as_backup
         ("by the new active", second),
         ("by both", third),
     ];
-    judge(&rig.finish().unwrap(), &expected);
+    judge(rig, &expected);
 }
 
 #[test]
@@ -300,7 +286,7 @@ fn a_silent_active_is_replaced_where_the_feed_says_so_and_comes_back_as_backup()
     let second = placed(&rig, "after the takeover");
     assert_eq!((second.generation.0, second.number), (2, first.number + 1));
     let expected = [("before the stop", first), ("after the takeover", second)];
-    judge(&rig.finish().unwrap(), &expected);
+    judge(rig, &expected);
 }
 
 #[test]

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use twinfeed_control::{Incarnation, Policy, StopFlag};
+use twinfeed_control::{Incarnation, MessagePlace, Policy, StopFlag};
 use twinfeed_harness::process::{Program, Seen, until};
 use twinfeed_harness::run::{Burst, Content, Run};
-use twinfeed_harness::{Rig, Seat};
+use twinfeed_harness::{Finished, Rig, Seat};
 
 /// Longest wait for anything; reached only by a test that fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -89,4 +89,41 @@ pub(crate) fn until_session(rig: &mut Rig, count: u64) {
     rig.exchange()
         .until_opened(count, LIMIT, &StopFlag::new())
         .unwrap();
+}
+
+/// Ends the run; every promise was kept, without a discontinuity.
+#[track_caller]
+pub(crate) fn kept(rig: Rig) -> Finished {
+    let finished = rig.finish().unwrap();
+    let (verdict, breaks) = (&finished.verdict, &finished.seen.breaks);
+    assert_eq!(
+        verdict.broken(),
+        Vec::<String>::new(),
+        "{verdict:?} {breaks:?}"
+    );
+    finished
+}
+
+/// The subscriber switched away from leg 0, and no switch left a gap.
+#[track_caller]
+pub(crate) fn assert_switched(finished: &Finished) {
+    let receipts = &finished.seen.receipts;
+    assert!(receipts.iter().any(|it| it.from_leg == 0), "{receipts:?}");
+    assert!(receipts.iter().all(|it| it.gaps_left == 0), "{receipts:?}");
+}
+
+/// The subscriber got exactly these messages, once and in this order.
+#[track_caller]
+pub(crate) fn assert_saw(finished: &Finished, expected: &[(&str, MessagePlace)]) {
+    let seen: Vec<_> = finished
+        .seen
+        .administrative
+        .iter()
+        .map(|it| (it.text.as_str(), it.generation, it.number, it.sseq))
+        .collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(text, at)| (*text, at.generation.0, at.number, at.sseq))
+        .collect();
+    assert_eq!(seen, expected, "each once, where its adapter says");
 }
