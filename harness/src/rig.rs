@@ -359,7 +359,21 @@ impl Rig {
         })
     }
 
-    fn feed_name(&self) -> FeedName {
+    /// A new connection of an operator to stream-admin.
+    ///
+    /// # Errors
+    /// When the operator's token cannot be read.
+    pub fn operator(&self, timeout: Duration) -> Result<Client, Error> {
+        let client = Client::builder(self.files.url())
+            .token_file(self.files.path("tokens/operator"))
+            .timeout(timeout)
+            .build()?;
+        Ok(client)
+    }
+
+    /// The feed of this run.
+    #[must_use]
+    pub fn feed_name(&self) -> FeedName {
         FEED.parse().expect("the feed of every run has a good name")
     }
 

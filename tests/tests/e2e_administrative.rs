@@ -3,39 +3,11 @@
 
 mod common;
 
-use common::{LIMIT, alone, assert_saw, kept, small_run, start, until_delivered, wait_for};
+use common::{alone, assert_saw, kept, placed, small_run, start, until_delivered, wait_for};
 use rustix::process::Signal;
-use twinfeed_control::{Client, MessagePlace, Order, OrderOutcome, OrderedMessage, Policy, Sid};
+use twinfeed_control::Policy;
+use twinfeed_harness::Seat;
 use twinfeed_harness::run::Run;
-use twinfeed_harness::{Rig, Seat};
-
-fn operator(rig: &Rig) -> Client {
-    Client::builder(rig.files().url())
-        .token_file(rig.files().path("tokens/operator"))
-        .timeout(LIMIT)
-        .build()
-        .unwrap()
-}
-
-fn notice(rig: &Rig, text: &str) -> Order {
-    Order {
-        key: text.replace(' ', "-"),
-        feed: rig.feed().unwrap().feed,
-        sid: Sid(1),
-        message: OrderedMessage::OperatorNotice {
-            text: text.to_owned(),
-        },
-        wait_ms: 10_000,
-    }
-}
-
-fn placed(rig: &Rig, text: &str) -> MessagePlace {
-    let record = operator(rig).order(&notice(rig, text)).unwrap();
-    match record.outcome {
-        OrderOutcome::Placed { place } => place,
-        other => panic!("{text}: {other:?}"),
-    }
-}
 
 fn crosses_a_failover(policy: Policy) {
     let _alone = alone();

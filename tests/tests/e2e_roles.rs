@@ -7,25 +7,17 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use common::{
-    LIMIT, alone, assert_saw, kept, program, small_run, start, until_delivered, until_session,
-    wait_for,
+    LIMIT, alone, assert_saw, kept, operator, ordered, placed, program, small_run, start,
+    until_delivered, until_session, wait_for,
 };
 use rustix::process::Signal;
 use twinfeed_control::{
-    AdapterId, Client, MessagePlace, Order, OrderOutcome, OrderRecord, OrderedMessage, Policy,
-    Role, RoleAction, RoleCause, RoleChange, RoleOrder, RoleOutcome, Sid, TakeoverPolicy,
+    AdapterId, MessagePlace, OrderOutcome, Policy, Role, RoleAction, RoleCause, RoleChange,
+    RoleOrder, RoleOutcome, TakeoverPolicy,
 };
 use twinfeed_harness::files::FEED;
 use twinfeed_harness::run::Run;
 use twinfeed_harness::{Rig, Seat};
-
-fn operator(rig: &Rig) -> Client {
-    Client::builder(rig.files().url())
-        .token_file(rig.files().path("tokens/operator"))
-        .timeout(LIMIT)
-        .build()
-        .unwrap()
-}
 
 /// One session that lasts until the test ends it.
 fn one_session(policy: Policy) -> Run {
@@ -36,31 +28,10 @@ fn one_session(policy: Policy) -> Run {
     }
 }
 
-fn ordered(rig: &Rig, text: &str, wait_ms: u64) -> OrderRecord {
-    let order = Order {
-        key: text.replace(' ', "-"),
-        feed: FEED.parse().unwrap(),
-        sid: Sid(1),
-        message: OrderedMessage::OperatorNotice {
-            text: text.to_owned(),
-        },
-        wait_ms,
-    };
-    operator(rig).order(&order).unwrap()
-}
-
-/// Where it stands. Whether the backup agreed in time depends on how busy the host is; that it is seen once does not.
-fn placed(rig: &Rig, text: &str) -> MessagePlace {
-    match ordered(rig, text, 10_000).outcome {
-        OrderOutcome::Placed { place } => place,
-        other => panic!("{text}: {other:?}"),
-    }
-}
-
 fn change(rig: &Rig, key: &str, action: RoleAction) -> RoleChange {
     let order = RoleOrder {
         key: key.to_owned(),
-        feed: FEED.parse().unwrap(),
+        feed: rig.feed_name(),
         action,
         wait_ms: 20_000,
     };
@@ -68,7 +39,7 @@ fn change(rig: &Rig, key: &str, action: RoleAction) -> RoleChange {
 }
 
 fn history(rig: &Rig) -> Vec<RoleChange> {
-    operator(rig).role_changes(&FEED.parse().unwrap()).unwrap()
+    operator(rig).role_changes(&rig.feed_name()).unwrap()
 }
 
 fn seat_id(seat: Seat) -> AdapterId {
@@ -224,7 +195,7 @@ fn a_stopped_active_loses_its_generation_to_an_operator_and_comes_back_as_backup
     let first = placed(&rig, "before the stop");
     rig.signal(Seat::Active, Signal::STOP).unwrap();
     // Nobody can carry it out; the stopped adapter finds it when it goes on.
-    let lost = ordered(&rig, "under the old generation", 0);
+    let lost = ordered(&rig, "under the old generation", Duration::ZERO);
     assert_eq!(lost.outcome, OrderOutcome::Pending);
     let (exit, said) = admin(&rig, &["takeover", "--feed", FEED, "--force", "--key", "k"]);
     assert_eq!(exit, Some(0), "{said}");
@@ -243,7 +214,7 @@ fn a_stopped_active_loses_its_generation_to_an_operator_and_comes_back_as_backup
     rig.until_protected(LIMIT).unwrap();
     let third = placed(&rig, "by both");
     assert_eq!((third.generation.0, third.number), (2, second.number + 1));
-    let orders = operator(&rig).orders(&FEED.parse().unwrap()).unwrap();
+    let orders = operator(&rig).orders(&rig.feed_name()).unwrap();
     let forgotten = orders.iter().find(|it| it.ticket == lost.ticket).unwrap();
     assert!(
         matches!(forgotten.outcome, OrderOutcome::Unknown { .. }),

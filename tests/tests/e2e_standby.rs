@@ -6,13 +6,11 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    LIMIT, alone, assert_saw, assert_switched, kept, small_run, start, until_delivered,
+    LIMIT, alone, assert_saw, assert_switched, kept, placed, small_run, start, until_delivered,
     until_session, wait_for,
 };
 use rustix::process::Signal;
-use twinfeed_control::{
-    AdapterStatus, Client, LegState, Order, OrderOutcome, OrderedMessage, Policy, Sid, TransmitMode,
-};
+use twinfeed_control::{AdapterStatus, LegState, Policy, TransmitMode};
 use twinfeed_harness::run::Run;
 use twinfeed_harness::{Rig, Seat};
 
@@ -168,23 +166,7 @@ fn a_message_that_the_silent_backup_placed_is_seen_once() {
     rig.open().unwrap();
     until_delivered(&mut rig, 1_000);
     silent_backup(&rig, 500);
-    let operator = Client::builder(rig.files().url())
-        .token_file(rig.files().path("tokens/operator"))
-        .timeout(LIMIT)
-        .build()
-        .unwrap();
-    let order = Order {
-        key: "before".to_owned(),
-        feed: rig.feed().unwrap().feed,
-        sid: Sid(1),
-        message: OrderedMessage::OperatorNotice {
-            text: "before the death".to_owned(),
-        },
-        wait_ms: 10_000,
-    };
-    let OrderOutcome::Placed { place } = operator.order(&order).unwrap().outcome else {
-        panic!("it is placed");
-    };
+    let place = placed(&rig, "before the death");
     assert!(place.agreed, "{place:?}");
     silent_backup(&rig, 500);
     rig.signal(Seat::Active, Signal::KILL).unwrap();

@@ -6,10 +6,12 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use twinfeed_control::{Incarnation, MessagePlace, Policy, StopFlag};
+use twinfeed_control::{
+    Client, Incarnation, MessagePlace, OrderOutcome, OrderRecord, Policy, StopFlag,
+};
 use twinfeed_harness::process::{Program, Seen, until};
 use twinfeed_harness::run::{Burst, Content, Run};
-use twinfeed_harness::{Finished, Rig, Seat};
+use twinfeed_harness::{Finished, Rig, Seat, notices};
 
 /// Longest wait for anything; reached only by a test that fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -126,4 +128,25 @@ pub(crate) fn assert_saw(finished: &Finished, expected: &[(&str, MessagePlace)])
         .map(|(text, at)| (*text, at.generation.0, at.number, at.sseq))
         .collect();
     assert_eq!(seen, expected, "each once, where its adapter says");
+}
+
+/// An operator's connection to stream-admin.
+pub(crate) fn operator(rig: &Rig) -> Client {
+    rig.operator(LIMIT).unwrap()
+}
+
+/// What became of an operator's notice after `wait` at the latest.
+#[track_caller]
+pub(crate) fn ordered(rig: &Rig, text: &str, wait: Duration) -> OrderRecord {
+    let order = notices::order(rig.feed_name(), text, wait);
+    operator(rig).order(&order).unwrap()
+}
+
+/// Where it stands. Whether the backup agreed in time depends on how busy the host is; that it is seen once does not.
+#[track_caller]
+pub(crate) fn placed(rig: &Rig, text: &str) -> MessagePlace {
+    match ordered(rig, text, Duration::from_secs(10)).outcome {
+        OrderOutcome::Placed { place } => place,
+        other => panic!("{text}: {other:?}"),
+    }
 }
