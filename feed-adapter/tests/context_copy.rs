@@ -99,15 +99,17 @@ proptest! {
     ) {
         let mut original = converter(MOST_ORDERS);
         convert(&mut original, 1, &before);
-        let mut items = copy(original.memory());
-        prop_assume!(!items.is_empty());
+        let whole = copy(original.memory());
+        prop_assume!(!whole.is_empty());
+        let mut items = whole.clone();
         for (place, value) in hits {
             let place = place.index(items.len());
             items[place] = value;
         }
         items.truncate(cut.index(items.len()) + 1);
         let mut memory = Memory::new(MOST_ORDERS);
-        let _ = memory.take_in(&items);
+        let taken = memory.take_in(&items);
+        prop_assert!(items != whole || taken == Ok(()), "{taken:?}");
         prop_assert!(memory.open_orders() <= MOST_ORDERS);
     }
 }

@@ -8,10 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use twinfeed_control::{Client, MessagePlace, Order, OrderOutcome, OrderedMessage, Sid};
+use twinfeed_control::{FeedName, MessagePlace, Order, OrderOutcome, OrderedMessage, Sid};
 
 use crate::error::Error;
-use crate::files::FEED;
 use crate::probe::wire::Administrative;
 use crate::rig::Rig;
 
@@ -62,23 +61,8 @@ impl Notices {
     /// # Errors
     /// When no order can be given at all.
     pub fn begin(rig: &Rig, text: &str) -> Result<UnderWay, Error> {
-        let client = Client::builder(rig.files().url())
-            .token_file(rig.files().path("tokens/operator"))
-            .timeout(PATIENCE * 2)
-            .build()?;
-        let order = Order {
-            key: text.replace(' ', "-"),
-            feed: FEED.parse().map_err(|_| Error::Run {
-                key: "feed",
-                fault: format!("{FEED} is no feed's name"),
-            })?,
-            sid: Sid(1),
-            message: OrderedMessage::OperatorNotice {
-                text: text.to_owned(),
-            },
-            // Far below 2^64.
-            wait_ms: PATIENCE.as_millis() as u64,
-        };
+        let client = rig.operator(PATIENCE * 2)?;
+        let order = order(rig.feed_name(), text, PATIENCE);
         let answer = std::thread::spawn(move || match client.order(&order) {
             Ok(record) => Ok(record.outcome),
             Err(error) => Err(error.to_string()),
@@ -119,6 +103,22 @@ impl Notices {
             broken.push("administrative messages are not numbered without a hole".to_owned());
         }
         (notices, broken)
+    }
+}
+
+/// An order of a notice; the same text again is the same order. stream-admin waits for `wait` until something became of
+/// it.
+#[must_use]
+pub fn order(feed: FeedName, text: &str, wait: Duration) -> Order {
+    Order {
+        key: text.replace(' ', "-"),
+        feed,
+        sid: Sid(1),
+        message: OrderedMessage::OperatorNotice {
+            text: text.to_owned(),
+        },
+        // Far below 2^64.
+        wait_ms: wait.as_millis() as u64,
     }
 }
 

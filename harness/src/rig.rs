@@ -16,7 +16,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use twinfeed_control::{
     Client, FeedName, FeedStatus, Role, RoleAction, RoleOrder, RoleOutcome, Secret, StopFlag,
-    TransmitMode,
+    StreamStatus, TransmitMode,
 };
 use twinfeed_exchange::Command;
 use twinfeed_net::clock;
@@ -359,7 +359,21 @@ impl Rig {
         })
     }
 
-    fn feed_name(&self) -> FeedName {
+    /// A new connection of an operator to stream-admin.
+    ///
+    /// # Errors
+    /// When the operator's token cannot be read.
+    pub fn operator(&self, timeout: Duration) -> Result<Client, Error> {
+        let client = Client::builder(self.files.url())
+            .token_file(self.files.path("tokens/operator"))
+            .timeout(timeout)
+            .build()?;
+        Ok(client)
+    }
+
+    /// The feed of this run.
+    #[must_use]
+    pub fn feed_name(&self) -> FeedName {
         FEED.parse().expect("the feed of every run has a good name")
     }
 
@@ -406,14 +420,7 @@ impl Rig {
 
     /// Why the backup transmits where only the active should; `None`: it does not.
     fn loud_backup(&self, feed: &FeedStatus) -> Option<String> {
-        let backups = feed
-            .legs
-            .iter()
-            .filter(|leg| leg.role == Some(Role::Backup));
-        let mut streams = backups
-            .filter_map(|leg| leg.report.as_ref())
-            .flat_map(|report| &report.streams);
-        let loud = streams.find(|stream| !stream.standby)?;
+        let loud = backup_streams(feed).find(|stream| !stream.standby)?;
         (self.run.transmit == TransmitMode::Standby).then(|| loud.suspicion.clone())
     }
 
@@ -545,6 +552,17 @@ impl Rig {
         self.exchange.standing()?;
         self.probe.process().expect_running()
     }
+}
+
+/// The streams that the backup last reported.
+pub fn backup_streams(feed: &FeedStatus) -> impl Iterator<Item = &StreamStatus> {
+    let backups = feed
+        .legs
+        .iter()
+        .filter(|leg| leg.role == Some(Role::Backup));
+    backups
+        .filter_map(|leg| leg.report.as_ref())
+        .flat_map(|report| &report.streams)
 }
 
 fn terminate(process: &mut Process) -> Result<ExitStatus, Error> {

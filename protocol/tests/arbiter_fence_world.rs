@@ -16,7 +16,8 @@ mod fence_support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use fence_support::world::{Dice, MESSAGES, Planned, Tally, World};
+use fence_support::dice::{Dice, seeds};
+use fence_support::world::{MESSAGES, Planned, Tally, World};
 use fence_support::{Scene, Told};
 use twinfeed_protocol::*;
 
@@ -269,10 +270,7 @@ fn is_of_one(world: &World, names: &[(u32, u64)]) -> bool {
 
 #[test]
 fn under_any_seed_every_message_is_told_once_or_declared() {
-    let seeds = std::env::var("TWINFEED_FENCE_SEEDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(SEEDS);
+    let seeds = seeds("TWINFEED_FENCE_SEEDS", SEEDS);
     let mut tally = Tally::default();
     for seed in 0..seeds {
         play(seed, &mut tally);

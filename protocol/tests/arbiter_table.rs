@@ -7,10 +7,12 @@
 )]
 
 mod arbiter_kit;
+mod committed;
 
 use std::fmt::Write;
 
 use arbiter_kit::*;
+use committed::assert_committed;
 use twinfeed_protocol::*;
 use twinfeed_wire::*;
 
@@ -177,13 +179,5 @@ fn the_committed_table_is_what_the_machine_does() {
             writeln!(table, "| {event} | {} |", cells.join(" | ")).unwrap();
         }
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tables/arbiter.md");
-    if std::env::var_os("UPDATE_TABLES").is_some() {
-        std::fs::write(path, &table).unwrap();
-    }
-    let committed = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(
-        table, committed,
-        "run with UPDATE_TABLES=1 and read the difference"
-    );
+    assert_committed("arbiter", &table);
 }

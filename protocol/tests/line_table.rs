@@ -5,10 +5,12 @@
 
 #![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
 
+mod committed;
 mod line_support;
 
 use std::fmt::Write as _;
 
+use committed::assert_committed;
 use line_support::{Notes, limits, run};
 use twinfeed_protocol::{Lines, LinesState};
 
@@ -132,7 +134,7 @@ fn every_state_meets_every_event() {
             .unwrap();
         }
     }
-    compare("lines.md", &table);
+    assert_committed("lines", &table);
 }
 
 /// The names of the counters that went up, apart from those that the table shows anyway.
@@ -156,17 +158,4 @@ fn counted(before: &str, after: &str) -> String {
     } else {
         format!(" *{}*", names.join(", "))
     }
-}
-
-fn compare(file: &str, table: &str) {
-    let path = format!("{}/tables/{file}", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("UPDATE_TABLES").is_some() {
-        std::fs::create_dir_all(format!("{}/tables", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        std::fs::write(&path, table).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == table,
-        "{path} is out of date: UPDATE_TABLES=1 rewrites it, the difference shows the change"
-    );
 }

@@ -9,33 +9,17 @@
 //! - when the faults are over, both count alike again, and say so.
 #![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
 
+mod dice;
 mod pair_support;
 
 use std::time::Duration;
 
+use dice::{Dice, seeds};
 use pair_support::{Act, End, Out, at, carry, misplaced, pair};
 use twinfeed_protocol::pair::{News, PairLimits, PairState};
 
 /// Seeds of a run of the test suite; `TWINFEED_PAIR_SEEDS` says otherwise.
 const SEEDS: u64 = 2_000;
-
-#[derive(Clone, Copy)]
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        // splitmix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound.max(1)
-    }
-
-    fn one_in(&mut self, chances: u64) -> bool {
-        self.below(chances) == 0
-    }
-}
 
 /// What one seed came to.
 #[derive(Debug, Default)]
@@ -420,10 +404,7 @@ fn judge(seed: u64, ends: &[End; 2], dead: Option<&End>, tally: &mut Tally) {
 
 #[test]
 fn under_any_seed_messages_stand_where_both_say_they_do() {
-    let seeds = std::env::var("TWINFEED_PAIR_SEEDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(SEEDS);
+    let seeds = seeds("TWINFEED_PAIR_SEEDS", SEEDS);
     let mut tally = Tally::default();
     for seed in 0..seeds {
         play(seed, &mut tally);

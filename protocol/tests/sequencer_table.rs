@@ -5,10 +5,12 @@
 
 #![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
 
+mod committed;
 mod sequencer_support;
 
 use std::fmt::Write as _;
 
+use committed::assert_committed;
 use sequencer_support::{OPAQUE, Receiver, Sent, at, sequencer, start};
 use twinfeed_protocol::{Body, Now, Sequencer, SequencerState};
 use twinfeed_wire::{Adm, Flags, Generation};
@@ -139,15 +141,7 @@ fn every_state_meets_every_event() {
             .unwrap();
         }
     }
-    let path = format!("{}/tables/sequencer.md", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("UPDATE_TABLES").is_some() {
-        std::fs::write(&path, &table).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == table,
-        "{path} is out of date: UPDATE_TABLES=1 rewrites it, the difference shows the change"
-    );
+    assert_committed("sequencer", &table);
 }
 
 /// Equal datagrams in a row are shown once, with their number.

@@ -427,6 +427,10 @@ fn a_hot_pair_withholds_nothing() {
     assert_eq!(ends[1].standby.state(), StandbyState::Transmitting);
     assert_eq!(ends[1].standby.suspicion(), Suspicion::Hot);
     assert_eq!(ends[1].standby.next_deadline(), None);
+    assert_eq!(ends[1].seq.withheld(), 0);
+    assert_eq!(ends[1].seq.counters().withheld, 0);
+    let sent = numbers(&ends[1].take_datagrams());
+    assert_eq!(sent, (1..=1_000).collect::<Vec<_>>());
 }
 
 #[test]

@@ -4,8 +4,11 @@
 //! After a wanted change: `UPDATE_TABLES=1 cargo test -p twinfeed-protocol --test standby_table`.
 #![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
 
+mod committed;
+
 use std::fmt::Write as _;
 
+use committed::assert_committed;
 use twinfeed_protocol::standby::state::{StandbyInput, StandbyState, Suspicion, next};
 
 fn inputs() -> impl Iterator<Item = StandbyInput> {
@@ -44,16 +47,7 @@ fn table() -> String {
 
 #[test]
 fn every_state_meets_every_input_as_the_table_says() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tables/standby.md");
-    let text = table();
-    if std::env::var_os("UPDATE_TABLES").is_some() {
-        std::fs::write(path, &text).unwrap();
-    }
-    let committed = std::fs::read_to_string(path).unwrap();
-    assert_eq!(
-        text, committed,
-        "the table changed: read it, then UPDATE_TABLES=1"
-    );
+    assert_committed("standby", &table());
 }
 
 #[test]

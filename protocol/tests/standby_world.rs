@@ -6,10 +6,12 @@
 //! declared; and without losses on the way nothing is declared.
 #![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
 
+mod dice;
 mod standby_support;
 
 use std::collections::VecDeque;
 
+use dice::{Dice, seeds};
 use standby_support::*;
 use twinfeed_protocol::standby::Change;
 use twinfeed_protocol::{
@@ -20,24 +22,6 @@ use twinfeed_wire::{BodyKind, StreamId};
 
 /// Seeds of a run of the test suite; `TWINFEED_STANDBY_SEEDS` says otherwise.
 const SEEDS: u64 = 250;
-
-#[derive(Clone, Copy)]
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        // splitmix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound.max(1)
-    }
-
-    fn one_in(&mut self, chances: u64) -> bool {
-        self.below(chances) == 0
-    }
-}
 
 /// What happens to the active.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -408,22 +392,21 @@ fn with_records_sent(ends: &[Adapter; 2]) -> u64 {
     counters.datagrams - counters.heartbeats
 }
 
-fn seeds() -> u64 {
-    let given = std::env::var("TWINFEED_STANDBY_SEEDS").ok();
-    given.map_or(SEEDS, |text| text.parse().unwrap())
+fn tried() -> u64 {
+    seeds("TWINFEED_STANDBY_SEEDS", SEEDS)
 }
 
 #[test]
 fn without_losses_on_the_way_nobody_notices() {
     let mut tally = Tally::default();
-    for seed in 0..seeds() {
+    for seed in 0..tried() {
         play(seed, false, &mut tally);
     }
     println!("{tally:?}");
-    assert!(tally.kills > seeds() / 4 && tally.unsent > 0, "{tally:?}");
+    assert!(tally.kills > tried() / 4 && tally.unsent > 0, "{tally:?}");
     assert!(tally.withheld > 0 && tally.replays > 0 && tally.replayed > 0);
     assert!(tally.duplicates > 0 && tally.switches > 0 && tally.administrative > 0);
-    assert!(tally.agreed > seeds() / 10, "{tally:?}");
+    assert!(tally.agreed > tried() / 10, "{tally:?}");
     assert!(
         tally.silent_again > 0 && tally.false_suspicions > 0,
         "{tally:?}"
@@ -433,7 +416,7 @@ fn without_losses_on_the_way_nobody_notices() {
 #[test]
 fn with_losses_everything_is_delivered_once_or_declared() {
     let mut tally = Tally::default();
-    for seed in 0..seeds() {
+    for seed in 0..tried() {
         play(1_000_000 + seed, true, &mut tally);
     }
     println!("{tally:?}");

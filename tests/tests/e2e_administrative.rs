@@ -3,39 +3,11 @@
 
 mod common;
 
-use common::{LIMIT, alone, small_run, start, until_delivered, wait_for};
+use common::{alone, assert_saw, kept, placed, small_run, start, until_delivered, wait_for};
 use rustix::process::Signal;
-use twinfeed_control::{Client, MessagePlace, Order, OrderOutcome, OrderedMessage, Policy, Sid};
+use twinfeed_control::Policy;
+use twinfeed_harness::Seat;
 use twinfeed_harness::run::Run;
-use twinfeed_harness::{Rig, Seat};
-
-fn operator(rig: &Rig) -> Client {
-    Client::builder(rig.files().url())
-        .token_file(rig.files().path("tokens/operator"))
-        .timeout(LIMIT)
-        .build()
-        .unwrap()
-}
-
-fn notice(rig: &Rig, text: &str) -> Order {
-    Order {
-        key: text.replace(' ', "-"),
-        feed: rig.feed().unwrap().feed,
-        sid: Sid(1),
-        message: OrderedMessage::OperatorNotice {
-            text: text.to_owned(),
-        },
-        wait_ms: 10_000,
-    }
-}
-
-fn placed(rig: &Rig, text: &str) -> MessagePlace {
-    let record = operator(rig).order(&notice(rig, text)).unwrap();
-    match record.outcome {
-        OrderOutcome::Placed { place } => place,
-        other => panic!("{text}: {other:?}"),
-    }
-}
 
 fn crosses_a_failover(policy: Policy) {
     let _alone = alone();
@@ -64,28 +36,13 @@ fn crosses_a_failover(policy: Policy) {
     assert!(!second.agreed, "nobody could agree: {second:?}");
     assert_eq!(second.number, first.number + 1, "nothing is numbered twice");
     assert_eq!(second.generation.0, first.generation.0 + 1);
-    let finished = rig.finish().unwrap();
-    let broken = finished.verdict.broken();
-    assert_eq!(broken, Vec::<String>::new(), "{:?}", finished.verdict);
-    let seen: Vec<_> = finished
-        .seen
-        .administrative
-        .iter()
-        .map(|it| (it.text.as_str(), it.generation, it.number, it.sseq))
-        .collect();
-    let expected = |text, place: MessagePlace| (text, place.generation.0, place.number, place.sseq);
-    assert_eq!(
-        seen,
-        [
-            expected("before the death", first),
-            expected("by the survivor alone", second)
+    let finished = kept(rig);
+    assert_saw(
+        &finished,
+        &[
+            ("before the death", first),
+            ("by the survivor alone", second),
         ],
-        "each once, where its adapter says"
-    );
-    assert!(
-        finished.seen.breaks.is_empty(),
-        "{:?}",
-        finished.seen.breaks
     );
 }
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use common::{alone, small_run, start, until_delivered, wait_for};
 use rustix::process::Signal;
-use twinfeed_control::{Policy, Role};
+use twinfeed_control::Policy;
 use twinfeed_harness::files::Files;
 use twinfeed_harness::probe::wire::Epochs;
+use twinfeed_harness::rig::backup_streams;
 use twinfeed_harness::run::Run;
 use twinfeed_harness::{Rig, Seat};
 
@@ -66,16 +67,12 @@ fn told(rig: &mut Rig, what: &str) -> String {
 fn until_unprotected(rig: &mut Rig) {
     wait_for("stream-admin shows the divergence", || {
         let feed = rig.feed().unwrap();
-        let ranges: Vec<_> = feed
-            .legs
-            .iter()
-            .filter(|leg| leg.role == Some(Role::Backup))
-            .filter_map(|leg| leg.report.as_ref())
-            .flat_map(|report| &report.streams)
+        let ranges: Vec<_> = backup_streams(&feed)
             .map(|stream| stream.pair.diverged_range)
             .collect();
+        let all = !ranges.is_empty() && ranges.iter().all(Option::is_some);
         let said = feed.pair.reason.contains("divergence in the numbers");
-        match !feed.pair.protected && said && ranges.iter().all(Option::is_some) {
+        match !feed.pair.protected && said && all {
             true => Ok(()),
             false => Err(format!("{:?} {ranges:?}", feed.pair)),
         }

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{alone, small_run, start, until_delivered, until_session, wait_for};
+use common::{
+    alone, assert_switched, kept, small_run, start, until_delivered, until_session, wait_for,
+};
 use rustix::process::Signal;
 use twinfeed_control::Policy;
 use twinfeed_harness::Seat;
@@ -19,23 +21,9 @@ fn kill_in_mid_burst(policy: Policy) {
     until_delivered(&mut rig, 2_000);
     rig.signal(Seat::Active, Signal::KILL).unwrap();
     until_delivered(&mut rig, 4_000);
-    let finished = rig.finish().unwrap();
-    assert_eq!(
-        finished.verdict.broken(),
-        Vec::<String>::new(),
-        "{:?}",
-        finished.verdict
-    );
+    let finished = kept(rig);
     assert!(finished.verdict.messages >= 4_000);
-    let receipts = &finished.seen.receipts;
-    assert!(
-        receipts.iter().any(|receipt| receipt.from_leg == 0),
-        "{receipts:?}"
-    );
-    assert!(
-        receipts.iter().all(|receipt| receipt.gaps_left == 0),
-        "{receipts:?}"
-    );
+    assert_switched(&finished);
 }
 
 #[test]
@@ -64,13 +52,7 @@ fn both_adapters_may_die_one_after_the_other() {
     until_session(&mut rig, 3);
     rig.until_protected(common::LIMIT).unwrap();
     assert_eq!(rig.active_seat().unwrap(), Seat::Active);
-    let finished = rig.finish().unwrap();
-    assert_eq!(
-        finished.verdict.broken(),
-        Vec::<String>::new(),
-        "{:?}",
-        finished.verdict
-    );
+    let finished = kept(rig);
     assert!(finished.verdict.sessions.len() >= 3);
 }
 
@@ -98,13 +80,7 @@ fn an_adapter_that_leaves_on_purpose_is_a_step_down() {
             Err(format!("{receipts:?}"))
         }
     });
-    let finished = rig.finish().unwrap();
-    assert_eq!(
-        finished.verdict.broken(),
-        Vec::<String>::new(),
-        "{:?}",
-        finished.verdict
-    );
+    kept(rig);
 }
 
 #[test]
@@ -127,11 +103,5 @@ fn a_cable_cut_behind_the_active_is_noticed_and_costs_nothing() {
         }
     });
     rig.probe().cut(0, false).unwrap();
-    let finished = rig.finish().unwrap();
-    assert_eq!(
-        finished.verdict.broken(),
-        Vec::<String>::new(),
-        "{:?}",
-        finished.verdict
-    );
+    kept(rig);
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{alone, small_run, start, until_delivered, wait_for};
+use common::{alone, kept, small_run, start, until_delivered, wait_for};
 use twinfeed_control::Policy;
 use twinfeed_harness::Seat;
 use twinfeed_harness::run::Run;
@@ -44,15 +44,8 @@ fn a_cut_link_moves_nothing(policy: Policy) {
     });
     let pair = rig.feed().unwrap().pair;
     assert_eq!(pair.generation, before, "{pair:?}");
-    let finished = rig.finish().unwrap();
-    let broken = finished.verdict.broken();
-    assert_eq!(broken, Vec::<String>::new(), "{:?}", finished.verdict);
+    let finished = kept(rig);
     assert!(finished.verdict.duplicates_dropped > 0, "both transmitted");
-    assert!(
-        finished.seen.breaks.is_empty(),
-        "{:?}",
-        finished.seen.breaks
-    );
 }
 
 #[test]

@@ -6,23 +6,18 @@ mod common;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use common::{LIMIT, alone, program, small_run, start, until_delivered, until_session, wait_for};
+use common::{
+    LIMIT, alone, assert_saw, kept, operator, ordered, placed, program, small_run, start,
+    until_delivered, until_session, wait_for,
+};
 use rustix::process::Signal;
 use twinfeed_control::{
-    AdapterId, Client, MessagePlace, Order, OrderOutcome, OrderRecord, OrderedMessage, Policy,
-    Role, RoleAction, RoleCause, RoleChange, RoleOrder, RoleOutcome, Sid, TakeoverPolicy,
+    AdapterId, MessagePlace, OrderOutcome, Policy, Role, RoleAction, RoleCause, RoleChange,
+    RoleOrder, RoleOutcome, TakeoverPolicy,
 };
 use twinfeed_harness::files::FEED;
 use twinfeed_harness::run::Run;
-use twinfeed_harness::{Finished, Rig, Seat};
-
-fn operator(rig: &Rig) -> Client {
-    Client::builder(rig.files().url())
-        .token_file(rig.files().path("tokens/operator"))
-        .timeout(LIMIT)
-        .build()
-        .unwrap()
-}
+use twinfeed_harness::{Rig, Seat};
 
 /// One session that lasts until the test ends it.
 fn one_session(policy: Policy) -> Run {
@@ -33,31 +28,10 @@ fn one_session(policy: Policy) -> Run {
     }
 }
 
-fn ordered(rig: &Rig, text: &str, wait_ms: u64) -> OrderRecord {
-    let order = Order {
-        key: text.replace(' ', "-"),
-        feed: FEED.parse().unwrap(),
-        sid: Sid(1),
-        message: OrderedMessage::OperatorNotice {
-            text: text.to_owned(),
-        },
-        wait_ms,
-    };
-    operator(rig).order(&order).unwrap()
-}
-
-/// Where it stands. Whether the backup agreed in time depends on how busy the host is; that it is seen once does not.
-fn placed(rig: &Rig, text: &str) -> MessagePlace {
-    match ordered(rig, text, 10_000).outcome {
-        OrderOutcome::Placed { place } => place,
-        other => panic!("{text}: {other:?}"),
-    }
-}
-
 fn change(rig: &Rig, key: &str, action: RoleAction) -> RoleChange {
     let order = RoleOrder {
         key: key.to_owned(),
-        feed: FEED.parse().unwrap(),
+        feed: rig.feed_name(),
         action,
         wait_ms: 20_000,
     };
@@ -65,7 +39,7 @@ fn change(rig: &Rig, key: &str, action: RoleAction) -> RoleChange {
 }
 
 fn history(rig: &Rig) -> Vec<RoleChange> {
-    operator(rig).role_changes(&FEED.parse().unwrap()).unwrap()
+    operator(rig).role_changes(&rig.feed_name()).unwrap()
 }
 
 fn seat_id(seat: Seat) -> AdapterId {
@@ -115,26 +89,9 @@ fn until_backup(rig: &Rig, seat: Seat, generation: u32) {
 }
 
 /// The promises were kept, and exactly these messages were seen, once and in this order.
-fn judge(finished: &Finished, expected: &[(&str, MessagePlace)]) {
-    let verdict = &finished.verdict;
-    assert_eq!(verdict.broken(), Vec::<String>::new(), "{verdict:?}");
-    assert!(verdict.duplicates_dropped > 0, "both legs were there");
-    let seen: Vec<_> = finished
-        .seen
-        .administrative
-        .iter()
-        .map(|it| (it.text.as_str(), it.generation, it.number, it.sseq))
-        .collect();
-    let expected: Vec<_> = expected
-        .iter()
-        .map(|(text, at)| (*text, at.generation.0, at.number, at.sseq))
-        .collect();
-    assert_eq!(seen, expected, "each once, where its adapter says");
-    assert!(
-        finished.seen.breaks.is_empty(),
-        "{:?}",
-        finished.seen.breaks
-    );
+fn judge(rig: Rig, expected: &[(&str, MessagePlace)]) {
+    let finished = kept(rig);
+    assert_saw(&finished, expected);
     let receipts = &finished.seen.receipts;
     assert!(receipts.iter().all(|it| it.gaps_left == 0), "{receipts:?}");
 }
@@ -190,6 +147,17 @@ fn hands_over_and_back(policy: Policy) -> bool {
         seen.push((text, place));
     }
     if seen.iter().any(|(_, place)| !place.agreed) {
+        let verdict = rig.finish().unwrap().verdict;
+        assert_eq!(
+            (
+                verdict.lost,
+                verdict.undeclared,
+                verdict.duplicates_delivered,
+                verdict.order_violations
+            ),
+            (0, 0, 0, 0),
+            "{verdict:?}"
+        );
         return false;
     }
     let numbers: Vec<_> = seen.iter().map(|(_, place)| place.number).collect();
@@ -198,7 +166,7 @@ fn hands_over_and_back(policy: Policy) -> bool {
     assert_eq!(causes, [RoleCause::HandOver; 2]);
     let delivered = rig.probe().status().unwrap().sseq;
     until_delivered(&mut rig, delivered + 1_000);
-    judge(&rig.finish().unwrap(), &seen);
+    judge(rig, &seen);
     true
 }
 
@@ -227,7 +195,7 @@ fn a_stopped_active_loses_its_generation_to_an_operator_and_comes_back_as_backup
     let first = placed(&rig, "before the stop");
     rig.signal(Seat::Active, Signal::STOP).unwrap();
     // Nobody can carry it out; the stopped adapter finds it when it goes on.
-    let lost = ordered(&rig, "under the old generation", 0);
+    let lost = ordered(&rig, "under the old generation", Duration::ZERO);
     assert_eq!(lost.outcome, OrderOutcome::Pending);
     let (exit, said) = admin(&rig, &["takeover", "--feed", FEED, "--force", "--key", "k"]);
     assert_eq!(exit, Some(0), "{said}");
@@ -246,7 +214,7 @@ fn a_stopped_active_loses_its_generation_to_an_operator_and_comes_back_as_backup
     rig.until_protected(LIMIT).unwrap();
     let third = placed(&rig, "by both");
     assert_eq!((third.generation.0, third.number), (2, second.number + 1));
-    let orders = operator(&rig).orders(&FEED.parse().unwrap()).unwrap();
+    let orders = operator(&rig).orders(&rig.feed_name()).unwrap();
     let forgotten = orders.iter().find(|it| it.ticket == lost.ticket).unwrap();
     assert!(
         matches!(forgotten.outcome, OrderOutcome::Unknown { .. }),
@@ -260,7 +228,7 @@ fn a_stopped_active_loses_its_generation_to_an_operator_and_comes_back_as_backup
         ("by the new active", second),
         ("by both", third),
     ];
-    judge(&rig.finish().unwrap(), &expected);
+    judge(rig, &expected);
 }
 
 #[test]
@@ -289,7 +257,7 @@ fn a_silent_active_is_replaced_where_the_feed_says_so_and_comes_back_as_backup()
     let second = placed(&rig, "after the takeover");
     assert_eq!((second.generation.0, second.number), (2, first.number + 1));
     let expected = [("before the stop", first), ("after the takeover", second)];
-    judge(&rig.finish().unwrap(), &expected);
+    judge(rig, &expected);
 }
 
 #[test]

@@ -5,11 +5,12 @@ mod common;
 
 use std::time::Duration;
 
-use common::{LIMIT, alone, small_run, start, until_delivered, until_session, wait_for};
-use rustix::process::Signal;
-use twinfeed_control::{
-    AdapterStatus, Client, LegState, Order, OrderOutcome, OrderedMessage, Policy, Sid, TransmitMode,
+use common::{
+    LIMIT, alone, assert_saw, assert_switched, kept, placed, small_run, start, until_delivered,
+    until_session, wait_for,
 };
+use rustix::process::Signal;
+use twinfeed_control::{AdapterStatus, LegState, Policy, TransmitMode};
 use twinfeed_harness::run::Run;
 use twinfeed_harness::{Rig, Seat};
 
@@ -88,24 +89,10 @@ fn kill_in_mid_burst(policy: Policy) {
     assert!(after.counters["replayed_datagrams_total"] > 0);
     assert_eq!(after.counters["standby_short_replays_total"], 0);
     assert!(data_datagrams(&after) > 0);
-    let finished = rig.finish().unwrap();
-    assert_eq!(
-        finished.verdict.broken(),
-        Vec::<String>::new(),
-        "{:?}",
-        finished.verdict
-    );
+    let finished = kept(rig);
     assert!(finished.verdict.messages >= sseq + 2_000);
     assert!(finished.seen.legs[0] >= 2_000 && finished.seen.legs[1] > 0);
-    let receipts = &finished.seen.receipts;
-    assert!(
-        receipts.iter().any(|receipt| receipt.from_leg == 0),
-        "{receipts:?}"
-    );
-    assert!(
-        receipts.iter().all(|receipt| receipt.gaps_left == 0),
-        "{receipts:?}"
-    );
+    assert_switched(&finished);
 }
 
 #[test]
@@ -137,13 +124,7 @@ fn an_active_that_is_stopped_is_replaced_and_is_the_only_one_again() {
     until_reported(&rig, Seat::Backup, "the backup is silent again", |status| {
         status.streams[0].standby
     });
-    let finished = rig.finish().unwrap();
-    assert_eq!(
-        finished.verdict.broken(),
-        Vec::<String>::new(),
-        "{:?}",
-        finished.verdict
-    );
+    let finished = kept(rig);
     assert!(
         finished.verdict.duplicates_dropped > 0,
         "both sent meanwhile"
@@ -175,13 +156,7 @@ fn the_restarted_adapter_is_the_silent_one() {
     assert!(later.counters["records_total"] > restarted.counters["records_total"]);
     assert_eq!(data_datagrams(&later), sent, "{:?}", later.streams);
     assert!(!report(&rig, Seat::Backup).streams[0].standby);
-    let finished = rig.finish().unwrap();
-    assert_eq!(
-        finished.verdict.broken(),
-        Vec::<String>::new(),
-        "{:?}",
-        finished.verdict
-    );
+    kept(rig);
 }
 
 #[test]
@@ -191,36 +166,12 @@ fn a_message_that_the_silent_backup_placed_is_seen_once() {
     rig.open().unwrap();
     until_delivered(&mut rig, 1_000);
     silent_backup(&rig, 500);
-    let operator = Client::builder(rig.files().url())
-        .token_file(rig.files().path("tokens/operator"))
-        .timeout(LIMIT)
-        .build()
-        .unwrap();
-    let order = Order {
-        key: "before".to_owned(),
-        feed: rig.feed().unwrap().feed,
-        sid: Sid(1),
-        message: OrderedMessage::OperatorNotice {
-            text: "before the death".to_owned(),
-        },
-        wait_ms: 10_000,
-    };
-    let OrderOutcome::Placed { place } = operator.order(&order).unwrap().outcome else {
-        panic!("it is placed");
-    };
+    let place = placed(&rig, "before the death");
     assert!(place.agreed, "{place:?}");
     silent_backup(&rig, 500);
     rig.signal(Seat::Active, Signal::KILL).unwrap();
     let sseq = rig.probe().status().unwrap().sseq;
     until_delivered(&mut rig, sseq + 2_000);
-    let finished = rig.finish().unwrap();
-    let broken = finished.verdict.broken();
-    assert_eq!(broken, Vec::<String>::new(), "{:?}", finished.verdict);
-    let seen: Vec<_> = finished
-        .seen
-        .administrative
-        .iter()
-        .map(|it| (it.text.as_str(), it.number, it.sseq))
-        .collect();
-    assert_eq!(seen, [("before the death", place.number, place.sseq)]);
+    let finished = kept(rig);
+    assert_saw(&finished, &[("before the death", place)]);
 }

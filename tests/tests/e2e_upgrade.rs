@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{LIMIT, alone, small_run, start, until_delivered, wait_for};
+use common::{LIMIT, alone, incarnation, kept, small_run, start, until_delivered, wait_for};
 use rustix::process::Signal;
 use twinfeed_control::Policy;
 use twinfeed_harness::process::Program;
@@ -34,15 +34,18 @@ fn edit(rig: &Rig, from: &str, to: &str) {
 
 /// The adapter in `seat` leaves in order and is started anew; returns when the pair is protected, in the same session.
 fn replace(rig: &mut Rig, seat: Seat) {
+    let left = incarnation(rig, seat);
     rig.signal(seat, Signal::TERM).unwrap();
     let status = rig.adapter(seat).unwrap().wait(LIMIT).unwrap();
     assert!(status.success(), "{status}");
     let reached = rig.probe().status().unwrap().sseq;
     until_delivered(rig, reached + 200);
     rig.restart(seat).unwrap();
-    wait_for("both adapters are there", || {
+    wait_for("both adapters are there, one of them new", || {
         let legs = rig.feed().unwrap().legs;
-        match legs.iter().all(|leg| leg.report.is_some()) {
+        let another = legs[seat.index()].incarnation;
+        let new = another.is_some() && another != left;
+        match new && legs.iter().all(|leg| leg.report.is_some()) {
             true => Ok(()),
             false => Err(format!("{legs:?}")),
         }
@@ -68,11 +71,7 @@ fn roll(rig: &mut Rig) {
 }
 
 fn nobody_noticed(rig: Rig) {
-    let finished = rig.finish().unwrap();
-    let broken = finished.verdict.broken();
-    assert_eq!(broken, Vec::<String>::new(), "{:?}", finished.verdict);
-    let breaks = &finished.seen.breaks;
-    assert!(breaks.is_empty(), "{breaks:?}");
+    let finished = kept(rig);
     assert_eq!(finished.sent.len(), 1, "all of it in one session");
 }
 
@@ -99,11 +98,9 @@ fn a_setting_outside_the_digest_rolls_under_prefer_active() {
 }
 
 #[test]
+#[ignore = "needs TWINFEED_OTHER_BUILD"]
 fn another_build_rolls_in_and_out_again() {
-    let Some(other) = std::env::var_os(OTHER_BUILD) else {
-        eprintln!("skipped: {OTHER_BUILD} names no other build of the program");
-        return;
-    };
+    let other = std::env::var_os(OTHER_BUILD).unwrap();
     let _alone = alone();
     let mut rig = start(&one_long_session(Policy::PreferActive));
     rig.open().unwrap();

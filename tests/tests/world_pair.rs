@@ -126,28 +126,36 @@ fn a_backup_that_dies_changes_nothing() {
     for seed in 1..=20 {
         let plan = Plan::plain_pair(seed, 300).with(MS(15), KillBackup::for_a_while(MS(10)));
         let outcome = keeps(plan);
+        assert_eq!(outcome.stats.count("kill_backup"), 1, "seed {seed}");
         assert_eq!(breaks(&outcome), 0, "seed {seed}");
     }
 }
 
 #[test]
 fn an_active_that_was_stopped_and_replaced_is_fenced() {
+    let mut fenced = 0;
     for seed in 1..=20 {
         let plan = Plan::plain_pair(seed, 500)
             .with(MS(15), Stop::for_a_while(Leg::Zero, MS(60)))
             .with(MS(60), Forced);
         let outcome = keeps(plan);
         assert_eq!(outcome.stats.count("pair.forced"), 1, "seed {seed}");
+        fenced += outcome.stats.count("count.fenced");
     }
+    assert!(fenced > 0);
 }
 
 #[test]
 fn a_split_pair_is_contiguous_and_one_generation_counts() {
+    let mut splits = 0;
     for seed in 1..=20 {
         let plan = Plan::plain_pair(seed, 500).with(MS(15), Split::for_a_while(MS(60)));
         let outcome = keeps(plan);
+        assert_eq!(outcome.stats.count("split_cut"), 1, "seed {seed}");
         assert_eq!(outcome.stats.count("pair.forced"), 1, "seed {seed}");
+        splits += outcome.stats.count("pair.split");
     }
+    assert!(splits > 0);
 }
 
 /// Every promise that can be broken on purpose.

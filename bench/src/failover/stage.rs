@@ -13,9 +13,10 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
-use twinfeed_control::{FeedStatus, Policy, Role, StopFlag, TransmitMode};
+use twinfeed_control::{FeedStatus, Policy, StopFlag, TransmitMode};
 use twinfeed_harness::probe::wire::Summary;
 use twinfeed_harness::process::Program;
+use twinfeed_harness::rig::backup_streams;
 use twinfeed_harness::run::Run as Setup;
 use twinfeed_harness::{Rig, Seat};
 
@@ -62,14 +63,7 @@ struct Ready {
 
 /// Whether the reports of a standby pair say that the backup numbers its streams and withholds them.
 fn is_silent(feed: &FeedStatus) -> bool {
-    let backups = feed
-        .legs
-        .iter()
-        .filter(|leg| leg.role == Some(Role::Backup));
-    let mut streams = backups
-        .filter_map(|leg| leg.report.as_ref())
-        .flat_map(|report| &report.streams)
-        .peekable();
+    let mut streams = backup_streams(feed).peekable();
     streams.peek().is_some() && streams.all(|stream| stream.standby && stream.next_msn > 1)
 }
 

@@ -5,6 +5,8 @@
     reason = "a datagram of the kit that does not fit fails the test"
 )]
 
+#[path = "../dice/mod.rs"]
+pub(crate) mod dice;
 pub(crate) mod world;
 
 use std::time::Duration;

@@ -6,27 +6,10 @@ use twinfeed_protocol::Leg;
 use twinfeed_wire::{Adm, Generation, Incarnation};
 
 use super::Adapter;
+use super::dice::Dice;
 
 /// Source messages of one world.
 pub(crate) const MESSAGES: u64 = 400;
-
-#[derive(Clone, Copy)]
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        // splitmix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound.max(1)
-    }
-
-    pub(crate) fn one_in(&mut self, chances: u64) -> bool {
-        self.below(chances) == 0
-    }
-}
 
 /// A message: by which generation, and behind which source number.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,5 @@
-//! What the tests of standby share: two adapters with everything between a source and their datagrams, a link that
-//! keeps the order, and a subscriber that says what it was told.
+//! What the tests of standby share: two adapters with everything between a source and their datagrams, and a link
+//! that keeps the order.
 
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
@@ -10,10 +10,7 @@ use std::time::Duration;
 use twinfeed_protocol::pair::{Link, News, Pair, PairLimits, Said};
 use twinfeed_protocol::sequencer::{RetainLimits, Sequencer};
 use twinfeed_protocol::standby::{Change, Standby, StandbyLimits};
-use twinfeed_protocol::{
-    Arbiter, Body, Delivered, EpochStart, Event, Handler, Leg, Limits, Now, OrderingClass,
-    SequencerConfig, Time, Transmit,
-};
+use twinfeed_protocol::{Body, EpochStart, Now, SequencerConfig, Time, Transmit};
 use twinfeed_wire::{
     AdminKind, BodyKind, Datagram, Epoch, Flags, Generation, Incarnation, Sid, StreamId,
 };
@@ -312,76 +309,4 @@ pub(crate) fn run(
 pub(crate) fn acts(count: u64) -> Vec<Act> {
     let messages = (1..=count).map(|sseq| Act::Message(sseq, 1));
     std::iter::once(Act::Begin(1)).chain(messages).collect()
-}
-
-/// What an application was told.
-#[derive(Debug, Default)]
-pub(crate) struct Log {
-    /// (epoch, sseq, part), or the administrative message of this number behind (epoch, sseq).
-    pub(crate) records: Vec<(u64, u64, u16)>,
-    pub(crate) administrative: Vec<(u64, u64, u64)>,
-    pub(crate) events: Vec<Event>,
-}
-
-impl Handler for Log {
-    fn record(&mut self, record: &Delivered<'_>) {
-        let (epoch, sseq) = (record.pos.epoch.0, record.pos.sseq);
-        if record.kind == BodyKind::Administrative {
-            self.administrative.push((record.adm.0, epoch, sseq));
-        } else {
-            self.records.push((epoch, sseq, record.pos.part));
-        }
-    }
-
-    fn event(&mut self, event: &Event) {
-        self.events.push(*event);
-    }
-}
-
-/// A subscriber of both legs.
-#[derive(Debug)]
-pub(crate) struct Subscriber {
-    pub(crate) arbiter: Arbiter,
-    pub(crate) log: Log,
-}
-
-impl Subscriber {
-    pub(crate) fn new(limits: Limits) -> Self {
-        let mut arbiter = Arbiter::new(limits).unwrap();
-        arbiter.add_source(SID, OrderingClass::Ordered);
-        arbiter.set_stream(SID, Leg::Zero, StreamId(10));
-        arbiter.set_stream(SID, Leg::One, StreamId(11));
-        Self {
-            arbiter,
-            log: Log::default(),
-        }
-    }
-
-    pub(crate) fn give(&mut self, tick: u64, leg: Leg, bytes: &[u8]) {
-        self.arbiter
-            .on_datagram(leg, at(tick).time, bytes, &mut self.log);
-    }
-
-    pub(crate) fn turn(&mut self, tick: u64) {
-        let now = at(tick).time;
-        if self.arbiter.next_deadline().is_some_and(|due| due <= now) {
-            self.arbiter.on_deadline(now, &mut self.log);
-        }
-    }
-
-    /// What was told beside records, joins, switches and news of legs.
-    pub(crate) fn breaks(&self) -> Vec<Event> {
-        let broken = |event: &&Event| {
-            !matches!(
-                event,
-                Event::Leg { .. }
-                    | Event::Switched(_)
-                    | Event::Recovered { .. }
-                    | Event::Ended { .. }
-                    | Event::Stale { .. }
-                    | Event::Live { .. }
-            )
-        };
-        self.log.events.iter().filter(broken).copied().collect()
-    }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use twinfeed_control::{Client, FeedName, MessagePlace, Order, OrderOutcome, OrderedMessage, Sid};
-use twinfeed_harness::{Error, Rig};
+use twinfeed_control::{Client, FeedName, MessagePlace, OrderOutcome};
+use twinfeed_harness::{Error, Rig, notices};
 
 use super::LIMIT;
 
@@ -18,15 +18,11 @@ impl Operator {
     /// Of this run.
     ///
     /// # Errors
-    /// When stream-admin cannot be reached.
+    /// When the operator's token cannot be read.
     pub fn of(rig: &Rig) -> Result<Self, Error> {
-        let client = Client::builder(rig.files().url())
-            .token_file(rig.files().path("tokens/operator"))
-            .timeout(LIMIT)
-            .build()?;
         Ok(Self {
-            client,
-            feed: rig.feed()?.feed,
+            client: rig.operator(LIMIT)?,
+            feed: rig.feed_name(),
         })
     }
 
@@ -39,15 +35,7 @@ impl Operator {
         text: &str,
         wait: Duration,
     ) -> Result<OrderOutcome, twinfeed_control::Error> {
-        let order = Order {
-            key: text.to_owned(),
-            feed: self.feed.clone(),
-            sid: Sid(1),
-            message: OrderedMessage::OperatorNotice {
-                text: text.to_owned(),
-            },
-            wait_ms: wait.as_millis() as u64,
-        };
+        let order = notices::order(self.feed.clone(), text, wait);
         self.client.order(&order).map(|record| record.outcome)
     }
 

@@ -6,10 +6,12 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use twinfeed_control::{Policy, StopFlag};
-use twinfeed_harness::Rig;
+use twinfeed_control::{
+    Client, Incarnation, MessagePlace, OrderOutcome, OrderRecord, Policy, StopFlag,
+};
 use twinfeed_harness::process::{Program, Seen, until};
 use twinfeed_harness::run::{Burst, Content, Run};
+use twinfeed_harness::{Finished, Rig, Seat, notices};
 
 /// Longest wait for anything; reached only by a test that fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -79,9 +81,72 @@ pub(crate) fn until_delivered(rig: &mut Rig, sseq: u64) {
     });
 }
 
+/// Which process has a seat, as stream-admin knows it.
+pub(crate) fn incarnation(rig: &Rig, seat: Seat) -> Option<Incarnation> {
+    rig.feed().unwrap().legs[seat.index()].incarnation
+}
+
 /// Waits until `count` sessions have opened.
 pub(crate) fn until_session(rig: &mut Rig, count: u64) {
     rig.exchange()
         .until_opened(count, LIMIT, &StopFlag::new())
         .unwrap();
+}
+
+/// Ends the run; every promise was kept, without a discontinuity.
+#[track_caller]
+pub(crate) fn kept(rig: Rig) -> Finished {
+    let finished = rig.finish().unwrap();
+    let (verdict, breaks) = (&finished.verdict, &finished.seen.breaks);
+    assert_eq!(
+        verdict.broken(),
+        Vec::<String>::new(),
+        "{verdict:?} {breaks:?}"
+    );
+    finished
+}
+
+/// The subscriber switched away from leg 0, and no switch left a gap.
+#[track_caller]
+pub(crate) fn assert_switched(finished: &Finished) {
+    let receipts = &finished.seen.receipts;
+    assert!(receipts.iter().any(|it| it.from_leg == 0), "{receipts:?}");
+    assert!(receipts.iter().all(|it| it.gaps_left == 0), "{receipts:?}");
+}
+
+/// The subscriber got exactly these messages, once and in this order.
+#[track_caller]
+pub(crate) fn assert_saw(finished: &Finished, expected: &[(&str, MessagePlace)]) {
+    let seen: Vec<_> = finished
+        .seen
+        .administrative
+        .iter()
+        .map(|it| (it.text.as_str(), it.generation, it.number, it.sseq))
+        .collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(text, at)| (*text, at.generation.0, at.number, at.sseq))
+        .collect();
+    assert_eq!(seen, expected, "each once, where its adapter says");
+}
+
+/// An operator's connection to stream-admin.
+pub(crate) fn operator(rig: &Rig) -> Client {
+    rig.operator(LIMIT).unwrap()
+}
+
+/// What became of an operator's notice after `wait` at the latest.
+#[track_caller]
+pub(crate) fn ordered(rig: &Rig, text: &str, wait: Duration) -> OrderRecord {
+    let order = notices::order(rig.feed_name(), text, wait);
+    operator(rig).order(&order).unwrap()
+}
+
+/// Where it stands. Whether the backup agreed in time depends on how busy the host is; that it is seen once does not.
+#[track_caller]
+pub(crate) fn placed(rig: &Rig, text: &str) -> MessagePlace {
+    match ordered(rig, text, Duration::from_secs(10)).outcome {
+        OrderOutcome::Placed { place } => place,
+        other => panic!("{text}: {other:?}"),
+    }
 }
