@@ -370,7 +370,7 @@ impl Registry {
     #[must_use]
     pub fn feeds_with_silent_actives(&self, now: Now) -> Vec<FeedName> {
         let feeds = self.feeds.iter();
-        let silent = feeds.filter(|(_, feed)| feed.silent_actives_heir(now).is_some());
+        let silent = feeds.filter(|(_, feed)| matches!(feed.silent_actives_heir(now), Some(Ok(_))));
         silent.map(|(name, _)| name.clone()).collect()
     }
 
@@ -381,7 +381,7 @@ impl Registry {
             .feeds
             .get(name)
             .and_then(|feed| feed.silent_actives_heir(now));
-        let Some(leg) = heir else { return };
+        let Some(Ok(leg)) = heir else { return };
         if self
             .may_take_over_automatically(name, leg, RoleCause::PeerSilent, now)
             .is_err()
@@ -547,26 +547,33 @@ impl Feed {
         *self.role_counts.entry((change.cause, word)).or_default() += 1;
     }
 
-    /// The backup of an active whose lease is over, if the feed's policy lets that be replaced: it lives, does not hear
-    /// the active, and lacked nothing when it last did.
-    fn silent_actives_heir(&self, now: Now) -> Option<LegIndex> {
-        if self.settings.takeover != TakeoverPolicy::OnSilence {
+    /// The backup of an active whose lease is over, where the feed's policy lets that be replaced, or why that backup must
+    /// not take over: it is to live, not to hear the active, and to have lacked nothing when it last did.
+    pub(super) fn silent_actives_heir(&self, now: Now) -> Option<Result<LegIndex, &'static str>> {
+        let active = self.pair.active()?;
+        let lapsed = self.pair.lease(active).lapsed_for_ms(now).is_some();
+        if self.settings.takeover != TakeoverPolicy::OnSilence
+            || !lapsed
+            || !self.pair.is_joined(active)
+        {
             return None;
         }
-        let active = self.pair.active()?;
-        let lapsed =
-            self.pair.is_joined(active) && self.pair.lease(active).lapsed_for_ms(now).is_some();
         let backup = active.other();
-        let report = self.seat(backup)?.last_report()?;
-        let heir = report.generation == self.pair.generation()
-            && report.role == Role::Backup
-            && report.link == LinkState::Down
-            && !report.streams.is_empty()
-            && report
-                .streams
-                .iter()
-                .all(|stream| stream.pair.lacks_nothing);
-        (lapsed && heir && self.pair.is_alive(backup, now)).then_some(backup)
+        let report = self.seat(backup).and_then(|seat| seat.last_report());
+        let unfit = match report {
+            _ if !self.pair.is_alive(backup, now) => Some("it is not there"),
+            None => Some("it has not reported"),
+            Some(it) if it.generation != self.pair.generation() || it.role != Role::Backup => {
+                Some("it does not act as backup of this generation yet")
+            }
+            Some(it) if it.link != LinkState::Down => Some("it hears the active"),
+            Some(it) if it.streams.is_empty() => Some("it reports no stream"),
+            Some(it) if it.streams.iter().any(|it| !it.pair.lacks_nothing) => {
+                Some("it lacks what the active had said, or something of the source")
+            }
+            Some(_) => None,
+        };
+        Some(unfit.map_or(Ok(backup), Err))
     }
 }
 

@@ -478,6 +478,13 @@ fn a_silent_active_is_replaced_only_where_the_feed_says_so_and_by_a_backup_that_
     };
     renew.status.streams[1].pair.lacks_nothing = false;
     registry.renew(&ADAPTER, &id(1), renew, Now(60)).unwrap();
+    let reason = |at| {
+        let feed = registry.feed(&feed()).unwrap();
+        feed.pair_status(Now(at)).reason
+    };
+    assert!(!reason(99).contains("by itself"), "{}", reason(99));
+    let why = "its backup does not take over by itself: it lacks what the active had said";
+    assert!(reason(100).contains(why), "{}", reason(100));
     silence(&mut registry, 100);
     assert_eq!(assignment(&registry, 1, 2, 100).generation.0, 1);
 }

@@ -174,7 +174,11 @@ impl Feed {
         let in_force = legs.map(|leg| leg.report.map(|report| report.sync_threshold));
         let constraints = &self.settings.constraints;
         let common = (constraints.sync_threshold, constraints.transmit);
-        let reason = unprotected_because(self.pair.generation(), common, legs);
+        let mut reason = unprotected_because(self.pair.generation(), common, legs);
+        if let (Some(reason), Some(Err(why))) = (&mut reason, self.silent_actives_heir(now)) {
+            reason.push_str("; its backup does not take over by itself: ");
+            reason.push_str(why);
+        }
         PairStatus {
             generation: self.pair.generation(),
             protected: reason.is_none(),
