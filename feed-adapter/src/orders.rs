@@ -1,6 +1,6 @@
 //! What must the data thread be told of a grant, and has it been?
 //!
-//! The last grant is told again until the data thread takes it. Destinations have one more rule: after a
+//! The last grant is told again until the data thread takes it, and so is what a hand-over asks of it. Destinations have one more rule: after a
 //! registration that came because stream-admin no longer knew this adapter, an empty list means that its
 //! store is gone, not that nobody listens. Whoever was sent to before is sent to for [`KEPT_FOR`] more,
 //! which is time enough to subscribe again:
@@ -42,6 +42,8 @@ pub struct Orders {
     kept: Vec<DestinationRow>,
     kept_until: Option<Instant>,
     told: bool,
+    /// What a hand-over asks for and the data thread has not taken, in order: to step down within so many µs, or to go on.
+    handover: Vec<Option<u32>>,
 }
 
 impl Orders {
@@ -59,6 +61,7 @@ impl Orders {
             kept: Vec::new(),
             kept_until: None,
             told: true,
+            handover: Vec::new(),
         }
     }
 
@@ -73,6 +76,10 @@ impl Orders {
 
     /// Tells the data thread what was granted and its destinations; returns whether that took it.
     pub fn grant(&mut self, grant: Grant, granted: DestinationPlan) -> bool {
+        if grant.generation != self.grant.generation {
+            // A hand-over is of one generation.
+            self.handover.clear();
+        }
         self.grant = grant;
         self.granted = granted.rows;
         self.plan();
@@ -86,6 +93,31 @@ impl Orders {
         self.told
     }
 
+    /// The active is to step down within so many µs.
+    pub fn step_down(&mut self, deadline_us: u32) -> bool {
+        self.handover.push(Some(deadline_us));
+        self.turn_handover()
+    }
+
+    /// The hand-over asked for last is given up.
+    pub fn go_on(&mut self) -> bool {
+        // What was not begun need not be given up, but an earlier one may have been begun.
+        self.handover.clear();
+        self.handover.push(None);
+        self.turn_handover()
+    }
+
+    fn turn_handover(&mut self) -> bool {
+        let mailbox = &self.mailbox;
+        let taken = self.handover.iter().take_while(|asked| {
+            let command = asked.map(|deadline_us| Command::StepDown { deadline_us });
+            mailbox.tell(command.unwrap_or(Command::GoOn))
+        });
+        let taken = taken.count();
+        self.handover.drain(..taken);
+        self.handover.is_empty()
+    }
+
     /// What time has brought: destinations that were kept long enough end, and what was not taken is
     /// told again; `false` while there is something the data thread has not taken.
     pub fn turn(&mut self, now: Instant) -> bool {
@@ -93,10 +125,11 @@ impl Orders {
             self.kept_until = None;
             if !std::mem::take(&mut self.kept).is_empty() {
                 self.plan();
-                return self.tell();
+                self.told = false;
             }
         }
-        self.told || self.tell()
+        // A hand-over is asked of a generation that the data thread knows.
+        (self.told || self.tell()) && self.turn_handover()
     }
 
     /// The present destinations.
@@ -220,6 +253,43 @@ mod tests {
         assert!(orders.grant(under(1), plan(&[(1, 1), (2, 2)])));
         assert!(orders.grant(under(1), plan(&[(2, 2)])));
         assert_eq!(told(&mut inbox).unwrap(), [2]);
+    }
+
+    /// A hand-over reaches a data thread that did not look for long, in order, once, and behind its grant.
+    #[test]
+    fn a_hand_over_that_was_not_taken_is_told_again() {
+        let (mut orders, mut inbox) = orders(9);
+        while orders.mailbox.tell(Command::PeerLost(false)) {}
+        assert!(!orders.step_down(7));
+        assert!(!orders.go_on());
+        assert!(!orders.step_down(8));
+        assert!(!orders.grant(under(0), plan(&[])));
+        assert!(!orders.turn(Instant::now()));
+        while inbox.take().is_some() {}
+        assert!(orders.turn(Instant::now()));
+        assert!(orders.turn(Instant::now()));
+        let told: Vec<_> = std::iter::from_fn(|| inbox.take()).collect();
+        assert!(
+            matches!(
+                told[..],
+                [
+                    Command::Grant(_),
+                    Command::Destinations(_),
+                    Command::GoOn,
+                    Command::StepDown { deadline_us: 8 }
+                ]
+            ),
+            "{told:?}"
+        );
+        // It is over with its generation.
+        while orders.mailbox.tell(Command::PeerLost(false)) {}
+        assert!(!orders.step_down(9));
+        while inbox.take().is_some() {}
+        assert!(orders.grant(under(1), plan(&[])));
+        assert!(orders.turn(Instant::now()));
+        assert!(
+            !std::iter::from_fn(|| inbox.take()).any(|it| matches!(it, Command::StepDown { .. }))
+        );
     }
 
     #[test]

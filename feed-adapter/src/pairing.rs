@@ -299,7 +299,7 @@ impl Pairing {
                 answer: None,
                 placed: None,
             }),
-            Err(refusal) => self.mouth.wish(Wish::Refused {
+            Err(refusal) => self.mouth.answer(Wish::Refused {
                 ticket: *ticket,
                 why: Why::Rules(refusal),
             }),
@@ -336,7 +336,7 @@ impl Pairing {
                 None => place += 1,
                 Some(wish) => {
                     self.mouth.under_way.remove(place);
-                    self.mouth.wish(wish);
+                    self.mouth.answer(wish);
                 }
             }
         }
@@ -480,9 +480,9 @@ impl Pairing {
         self.stirred = true;
     }
 
-    /// Asks the control thread for something.
-    pub fn wish(&self, wish: Wish) {
-        self.mouth.wish(wish);
+    /// Asks the control thread for something. `false`: that hangs, and does not get to know.
+    pub fn wish(&self, wish: Wish) -> bool {
+        self.mouth.wish(wish)
     }
 }
 
@@ -509,9 +509,14 @@ impl Mouth {
         }
     }
 
-    fn wish(&self, wish: Wish) {
-        // A control thread that hangs is seen by its lease; an order that is not answered times out there.
-        let _ = self.wishes.try_send(wish);
+    fn wish(&self, wish: Wish) -> bool {
+        self.wishes.try_send(wish).is_ok()
+    }
+
+    /// What became of an order. A control thread that hangs is seen by its lease; an order that is not answered times out at
+    /// stream-admin.
+    fn answer(&self, wish: Wish) {
+        let _ = self.wish(wish);
     }
 }
 

@@ -73,6 +73,8 @@ pub struct Pipeline {
     next_snapshot: Time,
     /// While this adapter is to hand its generation over: how long its peer has for that, µs.
     steps_down: Option<u32>,
+    /// Whether the next generation is to be asked for, and was not yet.
+    wants_generation: bool,
     drained: bool,
 }
 
@@ -130,6 +132,7 @@ impl Pipeline {
             idler,
             next_snapshot: Time::ZERO,
             steps_down: None,
+            wants_generation: false,
             drained: false,
         })
     }
@@ -248,7 +251,8 @@ impl Pipeline {
             path.pairing.originate(now, ordered, stream, &mut out);
             out.send();
         } else if let Some(path) = self.paths.first() {
-            path.pairing.wish(Wish::Refused {
+            // An order that is not answered times out at stream-admin.
+            let _ = path.pairing.wish(Wish::Refused {
                 ticket: ordered.ticket,
                 why: Why::NoSuchSource,
             });
@@ -284,11 +288,10 @@ impl Pipeline {
     /// The generation belongs to the adapter: it is asked for when every stream can be taken over without a
     /// trace. An operator may take over otherwise.
     fn ask_for_generation(&mut self) {
-        let mut wanted = false;
         for path in &mut self.paths {
-            wanted |= path.pairing.takes_over();
+            self.wants_generation |= path.pairing.takes_over();
         }
-        if !wanted {
+        if !std::mem::take(&mut self.wants_generation) {
             return;
         }
         let taking = |path: &Path| path.pairing.state() == PairState::TakingOver;
@@ -297,7 +300,9 @@ impl Pipeline {
                 if let Some(path) = self.paths.first() {
                     let from = path.pairing.generation();
                     let stepped_down = path.pairing.was_handed_over();
-                    path.pairing.wish(Wish::TakeOver { from, stepped_down });
+                    // A control thread that has no room for it is asked again.
+                    self.wants_generation =
+                        !path.pairing.wish(Wish::TakeOver { from, stepped_down });
                 }
             }
             Some(path) => self.ends.notes.leave(path.sid, News::NoTakeover),

@@ -108,18 +108,16 @@ impl Adapter {
         }) {
             // Nobody can be granted the next generation on its account any more.
             warn!(number = before.number, "hand-over given up: going on");
-            taken &= self.mailbox.tell(Command::GoOn);
+            taken &= self.orders.go_on();
         }
         if let Some(order) = ours.filter(|ours| before != Some(*ours)) {
             info!(number = order.number, %generation, "hand-over: stepping down");
             let deadline_us = order.deadline_ms.saturating_mul(1_000);
             let deadline_us = u32::try_from(deadline_us).unwrap_or(u32::MAX);
-            taken &= self.mailbox.tell(Command::StepDown { deadline_us });
+            taken &= self.orders.step_down(deadline_us);
         }
         if !taken {
-            error!(
-                "the data thread takes no commands, it hangs: it knows nothing of the hand-over"
-            );
+            self.note_commands(false);
         }
     }
 
@@ -333,11 +331,9 @@ impl Adapter {
     pub(super) fn note_commands(&mut self, taken: bool) {
         match (std::mem::replace(&mut self.hanging, !taken), taken) {
             (false, false) => {
-                error!(
-                    "the data thread takes no commands, it hangs; the grant is told until it does"
-                );
+                error!("the data thread takes no commands, it hangs; it is told until it does");
             }
-            (true, true) => info!("the data thread has taken the grant"),
+            (true, true) => info!("the data thread takes commands again"),
             (false, true) | (true, false) => {}
         }
     }
