@@ -7,7 +7,7 @@ mod pair_support;
 use pair_support::{Act, End, acts, at, carry, misplaced, pair, seamless, synchronised, talk};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use twinfeed_protocol::pair::{News, PairLimits, PairState, Reason, Refusal};
+use twinfeed_protocol::pair::{News, PairLimits, PairState, Reason, Refusal, Said};
 use twinfeed_wire::{AdminKind, Generation};
 
 /// What the driver does: the word is said behind everything else, and heard there.
@@ -257,6 +257,59 @@ fn who_takes_over_may_hear_of_its_generation_from_its_backup_first() {
         assert_eq!(new.state(), PairState::TakingOver);
         new.grant(4, 2, true);
         assert_eq!(seamless(new), Some(true), "handed over: {handed_over}");
+    }
+}
+
+/// Its data go on after its word, and with them what it says of their content.
+#[test]
+fn what_an_active_sends_after_its_word_is_no_doubt_of_it() {
+    let acts = acts(6_000);
+    let mut ends = synchronised(PairLimits::default(), &acts, 40);
+    assert!(ends[0].pair.step_down());
+    say_step_down(2, &mut ends);
+    for end in &mut ends {
+        end.work(3, &acts, 5_000);
+    }
+    let told = |said: &Said| matches!(said, Said::Content(_));
+    assert!(ends[0].out.said.iter().any(told), "a range is over");
+    talk(3, &mut ends);
+    assert_eq!(ends[1].state(), PairState::TakingOver);
+    ends[1].grant(4, 2, true);
+    assert_eq!(seamless(&ends[1]), Some(true));
+}
+
+/// The word finds the backup out of step, or it is so before its generation comes: then once more when it is back, here
+/// with the next epoch.
+#[test]
+fn a_backup_that_loses_step_over_the_word_is_told_again() {
+    let mut acts = acts(99);
+    acts.extend([Act::End(100), Act::Begin(8)]);
+    acts.extend((1..=100).map(|sseq| Act::Message(sseq, 1)));
+    for before in [true, false] {
+        let mut ends = synchronised(PairLimits::default(), &acts, 40);
+        assert!(ends[0].pair.step_down());
+        if !before {
+            say_step_down(2, &mut ends);
+            assert_eq!(ends[1].state(), PairState::TakingOver);
+        }
+        ends[1].loses = 2;
+        ends[1].work(3, &acts, 20);
+        if before {
+            say_step_down(3, &mut ends);
+        }
+        assert_eq!(ends[1].state(), PairState::Unsynchronised);
+        assert!(!ends[0].pair.is_draining(), "it was said");
+        ends[0].work(4, &acts, 20);
+        for tick in [20_000, 40_000, 200_000] {
+            for end in &mut ends {
+                end.work(tick, &acts, 30);
+            }
+            talk(tick, &mut ends);
+        }
+        assert_eq!(ends[1].state(), PairState::Synchronised);
+        assert!(ends[0].pair.is_draining(), "it asked for the numbering");
+        say_step_down(200_001, &mut ends);
+        assert_eq!(ends[1].state(), PairState::TakingOver);
     }
 }
 

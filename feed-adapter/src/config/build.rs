@@ -63,7 +63,7 @@ pub(super) fn build(
                 .beat
                 .map_or(Duration::from_millis(200), |span| span.0),
             missed_beats: file.pair.missed_beats.unwrap_or(5),
-            least_lead: (file.pair.least_lead).map_or(Duration::from_millis(5), |span| span.0),
+            least_lead: (file.pair.least_lead).map_or(Duration::from_millis(20), |span| span.0),
             transmit: file.pair.transmit,
             standby,
             peer: peer.filter(|peer| Some(*peer) != own.link && peer.port() != 0),

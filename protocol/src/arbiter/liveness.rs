@@ -145,7 +145,8 @@ impl Source {
         self.switch(leg, trigger, None, out);
     }
 
-    /// Prefers `leg` from now on, if it can be relied on.
+    /// Prefers `leg` from now on, if it can be relied on. From a leg whose adapter was announced as gone it is that, and no
+    /// `trigger` that came of it, which is told.
     pub(super) fn prefer<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
@@ -160,7 +161,9 @@ impl Source {
             && out.now.since(self.legs[leg.index()].live_since) >= out.limits.hold_down;
         let steady = steady && !self.is_apart(leg);
         if self.policy(out.limits) == Policy::PreferActive && self.preferred != leg && steady {
-            self.switch(leg.other(), trigger, None, out);
+            let hint = self.legs[leg.other().index()].hint;
+            let trigger = hint.map_or(trigger, |_| Trigger::TransportReset);
+            self.switch(leg.other(), trigger, hint, out);
         }
     }
 

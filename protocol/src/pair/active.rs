@@ -56,6 +56,8 @@ pub(super) struct Peer {
     pub(super) synchronised: bool,
     /// What it had processed when it last said so, in our numbering.
     pub(super) processed: Msn,
+    /// When that was heard.
+    pub(super) processed_at: Time,
     /// How many administrative messages it had placed then, or took over with its numbering.
     pub(super) adm: Adm,
     /// A cut it asked for, when there was nothing yet to begin behind.
@@ -113,7 +115,7 @@ impl Pair {
         };
         let message = StoredAdmin::new(id, kind, payload).map_err(|_| Refusal::Payload)?;
         let slot = match self.linked && self.peer.synchronised {
-            true => self.slot_ahead(seq),
+            true => self.slot_ahead(now.time, seq),
             // Nobody to wait for. Whoever is there hears of it all the same, and may yet be in time.
             false => seq.processed().plus(1),
         };
@@ -225,6 +227,10 @@ impl Pair {
     ) {
         self.withdraw(seq, out);
         self.peer.synchronised = false;
+        if self.handover == Handover::Said {
+            // Whoever was to take over was not in step, and may be when it is told again.
+            self.handover = Handover::Draining;
+        }
         (self.peer.wants_cut, self.peer.met) = (self.linked, true);
         self.give_cut(now, seq, out);
         if self.peer.wants_cut {
@@ -250,7 +256,7 @@ impl Pair {
         self.peer.synchronised =
             report.synchronised && report.cut == self.cuts && self.cuts > 0 && !self.peer.wants_cut;
         if self.peer.synchronised {
-            self.peer.processed = report.processed;
+            (self.peer.processed, self.peer.processed_at) = (report.processed, now.time);
             let placed = report.last.map_or(Adm(0), |last| {
                 let itself = u64::from(last.part == Placed::ADMINISTRATIVE);
                 Adm(last.adm.0.saturating_add(itself))
@@ -302,8 +308,8 @@ impl Pair {
         self.pace
             .on_answer(now.time.since(self.announced[index].at));
         self.announced[index].open = false;
-        if answer.verdict != Verdict::Unsynchronised {
-            self.peer.processed = self.peer.processed.max(answer.processed);
+        if answer.verdict != Verdict::Unsynchronised && answer.processed > self.peer.processed {
+            (self.peer.processed, self.peer.processed_at) = (answer.processed, now.time);
         }
         if answer.verdict == Verdict::Capable {
             self.announced[index].bound = Some(answer.slot);
@@ -338,7 +344,7 @@ impl Pair {
             self.announced.remove(index);
             self.owe_cut(now, seq, out);
         } else if !pinned && tries < self.limits.attempts {
-            let slot = self.slot_ahead(seq);
+            let slot = self.slot_ahead(now.time, seq);
             seq.reschedule(number, slot, false);
             self.announce(now, number, slot, seq, out);
         }
@@ -458,18 +464,31 @@ impl Pair {
     }
 
     /// A slot ahead of both ends (RM-25b), behind every slot that was given before.
-    fn slot_ahead(&self, seq: &Sequencer) -> Msn {
+    fn slot_ahead(&self, now: Time, seq: &Sequencer) -> Msn {
         let (ours, theirs) = (seq.processed(), self.peer.processed);
         let ahead = ours
             .max(theirs)
             .plus(1)
             .plus(self.pace.lead(self.limits.least_lead));
-        // B only grows: what is not too far for what was last heard of it is not too far.
-        let ahead = ahead
-            .min(theirs.plus(self.limits.sync_threshold))
-            .max(ours.plus(1));
+        let ahead = ahead.min(self.farthest(now, ours)).max(ours.plus(1));
         let behind = seq.last_slot().map_or(Msn(0), |last| last.plus(1));
         ahead.max(behind)
+    }
+
+    /// How far ahead a slot may lie and still not be too far for the peer. B only grows: T from what was last heard of
+    /// it never is. It has gone on since as this end has, most likely: a quarter of T is left for what it is behind of that,
+    /// and who is further behind refuses, and is asked again.
+    fn farthest(&self, now: Time, ours: Msn) -> Msn {
+        let threshold = self.limits.sync_threshold;
+        let Peer {
+            processed,
+            processed_at,
+            ..
+        } = self.peer;
+        let gone_on = self.pace.records_in(now.since(processed_at));
+        let expected = processed.plus(gone_on).min(ours);
+        let safe = processed.plus(threshold);
+        safe.max(expected.plus(threshold - threshold / 4))
     }
 
     pub(super) const fn count(&mut self, verdict: Verdict) {

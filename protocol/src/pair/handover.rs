@@ -181,6 +181,8 @@ impl Pair {
         match (self.handover, said) {
             // It lives and steps down: that it says where it stands is what it should do.
             (Handover::Heard, Said::Report(report)) => report.cut > self.sought.taken,
+            // And what it sends, for its data go on.
+            (Handover::Heard, Said::Content(_)) => false,
             _ => true,
         }
     }

@@ -55,9 +55,14 @@ impl Pace {
 
     /// How many records ahead a slot must lie, at least 1, and as many as come in `least`.
     pub(super) fn lead(&self, least: Duration) -> u64 {
-        let span_ns = least.as_nanos().max(2 * u128::from(self.round_trip_ns));
-        let ahead = u128::from(self.rate) * span_ns / 1_000_000_000;
-        u64::try_from(ahead).unwrap_or(u64::MAX).max(1)
+        let round_trips = Duration::from_nanos(self.round_trip_ns.saturating_mul(2));
+        self.records_in(least.max(round_trips)).max(1)
+    }
+
+    /// How many records come in so long a time.
+    pub(super) fn records_in(&self, span: Duration) -> u64 {
+        let records = u128::from(self.rate).saturating_mul(span.as_nanos()) / 1_000_000_000;
+        u64::try_from(records).unwrap_or(u64::MAX)
     }
 }
 
@@ -94,6 +99,8 @@ mod tests {
             "{}",
             pace.lead(Duration::ZERO)
         );
+        assert_eq!(pace.records_in(Duration::from_millis(3)), 300);
+        assert_eq!(pace.records_in(Duration::MAX), u64::MAX);
     }
 
     #[test]
