@@ -49,6 +49,11 @@ impl Source {
         if late {
             return;
         }
+        if self.ordered.take_if(|to| *to != leg).is_some()
+            && self.may_be_preferred(leg.other(), out)
+        {
+            self.switch(leg, Trigger::Order, None, out);
+        }
         if header.flags.has(Flags::PEER_LOST) {
             self.on_peer_lost(leg, out);
         } else {
@@ -145,26 +150,34 @@ impl Source {
         self.switch(leg, trigger, None, out);
     }
 
-    /// Prefers `leg` from now on, if it can be relied on. From a leg whose adapter was announced as gone it is that, and no
-    /// `trigger` that came of it, which is told.
+    /// Prefers `leg` from now on, if it can be relied on. Where the other one was announced as gone, nothing waits for that any
+    /// more, and whether it is gone or only told to be left shows when it speaks or has been silent for long enough.
     pub(super) fn prefer<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
         trigger: Trigger,
         out: &mut Out<'_, H>,
     ) {
+        self.ordered = None;
         let unheard = self.legs.iter().all(|side| side.state == LegState::Unheard);
         if unheard {
             self.preferred = leg;
         }
-        let steady = self.legs[leg.index()].transmits()
-            && out.now.since(self.legs[leg.index()].live_since) >= out.limits.hold_down;
-        let steady = steady && !self.is_apart(leg);
-        if self.policy(out.limits) == Policy::PreferActive && self.preferred != leg && steady {
-            let hint = self.legs[leg.other().index()].hint;
-            let trigger = hint.map_or(trigger, |_| Trigger::TransportReset);
-            self.switch(leg.other(), trigger, hint, out);
+        if !self.may_be_preferred(leg, out) {
+            return;
         }
+        match self.legs[leg.other().index()].hint {
+            Some(_) => self.ordered = Some(leg),
+            None => self.switch(leg.other(), trigger, None, out),
+        }
+    }
+
+    /// Whether another leg than this one is preferred, and this one can be relied on.
+    fn may_be_preferred<H: Handler + ?Sized>(&self, leg: Leg, out: &Out<'_, H>) -> bool {
+        let side = &self.legs[leg.index()];
+        let steady = side.transmits() && out.now.since(side.live_since) >= out.limits.hold_down;
+        let other = self.policy(out.limits) == Policy::PreferActive && self.preferred != leg;
+        other && steady && !self.is_apart(leg)
     }
 
     /// Gives the account of a switch, if this is one.
@@ -193,7 +206,7 @@ impl Source {
             });
             return;
         }
-        self.preferred = other;
+        (self.preferred, self.ordered) = (other, None);
         let held = self.legs[other.index()].hold.len() as u64;
         let filled = self.release(other, out);
         let duplicates = self.legs[0].duplicates + self.legs[1].duplicates;

@@ -86,6 +86,8 @@ pub(super) struct Source {
     pub(super) duplicates_told: u64,
     /// A switch that is not told yet, for the other leg is on standby.
     pub(super) owed_switch: Option<Owed>,
+    /// The leg that is to be preferred, while the other one may be gone.
+    pub(super) ordered: Option<Leg>,
     pub(super) stale: bool,
     pub(super) ended: bool,
     /// What needs room, while a bound is reached.
@@ -118,6 +120,7 @@ impl Source {
             judged_at: Time::ZERO,
             duplicates_told: 0,
             owed_switch: None,
+            ordered: None,
             stale: false,
             ended: false,
             pressure: None,
