@@ -163,8 +163,12 @@ impl App {
             for name in core.registry.feeds_with_silent_actives(now) {
                 core.act(&name, |registry| registry.replace_silent_active(&name, now));
             }
+            // While a generation is handed over nothing is ordered, so what there is to tell comes first.
             for name in core.registry.feeds_with_source_news(now) {
                 core.act(&name, |registry| registry.tell_of_sources(&name, now));
+            }
+            for name in core.registry.feeds_with_lost_sources(now) {
+                core.act(&name, |registry| registry.hand_over_lost_source(&name, now));
             }
             Ok(())
         });

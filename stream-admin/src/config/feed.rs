@@ -54,15 +54,15 @@ pub struct FeedConfig {
     #[serde(default = "default_max_datagram")]
     pub max_datagram: u16,
     /// Who may make the backup active, beside an operator: `on-peer-lost` (a backup that lacks nothing, when the active's
-    /// process is gone), `on-silence` (also when its lease is over and the backup does not hear it), `operator`
-    /// (nobody). Default on-peer-lost.
+    /// process is gone; and a synchronised one whose source speaks while the active's is lost), `on-silence` (also when
+    /// its lease is over and the backup does not hear it), `operator` (nobody). Default on-peer-lost.
     #[serde(default = "default_takeover")]
     pub takeover: TakeoverPolicy,
     /// Whether subscribers are told, in their streams, when the source falls silent at both adapters and when one of them
     /// hears it again. Default true.
     #[serde(default = "default_source_reports")]
     pub source_reports: bool,
-    /// How long adapters must say the same of a source before subscribers are told; their
+    /// How long adapters must say the same of a source before subscribers are told, or the active hands over; their
     /// next report (a third of `leases.adapter`) is waited for in addition. Shorter: sooner. Longer: a source that
     /// flaps is told of less often. 100 ms to 10 min. Default `"1 s"`.
     #[serde(default = "default_source_hold")]

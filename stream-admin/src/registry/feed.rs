@@ -36,6 +36,8 @@ pub(super) struct Feed {
     /// Oldest first.
     pub(super) roles: VecDeque<RoleChange>,
     pub(super) handover: Option<Handover>,
+    /// Until when no hand-over is begun for a source that the active has lost.
+    pub(super) source_rest_until: Now,
     /// What is told of each source's silence.
     pub(super) sources: BTreeMap<Sid, Source>,
     /// When generations were taken over without an operator within the last minute, oldest first.
@@ -88,6 +90,7 @@ impl Feed {
             orders: VecDeque::new(),
             roles: VecDeque::new(),
             handover: None,
+            source_rest_until: Now(0),
             sources: BTreeMap::new(),
             automatic: VecDeque::new(),
             role_counts: BTreeMap::new(),
@@ -285,7 +288,7 @@ fn reported(report: &AdapterStatus) -> LegWord {
 }
 
 /// Later is worse: what one sees of a leg is its worst stream.
-const fn severity(data: DataState) -> u8 {
+pub(super) const fn severity(data: DataState) -> u8 {
     match data {
         DataState::Good => 0,
         DataState::Ended => 1,

@@ -23,6 +23,7 @@ mod refusals;
 mod roles;
 mod sessions;
 pub mod settings;
+mod source_lost;
 mod sources;
 #[cfg(test)]
 mod stage;

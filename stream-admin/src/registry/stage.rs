@@ -161,6 +161,9 @@ impl Stage {
                 "what is to be done at one moment is done at once"
             );
         }
+        for name in self.registry.feeds_with_lost_sources(now) {
+            self.registry.hand_over_lost_source(&name, now);
+        }
     }
 
     fn report(&mut self, leg: usize, says: [char; 2]) {
