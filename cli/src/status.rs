@@ -46,6 +46,7 @@ fn show(status: &Status) {
 fn show_feed(feed: &FeedStatus) {
     let pair = &feed.pair;
     let protection = match pair.protected {
+        true if !pair.source_lost.is_empty() => format!("protected, but {}", pair.source_lost),
         true => "protected".to_owned(),
         false => format!("NOT PROTECTED: {}", pair.reason),
     };

@@ -51,8 +51,8 @@ pub use ids::{
     Sid, StreamId, SubscriptionId,
 };
 pub use order::{
-    LONGEST_ORDER_KEY, MOST_ORDER_PAYLOAD, MessagePlace, Order, OrderOutcome, OrderRecord,
-    OrderReport, OrderedMessage, PendingOrder,
+    BY_ITSELF, LONGEST_ORDER_KEY, MOST_ORDER_PAYLOAD, MessagePlace, Order, OrderOutcome,
+    OrderRecord, OrderReport, OrderedMessage, PendingOrder,
 };
 pub use presence::{BACKOFF_CEILING, RENEWALS_PER_LEASE, REQUEST_TIMEOUT, presumption_ms};
 pub use problem::{Problem, ProblemCode};

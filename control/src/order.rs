@@ -8,6 +8,8 @@
 //!
 //! An order is numbered by a *ticket* and belongs to the generation at hand: an adapter carries it out at most once,
 //! and only while it is the active of that generation. Asking again with the same key is the same order.
+//!
+//! That a source is stale, or restored, stream-admin orders in the same way by itself ([`BY_ITSELF`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -145,7 +147,7 @@ pub struct OrderRecord {
     pub ticket: u64,
     /// What the operator called it.
     pub key: String,
-    /// Whose order.
+    /// Whose order: an operator's, or `stream-admin` for what that orders by itself.
     pub operator: String,
     /// In which feed.
     pub feed: FeedName,
@@ -191,6 +193,8 @@ impl OrderedMessage {
     }
 }
 
+/// Who orders what no operator did, in the histories of messages and of roles.
+pub const BY_ITSELF: &str = "stream-admin";
 /// Longest payload of an administrative message, bytes (`docs/wire-format.md`, section 3).
 pub const MOST_ORDER_PAYLOAD: usize = 1_024;
 /// Longest key of an order, bytes.

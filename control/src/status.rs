@@ -83,6 +83,10 @@ pub struct PairStatus {
     /// Who may make the backup active, beside an operator; `null` from a server that does not say.
     #[serde(default)]
     pub takeover: Option<TakeoverPolicy>,
+    /// That the active has lost a source which its backup has, and why it does not hand over all the same; empty while
+    /// there is no such source.
+    #[serde(default)]
+    pub source_lost: String,
 }
 
 /// One leg, as stream-admin knows it.

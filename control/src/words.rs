@@ -214,7 +214,8 @@ words!(
 words!(
     /// Who may make the backup of a feed active, beside an operator.
     TakeoverPolicy {
-        /// A backup that lacks nothing, when the active's process is gone. Silence is not death.
+        /// A backup that lacks nothing, when the active's process is gone, and stream-admin, when the active has lost its
+        /// source and the backup has not. Silence is not death.
         OnPeerLost = "on-peer-lost",
         /// The same, and stream-admin, when the active's lease is over, its backup does not hear it, and lacked
         /// nothing when it last did. What the active placed alone in between is not inherited.
@@ -234,6 +235,8 @@ words!(
         PeerGone = "peer-gone",
         /// The active's lease was over, its backup heard nothing of it and lacked nothing (`takeover = "on-silence"`).
         PeerSilent = "peer-silent",
+        /// The active had lost a source that its backup had: stream-admin let it hand over.
+        SourceLost = "source-lost",
         /// An adapter registered that had been restarted, or whose lease had lapsed.
         Registration = "registration",
         /// An operator pinned the roles.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   seat ──► register ──► renew every third of the lease ──► renew …        thread `lease`
+//!                │            │    and at once when a source falls silent, say
 //!                │            └── unknown? register again, same incarnation
 //!                └──► watch ──► each change, whole                          thread `watch`
 //! ```
@@ -17,12 +18,12 @@
 
 use std::io;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Sender, bounded};
 use twinfeed_control::{
-    AdapterId, AdapterStatus, Assignment, Backoff, Client, Error, OrderReport, RENEWALS_PER_LEASE,
-    Register, Renew, Renewed, StopFlag, TakeOver, TakeoverCause, Watched,
+    AdapterId, AdapterStatus, Assignment, Backoff, Client, DataState, Error, OrderReport,
+    RENEWALS_PER_LEASE, Register, Renew, Renewed, Sid, StopFlag, TakeOver, TakeoverCause, Watched,
 };
 use twinfeed_net::clock;
 use twinfeed_protocol::Time;
@@ -287,10 +288,13 @@ impl Keeper {
     ) -> bool {
         let incarnation = self.seat.request.incarnation;
         let mut lease = Duration::from_millis(assignment.lease_ms);
-        while !self.stop.wait(lease / RENEWALS_PER_LEASE) {
+        let mut told = of_sources(&status());
+        while !self.wait_for_news(lease / RENEWALS_PER_LEASE, &told, status) {
+            let status = status();
+            told = of_sources(&status);
             let renew = Renew {
                 incarnation,
-                status: status(),
+                status,
             };
             let asked_at = now();
             match self.seat.client.renew(&assignment.adapter, &renew) {
@@ -312,6 +316,25 @@ impl Keeper {
             }
         }
         false
+    }
+
+    /// Waits for this long, or until something else is to be said of the sources than was told. `true`: it is over.
+    fn wait_for_news(
+        &self,
+        longest: Duration,
+        told: &[(Sid, DataState)],
+        status: &dyn Fn() -> AdapterStatus,
+    ) -> bool {
+        let begun = Instant::now();
+        loop {
+            let left = longest.saturating_sub(begun.elapsed());
+            if self.stop.wait(left.min(NEWS_INTERVAL)) {
+                return true;
+            }
+            if left <= NEWS_INTERVAL || of_sources(&status()) != told {
+                return false;
+            }
+        }
     }
 
     /// Starts a watch for this seat, in place of the one before; it ends with this thread, or when its
@@ -364,6 +387,12 @@ impl Keeper {
     }
 }
 
+/// What a report says of the sources' data: a change is told at once.
+fn of_sources(status: &AdapterStatus) -> Vec<(Sid, DataState)> {
+    let streams = status.streams.iter();
+    streams.map(|stream| (stream.sid, stream.data)).collect()
+}
+
 /// How long to wait after a refused registration: not beyond the moment at which it will be decided.
 fn delay_after(error: &Error, backoff: &mut Backoff) -> Duration {
     let delay = backoff.next_delay();
@@ -407,5 +436,7 @@ pub(crate) fn now() -> Time {
 const MOST_REPORTS: usize = 64;
 /// No shorter, whatever moment stream-admin names.
 pub(crate) const SHORTEST_DELAY: Duration = Duration::from_millis(50);
+/// How late it is noticed that there is something else to tell, and how often it is told at most.
+const NEWS_INTERVAL: Duration = Duration::from_millis(100);
 /// Most reasons that are told in one outage.
 const MOST_REASONS: usize = 16;

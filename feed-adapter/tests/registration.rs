@@ -3,6 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -104,6 +105,14 @@ fn keep(address: SocketAddr) -> (Receiver<Learnt>, StopFlag) {
 
 /// Keeps the seat; without `seated`, as a process does that resumed alone.
 fn keep_from(address: SocketAddr, seated: Option<Assignment>) -> (Receiver<Learnt>, StopFlag) {
+    keep_saying(address, seated, status)
+}
+
+fn keep_saying(
+    address: SocketAddr,
+    seated: Option<Assignment>,
+    status: impl Fn() -> AdapterStatus + Send + 'static,
+) -> (Receiver<Learnt>, StopFlag) {
     let client = Client::builder(format!("http://{address}"))
         .build()
         .unwrap();
@@ -202,6 +211,38 @@ fn refusals_are_told_once_per_reason_and_waited_out_and_only_a_replacement_ends(
     let rest: Vec<_> = learnt.iter().collect();
     assert!(rest.is_empty(), "every thread has ended: {rest:?}");
     assert!(script.lock().unwrap().watches >= 2, "it is watched again");
+}
+
+/// What it says of its one source: silent from the second time on that it is asked.
+fn falls_silent() -> impl Fn() -> AdapterStatus + Send + 'static {
+    let asked = AtomicU32::new(0);
+    move || {
+        let first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+        let stream = json!({"sid": 1, "sending": true, "next_msn": 5, "context_id": "4",
+            "next_pos": {"sid": 1, "epoch": "3", "sseq": 10, "part": 0}, "complete": true,
+            "data": if first { "good" } else { "stale" }});
+        AdapterStatus {
+            streams: vec![serde_json::from_value(stream).unwrap()],
+            ..status()
+        }
+    }
+}
+
+#[test]
+fn a_source_that_falls_silent_is_reported_long_before_the_lease_is_to_be_renewed() {
+    let (address, _) = serve(Script {
+        renew: vec![renewed()],
+        ..Script::default()
+    });
+    let mut seated = assignment(1);
+    // A third of it is many times the test's patience.
+    seated["lease_ms"] = json!(3_600_000);
+    let seated = serde_json::from_value(seated).unwrap();
+    let (learnt, stop) = keep_saying(address, Some(seated), falls_silent());
+    let renewed = std::iter::from_fn(|| learnt.recv_timeout(PATIENCE).ok());
+    let mut renewed = renewed.filter(|news| matches!(news, Learnt::Renewed(..)));
+    assert!(renewed.next().is_some());
+    stop.stop();
 }
 
 fn undecided() -> (u16, Value) {

@@ -123,8 +123,11 @@ impl Files {
         let listen = self.stream_admin;
         let mut text = format!(
             "listen = \"{listen}\"\nstate = \"stream-admin.redb\"\n\
-             [limits]\nhandover = \"10 s\"\ntakeovers_per_minute = 1000\n\
-             [[feed]]\nname = \"{FEED}\"\nsync_threshold = 1000\n"
+             [limits]\nhandover = \"10 s\"\ntakeovers_per_minute = 1000\n{lease}\
+             [[feed]]\nname = \"{FEED}\"\nsync_threshold = 1000\n",
+            lease = run.adapter_lease.map_or(String::new(), |lease| {
+                format!("[leases]\nadapter = \"{} ms\"\n", lease.as_millis())
+            }),
         );
         if let Some(missed) = run.missed_heartbeats {
             // Writing to a String cannot fail.
@@ -133,6 +136,9 @@ impl Files {
         let _ = writeln!(text, "transmit = \"{}\"", run.transmit);
         if let Some(takeover) = run.takeover {
             let _ = writeln!(text, "takeover = \"{takeover}\"");
+        }
+        if let Some(hold) = run.source_hold {
+            let _ = writeln!(text, "source_hold = \"{} ms\"", hold.as_millis());
         }
         if let Some(lag) = run.lag {
             let _ = writeln!(text, "lag = \"{} ms\"", lag.as_millis());
@@ -153,7 +159,7 @@ impl Files {
         let mut text = format!(
             "feed = \"{FEED}\"\nformat = \"itch50\"\ntrading_day = \"{day}\"\n\
              publisher_id = {PUBLISHER}\nmax_open_orders = {orders}\n\
-             [[source]]\nsid = 1\ntype = \"moldudp64\"\n\
+             [[source]]\nsid = 1\ntype = \"moldudp64\"\n{silence}\
              line.A = {{ address = \"{a}\" }}\nline.B = {{ address = \"{b}\" }}\n\
              [pair]\nsync_threshold = 1000\ntransmit = \"{transmit}\"\n{missed}\
              context_transfer = {transfer}\n\
@@ -166,6 +172,9 @@ impl Files {
                 format!("standby_missed_reports = {missed}\n")
             }),
             transfer = run.context_transfer,
+            silence = run.silence.map_or(String::new(), |silence| {
+                format!("silence = \"{} ms\"\n", silence.as_millis())
+            }),
             a = active.lines[0],
             b = active.lines[1],
             url = self.url(),

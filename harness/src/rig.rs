@@ -19,6 +19,7 @@ use twinfeed_control::{
     StreamStatus, TransmitMode,
 };
 use twinfeed_exchange::Command;
+use twinfeed_exchange::command::Target;
 use twinfeed_net::clock;
 
 use crate::error::Error;
@@ -266,6 +267,21 @@ impl Rig {
         let at_ns = clock::monotonic_ns();
         self.relays.iter().for_each(|relay| relay.cut(cut));
         Ok(at_ns)
+    }
+
+    /// Cuts both lines of the exchange into an adapter, or mends them; what was sent meanwhile is lost to it.
+    ///
+    /// # Errors
+    /// When the exchange is gone.
+    pub fn cut_input(&mut self, seat: Seat, cut: bool) -> Result<u64, Error> {
+        let lines = Target {
+            destination: seat.index(),
+            line: None,
+        };
+        self.exchange.tell(match cut {
+            true => Command::Cut(lines),
+            false => Command::Restore(lines),
+        })
     }
 
     /// Changes the environment in which an adapter is started from now on.

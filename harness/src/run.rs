@@ -51,6 +51,12 @@ pub struct Run {
     pub environment: [Vec<(String, String)>; 2],
     /// Who may make the backup active, beside an operator; `None`: stream-admin's default.
     pub takeover: Option<TakeoverPolicy>,
+    /// How long both lines of a source are silent before an adapter calls it stale; `None`: the adapters' default.
+    pub silence: Option<Duration>,
+    /// How long adapters say the same of a source before stream-admin acts upon it; `None`: its default.
+    pub source_hold: Option<Duration>,
+    /// How long an adapter's lease is, a third of which lies between its reports; `None`: stream-admin's default.
+    pub adapter_lease: Option<Duration>,
     /// Cores: active adapter, backup adapter; `None`: wherever the scheduler puts them.
     pub cores: [Option<usize>; 2],
 }
@@ -112,6 +118,9 @@ impl Default for Run {
             relayed_link: false,
             environment: [Vec::new(), Vec::new()],
             takeover: None,
+            silence: None,
+            source_hold: None,
+            adapter_lease: None,
             cores: [None, None],
         }
     }

@@ -150,7 +150,7 @@ impl App {
         done.await.unwrap_or_else(|_| Err(internal()))
     }
 
-    /// Lets leases lapse.
+    /// Lets leases lapse, and does what no request asks for.
     pub(crate) async fn tick(self: &Arc<Self>) {
         let ticked = self.blocking(|app, core| {
             core.registry.tick(app.clock.now());
@@ -158,14 +158,17 @@ impl App {
                 // Closing again after a restart does no harm, so nothing is put back.
                 error!(%error, "lapsed subscriptions could not be written");
             }
-            for name in core.registry.feeds_with_silent_actives(app.clock.now()) {
-                let backup = core.registry.feed_backup(&name);
-                core.registry.replace_silent_active(&name, app.clock.now());
-                // A generation that is not on the disk is none.
-                if let (Err(error), Some(backup)) = (core.commit(), backup) {
-                    error!(%error, feed = %name, "a silent active cannot be replaced: the state could not be written");
-                    core.registry.put_back(backup);
-                }
+            let now = app.clock.now();
+            // A generation that is not on the disk is none, and neither is an order.
+            for name in core.registry.feeds_with_silent_actives(now) {
+                core.act(&name, |registry| registry.replace_silent_active(&name, now));
+            }
+            // While a generation is handed over nothing is ordered, so what there is to tell comes first.
+            for name in core.registry.feeds_with_source_news(now) {
+                core.act(&name, |registry| registry.tell_of_sources(&name, now));
+            }
+            for name in core.registry.feeds_with_lost_sources(now) {
+                core.act(&name, |registry| registry.hand_over_lost_source(&name, now));
             }
             Ok(())
         });
@@ -192,6 +195,13 @@ impl App {
                 target: "audit",
                 number = change.number, by = change.by, cause = change.cause.word(), feed = %change.feed,
                 from = change.from.0, adapter, outcome, "change of roles"
+            );
+        }
+        for order in core.registry.take_order_events() {
+            info!(
+                target: "audit",
+                operator = order.operator, action = order.message.word(), feed = %order.feed,
+                sid = order.sid.0, key = order.key, "ordered by itself"
             );
         }
         for name in core.registry.take_changed() {
@@ -245,6 +255,16 @@ impl App {
 }
 
 impl Core {
+    /// Lets the registry do something about a feed by itself; what does not reach the disk is undone.
+    fn act(&mut self, name: &FeedName, act: impl FnOnce(&mut Registry)) {
+        let backup = self.registry.feed_backup(name);
+        act(&mut self.registry);
+        if let (Err(error), Some(backup)) = (self.commit(), backup) {
+            error!(%error, feed = %name, "the state could not be written; what was to be done by itself is undone");
+            self.registry.put_back(backup);
+        }
+    }
+
     fn commit(&mut self) -> Result<(), StoreError> {
         let writes = self.registry.take_writes();
         if writes.is_empty() {

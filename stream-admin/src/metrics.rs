@@ -50,6 +50,13 @@ struct ByCause {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByKind {
+    feed: String,
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ByReason {
     reason: &'static str,
 }
@@ -68,6 +75,7 @@ struct Families {
     subscriptions: Family<ByFeed, Gauge>,
     switches: Family<ByTrigger, Counter>,
     role_changes: Family<ByCause, Counter>,
+    source_reports: Family<ByKind, Counter>,
     pinned: Family<ByLeg, Gauge>,
     role: Family<ByLeg, Gauge>,
     leg_state: Family<ByLegState, Gauge>,
@@ -171,6 +179,14 @@ impl Families {
             };
             self.role_changes.get_or_create(&labels).inc_by(*changes);
         }
+        for ((kind, outcome), reports) in &count.source_reports {
+            let labels = ByKind {
+                feed: feed.clone(),
+                kind,
+                outcome,
+            };
+            self.source_reports.get_or_create(&labels).inc_by(*reports);
+        }
         for (trigger, switches) in &count.switches {
             let labels = ByTrigger {
                 feed: feed.clone(),
@@ -212,6 +228,11 @@ impl Families {
             "role_changes",
             "Changes of roles done and refused since the start, by cause",
             self.role_changes,
+        );
+        registry.register(
+            "source_reports",
+            "Messages source stale and source restored since the start: placed, not placed, held back by the limit",
+            self.source_reports,
         );
         registry.register(
             "pinned",

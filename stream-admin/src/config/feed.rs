@@ -54,10 +54,19 @@ pub struct FeedConfig {
     #[serde(default = "default_max_datagram")]
     pub max_datagram: u16,
     /// Who may make the backup active, beside an operator: `on-peer-lost` (a backup that lacks nothing, when the active's
-    /// process is gone), `on-silence` (also when its lease is over and the backup does not hear it), `operator`
-    /// (nobody). Default on-peer-lost.
+    /// process is gone; and a synchronised one whose source speaks while the active's is lost), `on-silence` (also when
+    /// its lease is over and the backup does not hear it), `operator` (nobody). Default on-peer-lost.
     #[serde(default = "default_takeover")]
     pub takeover: TakeoverPolicy,
+    /// Whether subscribers are told, in their streams, when the source falls silent at both adapters and when one of them
+    /// hears it again. Default true.
+    #[serde(default = "default_source_reports")]
+    pub source_reports: bool,
+    /// How long adapters must say the same of a source before subscribers are told, or the active hands over; their
+    /// next report (a third of `leases.adapter`) is waited for in addition. Shorter: sooner. Longer: a source that
+    /// flaps is told of less often. 100 ms to 10 min. Default `"1 s"`.
+    #[serde(default = "default_source_hold")]
+    pub source_hold: Time,
 }
 
 /// One source stream.
@@ -140,6 +149,8 @@ impl FeedConfig {
             },
             sids: self.sources.iter().map(|source| source.sid).collect(),
             takeover: self.takeover,
+            source_reports: self.source_reports,
+            source_hold_ms: self.source_hold.as_ms(),
             constraints: Constraints {
                 sources: self.sources.iter().map(source).collect(),
                 delivery: self.delivery,
@@ -180,6 +191,10 @@ pub(super) fn check(feeds: &[FeedConfig]) -> Result<(), ConfigError> {
                 cause,
                 "raise it",
             ));
+        }
+        if !(Time::ms(100)..=Time::ms(600_000)).contains(&feed.source_hold) {
+            let cause = format!("{} is not within 100 ms and 10 min", feed.source_hold);
+            return Err(wrong(&place("source_hold"), cause, "give it seconds"));
         }
         let size = feed.max_datagram;
         if !(1_200..=65_504).contains(&size) || !size.is_multiple_of(8) {
@@ -222,6 +237,14 @@ const fn default_takeover() -> TakeoverPolicy {
     TakeoverPolicy::OnPeerLost
 }
 
+const fn default_source_reports() -> bool {
+    true
+}
+
+const fn default_source_hold() -> Time {
+    Time::ms(1_000)
+}
+
 const fn default_max_datagram() -> u16 {
     1_472
 }
@@ -249,6 +272,21 @@ mod tests {
         );
         assert!(feed("lag = 5").is_err());
         assert!(feed("lag = \"5\"").is_err());
+    }
+
+    #[test]
+    fn a_source_hold_is_judged_at_both_edges() {
+        for (hold, sound) in [
+            ("99 ms", false),
+            ("100 ms", true),
+            ("10 min", true),
+            ("600001 ms", false),
+        ] {
+            let config = feed(&format!("source_hold = \"{hold}\"")).unwrap();
+            assert_eq!(check(&[config]).is_ok(), sound, "{hold}");
+        }
+        let plain = feed("").unwrap().settings();
+        assert_eq!((plain.source_reports, plain.source_hold_ms), (true, 1_000));
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub struct Limits {
     /// Takeovers of a feed within a minute that no operator ordered; beyond it they are refused, and shown, so that
     /// adapters that end again and again do not pass the role to and fro. At least 1. Default 30.
     pub takeovers_per_minute: usize,
+    /// Messages *source stale* and *source restored* of one source within a minute; beyond it nothing is told before the
+    /// minute is over, and then how the source stands. At least 2. Default 6.
+    pub source_reports_per_minute: usize,
     /// How long a commanded hand-over may take before the active goes on. Default `"2 s"`.
     pub handover: Time,
     /// Streams of one adapter, sids of one subscription. Default 1024.
@@ -57,6 +60,7 @@ impl Default for Limits {
             orders_per_feed: 1000,
             role_changes_per_feed: 200,
             takeovers_per_minute: 30,
+            source_reports_per_minute: 6,
             handover: Time::ms(2_000),
             streams: 1024,
             auth_failures_per_minute: 60,
@@ -77,6 +81,14 @@ impl Limits {
             if value == 0 {
                 return Err(wrong(key, "0 would refuse everything", "raise it"));
             }
+        }
+        if self.source_reports_per_minute < 2 {
+            let cause = "a source that is stale and restored is two messages";
+            return Err(wrong(
+                "limits.source_reports_per_minute",
+                cause,
+                "raise it, or set source_reports = false in the feed",
+            ));
         }
         if !(Time::ms(10)..=Time::ms(600_000)).contains(&self.handover) {
             let cause = format!("{} is not within 10 ms and 10 min", self.handover);

@@ -217,6 +217,7 @@ impl Config {
                 orders_per_feed: self.limits.orders_per_feed,
                 role_changes_per_feed: self.limits.role_changes_per_feed,
                 takeovers_per_minute: self.limits.takeovers_per_minute,
+                source_reports_per_minute: self.limits.source_reports_per_minute,
                 streams: self.limits.streams,
             },
         }

@@ -11,10 +11,12 @@ use twinfeed_control::{
     presumption_ms,
 };
 
+use super::hearing::Hearing;
 use super::pair::Pair;
 use super::record::{FeedRecord, ReceiptRecord};
 use super::roles::Handover;
 use super::settings::FeedSettings;
+use super::sources::Source;
 use super::subscription::Subscription;
 use crate::lease::Now;
 
@@ -34,10 +36,16 @@ pub(super) struct Feed {
     /// Oldest first.
     pub(super) roles: VecDeque<RoleChange>,
     pub(super) handover: Option<Handover>,
+    /// Until when no hand-over is begun for a source that the active has lost.
+    pub(super) source_rest_until: Now,
+    /// What is told of each source's silence.
+    pub(super) sources: BTreeMap<Sid, Source>,
     /// When generations were taken over without an operator within the last minute, oldest first.
     pub(super) automatic: VecDeque<Now>,
     /// Settled changes of roles since this server started, by cause and outcome.
     pub(super) role_counts: BTreeMap<(RoleCause, &'static str), u64>,
+    /// Messages about silent sources since this server started, by kind and outcome.
+    pub(super) source_counts: BTreeMap<(&'static str, &'static str), u64>,
     pub(super) revision: u64,
     /// What watchers were last told of the legs; a difference is a new revision.
     pub(super) shown: [(LegState, String); 2],
@@ -57,6 +65,8 @@ pub(super) struct Occupant {
     pub(super) unverified: bool,
     /// The last report, and when; none since this server started, or since it registered.
     pub(super) report: Option<(Now, AdapterStatus)>,
+    /// Since when its reports have said what the last one says of its sources.
+    pub(super) hearing: Hearing,
 }
 
 /// What stream-admin says of a leg.
@@ -80,8 +90,11 @@ impl Feed {
             orders: VecDeque::new(),
             roles: VecDeque::new(),
             handover: None,
+            source_rest_until: Now(0),
+            sources: BTreeMap::new(),
             automatic: VecDeque::new(),
             role_counts: BTreeMap::new(),
+            source_counts: BTreeMap::new(),
             revision: 0,
             shown: LegIndex::BOTH.map(|_| (LegState::Pending, String::new())),
             takeovers: 0,
@@ -103,6 +116,11 @@ impl Feed {
             .into_iter()
             .map(|(leg, sid, id)| ((leg, sid), id))
             .collect();
+        self.sources = record
+            .sources
+            .into_iter()
+            .map(|saved| (saved.sid, Source::restored(saved)))
+            .collect();
     }
 
     pub(super) fn record(&self) -> FeedRecord {
@@ -117,6 +135,11 @@ impl Feed {
                 .streams
                 .iter()
                 .map(|(&(leg, sid), &id)| (leg, sid, id))
+                .collect(),
+            sources: self
+                .sources
+                .values()
+                .map(|source| source.record().clone())
                 .collect(),
         }
     }
@@ -191,14 +214,25 @@ impl Feed {
 }
 
 impl Occupant {
-    pub(super) const fn of(registration: Register) -> Self {
+    pub(super) fn of(registration: Register) -> Self {
         let unverified = registration.unverified;
         Self {
             registration,
             presumed: false,
             unverified,
             report: None,
+            hearing: Hearing::default(),
         }
+    }
+
+    /// Takes a report. Behind a silence of more than `lease_ms` nothing of what was said before goes on.
+    pub(super) fn note(&mut self, report: AdapterStatus, now: Now, lease_ms: u64) {
+        let before = self.report.as_ref().map(|(at, _)| now.since(*at));
+        if before.is_none_or(|silent_ms| silent_ms > lease_ms) {
+            self.hearing = Hearing::default();
+        }
+        self.hearing.note(&report.streams, now);
+        self.report = Some((now, report));
     }
 
     pub(super) fn last_report(&self) -> Option<&AdapterStatus> {
@@ -254,7 +288,7 @@ fn reported(report: &AdapterStatus) -> LegWord {
 }
 
 /// Later is worse: what one sees of a leg is its worst stream.
-const fn severity(data: DataState) -> u8 {
+pub(super) const fn severity(data: DataState) -> u8 {
     match data {
         DataState::Good => 0,
         DataState::Ended => 1,

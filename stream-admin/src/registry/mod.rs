@@ -13,6 +13,7 @@ mod access;
 pub mod check;
 mod contents;
 mod feed;
+mod hearing;
 mod orders;
 pub mod pair;
 mod protection;
@@ -22,6 +23,10 @@ mod refusals;
 mod roles;
 mod sessions;
 pub mod settings;
+mod source_lost;
+mod sources;
+#[cfg(test)]
+mod stage;
 mod subscription;
 mod takeover;
 mod view;
@@ -30,7 +35,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twinfeed_control::{
     AdapterId, Assignment, FeedName, FeedStatus, Generation, Incarnation, LegIndex, LegState,
-    PairState, Problem, Register, Renew, Renewed, Role, RoleCause, RoleChange, StreamId, Trigger,
+    OrderRecord, PairState, Problem, Register, Renew, Renewed, Role, RoleCause, RoleChange,
+    StreamId, Trigger,
 };
 
 use crate::grant::Entitlements;
@@ -60,6 +66,7 @@ pub struct Registry {
     changed: BTreeSet<FeedName>,
     events: Vec<LegEvent>,
     role_events: Vec<RoleChange>,
+    order_events: Vec<OrderRecord>,
     /// The wall clock at the request at hand, for histories; decides nothing.
     unix_us: u64,
 }
@@ -92,6 +99,8 @@ pub struct FeedCounts {
     pub takeovers: u64,
     /// Settled changes of roles by cause and outcome.
     pub role_changes: BTreeMap<(RoleCause, &'static str), u64>,
+    /// Messages about silent sources by kind and outcome.
+    pub source_reports: BTreeMap<(&'static str, &'static str), u64>,
     /// Receipts by trigger.
     pub switches: BTreeMap<Trigger, u64>,
 }
@@ -122,6 +131,7 @@ impl Registry {
             changed: BTreeSet::new(),
             events: Vec::new(),
             role_events: Vec::new(),
+            order_events: Vec::new(),
             unix_us: 0,
         };
         for record in saved {
@@ -252,14 +262,15 @@ impl Registry {
         });
         let changed = outcome != Outcome::Kept || !same;
         if changed {
-            let report = match outcome {
-                Outcome::Kept => feed.seats[leg.index()].take().and_then(|who| who.report),
+            let before = match outcome {
+                Outcome::Kept => feed.seats[leg.index()].take(),
                 Outcome::Joined | Outcome::Raised => None,
             };
-            feed.seats[leg.index()] = Some(Occupant {
-                report,
-                ..Occupant::of(request)
-            });
+            let mut occupant = Occupant::of(request);
+            if let Some(before) = before {
+                (occupant.report, occupant.hearing) = (before.report, before.hearing);
+            }
+            feed.seats[leg.index()] = Some(occupant);
             self.assign_streams(&name, leg);
         }
         if raised {
@@ -319,7 +330,7 @@ impl Registry {
         if let Some(occupant) = &mut feed.seats[leg.index()] {
             occupant.presumed = false;
             occupant.unverified &= request.status.generation != generation;
-            occupant.report = Some((now, request.status));
+            occupant.note(request.status, now, lease_ms);
         }
         if let Some(seamless) = seamless {
             self.note_seamless(&name, seamless);
@@ -414,6 +425,7 @@ impl Registry {
             feed: feed.settings.name.clone(),
             takeovers: feed.takeovers,
             role_changes: feed.role_counts.clone(),
+            source_reports: feed.source_counts.clone(),
             switches: feed.switches.clone(),
         });
         counts.collect()
@@ -452,6 +464,7 @@ impl Registry {
     pub fn put_back(&mut self, FeedBackup(name, feed, entitlements): FeedBackup) {
         self.changed.insert(name.clone());
         self.role_events.retain(|change| change.feed != name);
+        self.order_events.retain(|order| order.feed != name);
         self.entitlements = entitlements;
         self.feeds.insert(name, *feed);
     }

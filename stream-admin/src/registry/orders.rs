@@ -1,4 +1,4 @@
-//! Which administrative messages did operators order, and what became of them?
+//! Which administrative messages were ordered, by operators or by stream-admin itself, and what became of them?
 //!
 //! An order belongs to the generation at hand: only its active may carry it out. Once another generation begins, what
 //! the adapter has not reported is *unknown*: it may stand in the stream or not, and nobody carries it out any more.
@@ -29,10 +29,7 @@ impl Registry {
         now: Now,
     ) -> Result<OrderRecord, Problem> {
         check_order(&request)?;
-        // What waits is never among those that go.
-        let limit = self.settings.limits.orders_per_feed.max(MOST_PENDING);
-        let at_unix_us = self.unix_us;
-        let feed = self.feed_mut(&request.feed)?;
+        let feed = self.feed(&request.feed)?;
         if let Some(known) = feed.orders.iter().find(|known| known.key == request.key) {
             let same = (known.sid, &known.message) == (request.sid, &request.message);
             return if same {
@@ -41,6 +38,24 @@ impl Registry {
                 Err(another_order(&request.key))
             };
         }
+        self.give_order(operator, request, now)
+    }
+
+    /// Gives an order that is sound and none of those known.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::order`].
+    pub(super) fn give_order(
+        &mut self,
+        by: &str,
+        request: Order,
+        now: Now,
+    ) -> Result<OrderRecord, Problem> {
+        // What waits is never among those that go.
+        let limit = self.settings.limits.orders_per_feed.max(MOST_PENDING);
+        let at_unix_us = self.unix_us;
+        let feed = self.feed_mut(&request.feed)?;
         let Some(leg) = feed.living_active(now) else {
             return Err(no_active(&request.feed));
         };
@@ -65,9 +80,9 @@ impl Registry {
             });
         }
         let record = OrderRecord {
-            ticket: feed.orders.back().map_or(1, |last| last.ticket + 1),
+            ticket: next_ticket(&feed.orders),
             key: request.key,
-            operator: operator.to_owned(),
+            operator: by.to_owned(),
             feed: request.feed.clone(),
             sid: request.sid,
             message: request.message,
@@ -123,6 +138,7 @@ impl Registry {
             let order = order.clone();
             let record = Box::new(order.clone());
             self.writes.push(Write::Put(Record::Order(record)));
+            self.note_operators_word(&order);
             self.touch(&name);
             order
         } else {
@@ -193,7 +209,13 @@ pub(super) fn for_active(
     .collect()
 }
 
-fn pending(orders: &VecDeque<OrderRecord>) -> impl Iterator<Item = &OrderRecord> {
+/// The number that the next order gets.
+pub(super) fn next_ticket(orders: &VecDeque<OrderRecord>) -> u64 {
+    orders.back().map_or(1, |last| last.ticket + 1)
+}
+
+/// What the active has not reported on yet, oldest first.
+pub(super) fn pending(orders: &VecDeque<OrderRecord>) -> impl Iterator<Item = &OrderRecord> {
     orders
         .iter()
         .filter(|order| order.outcome == OrderOutcome::Pending)

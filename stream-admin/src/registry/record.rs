@@ -1,13 +1,13 @@
 //! What must be on the disk before an answer leaves?
 //!
-//! Generations, seats, stream ids, subscriptions, entitlements, receipts and changes of roles. Leases and reports are
-//! not: after a restart no adapter is believed alive for longer than
+//! Generations, seats, stream ids, subscriptions, entitlements, receipts, changes of roles, and what subscribers were
+//! told of silent sources. Leases and reports are not: after a restart no adapter is believed alive for longer than
 //! [`twinfeed_control::presumption_ms`] without saying so.
 
 use serde::{Deserialize, Serialize};
 use twinfeed_control::{
-    FeedName, LegIndex, OrderRecord, ReceivedReceipt, Register, RoleChange, Sid, StreamId,
-    Subscribe, SubscriptionId,
+    FeedName, Generation, LegIndex, OrderRecord, ReceivedReceipt, Register, RoleChange, Sid,
+    StreamId, Subscribe, SubscriptionId,
 };
 
 use super::pair::Pair;
@@ -69,6 +69,44 @@ pub struct FeedRecord {
     pub registrations: [Option<Register>; 2],
     /// Stream ids, for ever.
     pub streams: Vec<(LegIndex, Sid, StreamId)>,
+    /// What subscribers were told of sources.
+    #[serde(default)]
+    pub sources: Vec<SourceRecord>,
+}
+
+/// What subscribers of one source stream were told of its silence.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SourceRecord {
+    /// Which source stream.
+    pub sid: Sid,
+    /// The last generation with whose numbering `told` was compared.
+    pub generation: Generation,
+    /// What stands in the stream, oldest first; the last ones only.
+    pub told: Vec<SourceWord>,
+    /// The order that is on its way.
+    pub ordered: Option<SourceOrder>,
+}
+
+/// *Source stale*, or *source restored*, in a stream.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SourceWord {
+    /// Which of the two.
+    pub stale: bool,
+    /// The generation that originated it.
+    pub generation: Generation,
+    /// How many administrative messages of the stream come before it.
+    pub number: u64,
+    /// An operator's, and the adapters have not said the same since.
+    pub by_operator: bool,
+}
+
+/// An order of such a message that is not settled yet.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SourceOrder {
+    /// Its number among the feed's orders.
+    pub ticket: u64,
+    /// The message, with the number that it gets if it is placed.
+    pub word: SourceWord,
 }
 
 /// One subscription.

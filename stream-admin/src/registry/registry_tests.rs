@@ -44,14 +44,17 @@ fn settings() -> Settings {
             orders_per_feed: 3,
             role_changes_per_feed: 4,
             takeovers_per_minute: 2,
+            source_reports_per_minute: 4,
             streams: 4,
         },
     }
 }
 
-fn feed_settings() -> FeedSettings {
+pub(super) fn feed_settings() -> FeedSettings {
     FeedSettings {
         takeover: TakeoverPolicy::OnPeerLost,
+        source_reports: true,
+        source_hold_ms: 20,
         name: "itch".parse().unwrap(),
         transport: TransportKind::Unicast,
         sids: BTreeSet::from([Sid(1), Sid(2)]),
@@ -76,18 +79,17 @@ pub(super) fn started(saved: Vec<Record>) -> Registry {
 }
 
 pub(super) fn started_with(saved: Vec<Record>, takeover: TakeoverPolicy) -> Registry {
+    let feed = FeedSettings {
+        takeover,
+        ..feed_settings()
+    };
+    started_as(saved, feed, Now(0))
+}
+
+pub(super) fn started_as(saved: Vec<Record>, feed: FeedSettings, now: Now) -> Registry {
     let entitled = ["desk", "other", "adapter"].map(|name| (name.to_owned(), FeedSet::All));
     let entitlements = Entitlements::new(BTreeMap::from(entitled));
-    Registry::new(
-        settings(),
-        vec![FeedSettings {
-            takeover,
-            ..feed_settings()
-        }],
-        entitlements,
-        saved,
-        Now(0),
-    )
+    Registry::new(settings(), vec![feed], entitlements, saved, now)
 }
 
 pub(super) fn offer(preferred_role: Role, incarnation: u64) -> Register {

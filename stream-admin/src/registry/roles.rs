@@ -7,6 +7,8 @@
 //!  takeover, by an operator or on silence: done at once
 //! ```
 //!
+//! A hand-over is ordered by an operator, or begun where the active has lost its source (`source_lost`).
+//!
 //! A hand-over is granted or given up here and nowhere else, so the active that stepped down goes on only when nobody
 //! can be granted its generation any more. Automatic takeovers are bounded per minute and stop at a pin; an operator's are
 //! not and do not.
@@ -161,7 +163,7 @@ impl Registry {
     }
 
     /// The leg that can be handed the generation, or what is missing.
-    fn may_hand_over(&self, name: &FeedName, now: Now) -> Result<LegIndex, Problem> {
+    pub(super) fn may_hand_over(&self, name: &FeedName, now: Now) -> Result<LegIndex, Problem> {
         let feed = self.feed(name)?;
         if let Some(under_way) = &feed.handover {
             return Err(conflict(
@@ -181,7 +183,13 @@ impl Registry {
         Ok(active.other())
     }
 
-    fn begin_handover(&mut self, name: &FeedName, to: LegIndex, asked: Asked, now: Now) -> u64 {
+    pub(super) fn begin_handover(
+        &mut self,
+        name: &FeedName,
+        to: LegIndex,
+        asked: Asked,
+        now: Now,
+    ) -> u64 {
         let deadline_ms = self.settings.handover_ms;
         let number = self.record_change(name, asked, Some(to), RoleOutcome::Pending);
         if let Some(feed) = self.feeds.get_mut(name) {
@@ -304,7 +312,7 @@ impl Registry {
         &mut self,
         name: &FeedName,
         leg: LegIndex,
-        cause: RoleCause,
+        asked: Asked,
         now: Now,
     ) -> Result<(), Problem> {
         let limit = self.settings.limits.takeovers_per_minute;
@@ -348,7 +356,7 @@ impl Registry {
             feed.automatic.push_back(now);
             return Ok(());
         };
-        let by = feed.adapter_id(leg);
+        let cause = asked.cause;
         let refused = RoleOutcome::Refused {
             reason: problem.message.clone(),
         };
@@ -359,7 +367,7 @@ impl Registry {
             (known.cause, known.from, &known.outcome) == (cause, generation, &refused)
         });
         if !told {
-            self.record_change(name, Asked::by_adapter(&by, cause), Some(leg), refused);
+            self.record_change(name, asked, Some(leg), refused);
             self.touch(name);
         }
         Err(problem)
@@ -382,8 +390,12 @@ impl Registry {
             .get(name)
             .and_then(|feed| feed.silent_actives_heir(now));
         let Some(Ok(leg)) = heir else { return };
+        let Some(by) = self.feeds.get(name).map(|feed| feed.adapter_id(leg)) else {
+            return;
+        };
+        let asked = Asked::by_adapter(&by, RoleCause::PeerSilent);
         if self
-            .may_take_over_automatically(name, leg, RoleCause::PeerSilent, now)
+            .may_take_over_automatically(name, leg, asked.clone(), now)
             .is_err()
         {
             return;
@@ -391,9 +403,8 @@ impl Registry {
         let Some(feed) = self.feeds.get_mut(name) else {
             return;
         };
-        let (by, before) = (feed.adapter_id(leg), feed.pair.generation());
+        let before = feed.pair.generation();
         if feed.pair.appoint(leg, now).is_ok() {
-            let asked = Asked::by_adapter(&by, RoleCause::PeerSilent);
             self.generation_began(name, before, Some(leg), asked);
         }
     }

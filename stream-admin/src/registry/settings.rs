@@ -36,6 +36,8 @@ pub struct RegistryLimits {
     pub role_changes_per_feed: usize,
     /// Takeovers of a feed within a minute that no operator ordered.
     pub takeovers_per_minute: usize,
+    /// Messages about one source's silence within a minute.
+    pub source_reports_per_minute: usize,
     /// Streams of one adapter, and sids of one subscription.
     pub streams: usize,
 }
@@ -53,6 +55,10 @@ pub struct FeedSettings {
     pub constraints: Constraints,
     /// Who may make the backup active, beside an operator.
     pub takeover: TakeoverPolicy,
+    /// Whether subscribers are told that a source is stale, and that it is restored.
+    pub source_reports: bool,
+    /// How long the adapters must say the same of a source before it is acted upon.
+    pub source_hold_ms: u64,
 }
 
 /// How the streams of a feed travel.

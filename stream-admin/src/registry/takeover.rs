@@ -68,7 +68,9 @@ impl Registry {
     ) -> Result<(), Problem> {
         match cause {
             TakeoverCause::PeerGone => {
-                self.may_take_over_automatically(name, leg, RoleCause::PeerGone, now)
+                let by = self.feed(name)?.adapter_id(leg);
+                let asked = Asked::by_adapter(&by, RoleCause::PeerGone);
+                self.may_take_over_automatically(name, leg, asked, now)
             }
             TakeoverCause::SteppedDown => {
                 self.give_up_late_handover(name, now);

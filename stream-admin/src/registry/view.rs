@@ -8,7 +8,7 @@ use twinfeed_control::{
     LegIndex, LegStatus, PairStatus, Peer, Role, SubscriptionState,
 };
 
-use super::feed::{Feed, preferred_role};
+use super::feed::{Feed, Occupant, preferred_role};
 use super::orders;
 use super::protection::{self, unprotected_because};
 use super::roles::{self, Handover};
@@ -162,7 +162,8 @@ impl Feed {
         }
     }
 
-    pub(super) fn pair_status(&self, now: Now) -> PairStatus {
+    /// Why the pair is not protected; `None` when it is.
+    pub(super) fn unprotected(&self, now: Now) -> Option<String> {
         let words = LegIndex::BOTH.map(|leg| self.leg_word(leg, now));
         let legs = LegIndex::BOTH.map(|leg| protection::Leg {
             state: words[leg.index()].state,
@@ -171,13 +172,23 @@ impl Feed {
             config_digest: self.seat(leg).map(|seat| seat.registration.config_digest),
             report: self.seat(leg).and_then(|seat| seat.last_report()),
         });
-        let in_force = legs.map(|leg| leg.report.map(|report| report.sync_threshold));
         let constraints = &self.settings.constraints;
         let common = (constraints.sync_threshold, constraints.transmit);
-        let mut reason = unprotected_because(self.pair.generation(), common, legs);
+        unprotected_because(self.pair.generation(), common, legs)
+    }
+
+    pub(super) fn pair_status(&self, now: Now) -> PairStatus {
+        let reports = LegIndex::BOTH.map(|leg| self.seat(leg).and_then(Occupant::last_report));
+        let in_force = reports.map(|report| report.map(|report| report.sync_threshold));
+        let mut reason = self.unprotected(now);
         if let (Some(reason), Some(Err(why))) = (&mut reason, self.silent_actives_heir(now)) {
             reason.push_str("; its backup does not take over by itself: ");
             reason.push_str(why);
+        }
+        let source_lost = self.source_lost(now).unwrap_or_default();
+        if let (Some(reason), false) = (&mut reason, source_lost.is_empty()) {
+            reason.push_str("; ");
+            reason.push_str(&source_lost);
         }
         PairStatus {
             generation: self.pair.generation(),
@@ -186,6 +197,7 @@ impl Feed {
             sync_threshold: in_force[0].filter(|one| in_force[1] == Some(*one)),
             pinned: self.pair.pinned().map(|leg| self.adapter_id(leg)),
             takeover: Some(self.settings.takeover),
+            source_lost,
         }
     }
 

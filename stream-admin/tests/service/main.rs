@@ -1,5 +1,6 @@
 //! What callers see over real connections: brokering, refusals, watches, restarts, limits.
 
+mod sources;
 mod support;
 mod tls;
 
