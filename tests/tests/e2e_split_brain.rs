@@ -136,6 +136,20 @@ fn settled(rig: &Rig, order: &OrderRecord, generation: u32) -> Option<String> {
     found
 }
 
+/// Until an operator sees what became of the order that the old active carried out, or would not: nobody has a message that
+/// was placed beside the new active's.
+fn until_known(rig: &Rig, order: &OrderRecord, by: By) {
+    wait_for("what became of the order", || {
+        let orders = operator(rig).orders(&rig.feed_name()).unwrap();
+        let known = orders.into_iter().find(|it| it.ticket == order.ticket);
+        match (by, known.unwrap().outcome) {
+            (By::Operator, OrderOutcome::Unknown { reason }) if reason.contains("alone") => Ok(()),
+            (By::Silence, OrderOutcome::Refused { .. }) => Ok(()),
+            (_, other) => Err(format!("{other:?}")),
+        }
+    });
+}
+
 /// Whether the old active had the order before it had word of its successor. Everything else holds in any case.
 fn splits(policy: Policy, by: By) -> bool {
     let mut rig = start(&split_run(policy, by));
@@ -163,6 +177,14 @@ fn splits(policy: Policy, by: By) -> bool {
     until_two_actives(&rig, [old, new]);
     rig.cut_administration(false).unwrap();
     let settled = settled(&rig, &late, new);
+    let words = match by {
+        By::Operator => "Placed {",
+        By::Silence => "the lease of the generation is over",
+    };
+    let split = settled.is_some_and(|line| line.contains(words));
+    if split {
+        until_known(&rig, &late, by);
+    }
     rig.cut_link(false).unwrap();
     until_backup(&rig, Seat::Active, new);
     until_in_step(&rig);
@@ -179,11 +201,7 @@ fn splits(policy: Policy, by: By) -> bool {
     ];
     let messages = messages.map(|(text, place)| (text.to_owned(), place));
     assert_kept(finish_both(rig, second), &messages);
-    let words = match by {
-        By::Operator => "Placed {",
-        By::Silence => "the lease of the generation is over",
-    };
-    settled.is_some_and(|line| line.contains(words))
+    split
 }
 
 /// On a host that keeps a process from its core the old active may hear of its successor first: then once more.
