@@ -9,22 +9,26 @@
 //!  order ─► gathered ─► originates ─► said ─► peer ─► is_deaf_to ─► slot ─► reaches_only ─► sent
 //! ```
 //!
-//! Or to convert wrongly: `TWINFEED_TEST_WRONG_PRICE=5000..9000/7`, see `wrong_price`.
+//! Or to convert wrongly: `TWINFEED_TEST_WRONG_PRICE=5000..9000/7`, see `wrong_price`. Or, as backup, to judge announcements
+//! at exact distances from their slots: `TWINFEED_TEST_DISTANCE=16:1,0,-1`, see `distance`.
 //!
 //! The functions here are the places, called by the data thread on its way. Without the variables they do nothing;
 //! in a release build they are empty and nobody reads a variable. What is done there is in `planned`.
 
 #[cfg(debug_assertions)]
+mod distance;
+#[cfg(debug_assertions)]
 mod planned;
 #[cfg(debug_assertions)]
 mod wrong_price;
 
-use twinfeed_net::udp::Destinations;
-use twinfeed_wire::Adm;
+use twinfeed_net::udp::{Destinations, ReceiverConfig};
 use twinfeed_wire::link::Frame;
+use twinfeed_wire::{Adm, Msn};
 
 use crate::config::ConfigError;
 use crate::decode::Parts;
+use crate::link::notice::Heard;
 use crate::mailbox::Ordered;
 
 /// Reads the variables, before the data thread starts.
@@ -34,10 +38,62 @@ use crate::mailbox::Ordered;
 pub(crate) fn read_environment() -> Result<(), ConfigError> {
     #[cfg(debug_assertions)]
     {
+        distance::read_environment()?;
         planned::read_environment()?;
         wrong_price::read_environment()?;
     }
     Ok(())
+}
+
+/// How a line's packets are taken: one at a time where a source is to stop at an exact place.
+pub(crate) fn taken(setup: ReceiverConfig) -> ReceiverConfig {
+    #[cfg(debug_assertions)]
+    if distance::is_planned() {
+        return setup.batch(1);
+    }
+    setup
+}
+
+/// Whether the source must wait, so many records being processed.
+#[inline]
+pub(crate) fn source_waits(processed: Msn) -> bool {
+    #[cfg(debug_assertions)]
+    {
+        distance::here(|distances| distances.source_waits(processed)).unwrap_or(false)
+    }
+    #[cfg(not(debug_assertions))]
+    {
+        let _ = processed;
+        false
+    }
+}
+
+/// Whether this is not heard now but comes from [`ripe`] later.
+#[inline]
+pub(crate) fn keeps_back(heard: &Heard, processed: Msn) -> bool {
+    #[cfg(debug_assertions)]
+    {
+        distance::here(|distances| distances.keeps_back(heard, processed)).unwrap_or(false)
+    }
+    #[cfg(not(debug_assertions))]
+    {
+        let _ = (heard, processed);
+        false
+    }
+}
+
+/// The next word of the peer's that was kept back and is to be heard now.
+#[inline]
+pub(crate) fn ripe(processed: Msn) -> Option<Frame> {
+    #[cfg(debug_assertions)]
+    {
+        distance::here(|distances| distances.ripe(processed)).flatten()
+    }
+    #[cfg(not(debug_assertions))]
+    {
+        let _ = processed;
+        None
+    }
 }
 
 /// Source message `sseq` was converted to these records.

@@ -230,6 +230,20 @@ impl Pairing {
         seq: &mut Sequencer,
         through: &mut Through<'_>,
     ) {
+        if fault_points::keeps_back(&heard, seq.processed()) {
+            self.stirred = true;
+        } else {
+            self.on_heard(now, (pairing, heard), seq, through);
+        }
+    }
+
+    fn on_heard(
+        &mut self,
+        now: Now,
+        (pairing, heard): (u64, Heard),
+        seq: &mut Sequencer,
+        through: &mut Through<'_>,
+    ) {
         if heard == Heard::Up {
             self.mouth.pairing = pairing;
         }
@@ -352,6 +366,10 @@ impl Pairing {
     /// After a batch, or when due; [`Sequencer::flush`] comes next.
     pub fn tend(&mut self, now: Now, seq: &mut Sequencer, through: &mut Through<'_>) {
         self.stirred = false;
+        while let Some(frame) = fault_points::ripe(seq.processed()) {
+            let pairing = self.mouth.pairing;
+            self.on_heard(now, (pairing, Heard::Said(frame)), seq, through);
+        }
         let mut out = self.mouth.out(self.sid, through);
         self.pair.between_batches(now, seq, &mut out);
         let change = self.standby.between_batches(now, seq, &mut out);

@@ -447,9 +447,10 @@ impl Path {
             outlet,
             ..
         } = self;
+        let processed = converter.sequencer.processed();
+        let holds = pairing.is_holding() || fault_points::source_waits(processed);
         let mut out = outlet.through(sender);
         let mut at = converter.at(now, &mut out);
-        let holds = pairing.is_holding();
         let heard = match input {
             // Packets wait in the kernel's socket, for milliseconds at most.
             _ if holds => Ok(0),

@@ -6,6 +6,7 @@
 //!    tokens/{adapter,subscriber,operator}
 //!    state/{active,backup,probe}  stream-admin.redb
 //!    truth.jsonl  sent/<session>.itch                 what the exchange writes down
+//!    exchange-2.toml  truth-2.jsonl  sent-2/          and that of the second source
 //!    <process>.log
 //! ```
 
@@ -35,6 +36,8 @@ const PUBLISHER: u16 = itch50::Settings::XNAS_ITCH;
 pub struct AdapterAddresses {
     /// Where lines A and B arrive.
     pub lines: [SocketAddr; 2],
+    /// Where those of the second source do, if there is one.
+    pub second_lines: Option<[SocketAddr; 2]>,
     /// Its end of the pair link.
     pub link: SocketAddr,
     /// The relay in front of it, if there is one.
@@ -51,6 +54,8 @@ pub struct Files {
     directory: PathBuf,
     /// Where stream-admin listens.
     pub stream_admin: SocketAddr,
+    /// The relay through which the active adapter reaches it, if there is one.
+    pub administration_relay: Option<SocketAddr>,
     /// The adapters' addresses, active first.
     pub adapters: [AdapterAddresses; 2],
 }
@@ -64,6 +69,10 @@ impl Files {
         let files = Self {
             directory: directory.to_owned(),
             stream_admin: ports::loopback()?,
+            administration_relay: run
+                .relayed_administration
+                .then(ports::loopback)
+                .transpose()?,
             adapters: [addresses(run)?, addresses(run)?],
         };
         for folder in ["tokens", "state"] {
@@ -76,7 +85,10 @@ impl Files {
         }
         files.put("stream-admin.toml", &files.stream_admin_toml(run))?;
         files.put("feed.toml", &files.feed_toml(run))?;
-        files.put("exchange.toml", &files.exchange_toml(run)?)?;
+        for exchange in files.exchanges() {
+            let text = files.exchange_toml(exchange, run)?;
+            files.put(exchange.configuration(), &text)?;
+        }
         Ok(files)
     }
 
@@ -96,6 +108,12 @@ impl Files {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.stream_admin)
+    }
+
+    /// The exchanges of the run, by their sources.
+    pub fn exchanges(&self) -> impl Iterator<Item = Origin> {
+        let second = self.adapters[0].second_lines.map(|_| Origin::Second);
+        std::iter::once(Origin::First).chain(second)
     }
 
     /// What the adapters were told about converting.
@@ -123,8 +141,10 @@ impl Files {
         let listen = self.stream_admin;
         let mut text = format!(
             "listen = \"{listen}\"\nstate = \"stream-admin.redb\"\n\
-             [limits]\nhandover = \"10 s\"\ntakeovers_per_minute = 1000\n{lease}\
-             [[feed]]\nname = \"{FEED}\"\nsync_threshold = 1000\n",
+             [limits]\nhandover = \"10 s\"\ntakeovers_per_minute = {takeovers}\n{lease}\
+             [[feed]]\nname = \"{FEED}\"\nsync_threshold = {threshold}\n",
+            takeovers = run.takeovers_per_minute,
+            threshold = run.sync_threshold,
             lease = run.adapter_lease.map_or(String::new(), |lease| {
                 format!("[leases]\nadapter = \"{} ms\"\n", lease.as_millis())
             }),
@@ -143,7 +163,9 @@ impl Files {
         if let Some(lag) = run.lag {
             let _ = writeln!(text, "lag = \"{} ms\"", lag.as_millis());
         }
-        text.push_str("[[feed.source]]\nsid = 1\n");
+        for exchange in self.exchanges() {
+            let _ = writeln!(text, "[[feed.source]]\nsid = {}", exchange.sid());
+        }
         for who in ["adapter", "subscriber", "operator"] {
             let _ = write!(
                 text,
@@ -158,10 +180,8 @@ impl Files {
         let [active, backup] = self.adapters;
         let mut text = format!(
             "feed = \"{FEED}\"\nformat = \"itch50\"\ntrading_day = \"{day}\"\n\
-             publisher_id = {PUBLISHER}\nmax_open_orders = {orders}\n\
-             [[source]]\nsid = 1\ntype = \"moldudp64\"\n{silence}\
-             line.A = {{ address = \"{a}\" }}\nline.B = {{ address = \"{b}\" }}\n\
-             [pair]\nsync_threshold = 1000\ntransmit = \"{transmit}\"\n{missed}\
+             publisher_id = {PUBLISHER}\nmax_open_orders = {orders}\n{sources}\
+             [pair]\nsync_threshold = {threshold}\ntransmit = \"{transmit}\"\n{missed}{lead}\
              context_transfer = {transfer}\n\
              [stream_admin]\nurl = \"{url}\"\ntoken_file = \"tokens/adapter\"\n",
             day = run.trading_day,
@@ -171,12 +191,13 @@ impl Files {
             missed = run.missed_heartbeats.map_or(String::new(), |missed| {
                 format!("standby_missed_reports = {missed}\n")
             }),
-            transfer = run.context_transfer,
-            silence = run.silence.map_or(String::new(), |silence| {
-                format!("silence = \"{} ms\"\n", silence.as_millis())
+            // Counted in whole microseconds.
+            lead = run.least_lead.map_or(String::new(), |lead| {
+                format!("least_lead = \"{}us\"\n", lead.as_micros())
             }),
-            a = active.lines[0],
-            b = active.lines[1],
+            transfer = run.context_transfer,
+            threshold = run.sync_threshold,
+            sources = self.sources_toml(run),
             url = self.url(),
         );
         for (role, at, core) in [
@@ -198,18 +219,40 @@ impl Files {
             if let Some(core) = core {
                 let _ = writeln!(text, "core = {core}");
             }
-            for (line, address) in ["A", "B"].into_iter().zip(at.lines) {
-                let _ = write!(
-                    text,
-                    "[[{role}.line]]\nsid = 1\nline = \"{line}\"\naddress = \"{address}\"\n"
-                );
+            for exchange in self.exchanges() {
+                let (sid, lines) = (exchange.sid(), exchange.lines(&at));
+                for (line, address) in ["A", "B"].into_iter().zip(lines) {
+                    let _ = write!(
+                        text,
+                        "[[{role}.line]]\nsid = {sid}\nline = \"{line}\"\n\
+                         address = \"{address}\"\n"
+                    );
+                }
             }
         }
         text
     }
 
-    fn exchange_toml(&self, run: &Run) -> Result<String, Error> {
-        let lines = |line: usize| self.adapters.map(|adapter| adapter.lines[line].to_string());
+    fn sources_toml(&self, run: &Run) -> String {
+        let silence = run.silence.map_or(String::new(), |silence| {
+            format!("silence = \"{} ms\"\n", silence.as_millis())
+        });
+        let source = |exchange: Origin| {
+            let [a, b] = exchange.lines(&self.adapters[0]);
+            format!(
+                "[[source]]\nsid = {}\ntype = \"moldudp64\"\n{silence}\
+                 line.A = {{ address = \"{a}\" }}\nline.B = {{ address = \"{b}\" }}\n",
+                exchange.sid()
+            )
+        };
+        self.exchanges().map(source).collect()
+    }
+
+    fn exchange_toml(&self, exchange: Origin, run: &Run) -> Result<String, Error> {
+        let lines = |line: usize| {
+            let of = |adapter| exchange.lines(&adapter)[line].to_string();
+            self.adapters.map(of)
+        };
         let ms = |key, span: std::time::Duration| match span.as_millis() {
             0 => Err(Error::Run {
                 key,
@@ -218,11 +261,13 @@ impl Files {
             ms => Ok(ms),
         };
         let mut text = format!(
-            "seed = {seed}\nwait = true\ntruth = \"truth.jsonl\"\nsent_dir = \"sent\"\n\
+            "seed = {seed}\nwait = true\ntruth = \"{truth}\"\nsent_dir = \"{sent}\"\n\
              [line_a]\ndestinations = {a:?}\n[line_b]\ndestinations = {b:?}\n\
              [mold]\nheartbeat_ms = 100\n\
              [pace]\nper_second = {rate}\n",
-            seed = run.seed,
+            seed = run.seed + u64::from(exchange.sid()) - 1,
+            truth = exchange.truth(),
+            sent = exchange.sent(),
             rate = run.rate,
             a = lines(0),
             b = lines(1),
@@ -238,7 +283,8 @@ impl Files {
         }
         let _ = write!(
             text,
-            "[sessions]\nlength_ms = {}\npause_ms = {}\nend_interval_ms = 20\n",
+            "[sessions]\nprefix = \"{}\"\nlength_ms = {}\npause_ms = {}\nend_interval_ms = 20\n",
+            exchange.prefix(),
             ms("session", run.session)?,
             ms("pause", run.pause)?
         );
@@ -283,6 +329,78 @@ impl Files {
     }
 }
 
+/// An exchange of a run, each the origin of one source.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// Of sid 1.
+    First,
+    /// Of sid 2.
+    Second,
+}
+
+impl Origin {
+    /// The source that it is the origin of.
+    #[must_use]
+    pub const fn sid(self) -> u32 {
+        match self {
+            Self::First => 1,
+            Self::Second => 2,
+        }
+    }
+
+    /// The name of its process.
+    #[must_use]
+    pub const fn process(self) -> &'static str {
+        match self {
+            Self::First => "exchange",
+            Self::Second => "exchange-2",
+        }
+    }
+
+    /// The file that it reads.
+    #[must_use]
+    pub const fn configuration(self) -> &'static str {
+        match self {
+            Self::First => "exchange.toml",
+            Self::Second => "exchange-2.toml",
+        }
+    }
+
+    /// The file that says what it sent.
+    #[must_use]
+    pub const fn truth(self) -> &'static str {
+        match self {
+            Self::First => "truth.jsonl",
+            Self::Second => "truth-2.jsonl",
+        }
+    }
+
+    /// The folder that holds what it sent.
+    #[must_use]
+    pub const fn sent(self) -> &'static str {
+        match self {
+            Self::First => "sent",
+            Self::Second => "sent-2",
+        }
+    }
+
+    /// Begins the names of its sessions, which are epochs of the feed.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::First => "S",
+            Self::Second => "T",
+        }
+    }
+
+    /// Where its lines arrive; an adapter of a run without it has none.
+    const fn lines(self, at: &AdapterAddresses) -> [SocketAddr; 2] {
+        match (self, at.second_lines) {
+            (Self::Second, Some(lines)) => lines,
+            (Self::First, _) | (Self::Second, None) => at.lines,
+        }
+    }
+}
+
 /// Most orders that a source can have open; the same for the adapters and for the judge. No more than that:
 /// the kernel frees a killed process' memory before it closes its sockets, so memory that nobody needs
 /// delays the moment at which the survivor learns of the death.
@@ -302,8 +420,10 @@ fn open_orders(run: &Run) -> usize {
 }
 
 fn addresses(run: &Run) -> Result<AdapterAddresses, Error> {
+    let lines = || Ok::<_, Error>([ports::loopback()?, ports::loopback()?]);
     Ok(AdapterAddresses {
-        lines: [ports::loopback()?, ports::loopback()?],
+        lines: lines()?,
+        second_lines: run.two_sources.then(lines).transpose()?,
         link: ports::loopback()?,
         relay: run.relayed_link.then(ports::loopback).transpose()?,
         publish_from: ports::loopback()?,
@@ -343,5 +463,36 @@ mod tests {
         let lines = |index: usize| files.adapters.map(|adapter| adapter.lines[index]).to_vec();
         assert_eq!(exchange.line_a.destinations, lines(0));
         assert_eq!(exchange.line_b.destinations, lines(1));
+    }
+
+    #[test]
+    fn a_second_source_has_lines_sessions_and_files_of_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = Run {
+            two_sources: true,
+            least_lead: Some(std::time::Duration::from_millis(3)),
+            ..Run::default()
+        };
+        let files = Files::write(directory.path(), &run).unwrap();
+        use twinfeed_feed_adapter::Role;
+        let path = files.path("feed.toml");
+        let config = Config::read(Role::Backup, &path, None, &Overrides::default()).unwrap();
+        let sids: Vec<_> = config.sources.iter().map(|source| source.sid.0).collect();
+        assert_eq!(sids, [1, 2]);
+        assert_eq!(config.pair.least_lead, run.least_lead.unwrap());
+        let exchanges: Vec<ExchangeConfig> = files
+            .exchanges()
+            .map(|exchange| {
+                let text = fs::read_to_string(files.path(exchange.configuration())).unwrap();
+                toml::from_str(&text).unwrap()
+            })
+            .collect();
+        let [first, second] = &exchanges[..] else {
+            panic!("{exchanges:?}");
+        };
+        assert_ne!(first.sessions.prefix, second.sessions.prefix);
+        assert_ne!(first.truth, second.truth);
+        assert_ne!(first.line_a.destinations, second.line_a.destinations);
+        assert_ne!(first.seed, second.seed);
     }
 }

@@ -86,6 +86,11 @@ impl Gate {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|(one, _)| one.peer_addr().is_ok());
         open.push((from.try_clone()?, to.try_clone()?));
+        if self.over.load(Ordering::Relaxed) {
+            // Whoever ended the relay may have gone through the list before.
+            let _ = from.shutdown(Shutdown::Both);
+            let _ = to.shutdown(Shutdown::Both);
+        }
         drop(open);
         let back = (to.try_clone()?, from.try_clone()?);
         for (from, to) in [(from, to), back] {

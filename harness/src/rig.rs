@@ -24,7 +24,7 @@ use twinfeed_net::clock;
 
 use crate::error::Error;
 use crate::exchange::{Exchange, Standing};
-use crate::files::{AdapterAddresses, FEED, Files};
+use crate::files::{AdapterAddresses, FEED, Files, Origin};
 use crate::judge::{Verdict, judge};
 use crate::probe::Probe;
 use crate::probe::wire::Summary;
@@ -97,10 +97,14 @@ impl Place {
 pub struct Rig {
     probe: Probe,
     exchange: Exchange,
+    /// Of the second source, if there is one.
+    second_exchange: Option<Exchange>,
     adapters: [Option<Process>; 2],
     stream_admin: Option<Process>,
     /// In front of the adapters' ends of the pair link, if the run asks for that.
     relays: Vec<Relay>,
+    /// Between the active adapter and stream-admin, if the run asks for that.
+    administration: Option<Relay>,
     client: Client,
     program: Program,
     files: Files,
@@ -162,29 +166,31 @@ impl Rig {
             .iter()
             .filter_map(relay)
             .collect::<Result<_, _>>()?;
+        let administration = files
+            .administration_relay
+            .map(|at| Relay::start(at, files.stream_admin))
+            .transpose()?;
         let client = Client::builder(files.url())
             .token(Secret::new("operator-of-this-run")?)
             .timeout(Duration::from_secs(2))
             .build()?;
         let mut stream_admin = start_stream_admin(program, &files)?;
         until_ready(&client, &mut stream_admin, stop)?;
-        let exchange = ["exchange", "--config", "exchange.toml", "--json"];
-        let exchange = Process::start(
-            program,
-            "exchange",
-            exchange,
-            files.directory(),
-            Output::Piped,
-        )?;
-        let exchange = Exchange::new(exchange)?;
+        let exchange = start_exchange(program, &files, Origin::First)?;
+        let second = run.two_sources.then_some(Origin::Second);
+        let second_exchange = second
+            .map(|origin| start_exchange(program, &files, origin))
+            .transpose()?;
         let adapter = |seat| start_adapter(program, &files, seat, run).map(Some);
         let adapters = [adapter(Seat::Active)?, adapter(Seat::Backup)?];
         let mut rig = Self {
             probe: start_probe(program, &files, run, "probe")?,
             exchange,
+            second_exchange,
             adapters,
             stream_admin: Some(stream_admin),
             relays,
+            administration,
             client,
             program: program.clone(),
             files,
@@ -197,16 +203,20 @@ impl Rig {
         Ok(rig)
     }
 
-    /// Opens the first session.
+    /// Opens the first session of every source.
     ///
     /// # Errors
-    /// When the exchange is gone.
+    /// When an exchange is gone.
     pub fn open(&mut self) -> Result<u64, Error> {
-        self.exchange.tell(Command::Start)?;
-        self.exchange.until_opened(1, READY_LIMIT, &self.stop)
+        let mut opened_ns = 0;
+        for exchange in std::iter::once(&mut self.exchange).chain(&mut self.second_exchange) {
+            exchange.tell(Command::Start)?;
+            opened_ns = exchange.until_opened(1, READY_LIMIT, &self.stop)?;
+        }
+        Ok(opened_ns)
     }
 
-    /// The exchange.
+    /// The exchange of the first source.
     pub fn exchange(&mut self) -> &mut Exchange {
         &mut self.exchange
     }
@@ -282,6 +292,21 @@ impl Rig {
             true => Command::Cut(lines),
             false => Command::Restore(lines),
         })
+    }
+
+    /// Cuts the active adapter off from stream-admin, or mends that: what either has said waits meanwhile, and is heard
+    /// in order then. Returns the monotonic time immediately before, ns.
+    ///
+    /// # Errors
+    /// When the run has no [`Run::relayed_administration`].
+    pub fn cut_administration(&mut self, cut: bool) -> Result<u64, Error> {
+        let relay = self.administration.as_ref().ok_or_else(|| Error::Run {
+            key: "relayed_administration",
+            fault: "without it the active adapter cannot be cut off from stream-admin".to_owned(),
+        })?;
+        let at_ns = clock::monotonic_ns();
+        relay.cut(cut);
+        Ok(at_ns)
     }
 
     /// Changes the environment in which an adapter is started from now on.
@@ -463,35 +488,47 @@ impl Rig {
     /// # Errors
     /// As [`Rig::finish`].
     pub fn end(&mut self) -> Result<(Standing, Summary, Vec<Sent>), Error> {
-        if !self.exchange.standing()?.done {
-            self.exchange.tell(Command::Stop)?;
-        }
-        let standing = self.exchange.until_done(END_LIMIT, &self.stop)?;
-        let conversion = Files::conversion(&self.run)?;
-        let (truth, sent) = (self.files.path("truth.jsonl"), self.files.path("sent"));
-        let sent = sessions(&truth, &sent, &conversion.day)?;
-        if let Some(last) = sent.last().map(|session| session.epoch) {
-            let stop = self.stop.clone();
-            let ended = until(
-                "the last session's end was delivered",
-                DELIVERY_LIMIT,
-                &stop,
-                || {
-                    let status = self.probe.status()?;
-                    Ok(match status.ended.contains(&last) {
-                        true => Seen::Met(()),
-                        false => Seen::NotYet(format!("{status:?}")),
-                    })
-                },
-            );
-            match ended {
-                // Whatever is missing then is lost, and the judge says so.
-                Ok(()) | Err(Error::TimedOut { .. }) => {}
-                Err(error) => return Err(error),
+        let mut exchanges: Vec<_> = std::iter::once(&mut self.exchange)
+            .chain(&mut self.second_exchange)
+            .collect();
+        for exchange in &mut exchanges {
+            if !exchange.standing()?.done {
+                exchange.tell(Command::Stop)?;
             }
         }
+        let standings = exchanges
+            .into_iter()
+            .map(|exchange| exchange.until_done(END_LIMIT, &self.stop));
+        let standings = standings.collect::<Result<Vec<_>, _>>()?;
+        let conversion = Files::conversion(&self.run)?;
+        let (mut all, mut last) = (Vec::new(), Vec::new());
+        for origin in self.files.exchanges() {
+            let paths = [origin.truth(), origin.sent()].map(|name| self.files.path(name));
+            let sent = sessions(&paths[0], &paths[1], &conversion.day)?;
+            last.extend(sent.last().map(|session| session.epoch));
+            all.extend(sent);
+        }
+        let stop = self.stop.clone();
+        let ended = until(
+            "the last session's end was delivered",
+            DELIVERY_LIMIT,
+            &stop,
+            || {
+                let status = self.probe.status()?;
+                Ok(match last.iter().all(|last| status.ended.contains(last)) {
+                    true => Seen::Met(()),
+                    false => Seen::NotYet(format!("{status:?}")),
+                })
+            },
+        );
+        match ended {
+            // Whatever is missing then is lost, and the judge says so.
+            Ok(()) | Err(Error::TimedOut { .. }) => {}
+            Err(error) => return Err(error),
+        }
         let seen = self.probe.summary()?;
-        Ok((standing, seen, sent))
+        // Of the first source, which every run has.
+        Ok((standings[0], seen, all))
     }
 
     /// Everybody leaves in order.
@@ -565,7 +602,9 @@ impl Rig {
         {
             process.expect_running()?;
         }
-        self.exchange.standing()?;
+        for exchange in std::iter::once(&mut self.exchange).chain(&mut self.second_exchange) {
+            exchange.standing()?;
+        }
         self.probe.process().expect_running()
     }
 }
@@ -597,6 +636,13 @@ fn start_stream_admin(program: &Program, files: &Files) -> Result<Process, Error
     )
 }
 
+fn start_exchange(program: &Program, files: &Files, origin: Origin) -> Result<Exchange, Error> {
+    let arguments = ["exchange", "--config", origin.configuration(), "--json"];
+    let (name, directory) = (origin.process(), files.directory());
+    let process = Process::start(program, name, arguments, directory, Output::Piped)?;
+    Exchange::new(process)
+}
+
 fn start_probe(program: &Program, files: &Files, run: &Run, name: &str) -> Result<Probe, Error> {
     let arguments = files.probe_arguments(run, name);
     let process = Process::start(program, name, arguments, files.directory(), Output::Piped)?;
@@ -610,11 +656,16 @@ fn start_adapter(
     run: &Run,
 ) -> Result<Process, Error> {
     let arguments = [seat.binary(), "--config", "feed.toml"];
+    let mut environment = run.environment[seat.index()].clone();
+    if let Some(relay) = files.administration_relay.filter(|_| seat == Seat::Active) {
+        let url = format!("http://{relay}");
+        environment.push(("TWINFEED_STREAM_ADMIN".to_owned(), url));
+    }
     Process::start_with(
         program,
         seat.binary(),
         arguments,
-        &run.environment[seat.index()],
+        &environment,
         files.directory(),
         Output::Logged,
     )

@@ -16,6 +16,8 @@ pub struct Run {
     pub seed: u64,
     /// What sessions carry.
     pub content: Content,
+    /// Whether the feed has a second source (sid 2), of an exchange of its own with the same rate and sessions.
+    pub two_sources: bool,
     /// Mean rate, messages per second.
     pub rate: u64,
     /// Bursts; `None` for a steady rate.
@@ -31,6 +33,10 @@ pub struct Run {
     /// Silent heartbeat intervals (10 ms each) that make a leg lost, and reports missed that make an active suspect;
     /// `None`: the defaults.
     pub missed_heartbeats: Option<u32>,
+    /// T, in msn: how far the backup may be behind an announced slot.
+    pub sync_threshold: u64,
+    /// How long before it is reached a slot is announced at least; `None`: the adapters' default.
+    pub least_lead: Option<Duration>,
     /// Which adapters transmit.
     pub transmit: TransmitMode,
     /// How long an alive leg may stand behind the other one; `None`: the library's default.
@@ -47,6 +53,8 @@ pub struct Run {
     pub receive_buffer: Option<usize>,
     /// Whether the pair link runs through relays, so that it can be cut: see [`crate::relay`].
     pub relayed_link: bool,
+    /// Whether the active adapter reaches stream-admin through a relay, so that it can be cut off alone.
+    pub relayed_administration: bool,
     /// Environment of the active adapter and of the backup adapter, beyond this process's own: names and values.
     pub environment: [Vec<(String, String)>; 2],
     /// Who may make the backup active, beside an operator; `None`: stream-admin's default.
@@ -57,6 +65,8 @@ pub struct Run {
     pub source_hold: Option<Duration>,
     /// How long an adapter's lease is, a third of which lies between its reports; `None`: stream-admin's default.
     pub adapter_lease: Option<Duration>,
+    /// Takeovers within a minute that no operator ordered; more than any run has unless a test is about them.
+    pub takeovers_per_minute: usize,
     /// Cores: active adapter, backup adapter; `None`: wherever the scheduler puts them.
     pub cores: [Option<usize>; 2],
 }
@@ -97,6 +107,7 @@ impl Default for Run {
         Self {
             seed: 1,
             content: Content::Flow { instruments: 500 },
+            two_sources: false,
             rate: 20_000,
             burst: Some(Burst {
                 factor: 5,
@@ -108,6 +119,8 @@ impl Default for Run {
             sessions: None,
             policy: Policy::FirstArrival,
             missed_heartbeats: None,
+            sync_threshold: 1_000,
+            least_lead: None,
             transmit: TransmitMode::Hot,
             lag: None,
             trading_day: "2019-12-30".to_owned(),
@@ -116,11 +129,13 @@ impl Default for Run {
             log: 1 << 21,
             receive_buffer: None,
             relayed_link: false,
+            relayed_administration: false,
             environment: [Vec::new(), Vec::new()],
             takeover: None,
             silence: None,
             source_hold: None,
             adapter_lease: None,
+            takeovers_per_minute: 1_000,
             cores: [None, None],
         }
     }

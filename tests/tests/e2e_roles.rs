@@ -7,13 +7,13 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use common::{
-    LIMIT, alone, assert_saw, kept, operator, ordered, placed, program, small_run, start,
-    until_delivered, until_session, wait_for,
+    LIMIT, alone, assert_saw, change, history, kept, operator, ordered, placed, program, seat_id,
+    small_run, start, until_backup, until_delivered, until_session, wait_for,
 };
 use rustix::process::Signal;
 use twinfeed_control::{
-    AdapterId, LinkState, MessagePlace, OrderOutcome, Policy, Role, RoleAction, RoleCause,
-    RoleChange, RoleOrder, RoleOutcome, TakeoverPolicy,
+    LinkState, MessagePlace, OrderOutcome, Policy, Role, RoleAction, RoleCause, RoleOutcome,
+    TakeoverPolicy,
 };
 use twinfeed_harness::files::FEED;
 use twinfeed_harness::rig::backup_streams;
@@ -27,28 +27,6 @@ fn one_session(policy: Policy) -> Run {
         session: Duration::from_secs(60),
         ..small_run()
     }
-}
-
-fn change(rig: &Rig, key: &str, action: RoleAction) -> RoleChange {
-    let order = RoleOrder {
-        key: key.to_owned(),
-        feed: rig.feed_name(),
-        action,
-        wait_ms: 20_000,
-    };
-    operator(rig).order_roles(&order).unwrap()
-}
-
-fn history(rig: &Rig) -> Vec<RoleChange> {
-    operator(rig).role_changes(&rig.feed_name()).unwrap()
-}
-
-fn seat_id(seat: Seat) -> AdapterId {
-    let role = match seat {
-        Seat::Active => Role::Active,
-        Seat::Backup => Role::Backup,
-    };
-    format!("{FEED}.{role}").parse().unwrap()
 }
 
 /// What `twinfeed admin …` says, and its exit code.
@@ -70,23 +48,6 @@ fn admin(rig: &Rig, arguments: &[&str]) -> (Option<i32>, String) {
         .unwrap();
     let text = [stdout, stderr].concat();
     (status.code(), String::from_utf8(text).unwrap())
-}
-
-/// Until this seat acts as backup of the generation that is granted.
-fn until_backup(rig: &Rig, seat: Seat, generation: u32) {
-    wait_for("the old active is back as backup", || {
-        let feed = rig.feed().unwrap();
-        let leg = &feed.legs[seat.index()];
-        let acts = leg
-            .report
-            .as_ref()
-            .map(|report| (report.generation.0, report.role));
-        if acts == Some((generation, Role::Backup)) && leg.role == Some(Role::Backup) {
-            Ok(())
-        } else {
-            Err(format!("{:?} {acts:?}: {}", leg.role, leg.reason))
-        }
-    });
 }
 
 /// The promises were kept, and exactly these messages were seen, once and in this order.

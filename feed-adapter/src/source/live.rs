@@ -21,6 +21,7 @@ use crate::config::{Config, LineConfig, Profile};
 use crate::converter::At;
 use crate::decode::TradingDay;
 use crate::error::AdapterError;
+use crate::fault_points;
 use crate::note::{News, Notes};
 
 /// The lines of one live source.
@@ -149,6 +150,7 @@ impl Input {
             .receive_buffer(config.host.receive_buffer)
             .slot(SLOT)
             .timestamps(Timestamps::Kernel);
+        let setup = fault_points::taken(setup);
         let what = || format!("source {sid}, line {line:?}");
         let receiver = Receiver::open(&setup).map_err(AdapterError::socket(what()))?;
         let report = receiver.buffer();

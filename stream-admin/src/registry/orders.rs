@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use twinfeed_control::{
-    AdapterId, FeedName, MOST_ORDER_PAYLOAD, Order, OrderOutcome, OrderRecord, OrderReport,
-    PendingOrder, Problem, ProblemCode,
+    AdapterId, FeedName, Generation, MOST_ORDER_PAYLOAD, Order, OrderOutcome, OrderRecord,
+    OrderReport, PendingOrder, Problem, ProblemCode,
 };
 
 use super::record::{Record, Write};
@@ -101,7 +101,8 @@ impl Registry {
         Ok(record)
     }
 
-    /// The adapter that was to carry an order out says what became of it. What was said first holds.
+    /// The adapter that was to carry an order out says what became of it. What was said first holds; what was placed alone, and
+    /// said so when another generation had begun, stays unknown.
     ///
     /// # Errors
     ///
@@ -117,6 +118,7 @@ impl Registry {
         if feed.pair.incarnation(leg) != Some(report.incarnation) {
             return Err(not_seated(feed, leg, report.incarnation));
         }
+        let ours = feed.pair.generation();
         let known = feed
             .orders
             .iter_mut()
@@ -134,7 +136,10 @@ impl Registry {
             OrderOutcome::Pending | OrderOutcome::Unknown { .. }
         );
         let answer = if open {
-            order.outcome = report.outcome;
+            order.outcome = match order.generation == ours {
+                true => report.outcome,
+                false => told_late(report.outcome, ours),
+            };
             let order = order.clone();
             let record = Box::new(order.clone());
             self.writes.push(Write::Put(Record::Order(record)));
@@ -197,7 +202,7 @@ impl Registry {
 /// What the active of this generation is to carry out, oldest first.
 pub(super) fn for_active(
     orders: &VecDeque<OrderRecord>,
-    generation: twinfeed_control::Generation,
+    generation: Generation,
 ) -> Vec<PendingOrder> {
     let ours = pending(orders).filter(|order| order.generation == generation);
     ours.map(|order| PendingOrder {
@@ -212,6 +217,21 @@ pub(super) fn for_active(
 /// The number that the next order gets.
 pub(super) fn next_ticket(orders: &VecDeque<OrderRecord>) -> u64 {
     orders.back().map_or(1, |last| last.ticket + 1)
+}
+
+/// What an adapter's word means when another generation than the order's is at hand. A message that the backup had agreed to
+/// is inherited. One that was placed alone need not be, and subscribers that had heard of the new generation dropped it.
+fn told_late(outcome: OrderOutcome, ours: Generation) -> OrderOutcome {
+    match outcome {
+        OrderOutcome::Placed { place } if !place.agreed => OrderOutcome::Unknown {
+            reason: format!(
+                "the active of generation {} placed it alone, as message {}, and said so when generation {ours} had \
+                 begun",
+                place.generation, place.number
+            ),
+        },
+        outcome => outcome,
+    }
 }
 
 /// What the active has not reported on yet, oldest first.

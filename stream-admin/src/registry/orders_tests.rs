@@ -116,7 +116,21 @@ fn a_takeover_leaves_what_was_not_reported_unknown_and_nobody_carries_it_out() {
     let feed = "itch".parse().unwrap();
     let known = registry.order_by_ticket(&feed, given.ticket).unwrap();
     assert!(matches!(known.outcome, OrderOutcome::Unknown { .. }));
-    // A word of the old active that was under way is still worth more than none.
+    // Who placed it alone does not know whether it was before the successor began, and who has it.
+    let OrderOutcome::Placed { place } = placed() else {
+        unreachable!("it is placed")
+    };
+    let place = MessagePlace {
+        agreed: false,
+        ..place
+    };
+    let alone = OrderOutcome::Placed { place };
+    let known = say(&mut registry, &active, given.ticket, alone).unwrap();
+    let OrderOutcome::Unknown { reason } = known.outcome else {
+        panic!("{known:?}");
+    };
+    assert!(reason.contains("placed it alone"), "{reason}");
+    // A word of the old active that was under way is else still worth more than none.
     let late = say(&mut registry, &active, given.ticket, placed()).unwrap();
     assert_eq!(late.outcome, placed());
 }

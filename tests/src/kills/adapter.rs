@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
+use twinfeed_control::AdapterStatus;
 
 /// What an adapter says of its one stream.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +46,18 @@ impl Standing {
     pub fn counter(&self, name: &str) -> u64 {
         self.counters.get(name).and_then(Value::as_u64).unwrap_or(0)
     }
+}
+
+/// Everything that an adapter says of itself now; `None` while it does not answer.
+#[must_use]
+pub fn status(operations: SocketAddr) -> Option<AdapterStatus> {
+    let mut document = ask(operations)?;
+    let fields = document.as_object_mut()?;
+    // What it says of its process is no part of what it tells stream-admin.
+    for of_process in ["unverified", "stream_admin_up"] {
+        fields.remove(of_process);
+    }
+    serde_json::from_value(document).ok()
 }
 
 fn ask(operations: SocketAddr) -> Option<Value> {

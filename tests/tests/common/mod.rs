@@ -7,11 +7,17 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use twinfeed_control::{
-    Client, Incarnation, MessagePlace, OrderOutcome, OrderRecord, Policy, StopFlag,
+    AdapterId, AdapterStatus, Client, Incarnation, MessagePlace, OrderOutcome, OrderRecord,
+    PairState, Policy, Role, RoleAction, RoleChange, RoleOrder, StopFlag,
 };
+use twinfeed_harness::files::{FEED, Files};
+use twinfeed_harness::judge::{Verdict, judge};
+use twinfeed_harness::probe::Probe;
+use twinfeed_harness::probe::wire::Summary;
 use twinfeed_harness::process::{Program, Seen, until};
 use twinfeed_harness::run::{Burst, Content, Run};
 use twinfeed_harness::{Finished, Rig, Seat, notices};
+use twinfeed_tests::kills::adapter;
 
 /// Longest wait for anything; reached only by a test that fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -81,6 +87,37 @@ pub(crate) fn until_delivered(rig: &mut Rig, sseq: u64) {
     });
 }
 
+/// What an adapter says of itself, in this moment and not when it last reported.
+pub(crate) fn status(rig: &Rig, seat: Seat) -> Option<AdapterStatus> {
+    adapter::status(rig.files().adapters[seat.index()].operations)
+}
+
+/// Waits until both adapters say that they number alike, in every stream, and know the whole session. stream-admin hears so
+/// up to a third of a lease later.
+pub(crate) fn until_in_step(rig: &Rig) {
+    wait_for("both adapters are in step", || is_in_step(rig));
+}
+
+/// Whether they say so now, or how they stand.
+pub(crate) fn is_in_step(rig: &Rig) -> Result<(), String> {
+    let both = Seat::BOTH.map(|seat| status(rig, seat));
+    let [Some(one), Some(other)] = &both else {
+        return Err("an adapter does not answer".to_owned());
+    };
+    let stands = |status: &AdapterStatus, state| {
+        let mut streams = status.streams.iter();
+        !status.streams.is_empty()
+            && streams.all(|it| it.complete && it.pair.protected && it.pair.state == state)
+    };
+    let paired = |active, backup| {
+        stands(active, PairState::Active) && stands(backup, PairState::Synchronised)
+    };
+    match one.generation == other.generation && (paired(one, other) || paired(other, one)) {
+        true => Ok(()),
+        false => Err(format!("{:?} {:?}", one.streams, other.streams)),
+    }
+}
+
 /// Which process has a seat, as stream-admin knows it.
 pub(crate) fn incarnation(rig: &Rig, seat: Seat) -> Option<Incarnation> {
     rig.feed().unwrap().legs[seat.index()].incarnation
@@ -106,6 +143,58 @@ pub(crate) fn kept(rig: Rig) -> Finished {
     finished
 }
 
+/// One more subscriber, which hears both legs.
+pub(crate) fn second_probe(rig: &Rig) -> Probe {
+    let mut probe = rig.another_probe("probe-2").unwrap();
+    wait_for("the second subscriber hears both legs", || {
+        let status = probe.status().unwrap();
+        match status.heard {
+            [true, true] => Ok(()),
+            _ => Err(format!("{status:?}")),
+        }
+    });
+    probe
+}
+
+/// Ends the run; what each of two subscribers saw, and what that means.
+pub(crate) fn finish_both(mut rig: Rig, mut second: Probe) -> [(Summary, Verdict); 2] {
+    let (_, seen, sent) = rig.end().unwrap();
+    let last = sent.last().unwrap().epoch;
+    wait_for("the second subscriber has come to the end", || {
+        let status = second.status().unwrap();
+        match status.ended.contains(&last) {
+            true => Ok(()),
+            false => Err(format!("{status:?}")),
+        }
+    });
+    let conversion = Files::conversion(rig.run()).unwrap();
+    let both = [seen, second.summary().unwrap()].map(|seen| {
+        let verdict = judge(&sent, &conversion, &seen).unwrap();
+        (seen, verdict)
+    });
+    second.stop().unwrap();
+    rig.leave().unwrap();
+    both
+}
+
+/// Both subscribers got exactly these messages, and every promise was kept. Whoever followed a leg past the place of a
+/// message that its adapter had not agreed to is told of that in front of it, and only of that.
+#[track_caller]
+pub(crate) fn assert_kept(both: [(Summary, Verdict); 2], messages: &[(String, MessagePlace)]) {
+    let expected: Vec<_> = messages
+        .iter()
+        .map(|(text, place)| (text.as_str(), *place))
+        .collect();
+    let alone = messages.iter().filter(|(_, place)| !place.agreed).count() as u64;
+    for (seen, mut verdict) in both {
+        assert_told(&seen, &expected);
+        let of_messages = seen.breaks.iter().filter(|it| it.cause == "administrative");
+        verdict.breaks -= (of_messages.count() as u64).min(alone);
+        let broken = verdict.broken();
+        assert_eq!(broken, Vec::<String>::new(), "{:?}", seen.breaks);
+    }
+}
+
 /// The subscriber switched away from leg 0, and no switch left a gap.
 #[track_caller]
 pub(crate) fn assert_switched(finished: &Finished) {
@@ -117,8 +206,13 @@ pub(crate) fn assert_switched(finished: &Finished) {
 /// The subscriber got exactly these messages, once and in this order.
 #[track_caller]
 pub(crate) fn assert_saw(finished: &Finished, expected: &[(&str, MessagePlace)]) {
-    let seen: Vec<_> = finished
-        .seen
+    assert_told(&finished.seen, expected);
+}
+
+/// The same of any subscriber.
+#[track_caller]
+pub(crate) fn assert_told(seen: &Summary, expected: &[(&str, MessagePlace)]) {
+    let seen: Vec<_> = seen
         .administrative
         .iter()
         .map(|it| (it.text.as_str(), it.generation, it.number, it.sseq))
@@ -133,6 +227,48 @@ pub(crate) fn assert_saw(finished: &Finished, expected: &[(&str, MessagePlace)])
 /// An operator's connection to stream-admin.
 pub(crate) fn operator(rig: &Rig) -> Client {
     rig.operator(LIMIT).unwrap()
+}
+
+/// The name under which stream-admin knows the adapter in a seat.
+pub(crate) fn seat_id(seat: Seat) -> AdapterId {
+    let role = match seat {
+        Seat::Active => Role::Active,
+        Seat::Backup => Role::Backup,
+    };
+    format!("{FEED}.{role}").parse().unwrap()
+}
+
+/// What became of a change of roles that an operator ordered.
+pub(crate) fn change(rig: &Rig, key: &str, action: RoleAction) -> RoleChange {
+    let order = RoleOrder {
+        key: key.to_owned(),
+        feed: rig.feed_name(),
+        action,
+        wait_ms: 20_000,
+    };
+    operator(rig).order_roles(&order).unwrap()
+}
+
+/// All changes of roles, newest first.
+pub(crate) fn history(rig: &Rig) -> Vec<RoleChange> {
+    operator(rig).role_changes(&rig.feed_name()).unwrap()
+}
+
+/// Until this seat acts as backup of the generation that is granted.
+pub(crate) fn until_backup(rig: &Rig, seat: Seat, generation: u32) {
+    wait_for("the old active is back as backup", || {
+        let feed = rig.feed().unwrap();
+        let leg = &feed.legs[seat.index()];
+        let acts = leg
+            .report
+            .as_ref()
+            .map(|report| (report.generation.0, report.role));
+        if acts == Some((generation, Role::Backup)) && leg.role == Some(Role::Backup) {
+            Ok(())
+        } else {
+            Err(format!("{:?} {acts:?}: {}", leg.role, leg.reason))
+        }
+    });
 }
 
 /// What became of an operator's notice after `wait` at the latest.
