@@ -200,6 +200,8 @@ words!(
         WindowFull = "window-full",
         /// The other leg's context reaches further back.
         Outranked = "outranked",
+        /// The leg is degraded and the other one fit, or the preferred one is fit again.
+        Health = "health",
     }
 );
 words!(

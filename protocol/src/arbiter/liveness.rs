@@ -44,6 +44,9 @@ impl Source {
             side.behind_since = None;
             side.far_since = None;
             self.owed_switch.take_if(|owed| owed.from == leg);
+            if !self.legs.iter().any(speaks) {
+                self.rounds.wake(out.now);
+            }
             self.set_state(leg, LegState::Live, out);
         }
         if late {
@@ -129,6 +132,9 @@ impl Source {
         }
         let hint = self.legs[leg.index()].hint.take();
         self.set_state(leg, LegState::Lost, out);
+        // Whoever says that it ends has done nothing wrong; and a stall that ends so was counted.
+        let fault = was == LegState::Live && trigger != Trigger::StepDown;
+        self.legs[leg.index()].faults.silences += u64::from(fault);
         if was == LegState::Live {
             self.switch(leg, trigger, hint, out);
         }
@@ -142,10 +148,11 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         self.set_state(leg, LegState::Stalled, out);
+        self.legs[leg.index()].faults.stalls += 1;
         self.switch(leg, trigger, None, out);
     }
 
-    /// Prefers `leg` from now on, if it can be relied on.
+    /// Prefers `leg` from now on, or as soon as it can be relied on.
     pub(super) fn prefer<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
@@ -156,12 +163,19 @@ impl Source {
         if unheard {
             self.preferred = leg;
         }
-        let steady = self.legs[leg.index()].transmits()
-            && out.now.since(self.legs[leg.index()].live_since) >= out.limits.hold_down;
-        let steady = steady && !self.is_apart(leg);
-        if self.policy(out.limits) == Policy::PreferActive && self.preferred != leg && steady {
+        let reliable = self.is_steady(leg, out) && !self.is_apart(leg);
+        if self.policy(out.limits) == Policy::PreferActive && self.preferred != leg && reliable {
             self.switch(leg.other(), trigger, None, out);
         }
+        self.rounds.prefer(leg, self.preferred != leg);
+    }
+
+    /// Whether `leg` sends what it has, has done so for `hold_down`, and is fit.
+    pub(super) fn is_steady<H: Handler + ?Sized>(&self, leg: Leg, out: &Out<'_, H>) -> bool {
+        let side = &self.legs[leg.index()];
+        side.transmits()
+            && out.now.since(side.live_since) >= out.limits.hold_down
+            && !side.health.is_degraded()
     }
 
     /// Gives the account of a switch, if this is one.
@@ -258,7 +272,7 @@ impl Source {
     }
 
     /// By how many source numbers a leg is behind the other one; `None` when it is not.
-    fn behind(&self, leg: Leg) -> Option<u64> {
+    pub(super) fn behind(&self, leg: Leg) -> Option<u64> {
         let this = self.legs[leg.index()].latest()?;
         let other = self.legs[leg.other().index()].latest()?;
         if this.epoch == other.epoch {
@@ -295,12 +309,13 @@ impl Source {
                 .filter(|_| side.state == LegState::Live)
                 .map(|since| since.after(self.lag_time(leg, limits)))
         };
-        let silence = side.last_heard.after(side.patience(limits).0);
+        let patience = side.patience(limits).0.min(side.late_patience());
+        let silence = side.last_heard.after(patience);
         [Some(silence), lag(side.behind_since), lag(side.far_since)]
     }
 }
 
 /// Whether a leg says anything at present.
-fn speaks(side: &LegSide) -> bool {
+pub(super) fn speaks(side: &LegSide) -> bool {
     matches!(side.state, LegState::Live | LegState::Stalled)
 }
