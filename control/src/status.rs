@@ -83,6 +83,10 @@ pub struct PairStatus {
     /// Who may make the backup active, beside an operator; `null` from a server that does not say.
     #[serde(default)]
     pub takeover: Option<TakeoverPolicy>,
+    /// At which time of the day the adapter whose binary prefers to be active becomes so again by itself, and what keeps
+    /// that waiting; `null` when only an operator says so.
+    #[serde(default)]
+    pub hand_back: Option<String>,
 }
 
 /// One leg, as stream-admin knows it.

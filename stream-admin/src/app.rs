@@ -158,14 +158,12 @@ impl App {
                 // Closing again after a restart does no harm, so nothing is put back.
                 error!(%error, "lapsed subscriptions could not be written");
             }
-            for name in core.registry.feeds_with_silent_actives(app.clock.now()) {
-                let backup = core.registry.feed_backup(&name);
-                core.registry.replace_silent_active(&name, app.clock.now());
-                // A generation that is not on the disk is none.
-                if let (Err(error), Some(backup)) = (core.commit(), backup) {
-                    error!(%error, feed = %name, "a silent active cannot be replaced: the state could not be written");
-                    core.registry.put_back(backup);
-                }
+            let now = app.clock.now();
+            for name in core.registry.feeds_with_silent_actives(now) {
+                core.change_roles(&name, |registry| registry.replace_silent_active(&name, now));
+            }
+            for name in core.registry.feeds_to_hand_back(now) {
+                core.change_roles(&name, |registry| registry.hand_back(&name, now));
             }
             Ok(())
         });
@@ -245,6 +243,16 @@ impl App {
 }
 
 impl Core {
+    /// Changes roles without anybody's asking. What is not on the disk never happened, and comes again with the next tick.
+    fn change_roles(&mut self, name: &FeedName, change: impl FnOnce(&mut Registry)) {
+        let backup = self.registry.feed_backup(name);
+        change(&mut self.registry);
+        if let (Err(error), Some(backup)) = (self.commit(), backup) {
+            error!(%error, feed = %name, "roles cannot be changed: the state could not be written");
+            self.registry.put_back(backup);
+        }
+    }
+
     fn commit(&mut self) -> Result<(), StoreError> {
         let writes = self.registry.take_writes();
         if writes.is_empty() {

@@ -9,6 +9,7 @@ use twinfeed_control::{
 };
 
 use super::{ConfigError, Time, wrong};
+use crate::registry::HandBack;
 use crate::registry::settings::{FeedSettings, TransportKind};
 
 /// One feed. Its constraints go to both adapters and to every subscriber (RM-5).
@@ -58,6 +59,10 @@ pub struct FeedConfig {
     /// (nobody). Default on-peer-lost.
     #[serde(default = "default_takeover")]
     pub takeover: TakeoverPolicy,
+    /// When the adapter whose binary prefers to be active becomes so again: `commanded` (when an operator says so), or once
+    /// a day besides, at `"HH:MM ZONE"` such as `"17:30 America/New_York"`. Default commanded.
+    #[serde(default)]
+    pub hand_back: HandBack,
 }
 
 /// One source stream.
@@ -140,6 +145,7 @@ impl FeedConfig {
             },
             sids: self.sources.iter().map(|source| source.sid).collect(),
             takeover: self.takeover,
+            hand_back: self.hand_back.clone(),
             constraints: Constraints {
                 sources: self.sources.iter().map(source).collect(),
                 delivery: self.delivery,
@@ -179,6 +185,13 @@ pub(super) fn check(feeds: &[FeedConfig]) -> Result<(), ConfigError> {
                 &place("heartbeat, missed_heartbeats"),
                 cause,
                 "raise it",
+            ));
+        }
+        if feed.takeover == TakeoverPolicy::Operator && feed.hand_back != HandBack::Commanded {
+            return Err(wrong(
+                &place("hand_back"),
+                "with takeover = \"operator\" nothing hands over by itself",
+                "leave it out, or choose another takeover",
             ));
         }
         let size = feed.max_datagram;
@@ -249,6 +262,23 @@ mod tests {
         );
         assert!(feed("lag = 5").is_err());
         assert!(feed("lag = \"5\"").is_err());
+    }
+
+    #[test]
+    fn a_hand_back_is_commanded_or_a_time_with_its_zone() {
+        let parsed = |text: &str| feed(text).map(|it| it.settings().hand_back);
+        assert_eq!(parsed(""), Ok(HandBack::Commanded));
+        assert_eq!(parsed("hand_back = \"commanded\""), Ok(HandBack::Commanded));
+        let daily = "hand_back = \"17:30 America/New_York\"";
+        let told = feed(daily).unwrap();
+        assert!(toml::to_string(&told).unwrap().contains(daily));
+        assert!(matches!(told.hand_back, HandBack::Daily(_)));
+        let error = parsed("hand_back = \"17:30\"").unwrap_err();
+        assert!(error.contains("17:30 America/New_York"), "{error}");
+        for (takeover, sound) in [("operator", false), ("on-peer-lost", true)] {
+            let one = feed(&format!("{daily}\ntakeover = \"{takeover}\"")).unwrap();
+            assert_eq!(check(&[one]).is_ok(), sound, "{takeover}");
+        }
     }
 
     #[test]

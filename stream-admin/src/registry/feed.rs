@@ -11,6 +11,7 @@ use twinfeed_control::{
     presumption_ms,
 };
 
+use super::hand_back::Turn;
 use super::pair::Pair;
 use super::record::{FeedRecord, ReceiptRecord};
 use super::roles::Handover;
@@ -34,6 +35,8 @@ pub(super) struct Feed {
     /// Oldest first.
     pub(super) roles: VecDeque<RoleChange>,
     pub(super) handover: Option<Handover>,
+    /// How far today's hand-back has come.
+    pub(super) turn: Turn,
     /// When generations were taken over without an operator within the last minute, oldest first.
     pub(super) automatic: VecDeque<Now>,
     /// Settled changes of roles since this server started, by cause and outcome.
@@ -80,6 +83,7 @@ impl Feed {
             orders: VecDeque::new(),
             roles: VecDeque::new(),
             handover: None,
+            turn: Turn::Resting,
             automatic: VecDeque::new(),
             role_counts: BTreeMap::new(),
             revision: 0,

@@ -52,6 +52,7 @@ fn settings() -> Settings {
 fn feed_settings() -> FeedSettings {
     FeedSettings {
         takeover: TakeoverPolicy::OnPeerLost,
+        hand_back: HandBack::Commanded,
         name: "itch".parse().unwrap(),
         transport: TransportKind::Unicast,
         sids: BTreeSet::from([Sid(1), Sid(2)]),
@@ -76,12 +77,21 @@ pub(super) fn started(saved: Vec<Record>) -> Registry {
 }
 
 pub(super) fn started_with(saved: Vec<Record>, takeover: TakeoverPolicy) -> Registry {
+    started_as(saved, takeover, HandBack::Commanded)
+}
+
+pub(super) fn started_as(
+    saved: Vec<Record>,
+    takeover: TakeoverPolicy,
+    hand_back: HandBack,
+) -> Registry {
     let entitled = ["desk", "other", "adapter"].map(|name| (name.to_owned(), FeedSet::All));
     let entitlements = Entitlements::new(BTreeMap::from(entitled));
     Registry::new(
         settings(),
         vec![FeedSettings {
             takeover,
+            hand_back,
             ..feed_settings()
         }],
         entitlements,

@@ -161,7 +161,7 @@ impl Registry {
     }
 
     /// The leg that can be handed the generation, or what is missing.
-    fn may_hand_over(&self, name: &FeedName, now: Now) -> Result<LegIndex, Problem> {
+    pub(super) fn may_hand_over(&self, name: &FeedName, now: Now) -> Result<LegIndex, Problem> {
         let feed = self.feed(name)?;
         if let Some(under_way) = &feed.handover {
             return Err(conflict(
@@ -181,7 +181,13 @@ impl Registry {
         Ok(active.other())
     }
 
-    fn begin_handover(&mut self, name: &FeedName, to: LegIndex, asked: Asked, now: Now) -> u64 {
+    pub(super) fn begin_handover(
+        &mut self,
+        name: &FeedName,
+        to: LegIndex,
+        asked: Asked,
+        now: Now,
+    ) -> u64 {
         let deadline_ms = self.settings.handover_ms;
         let number = self.record_change(name, asked, Some(to), RoleOutcome::Pending);
         if let Some(feed) = self.feeds.get_mut(name) {
@@ -458,7 +464,7 @@ impl Registry {
         }
     }
 
-    fn record_change(
+    pub(super) fn record_change(
         &mut self,
         name: &FeedName,
         asked: Asked,
@@ -593,4 +599,4 @@ const ROLES_SHOWN: usize = 16;
 
 #[cfg(test)]
 #[path = "roles_tests.rs"]
-mod tests;
+pub(super) mod tests;

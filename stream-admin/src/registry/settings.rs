@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use twinfeed_control::{Constraints, FeedName, Sid, TakeoverPolicy, Transport};
 
+use super::hand_back::HandBack;
+
 /// Times and limits; every one of them is a key of the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -53,6 +55,8 @@ pub struct FeedSettings {
     pub constraints: Constraints,
     /// Who may make the backup active, beside an operator.
     pub takeover: TakeoverPolicy,
+    /// When the adapter whose binary prefers to be active becomes so again by itself.
+    pub hand_back: HandBack,
 }
 
 /// How the streams of a feed travel.

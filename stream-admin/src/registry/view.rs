@@ -186,6 +186,7 @@ impl Feed {
             sync_threshold: in_force[0].filter(|one| in_force[1] == Some(*one)),
             pinned: self.pair.pinned().map(|leg| self.adapter_id(leg)),
             takeover: Some(self.settings.takeover),
+            hand_back: self.hand_back_word(),
         }
     }
 
