@@ -54,8 +54,12 @@ fn show_feed(feed: &FeedStatus) {
         Some(adapter) => format!(", pinned to {adapter}"),
         None => String::new(),
     };
+    let hand_back = match &pair.hand_back {
+        Some(daily) => format!(", handed back at {daily}"),
+        None => String::new(),
+    };
     println!(
-        "\nfeed {}, generation {}{pinned}, {protection}",
+        "\nfeed {}, generation {}{pinned}{hand_back}, {protection}",
         feed.feed, pair.generation
     );
     println!(

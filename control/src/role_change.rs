@@ -104,7 +104,7 @@ pub struct RoleChange {
     pub number: u64,
     /// What the operator called it; `null` when no operator ordered it.
     pub key: Option<String>,
-    /// The operator, the adapter that asked, or `stream-admin` for what that brings about by itself.
+    /// The operator, the adapter that asked, `stream-admin` for what that brings about by itself, or `schedule`.
     pub by: String,
     /// Of which feed.
     pub feed: FeedName,

@@ -87,6 +87,10 @@ pub struct PairStatus {
     /// there is no such source.
     #[serde(default)]
     pub source_lost: String,
+    /// At which time of the day the adapter whose binary prefers to be active becomes so again by itself, and what keeps
+    /// that waiting; `null` when only an operator says so.
+    #[serde(default)]
+    pub hand_back: Option<String>,
 }
 
 /// One leg, as stream-admin knows it.

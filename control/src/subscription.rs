@@ -218,6 +218,9 @@ pub struct LegReport {
     /// Datagrams that the kernel dropped on this leg's sockets.
     #[serde(default)]
     pub kernel_drops: u64,
+    /// Its score, 0 to 100: the lowest of its source streams.
+    #[serde(default)]
+    pub health: Option<u8>,
 }
 
 /// Answer to a subscriber's confirmation or renewal.

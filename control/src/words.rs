@@ -200,6 +200,8 @@ words!(
         WindowFull = "window-full",
         /// The other leg's context reaches further back.
         Outranked = "outranked",
+        /// The leg is degraded and the other one fit, or the preferred one is fit again.
+        Health = "health",
     }
 );
 words!(
@@ -229,6 +231,8 @@ words!(
     RoleCause {
         /// An operator's hand-over: the active stepped down.
         HandOver = "hand-over",
+        /// A hand-over at the time that the feed's `hand_back` says, to the adapter whose binary prefers to be active.
+        HandBack = "hand-back",
         /// An operator's takeover.
         Forced = "forced",
         /// The active's process was gone, and its backup lacked nothing.

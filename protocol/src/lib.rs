@@ -18,6 +18,7 @@ pub mod arbiter;
 pub mod digest;
 pub mod epoch;
 pub mod event;
+pub mod health;
 pub mod limits;
 pub mod line;
 pub mod pair;
@@ -33,6 +34,7 @@ pub use event::{
     CloseReason, Delivered, DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Place,
     ResetCause, Tail,
 };
+pub use health::Health;
 pub use limits::{BadLimit, Limits, Policy};
 pub use line::{Line, LineCounters, LineLimits, LineState, LineStatus, Lines, LinesState, Source};
 pub use receipt::{Receipt, Side, Trigger};

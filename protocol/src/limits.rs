@@ -52,8 +52,13 @@ pub struct Limits {
     pub heartbeat: Duration,
     /// Heartbeats missed before a leg counts as lost.
     pub missed_heartbeats: u32,
-    /// How long a leg that came back must behave before prefer-active prefers it again.
+    /// How long a leg that came back must behave before prefer-active prefers it again; also how long a degraded leg's
+    /// score must be high before it is fit.
     pub hold_down: Duration,
+    /// A leg whose score is below this is degraded; 0: none ever is. See [`crate::health`].
+    pub health_low: u8,
+    /// A degraded leg is fit again once its score was this or more for [`Limits::hold_down`].
+    pub health_high: u8,
     /// Ranges of 4,096 source numbers in a row whose content must agree before legs that differed are merged again;
     /// doubled with every further divergence, up to 64 times.
     pub agreed_ranges: u32,
@@ -83,6 +88,8 @@ impl Default for Limits {
             heartbeat: Duration::from_millis(10),
             missed_heartbeats: 3,
             hold_down: Duration::from_secs(1),
+            health_low: 50,
+            health_high: 75,
             agreed_ranges: 2,
             pinned_lag_time: Duration::from_secs(1),
         }
@@ -148,6 +155,12 @@ impl Limits {
                 self.missed_heartbeats >= 1,
             ),
             ("agreed_ranges", "be at least 1", self.agreed_ranges >= 1),
+            (
+                "health_low",
+                "be no more than `health_high`",
+                self.health_low <= self.health_high,
+            ),
+            ("health_high", "be at most 100", self.health_high <= 100),
         ];
         match rules.iter().find(|(_, _, holds)| !holds) {
             Some(&(name, must, _)) => Err(BadLimit { name, must }),

@@ -24,6 +24,8 @@ pub enum Trigger {
     Outranked,
     /// Stream administration or an operator ordered it.
     Order,
+    /// The leg is degraded and the other one is fit; or the one that is preferred is fit again.
+    Health,
 }
 
 impl Trigger {
@@ -38,6 +40,7 @@ impl Trigger {
             Self::SourceStale => "source_stale",
             Self::Outranked => "outranked",
             Self::Order => "order",
+            Self::Health => "health",
         }
     }
 }

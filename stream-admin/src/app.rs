@@ -170,6 +170,9 @@ impl App {
             for name in core.registry.feeds_with_lost_sources(now) {
                 core.act(&name, |registry| registry.hand_over_lost_source(&name, now));
             }
+            for name in core.registry.feeds_to_hand_back(now) {
+                core.act(&name, |registry| registry.hand_back(&name, now));
+            }
             Ok(())
         });
         drop(ticked.await);

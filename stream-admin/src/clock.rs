@@ -25,7 +25,7 @@ impl Clock {
         Now(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Microseconds since the Unix epoch, for display only; 0 before it.
+    /// Microseconds since the Unix epoch, for histories and times of the day; 0 before it.
     #[must_use]
     pub(crate) fn unix_us() -> u64 {
         let since = SystemTime::now()

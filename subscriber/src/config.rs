@@ -65,6 +65,10 @@ pub struct SubscriberConfig {
     pub half_messages: Option<usize>,
     /// How long a leg that came back must behave before it is preferred again.
     pub hold_down: Option<Span>,
+    /// A leg whose score is below this is degraded.
+    pub health_low: Option<u8>,
+    /// A degraded leg is fit again once its score was this or more for `hold_down`.
+    pub health_high: Option<u8>,
     /// Ranges of 4,096 source numbers in a row that must agree before legs that diverged are merged again.
     pub agreed_ranges: Option<u32>,
     /// How long the leg that is pinned in a divergence may be behind.
@@ -186,6 +190,8 @@ impl SubscriberConfig {
             seen_window: self.seen_window,
             half_messages: self.half_messages,
             hold_down: span(self.hold_down),
+            health_low: self.health_low,
+            health_high: self.health_high,
             agreed_ranges: self.agreed_ranges,
             pinned_lag_time: span(self.pinned_lag_time),
         }
@@ -256,6 +262,8 @@ mod tests {
             seen_window = 4096
             half_messages = 8
             hold_down = "3s"
+            health_low = 40
+            health_high = 80
             agreed_ranges = 4
             pinned_lag_time = "2s"
             interface = "lo"
@@ -271,6 +279,8 @@ mod tests {
         let config: SubscriberConfig = toml::from_str(&every).unwrap();
         assert_eq!(config.tuning().policy, Policy::PreferActive);
         assert_eq!(config.tuning().hold_down, Some(Duration::from_secs(3)));
+        assert_eq!(config.tuning().health_low, Some(40));
+        assert_eq!(config.tuning().health_high, Some(80));
         assert_eq!(config.tuning().seen_window, Some(4_096));
         assert_eq!(config.tuning().agreed_ranges, Some(4));
         assert_eq!(

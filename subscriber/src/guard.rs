@@ -57,7 +57,7 @@ pub(crate) struct Seen {
 }
 
 /// All triggers, in the order of [`trigger_index`].
-pub(crate) const TRIGGERS: [Trigger; 7] = [
+pub(crate) const TRIGGERS: [Trigger; 8] = [
     Trigger::TransportReset,
     Trigger::HeartbeatSilence,
     Trigger::StepDown,
@@ -65,6 +65,7 @@ pub(crate) const TRIGGERS: [Trigger; 7] = [
     Trigger::SourceStale,
     Trigger::Outranked,
     Trigger::Order,
+    Trigger::Health,
 ];
 
 const fn trigger_index(trigger: Trigger) -> usize {
@@ -76,6 +77,7 @@ const fn trigger_index(trigger: Trigger) -> usize {
         Trigger::SourceStale => 4,
         Trigger::Outranked => 5,
         Trigger::Order => 6,
+        Trigger::Health => 7,
     }
 }
 

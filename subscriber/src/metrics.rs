@@ -276,6 +276,18 @@ impl Snapshot {
         page.gauge("leg_held_records", "Records of a leg that wait now.")?;
         self.each_leg(|labels, status| {
             page.value("leg_held_records", labels, &status.held.to_string())
+        })?;
+        page.gauge("leg_health", "Score of a leg, 0 to 100.")?;
+        self.each_leg(|labels, status| {
+            page.value("leg_health", labels, &status.health.to_string())
+        })?;
+        page.gauge(
+            "leg_degraded",
+            "1 while a leg's score is too low to go over to it.",
+        )?;
+        self.each_leg(|labels, status| {
+            let degraded = u8::from(status.degraded).to_string();
+            page.value("leg_degraded", labels, &degraded)
         })
     }
 

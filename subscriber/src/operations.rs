@@ -38,6 +38,8 @@ fn document(monitor: &Monitor) -> serde_json::Value {
                         "complete": leg.complete,
                         "first_arrivals": leg.wins,
                         "duplicates": leg.duplicates,
+                        "leg_health": leg.health,
+                        "degraded": leg.degraded,
                     })
                 })
             });

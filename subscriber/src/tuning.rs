@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use twinfeed_protocol::Policy;
+use twinfeed_protocol::{Limits, Policy};
 
 use crate::error::Error;
 
@@ -33,8 +33,15 @@ pub struct Tuning {
     /// Most messages of an unordered source that may be half delivered, within [`HALF_MESSAGES`]. One more
     /// declares the rest of the lowest one as a gap. Default 64.
     pub half_messages: Option<usize>,
-    /// How long a leg that came back must behave before it is preferred again.
+    /// How long a leg that came back must behave before it is preferred again, and a degraded leg's score be high before
+    /// it is fit. Default 1 s.
     pub hold_down: Option<Duration>,
+    /// A leg whose score (0 to 100) is below this is degraded: under prefer-active it is left for a fit one, and not gone
+    /// back to. 0: no leg ever is. Default 50.
+    pub health_low: Option<u8>,
+    /// A degraded leg is fit again once its score was this or more for [`Tuning::hold_down`]; at least
+    /// [`Tuning::health_low`], at most 100. Default 75.
+    pub health_high: Option<u8>,
     /// Ranges of 4,096 source numbers in a row that must agree before legs that diverged are merged again. Default 2.
     pub agreed_ranges: Option<u32>,
     /// How long the leg that is pinned in a divergence may be behind before the other one follows, with a
@@ -69,6 +76,16 @@ impl Tuning {
                 });
             }
         }
+        let defaults = Limits::default();
+        let low = self.health_low.unwrap_or(defaults.health_low);
+        let high = self.health_high.unwrap_or(defaults.health_high);
+        if low > high || high > 100 {
+            return Err(Error::Setting {
+                name: "health_low, health_high",
+                cause: format!("they are {low} and {high}"),
+                remedy: "use 0 to 100, the first no more than the second; without, 50 and 75",
+            });
+        }
         Ok(())
     }
 }
@@ -81,13 +98,39 @@ pub const HALF_MESSAGES: RangeInclusive<usize> = 1..=4_096;
 
 #[cfg(test)]
 mod tests {
-    use twinfeed_protocol::Limits;
-
     use super::*;
     use crate::Builder;
 
     fn builder() -> Builder {
         Builder::new("http://127.0.0.1:1", "itch".parse().unwrap())
+    }
+
+    #[test]
+    fn bounds_of_health_that_contradict_each_other_are_refused_by_name() {
+        for (health_low, health_high, sound) in [
+            (None, None, true),
+            (Some(0), Some(0), true),
+            (Some(75), None, true),
+            (Some(76), None, false),
+            (None, Some(50), true),
+            (None, Some(49), false),
+            (Some(100), Some(100), true),
+            (Some(100), Some(101), false),
+        ] {
+            let opened = builder()
+                .tuning(Tuning {
+                    health_low,
+                    health_high,
+                    ..Tuning::default()
+                })
+                .open();
+            let case = format!("{health_low:?} {health_high:?}");
+            assert_eq!(opened.is_ok(), sound, "{case}");
+            if let Err(error) = opened {
+                assert_eq!(error.exit_code(), 78);
+                assert!(error.to_string().contains("health_low"), "{case}: {error}");
+            }
+        }
     }
 
     #[test]

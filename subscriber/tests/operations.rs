@@ -37,11 +37,17 @@ fn readiness_status_and_metrics_follow_the_legs() {
         monitor.snapshot().arbiter.records == 3
     });
     assert!(get(address, "/readyz").starts_with("HTTP/1.1 200"));
-    assert!(get(address, "/status.json").contains("\"records\":3"));
+    let status = get(address, "/status.json");
+    assert!(status.contains("\"records\":3"), "{status}");
+    assert!(status.contains("\"leg_health\":"), "{status}");
     let metrics = get(address, "/metrics");
     assert!(
         metrics.contains("twinfeed_records_total{feed=\"itch\"} 3\n"),
         "{metrics}"
     );
+    for family in ["leg_health", "leg_degraded"] {
+        let family = format!("# TYPE twinfeed_{family} gauge\n");
+        assert!(metrics.contains(&family), "{metrics}");
+    }
     assert!(metrics.ends_with("# EOF\n"));
 }

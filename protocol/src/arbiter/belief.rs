@@ -192,6 +192,7 @@ impl Source {
         if quarantine.newest().is_some_and(|newest| claim.dsn > newest) {
             let dropped = quarantine.retain(|waiting| Some(waiting.epoch) == left);
             out.counters.quarantine_dropped += dropped;
+            self.legs[leg.index()].faults.doubted += dropped;
         }
     }
 }

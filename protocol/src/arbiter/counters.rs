@@ -115,4 +115,8 @@ pub struct LegStatus {
     pub apart: bool,
     /// It is silent on purpose: it numbers its records and holds them back.
     pub standby: bool,
+    /// Its score, 0 to 100, as of the last tick; 0 while it is not live or set apart. See [`crate::health`].
+    pub health: u8,
+    /// Its score fell below `health_low`, and was not `health_high` for `hold_down` since.
+    pub degraded: bool,
 }

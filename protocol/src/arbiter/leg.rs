@@ -16,6 +16,7 @@ use super::quarantine::Quarantine;
 use super::view::View;
 use crate::agreement::Told;
 use crate::event::{LegState, Place};
+use crate::health::{Health, Tally};
 use crate::limits::Limits;
 use crate::receipt::{Side, Trigger};
 use crate::time::Time;
@@ -48,11 +49,15 @@ pub(super) struct LegSide {
     pub(super) incarnation: Incarnation,
     retired: [Incarnation; RETIRED_INCARNATIONS],
     retired_at: usize,
+    /// The first that was heard of this incarnation.
+    first_dsn: Dsn,
     highest_dsn: Option<Dsn>,
     seen_dsns: u64,
     /// Highest dsn whose numbers were believed.
     believed_dsn: Option<Dsn>,
     missing_datagrams: u64,
+    /// Datagrams that the incarnations before this one numbered.
+    sent_before: u64,
     views: [Option<View>; KEPT_VIEWS],
     turns: u32,
     pub(super) hold: Hold,
@@ -85,6 +90,12 @@ pub(super) struct LegSide {
     pub(super) gaps_when_heard: u64,
     /// What it told of its ranges.
     pub(super) digests: Told,
+    /// Its faults; what it sent and lost is added by [`LegSide::tally`].
+    pub(super) faults: Tally,
+    /// When it was heard last before the silence that was counted as late.
+    pub(super) late_after: Option<Time>,
+    /// Behind a pointer: no record looks at it.
+    pub(super) health: Box<Health>,
 }
 
 /// Replaced incarnations remembered per leg and sid; an older one could only return after nine restarts.
@@ -100,10 +111,12 @@ impl LegSide {
             incarnation: Incarnation(0),
             retired: [Incarnation(0); RETIRED_INCARNATIONS],
             retired_at: 0,
+            first_dsn: Dsn(0),
             highest_dsn: None,
             seen_dsns: 0,
             believed_dsn: None,
             missing_datagrams: 0,
+            sent_before: 0,
             views: [None; KEPT_VIEWS],
             turns: 0,
             hold: Hold::new(limits),
@@ -127,6 +140,9 @@ impl LegSide {
             silence: Duration::ZERO,
             gaps_when_heard: 0,
             digests: Told::new(),
+            faults: Tally::default(),
+            late_after: None,
+            health: Box::default(),
         }
     }
 
@@ -181,8 +197,11 @@ impl LegSide {
             self.retired_at = (self.retired_at + 1) % RETIRED_INCARNATIONS;
             // What the old process vouched for, the new one has not said; what it brought stays.
             self.views.iter_mut().flatten().for_each(View::unsay);
+            self.sent_before = self.sent();
+            self.faults.restarts += 1;
         }
         self.incarnation = header.incarnation;
+        self.first_dsn = header.dsn;
         self.highest_dsn = Some(header.dsn);
         self.seen_dsns = 1;
         self.believed_dsn = None;
@@ -192,6 +211,22 @@ impl LegSide {
         self.behind_since = None;
         self.far_since = None;
         self.capped = false;
+    }
+
+    /// Datagrams that it numbered since it was first heard.
+    fn sent(&self) -> u64 {
+        let numbered = |highest: Dsn| (highest.0 - self.first_dsn.0).saturating_add(1);
+        self.sent_before
+            .saturating_add(self.highest_dsn.map_or(0, numbered))
+    }
+
+    /// What it has done so far, for its score.
+    pub(super) fn tally(&self) -> Tally {
+        Tally {
+            sent: self.sent(),
+            lost: self.missing_datagrams,
+            ..self.faults
+        }
     }
 
     /// The leg as it stands in `epoch`.
@@ -329,6 +364,8 @@ impl LegSide {
             source_stale: self.source_stale,
             apart: false,
             standby: self.standby,
+            health: self.health.score(),
+            degraded: self.health.is_degraded(),
         }
     }
 

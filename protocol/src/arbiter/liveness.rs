@@ -44,15 +44,16 @@ impl Source {
             side.behind_since = None;
             side.far_since = None;
             self.owed_switch.take_if(|owed| owed.from == leg);
+            if !self.legs.iter().any(speaks) {
+                self.rounds.wake(out.now);
+            }
             self.set_state(leg, LegState::Live, out);
         }
         if late {
             return;
         }
-        if self.ordered.take_if(|to| *to != leg).is_some()
-            && self.may_be_preferred(leg.other(), out)
-        {
-            self.switch(leg, Trigger::Order, None, out);
+        if self.ordered == Some(leg.other()) {
+            self.obey(leg, out);
         }
         if header.flags.has(Flags::PEER_LOST) {
             self.on_peer_lost(leg, out);
@@ -134,6 +135,9 @@ impl Source {
         }
         let hint = self.legs[leg.index()].hint.take();
         self.set_state(leg, LegState::Lost, out);
+        // Whoever says that it ends has done nothing wrong; and a stall that ends so was counted.
+        let fault = was == LegState::Live && trigger != Trigger::StepDown;
+        self.legs[leg.index()].faults.silences += u64::from(fault);
         if was == LegState::Live {
             self.switch(leg, trigger, hint, out);
         }
@@ -147,11 +151,13 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         self.set_state(leg, LegState::Stalled, out);
+        self.legs[leg.index()].faults.stalls += 1;
         self.switch(leg, trigger, None, out);
     }
 
-    /// Prefers `leg` from now on, if it can be relied on. Where the other one was announced as gone, nothing waits for that any
-    /// more, and whether it is gone or only told to be left shows when it speaks or has been silent for long enough.
+    /// Prefers `leg` from now on, or as soon as it can be relied on. Where the other one was announced as gone, nothing waits
+    /// for that any more, and whether it is gone or only told to be left shows when it speaks or has been silent for long
+    /// enough.
     pub(super) fn prefer<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
@@ -163,21 +169,36 @@ impl Source {
         if unheard {
             self.preferred = leg;
         }
-        if !self.may_be_preferred(leg, out) {
-            return;
+        if self.may_be_preferred(leg, out) {
+            match self.legs[leg.other().index()].hint {
+                Some(_) => self.ordered = Some(leg),
+                None => self.switch(leg.other(), trigger, None, out),
+            }
         }
-        match self.legs[leg.other().index()].hint {
-            Some(_) => self.ordered = Some(leg),
-            None => self.switch(leg.other(), trigger, None, out),
+        self.rounds.prefer(leg, self.preferred != leg);
+    }
+
+    /// A leg that was announced as gone, and was to be left, speaks.
+    fn obey<H: Handler + ?Sized>(&mut self, leaves: Leg, out: &mut Out<'_, H>) {
+        self.ordered = None;
+        if self.may_be_preferred(leaves.other(), out) {
+            self.switch(leaves, Trigger::Order, None, out);
+            self.rounds.prefer(leaves.other(), self.preferred == leaves);
         }
     }
 
     /// Whether another leg than this one is preferred, and this one can be relied on.
     fn may_be_preferred<H: Handler + ?Sized>(&self, leg: Leg, out: &Out<'_, H>) -> bool {
-        let side = &self.legs[leg.index()];
-        let steady = side.transmits() && out.now.since(side.live_since) >= out.limits.hold_down;
         let other = self.policy(out.limits) == Policy::PreferActive && self.preferred != leg;
-        other && steady && !self.is_apart(leg)
+        other && self.is_steady(leg, out) && !self.is_apart(leg)
+    }
+
+    /// Whether `leg` sends what it has, has done so for `hold_down`, and is fit.
+    pub(super) fn is_steady<H: Handler + ?Sized>(&self, leg: Leg, out: &Out<'_, H>) -> bool {
+        let side = &self.legs[leg.index()];
+        side.transmits()
+            && out.now.since(side.live_since) >= out.limits.hold_down
+            && !side.health.is_degraded()
     }
 
     /// Gives the account of a switch, if this is one.
@@ -274,7 +295,7 @@ impl Source {
     }
 
     /// By how many source numbers a leg is behind the other one; `None` when it is not.
-    fn behind(&self, leg: Leg) -> Option<u64> {
+    pub(super) fn behind(&self, leg: Leg) -> Option<u64> {
         let this = self.legs[leg.index()].latest()?;
         let other = self.legs[leg.other().index()].latest()?;
         if this.epoch == other.epoch {
@@ -311,12 +332,13 @@ impl Source {
                 .filter(|_| side.state == LegState::Live)
                 .map(|since| since.after(self.lag_time(leg, limits)))
         };
-        let silence = side.last_heard.after(side.patience(limits).0);
+        let patience = side.patience(limits).0.min(side.late_patience());
+        let silence = side.last_heard.after(patience);
         [Some(silence), lag(side.behind_since), lag(side.far_since)]
     }
 }
 
 /// Whether a leg says anything at present.
-fn speaks(side: &LegSide) -> bool {
+pub(super) fn speaks(side: &LegSide) -> bool {
     matches!(side.state, LegState::Live | LegState::Stalled)
 }

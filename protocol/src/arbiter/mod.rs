@@ -26,6 +26,7 @@ mod counters;
 mod cursor;
 mod epochs;
 mod fence;
+mod health;
 mod hold;
 mod holes;
 mod leg;
@@ -212,10 +213,11 @@ impl Arbiter {
             handler,
         };
         match control {
-            Control::LocalDrops { datagrams, .. } => {
+            Control::LocalDrops { leg, datagrams } => {
                 out.counters.local_drops += datagrams;
                 for source in &mut self.sources {
                     source.last_local_drop = Some(now);
+                    source.legs[leg.index()].faults.dropped += datagrams;
                 }
             }
             Control::Roles { active: leg, .. } | Control::Order { to: leg } => {

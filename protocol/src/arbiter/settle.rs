@@ -49,7 +49,11 @@ impl Source {
     /// Decides what is due by the clock, too.
     pub(super) fn on_deadline<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
         self.judged_at = out.now;
+        self.note_late();
         self.settle(out);
+        if self.judge_health(out) {
+            self.settle(out);
+        }
     }
 
     /// Makes room for a body of `length` bytes in the full hold of `leg`: whoever is waited for is not
@@ -315,6 +319,7 @@ impl Source {
             after(held(Leg::One), limits.lag_time),
             self.apart_deadline(limits),
             self.standby_due(limits).filter(|_| !self.stale),
+            self.health_due(),
         ];
         let legs = Leg::BOTH
             .into_iter()

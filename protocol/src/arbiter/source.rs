@@ -18,6 +18,7 @@ use super::counters::{Counters, LegStatus};
 use super::cursor::{Cursor, Standing, behind, hand_over};
 use super::epochs::Retired;
 use super::fence::Fence;
+use super::health::Rounds;
 use super::hold::Entry;
 use super::holes::Hole;
 use super::leg::{Admission, Hint, LegSide};
@@ -59,6 +60,8 @@ pub(super) struct Source {
     pub(super) retired: Retired,
     pub(super) fence: Fence,
     pub(super) preferred: Leg,
+    /// When the legs are judged, and which of them is to be preferred.
+    pub(super) rounds: Rounds,
     /// Which leg alone is delivered, when the two differ.
     pub(super) pin: Pin,
     /// To be told before whatever is delivered or declared next.
@@ -106,6 +109,7 @@ impl Source {
             retired: Retired::new(),
             fence: Fence::new(),
             preferred: Leg::Zero,
+            rounds: Rounds::new(),
             pin: Pin::default(),
             announce: None,
             recount: false,
@@ -133,9 +137,13 @@ impl Source {
     }
 
     pub(super) fn status(&self, leg: Leg) -> LegStatus {
+        let status = self.legs[leg.index()].status(self.sid);
+        let apart = self.is_apart(leg);
+        let counts = status.state == LegState::Live && !apart;
         LegStatus {
-            apart: self.is_apart(leg),
-            ..self.legs[leg.index()].status(self.sid)
+            apart,
+            health: if counts { status.health } else { 0 },
+            ..status
         }
     }
 
@@ -378,7 +386,7 @@ impl Source {
     }
 
     /// Whether prefer-active can deliver `leg`: live, unsuspected, and meaning the same by its numbers.
-    fn is_usable(&self, leg: Leg) -> bool {
+    pub(super) fn is_usable(&self, leg: Leg) -> bool {
         let side = &self.legs[leg.index()];
         let speaks_of_it = self.cursor.is_some_and(|cursor| {
             side.view(cursor.epoch)

@@ -9,6 +9,7 @@ use twinfeed_control::{
 };
 
 use super::{ConfigError, Time, wrong};
+use crate::registry::HandBack;
 use crate::registry::settings::{FeedSettings, TransportKind};
 
 /// One feed. Its constraints go to both adapters and to every subscriber (RM-5).
@@ -67,6 +68,10 @@ pub struct FeedConfig {
     /// flaps is told of less often. 100 ms to 10 min. Default `"1 s"`.
     #[serde(default = "default_source_hold")]
     pub source_hold: Time,
+    /// When the adapter whose binary prefers to be active becomes so again: `commanded` (when an operator says so), or once
+    /// a day besides, at `"HH:MM ZONE"` such as `"17:30 America/New_York"`. Default commanded.
+    #[serde(default)]
+    pub hand_back: HandBack,
 }
 
 /// One source stream.
@@ -151,6 +156,7 @@ impl FeedConfig {
             takeover: self.takeover,
             source_reports: self.source_reports,
             source_hold_ms: self.source_hold.as_ms(),
+            hand_back: self.hand_back.clone(),
             constraints: Constraints {
                 sources: self.sources.iter().map(source).collect(),
                 delivery: self.delivery,
@@ -195,6 +201,13 @@ pub(super) fn check(feeds: &[FeedConfig]) -> Result<(), ConfigError> {
         if !(Time::ms(100)..=Time::ms(600_000)).contains(&feed.source_hold) {
             let cause = format!("{} is not within 100 ms and 10 min", feed.source_hold);
             return Err(wrong(&place("source_hold"), cause, "give it seconds"));
+        }
+        if feed.takeover == TakeoverPolicy::Operator && feed.hand_back != HandBack::Commanded {
+            return Err(wrong(
+                &place("hand_back"),
+                "with takeover = \"operator\" nothing hands over by itself",
+                "leave it out, or choose another takeover",
+            ));
         }
         let size = feed.max_datagram;
         if !(1_200..=65_504).contains(&size) || !size.is_multiple_of(8) {
@@ -287,6 +300,23 @@ mod tests {
         }
         let plain = feed("").unwrap().settings();
         assert_eq!((plain.source_reports, plain.source_hold_ms), (true, 1_000));
+    }
+
+    #[test]
+    fn a_hand_back_is_commanded_or_a_time_with_its_zone() {
+        let parsed = |text: &str| feed(text).map(|it| it.settings().hand_back);
+        assert_eq!(parsed(""), Ok(HandBack::Commanded));
+        assert_eq!(parsed("hand_back = \"commanded\""), Ok(HandBack::Commanded));
+        let daily = "hand_back = \"17:30 America/New_York\"";
+        let told = feed(daily).unwrap();
+        assert!(toml::to_string(&told).unwrap().contains(daily));
+        assert!(matches!(told.hand_back, HandBack::Daily(_)));
+        let error = parsed("hand_back = \"17:30\"").unwrap_err();
+        assert!(error.contains("17:30 America/New_York"), "{error}");
+        for (takeover, sound) in [("operator", false), ("on-peer-lost", true)] {
+            let one = feed(&format!("{daily}\ntakeover = \"{takeover}\"")).unwrap();
+            assert_eq!(check(&[one]).is_ok(), sound, "{takeover}");
+        }
     }
 
     #[test]

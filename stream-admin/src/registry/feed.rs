@@ -11,6 +11,7 @@ use twinfeed_control::{
     presumption_ms,
 };
 
+use super::hand_back::Turn;
 use super::hearing::Hearing;
 use super::pair::Pair;
 use super::record::{FeedRecord, ReceiptRecord};
@@ -40,6 +41,8 @@ pub(super) struct Feed {
     pub(super) source_rest_until: Now,
     /// What is told of each source's silence.
     pub(super) sources: BTreeMap<Sid, Source>,
+    /// How far today's hand-back has come.
+    pub(super) turn: Turn,
     /// When generations were taken over without an operator within the last minute, oldest first.
     pub(super) automatic: VecDeque<Now>,
     /// Settled changes of roles since this server started, by cause and outcome.
@@ -92,6 +95,7 @@ impl Feed {
             handover: None,
             source_rest_until: Now(0),
             sources: BTreeMap::new(),
+            turn: Turn::Resting,
             automatic: VecDeque::new(),
             role_counts: BTreeMap::new(),
             source_counts: BTreeMap::new(),

@@ -12,7 +12,9 @@
 mod access;
 pub mod check;
 mod contents;
+mod daily;
 mod feed;
+mod hand_back;
 mod hearing;
 mod orders;
 pub mod pair;
@@ -49,6 +51,8 @@ use roles::Asked;
 use settings::{FeedSettings, Settings};
 use subscription::Subscription;
 
+pub use daily::Daily;
+pub use hand_back::HandBack;
 pub use sessions::Caller;
 
 /// All feeds, and who may see them.
@@ -67,7 +71,7 @@ pub struct Registry {
     events: Vec<LegEvent>,
     role_events: Vec<RoleChange>,
     order_events: Vec<OrderRecord>,
-    /// The wall clock at the request at hand, for histories; decides nothing.
+    /// The wall clock at the request at hand, for histories and for hand-backs at a time of the day.
     unix_us: u64,
 }
 
@@ -204,7 +208,8 @@ impl Registry {
         }
     }
 
-    /// The wall clock, in microseconds since the Unix epoch, for the histories that requests leave.
+    /// The wall clock, in microseconds since the Unix epoch, for the histories that requests leave and for hand-backs at a
+    /// time of the day; leases do not look at it.
     pub const fn note_time(&mut self, unix_us: u64) {
         self.unix_us = unix_us;
     }
@@ -400,13 +405,14 @@ impl Registry {
     }
 
     /// Lets time pass: leases lapse, subscriptions whose grace is over are closed, hand-overs that took too long are
-    /// given up.
+    /// given up, hand-backs wait.
     pub fn tick(&mut self, now: Now) {
         let names: Vec<_> = self.feeds.keys().cloned().collect();
         for name in names {
             self.refresh_shown(&name, now);
             self.close_lapsed(&name, now);
             self.give_up_late_handover(&name, now);
+            self.note_hand_back(&name, now);
         }
     }
 

@@ -55,6 +55,7 @@ pub(super) fn feed_settings() -> FeedSettings {
         takeover: TakeoverPolicy::OnPeerLost,
         source_reports: true,
         source_hold_ms: 20,
+        hand_back: HandBack::Commanded,
         name: "itch".parse().unwrap(),
         transport: TransportKind::Unicast,
         sids: BTreeSet::from([Sid(1), Sid(2)]),

@@ -469,7 +469,7 @@ impl Registry {
         }
     }
 
-    fn record_change(
+    pub(super) fn record_change(
         &mut self,
         name: &FeedName,
         asked: Asked,
@@ -604,4 +604,4 @@ const ROLES_SHOWN: usize = 16;
 
 #[cfg(test)]
 #[path = "roles_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -13,11 +13,11 @@ use super::*;
 
 const LIMIT: u64 = 50;
 
-fn feed() -> FeedName {
+pub(in crate::registry) fn feed() -> FeedName {
     "itch".parse().unwrap()
 }
 
-fn id(leg: usize) -> AdapterId {
+pub(in crate::registry) fn id(leg: usize) -> AdapterId {
     ["itch.active", "itch.backup"][leg].parse().unwrap()
 }
 
@@ -68,7 +68,13 @@ fn status(assignment: &Assignment, link: LinkState, seamless: bool) -> AdapterSt
     }
 }
 
-fn report(registry: &mut Registry, leg: usize, incarnation: u64, link: LinkState, at: u64) {
+pub(in crate::registry) fn report(
+    registry: &mut Registry,
+    leg: usize,
+    incarnation: u64,
+    link: LinkState,
+    at: u64,
+) {
     let now = assignment(registry, leg, incarnation, at);
     let renew = Renew {
         incarnation: Incarnation(incarnation),
@@ -77,14 +83,24 @@ fn report(registry: &mut Registry, leg: usize, incarnation: u64, link: LinkState
     registry.renew(&ADAPTER, &id(leg), renew, Now(at)).unwrap();
 }
 
-fn assignment(registry: &Registry, leg: usize, incarnation: u64, at: u64) -> Assignment {
+pub(in crate::registry) fn assignment(
+    registry: &Registry,
+    leg: usize,
+    incarnation: u64,
+    at: u64,
+) -> Assignment {
     let who = Incarnation(incarnation);
     registry
         .assignment(&ADAPTER, &id(leg), who, Now(at))
         .unwrap()
 }
 
-fn sit(registry: &mut Registry, role: Role, incarnation: u64, at: u64) -> Assignment {
+pub(in crate::registry) fn sit(
+    registry: &mut Registry,
+    role: Role,
+    incarnation: u64,
+    at: u64,
+) -> Assignment {
     let offered = offer(role, incarnation);
     registry.register(&ADAPTER, offered, Now(at)).unwrap().0
 }
@@ -112,7 +128,7 @@ fn protected() -> Registry {
     protected_with(TakeoverPolicy::OnPeerLost)
 }
 
-fn order(
+pub(in crate::registry) fn order(
     registry: &mut Registry,
     key: &str,
     action: RoleAction,
@@ -127,11 +143,15 @@ fn order(
     registry.order_roles("ops", request, Now(at))
 }
 
-fn hand_over(registry: &mut Registry, key: &str, at: u64) -> Result<RoleChange, Problem> {
+pub(in crate::registry) fn hand_over(
+    registry: &mut Registry,
+    key: &str,
+    at: u64,
+) -> Result<RoleChange, Problem> {
     order(registry, key, RoleAction::HandOver { force: false }, at)
 }
 
-fn take(
+pub(in crate::registry) fn take(
     registry: &mut Registry,
     leg: usize,
     incarnation: u64,
@@ -157,11 +177,11 @@ fn silence(registry: &mut Registry, at: u64) {
     }
 }
 
-fn settled(registry: &Registry, number: u64) -> RoleOutcome {
+pub(in crate::registry) fn settled(registry: &Registry, number: u64) -> RoleOutcome {
     registry.role_change(&feed(), number).unwrap().outcome
 }
 
-fn refused(registry: &Registry, number: u64) -> String {
+pub(in crate::registry) fn refused(registry: &Registry, number: u64) -> String {
     match settled(registry, number) {
         RoleOutcome::Refused { reason } => reason,
         other => panic!("{other:?}"),

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use twinfeed_control::{Constraints, FeedName, Sid, TakeoverPolicy, Transport};
 
+use super::hand_back::HandBack;
+
 /// Times and limits; every one of them is a key of the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -59,6 +61,8 @@ pub struct FeedSettings {
     pub source_reports: bool,
     /// How long the adapters must say the same of a source before it is acted upon.
     pub source_hold_ms: u64,
+    /// When the adapter whose binary prefers to be active becomes so again by itself.
+    pub hand_back: HandBack,
 }
 
 /// How the streams of a feed travel.

@@ -198,6 +198,7 @@ impl Feed {
             pinned: self.pair.pinned().map(|leg| self.adapter_id(leg)),
             takeover: Some(self.settings.takeover),
             source_lost,
+            hand_back: self.hand_back_word(),
         }
     }
 

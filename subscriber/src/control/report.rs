@@ -65,6 +65,10 @@ fn leg_report(index: LegIndex, snapshot: &Snapshot) -> LegReport {
             .map(|status| pos(status.next))
             .collect(),
         kernel_drops: snapshot.received[leg.index()].kernel_drops,
+        health: statuses(snapshot, leg)
+            .filter(|status| status.state != LegState::Unheard)
+            .map(|status| status.health)
+            .min(),
     }
 }
 
@@ -153,6 +157,7 @@ const fn word(trigger: Trigger) -> admin::Trigger {
         Trigger::SourceStale => admin::Trigger::SourceLost,
         Trigger::Outranked => admin::Trigger::Outranked,
         Trigger::Order => admin::Trigger::Order,
+        Trigger::Health => admin::Trigger::Health,
     }
 }
 

@@ -53,6 +53,8 @@ pub(in crate::control) fn limits(constraints: &Constraints, tuning: &Tuning) -> 
         heartbeat: Duration::from_micros(constraints.heartbeat_us),
         missed_heartbeats: constraints.missed_heartbeats,
         hold_down: tuning.hold_down.unwrap_or(defaults.hold_down),
+        health_low: tuning.health_low.unwrap_or(defaults.health_low),
+        health_high: tuning.health_high.unwrap_or(defaults.health_high),
         agreed_ranges: tuning.agreed_ranges.unwrap_or(defaults.agreed_ranges),
         pinned_lag_time: tuning.pinned_lag_time.unwrap_or(defaults.pinned_lag_time),
         ..defaults

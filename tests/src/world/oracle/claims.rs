@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use twinfeed_protocol::time::Time;
-use twinfeed_protocol::{GapCause, Leg, LegState, Place, Receipt, Trigger};
+use twinfeed_protocol::{GapCause, Leg, LegState, Place, Policy, Receipt, Trigger};
 use twinfeed_wire::ContextId;
 
 use std::collections::BTreeSet;
@@ -193,6 +193,12 @@ pub(super) fn switched(
         Trigger::SourceStale => from.said_stale,
         Trigger::Outranked => from.context != to.context || from.epoch != to.epoch,
         Trigger::Order => witness.ordered,
+        // Nobody goes over to a leg that does not speak.
+        Trigger::Health => {
+            witness.limits.policy == Policy::PreferActive
+                && to.state == LegState::Live
+                && !to.stepped_down
+        }
         // A full hold is a reason to stop waiting for whoever is waited for, wherever that one stands;
         // and in a narrow window what arrived may wait to be believed.
         Trigger::Lag => {

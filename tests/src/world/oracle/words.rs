@@ -62,5 +62,6 @@ fn switched(trigger: Trigger) -> &'static str {
         Trigger::SourceStale => "event.switched.source_stale",
         Trigger::Outranked => "event.switched.outranked",
         Trigger::Order => "event.switched.order",
+        Trigger::Health => "event.switched.health",
     }
 }
