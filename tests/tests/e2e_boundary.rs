@@ -11,8 +11,8 @@ use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use common::{
-    LIMIT, alone, assert_kept, finish_both, placed, second_probe, small_run, start, status,
-    until_delivered, until_in_step, wait_for,
+    LIMIT, alone, assert_kept, finish_both, ordered, placed, second_probe, small_run, start,
+    status, until_delivered, until_in_step, wait_for,
 };
 use twinfeed_control::{MessagePlace, OrderOutcome};
 use twinfeed_harness::run::{Content, Run};
@@ -185,30 +185,51 @@ fn with_a_threshold_of_zero_nothing_is_agreed_to() {
     judge_at(0, &[(1, FAR), (0, LATE), (-1, LATE)]);
 }
 
-/// A message that is ordered before the first record of all.
-fn before_the_first_record(threshold: u64, agreed: bool) {
+/// A message that is ordered, and judged, before the first record of all.
+fn before_the_first_record(threshold: u64, verdict: &str) {
     let _alone = alone();
     let mut rig = start(&slow_run(threshold));
     let second = second_probe(&rig);
     until_in_step(&rig);
     let text = "before the first record";
-    let place = placed(&rig, text);
-    assert_eq!((place.slot, place.processed), (1, 0), "{place:?}");
-    assert_eq!((place.number, place.sseq), (0, 0), "{place:?}");
-    assert_eq!(place.agreed, agreed, "{place:?}");
+    ordered(&rig, text, Duration::ZERO);
+    wait_for("the backup has judged it", || {
+        let counted = verdicts(&rig);
+        match counted[verdict] > 0 {
+            true => Ok(()),
+            false => Err(format!("{counted:?}")),
+        }
+    });
+    // One that was refused in time waits at its last slot, for records that lead there.
     rig.open().unwrap();
+    let place = placed(&rig, text);
+    assert_eq!((place.number, place.processed), (0, 0), "{place:?}");
+    let capable = verdict == CAPABLE;
+    assert_eq!(place.agreed, capable, "{place:?}");
+    if capable {
+        assert_eq!((place.slot, place.sseq), (1, 0), "{place:?}");
+    }
+    let mut expected: BTreeMap<_, _> = VERDICTS.map(|name| (name, 0)).into();
+    *expected.get_mut(verdict).unwrap() = u64::from(place.attempts);
+    wait_for("every announcement is counted, as that", || {
+        let counted = verdicts(&rig);
+        match counted == expected {
+            true => Ok(()),
+            false => Err(format!("{counted:?} {place:?}")),
+        }
+    });
     until_delivered(&mut rig, 100);
     assert_kept(finish_both(rig, second), &[(text.to_owned(), place)]);
 }
 
 #[test]
 fn with_nothing_processed_yet_the_first_slot_is_one_ahead() {
-    before_the_first_record(1, true);
+    before_the_first_record(1, CAPABLE);
 }
 
 #[test]
 fn with_nothing_processed_yet_and_a_threshold_of_zero_it_is_too_far() {
-    before_the_first_record(0, false);
+    before_the_first_record(0, FAR);
 }
 
 #[test]
