@@ -102,6 +102,8 @@ impl Fence {
             core::cmp::Ordering::Greater => Count::Ahead,
             // Whoever counts nothing counts nothing in any numbering.
             core::cmp::Ordering::Less if adm.0 == 0 => Count::As(adm),
+            // What was delivered is not counted in the numbering in force yet, whatever that shares with the older one.
+            core::cmp::Ordering::Less if cursor.adopts => Count::Apart,
             core::cmp::Ordering::Less => match self.shared(generation, cursor.generation) {
                 Some(shared) if adm <= shared => Count::As(adm),
                 _ => Count::Apart,
