@@ -4,7 +4,8 @@
     reason = "a server that does not start fails the test that wanted it"
 )]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -43,7 +44,12 @@ pub(crate) fn config(extra: &str) -> Config {
         principal("ops", "operator", "[]"),
         "[[feed]]\nname = \"itch\"\n[[feed]]\nname = \"other\"\n".to_owned(),
     ];
-    Config::parse(&text.concat()).unwrap()
+    let mut config = Config::parse(&text.concat()).unwrap();
+    // An address of its own: nobody's call takes the port while a server that restarts is away.
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let own = Ipv4Addr::new(127, 1, 0, NEXT.fetch_add(1, Ordering::Relaxed));
+    config.listen.set_ip(IpAddr::V4(own));
+    config
 }
 
 fn hex(bytes: [u8; 32]) -> String {
