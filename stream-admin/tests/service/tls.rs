@@ -17,6 +17,8 @@ fn a_trusted_certificate_carries_the_token_and_an_unknown_one_does_not() {
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
 
     let mut config = config("");
+    // Where the name in the certificate leads to.
+    config.listen.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     config.tls = Some(Tls {
         certificate: certificate.clone(),
         key,
