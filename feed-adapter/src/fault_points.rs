@@ -31,6 +31,29 @@ use crate::decode::Parts;
 use crate::link::notice::Heard;
 use crate::mailbox::Ordered;
 
+/// What `variable` holds, if it is set, is the plan from here on; `example` shows how it is written, `what` says what it does.
+#[cfg(debug_assertions)]
+fn read_plan<T: std::fmt::Debug>(
+    plan: &std::sync::OnceLock<T>,
+    variable: &'static str,
+    (example, what): (&str, &str),
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<(), ConfigError> {
+    let Some(text) = std::env::var_os(variable) else {
+        return Ok(());
+    };
+    let read = read(&text.to_string_lossy()).map_err(|fault| {
+        ConfigError::new(
+            variable,
+            fault,
+            format!("unset it, or write it as {example}"),
+        )
+    })?;
+    tracing::warn!(plan = ?read, "{variable} is set: {what}");
+    let _ = plan.set(read);
+    Ok(())
+}
+
 /// Reads the variables, before the data thread starts.
 ///
 /// # Errors

@@ -49,19 +49,10 @@ thread_local! {
 }
 
 pub(super) fn read_environment() -> Result<(), ConfigError> {
-    let Some(text) = std::env::var_os(VARIABLE) else {
-        return Ok(());
-    };
-    let plan = Plan::read(&text.to_string_lossy()).ok_or_else(|| {
-        let remedy = "unset it, or write it as 16:1,0,-1";
-        ConfigError::new(VARIABLE, "names no lag and no distances", remedy)
-    })?;
-    tracing::warn!(
-        ?plan,
-        "{VARIABLE} is set: this adapter is behind on purpose"
-    );
-    let _ = PLAN.set(plan);
-    Ok(())
+    let says = ("16:1,0,-1", "this adapter is behind on purpose");
+    super::read_plan(&PLAN, VARIABLE, says, |text| {
+        Plan::read(text).ok_or_else(|| "names no lag and no distances".to_owned())
+    })
 }
 
 /// Calls it where a backup is to stand at a certain place.

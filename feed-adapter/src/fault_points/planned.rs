@@ -88,16 +88,8 @@ thread_local! {
 }
 
 pub(super) fn read_environment() -> Result<(), ConfigError> {
-    let Some(text) = std::env::var_os(VARIABLE) else {
-        return Ok(());
-    };
-    let plan = text.to_string_lossy().parse::<Plan>().map_err(|fault| {
-        let remedy = "unset it, or write it as sent,from=2,lost";
-        ConfigError::new(VARIABLE, fault, remedy)
-    })?;
-    tracing::warn!(?plan, "{VARIABLE} is set: this process fails on purpose");
-    let _ = PLAN.set(plan);
-    Ok(())
+    let says = ("sent,from=2,lost", "this process fails on purpose");
+    super::read_plan(&PLAN, VARIABLE, says, str::parse)
 }
 
 /// Calls it where something is to go wrong; the process dies if it is its time.

@@ -24,19 +24,10 @@ struct WrongPrice {
 }
 
 pub(super) fn read_environment() -> Result<(), ConfigError> {
-    let Some(text) = std::env::var_os(VARIABLE) else {
-        return Ok(());
-    };
-    let fault = WrongPrice::read(&text.to_string_lossy()).ok_or_else(|| {
-        let remedy = "unset it, or write it as 5000..9000/7";
-        ConfigError::new(VARIABLE, "names no numbers", remedy)
-    })?;
-    tracing::warn!(
-        ?fault,
-        "{VARIABLE} is set: this adapter converts wrongly on purpose"
-    );
-    let _ = FAULT.set(fault);
-    Ok(())
+    let says = ("5000..9000/7", "this adapter converts wrongly on purpose");
+    super::read_plan(&FAULT, VARIABLE, says, |text| {
+        WrongPrice::read(text).ok_or_else(|| "names no numbers".to_owned())
+    })
 }
 
 /// Source message `sseq` was converted to these records.
