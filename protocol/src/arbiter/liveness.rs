@@ -155,15 +155,10 @@ impl Source {
         self.switch(leg, trigger, None, out);
     }
 
-    /// Prefers `leg` from now on, or as soon as it can be relied on. Where the other one was announced as gone, nothing waits
+    /// Prefers `leg`, as ordered, from now on or as soon as it can be relied on. Where the other one was announced as gone, nothing waits
     /// for that any more, and whether it is gone or only told to be left shows when it speaks or has been silent for long
     /// enough.
-    pub(super) fn prefer<H: Handler + ?Sized>(
-        &mut self,
-        leg: Leg,
-        trigger: Trigger,
-        out: &mut Out<'_, H>,
-    ) {
+    pub(super) fn prefer<H: Handler + ?Sized>(&mut self, leg: Leg, out: &mut Out<'_, H>) {
         self.ordered = None;
         let unheard = self.legs.iter().all(|side| side.state == LegState::Unheard);
         if unheard {
@@ -172,7 +167,7 @@ impl Source {
         if self.may_be_preferred(leg, out) {
             match self.legs[leg.other().index()].hint {
                 Some(_) => self.ordered = Some(leg),
-                None => self.switch(leg.other(), trigger, None, out),
+                None => self.switch(leg.other(), Trigger::Order, None, out),
             }
         }
         self.rounds.prefer(leg, self.preferred != leg);

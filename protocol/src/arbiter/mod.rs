@@ -47,7 +47,6 @@ use twinfeed_wire::{Datagram, Generation, Sid, StreamId};
 
 use crate::event::{CloseReason, Event, Handler, Leg};
 use crate::limits::{BadLimit, Limits};
-use crate::receipt::Trigger;
 use crate::time::{Time, earlier};
 
 use source::{Out, Source};
@@ -228,7 +227,7 @@ impl Arbiter {
                         }
                         _ => source.pin_to(leg, &mut out),
                     }
-                    source.prefer(leg, Trigger::Order, &mut out);
+                    source.prefer(leg, &mut out);
                     source.settle(&mut out);
                 }
             }
