@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use common::{
-    LIMIT, alone, assert_saw, change, history, kept, operator, ordered, placed, program, seat_id,
-    small_run, start, until_backup, until_delivered, until_session, wait_for,
+    LIMIT, alone, assert_saw, change, history, kept, nothing_lost, operator, ordered, placed,
+    program, seat_id, small_run, start, until_backup, until_delivered, until_session, wait_for,
 };
 use rustix::process::Signal;
 use twinfeed_control::{
@@ -109,17 +109,7 @@ fn hands_over_and_back(policy: Policy) -> bool {
         seen.push((text, place));
     }
     if seen.iter().any(|(_, place)| !place.agreed) {
-        let verdict = rig.finish().unwrap().verdict;
-        assert_eq!(
-            (
-                verdict.lost,
-                verdict.undeclared,
-                verdict.duplicates_delivered,
-                verdict.order_violations
-            ),
-            (0, 0, 0, 0),
-            "{verdict:?}"
-        );
+        nothing_lost(rig);
         return false;
     }
     let numbers: Vec<_> = seen.iter().map(|(_, place)| place.number).collect();
@@ -296,15 +286,8 @@ fn a_pin_keeps_the_role_and_without_it_the_backup_that_waits_takes_over() {
         RoleCause::PeerGone,
         "who joins begins no generation"
     );
-    let finished = rig.finish().unwrap();
     // A host that stalls the survivor shows the restarted one's shorter memory, as a discontinuity: not this test's matter.
-    let verdict = &finished.verdict;
-    let kept = (
-        verdict.lost,
-        verdict.undeclared,
-        verdict.duplicates_delivered,
-    );
-    assert_eq!(kept, (0, 0, 0), "{verdict:?}");
+    nothing_lost(rig);
 }
 
 #[test]

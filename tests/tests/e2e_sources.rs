@@ -5,7 +5,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::{LIMIT, alone, kept, operator, small_run, start, until_delivered, wait_for};
+use common::{
+    LIMIT, alone, history, kept, nothing_lost, operator, small_run, start, until_delivered,
+    wait_for,
+};
 use rustix::process::Signal;
 use twinfeed_control::{
     BY_ITSELF, MessagePlace, OrderOutcome, OrderRecord, RoleCause, RoleChange, RoleOutcome,
@@ -32,8 +35,7 @@ fn orders(rig: &Rig) -> Vec<OrderRecord> {
 }
 
 fn last_change(rig: &Rig) -> Option<RoleChange> {
-    let changes = operator(rig).role_changes(&rig.feed_name()).unwrap();
-    changes.into_iter().next()
+    history(rig).into_iter().next()
 }
 
 /// Waits until the hand-over to the backup is done, by its own word.
@@ -138,19 +140,8 @@ fn an_active_without_a_source_hands_over_and_a_source_that_stops_is_told_of_once
 fn judge(rig: Rig, places: &[MessagePlace]) {
     let finished = match places.iter().all(|place| place.agreed) {
         true => kept(rig),
-        false => rig.finish().unwrap(),
+        false => nothing_lost(rig),
     };
-    let verdict = &finished.verdict;
-    assert_eq!(
-        (
-            verdict.lost,
-            verdict.undeclared,
-            verdict.duplicates_delivered,
-            verdict.order_violations
-        ),
-        (0, 0, 0, 0),
-        "{verdict:?}"
-    );
     let seen = &finished.seen.administrative;
     let seen: Vec<_> = seen.iter().map(|it| (it.number, it.sseq)).collect();
     let expected: Vec<_> = places.iter().map(|it| (it.number, it.sseq)).collect();
