@@ -15,8 +15,8 @@ use twinfeed_tests::world::{self, Kind, Outcome, Plan};
 
 /// Every seed that `cargo test` tries; the bin `world --pair` tries more.
 const SEEDS: u64 = 2_000;
-/// Seeds that break a promise, and are not mended yet: a record is led by a leg that counts fewer messages, without a
-/// discontinuity of its own.
+/// Seeds that break a promise, and are not mended yet. A leg that is out of step counts, behind a hole, as many messages as were
+/// told, and others: the two sides of the hole seem to count alike, so a record of that leg fills it which counts fewer.
 const OPEN_SEEDS: [u64; 1] = [1_776];
 /// How often the active must have died at each moment.
 const KILLS: u64 = 200;
