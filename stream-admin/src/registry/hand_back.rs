@@ -95,12 +95,7 @@ impl Registry {
 
     /// Begins the hand-over of a feed that [`Registry::feeds_to_hand_back`] named, or records that it is given up.
     pub fn hand_back(&mut self, name: &FeedName, now: Now) {
-        let asked = || Asked {
-            key: None,
-            by: SCHEDULE.to_owned(),
-            cause: RoleCause::HandBack,
-            action: None,
-        };
+        let asked = || Asked::unordered(SCHEDULE, RoleCause::HandBack);
         let over = match self.decide_hand_back(name, now) {
             Decision::HandOver(moment) => {
                 self.begin_handover(name, LegIndex::ACTIVE, asked(), now);

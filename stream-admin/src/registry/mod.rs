@@ -279,7 +279,7 @@ impl Registry {
             self.assign_streams(&name, leg);
         }
         if raised {
-            let asked = Asked::by_adapter(&id, RoleCause::Registration);
+            let asked = Asked::unordered(id.as_str(), RoleCause::Registration);
             self.generation_began(&name, before, active, asked);
         } else if changed {
             self.save_feed(&name);

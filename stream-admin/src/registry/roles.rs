@@ -61,10 +61,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn by_adapter(by: &AdapterId, cause: RoleCause) -> Self {
+    /// What no operator ordered.
+    pub(super) fn unordered(by: &str, cause: RoleCause) -> Self {
         Self {
             key: None,
-            by: by.to_string(),
+            by: by.to_owned(),
             cause,
             action: None,
         }
@@ -393,7 +394,7 @@ impl Registry {
         let Some(by) = self.feeds.get(name).map(|feed| feed.adapter_id(leg)) else {
             return;
         };
-        let asked = Asked::by_adapter(&by, RoleCause::PeerSilent);
+        let asked = Asked::unordered(by.as_str(), RoleCause::PeerSilent);
         if self
             .may_take_over_automatically(name, leg, asked.clone(), now)
             .is_err()

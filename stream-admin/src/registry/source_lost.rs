@@ -50,12 +50,7 @@ impl Registry {
         let Ok(to) = self.may_hand_over(name, now) else {
             return;
         };
-        let asked = Asked {
-            key: None,
-            by: BY_ITSELF.to_owned(),
-            cause: RoleCause::SourceLost,
-            action: None,
-        };
+        let asked = Asked::unordered(BY_ITSELF, RoleCause::SourceLost);
         if self
             .may_take_over_automatically(name, to, asked.clone(), now)
             .is_err()

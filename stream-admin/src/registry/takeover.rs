@@ -50,7 +50,7 @@ impl Registry {
             }
         };
         if outcome == Outcome::Raised {
-            let asked = Asked::by_adapter(id, cause_of(cause));
+            let asked = Asked::unordered(id.as_str(), cause_of(cause));
             self.generation_began(&name, from, Some(leg), asked);
         }
         self.refresh_shown(&name, now);
@@ -69,7 +69,7 @@ impl Registry {
         match cause {
             TakeoverCause::PeerGone => {
                 let by = self.feed(name)?.adapter_id(leg);
-                let asked = Asked::by_adapter(&by, RoleCause::PeerGone);
+                let asked = Asked::unordered(by.as_str(), RoleCause::PeerGone);
                 self.may_take_over_automatically(name, leg, asked, now)
             }
             TakeoverCause::SteppedDown => {
