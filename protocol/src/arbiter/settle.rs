@@ -170,7 +170,7 @@ impl Source {
                 || self.preferred_passed(&cursor)
                 || self.judged_at.since(entry.held_at) >= out.limits.lag_time;
             let next =
-                cursor.standing(entry, &self.fence) == Standing::Next || self.fills(&cursor, entry);
+                cursor.standing(entry, &self.fence) == Standing::Next || self.fills(leg, &cursor, entry);
             (due && next).then_some((leg, index))
         });
         next.or_else(|| self.next_elsewhere(&cursor))
@@ -195,41 +195,40 @@ impl Source {
         })
     }
 
-    /// Whether a record that lacks messages, or counts invalid ones, closes a hole whose two sides count alike (RM-25a).
-    fn fills(&self, cursor: &Cursor, record: &Entry) -> bool {
+    /// Whether a record of `leg` that lacks messages, or counts invalid ones, closes a hole of the other leg whose two
+    /// sides count alike (RM-25a). What `leg` itself counts behind it shows nothing: a leg that is out of step comes to
+    /// any number, by a message at another place or by a cut.
+    fn fills(&self, leg: Leg, cursor: &Cursor, record: &Entry) -> bool {
         let lacking = !record.is_message()
             && cursor.is_at(record)
             && cursor.outdoes(self.fence.count(cursor, record.generation, record.adm));
-        if !lacking {
+        if !lacking || self.is_apart(leg.other()) {
             return false;
         }
         let counted = |generation, adm| match self.fence.count(cursor, generation, adm) {
             Count::As(adm) if adm >= cursor.adm => Some(adm),
             _ => None,
         };
-        // The nearest behind it that lacks nothing, whoever brought it.
-        let behind = Leg::BOTH.into_iter().filter_map(|leg| {
-            let mut held = self.held_in(leg, cursor, cursor.context);
-            held.find_map(|(_, entry)| {
-                let adm = counted(entry.generation, entry.adm)?;
-                // A message stands behind every part of its number.
-                let beyond = match entry.is_message() {
-                    true => entry.sseq >= record.sseq,
-                    false => entry.place() > record.place(),
-                };
-                beyond.then_some((entry.sseq, adm))
-            })
+        // The nearest behind it that lacks nothing.
+        let mut held = self.held_in(leg.other(), cursor, cursor.context);
+        let behind = held.find_map(|(_, entry)| {
+            let adm = counted(entry.generation, entry.adm)?;
+            // A message stands behind every part of its number.
+            let beyond = match entry.is_message() {
+                true => entry.sseq >= record.sseq,
+                false => entry.place() > record.place(),
+            };
+            beyond.then_some(adm)
         });
-        if let Some((_, adm)) = behind.min() {
+        if let Some(adm) = behind {
             return adm == cursor.adm;
         }
-        let mut views = self
-            .counting()
-            .filter_map(|side| side.view(cursor.epoch))
-            .filter(|view| view.context == cursor.context);
-        views.any(|view| {
+        let view = self.legs[leg.other().index()].view(cursor.epoch);
+        view.is_some_and(|view| {
             let passed = view.beat.is_some_and(|beat| beat.prev >= record.sseq);
-            passed && counted(view.beat_generation, view.beat_adm) == Some(cursor.adm)
+            view.context == cursor.context
+                && passed
+                && counted(view.beat_generation, view.beat_adm) == Some(cursor.adm)
         })
     }
 
