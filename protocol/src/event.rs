@@ -97,7 +97,8 @@ pub enum GapCause {
     ReceiverOverrun,
     /// The other leg is alive but too far behind to wait for.
     Lag,
-    /// What is held, or told apart of an unordered source, reached its bound before the hole was filled.
+    /// What is held, waits to be believed, or is told apart of an unordered source reached its bound before the hole was
+    /// filled.
     HoldFull,
     /// The source itself, or every adapter, gave the range up.
     Abandoned,

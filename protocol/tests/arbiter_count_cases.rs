@@ -36,6 +36,29 @@ fn a_leg_that_counts_less_fills_holes_and_does_not_lead() {
 }
 
 #[test]
+fn what_a_leg_counts_behind_a_hole_shows_what_it_lacks_only_while_it_is_in_step() {
+    for policy in POLICIES {
+        for in_step in [true, false] {
+            let (mut scene, _, mut one) = out_of_step(policy, 1, 1);
+            leg_0_is_silent(&mut scene, &mut one, 40);
+            scene.data(&mut one, 1);
+            assert_eq!(scene.told(), []);
+            // A cut tells it of a message that it did not place; of more than one, if it is out of step again at once.
+            one.header.base_adm = Adm(2);
+            if !in_step {
+                one.header.flags = Flags::UNSYNCHRONISED;
+            }
+            scene.data(&mut one, 1);
+            scene.pass(ms(3));
+            match in_step {
+                true => assert_eq!(scene.told(), [Data(3, 2), Data(4, 2)]),
+                false => assert_eq!(scene.told(), [Recount, Data(3, 2), Data(4, 2)]),
+            }
+        }
+    }
+}
+
+#[test]
 fn a_leg_that_counts_less_leads_when_nobody_else_does() {
     for policy in POLICIES {
         let (mut scene, _, mut one) = out_of_step(policy, 1, 1);

@@ -212,7 +212,7 @@ fn a_jump_beyond_what_is_remembered_is_in_doubt_wherever_it_stands_in_its_datagr
         (vec![4, edge], true),
         (vec![4, beyond], false),
         (vec![beyond, 4], false),
-        (vec![4, beyond, 5], false),
+        (vec![4, beyond + 1, 5], false),
     ] {
         let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
         let records: Vec<R> = numbers.iter().flat_map(|&n| run(n..=n)).collect();
@@ -247,6 +247,24 @@ fn the_window_bounds_a_jump_when_it_is_narrower_than_what_is_remembered() {
         kit.records(&mut zero, &[(4, 0, true, 3), (number, 0, true, number - 1)]);
         assert_eq!(kit.numbers().len(), 2 * believed, "{number}");
     }
+}
+
+#[test]
+fn who_goes_on_in_small_steps_leaps_nowhere_however_far_a_datagram_reaches() {
+    let limits = Limits {
+        window: 10,
+        ..Limits::default()
+    };
+    let (mut kit, mut zero, _) = unordered_joined(limits);
+    kit.records(&mut zero, &run(4..=20));
+    assert_eq!(kit.numbers(), (4..=20).collect::<Vec<_>>());
+    let backwards: Vec<R> = (21..=40)
+        .rev()
+        .flat_map(|number| run(number..=number))
+        .collect();
+    kit.records(&mut zero, &backwards);
+    assert_eq!(kit.numbers(), (21..=40).rev().collect::<Vec<_>>());
+    assert_eq!(kit.arbiter.counters().quarantined, 0);
 }
 
 #[test]

@@ -94,10 +94,7 @@ impl Source {
     pub(super) fn claim(&self, datagram: &Datagram<'_>, limits: &Limits) -> Claim {
         let header = datagram.header();
         let sseq = datagram.highest_sseq();
-        let lead = match self.seen {
-            Some(_) => sseq,
-            None => last_jump(datagram, self.stride(limits)),
-        };
+        let lead = last_jump(datagram, self.stride(limits));
         Claim {
             dsn: header.dsn,
             epoch: header.epoch,
@@ -131,7 +128,12 @@ impl Source {
         let stride = self.strides(out.limits);
         out.counters.quarantined += 1;
         let [this, other] = [leg, leg.other()].map(Leg::index);
-        out.counters.quarantine_overflow += self.legs[this].quarantine.keep(claim, bytes);
+        if let Some(dropped) = self.legs[this].quarantine.keep(claim, bytes) {
+            if !dropped.heartbeat {
+                self.overflow.note(dropped.epoch, dropped.sseq);
+            }
+            out.counters.quarantine_overflow += 1;
+        }
         if self.legs[other].quarantine.agrees_with(&claim, stride)
             || self.legs[this].quarantine.confirms_itself(stride)
         {
@@ -174,7 +176,7 @@ impl Source {
 
     /// Decides about what waited, now that its sender goes on: believed with this datagram when it leads no
     /// further, dropped when the sender goes on as if it had never said it. Who goes on to another epoch takes
-    /// back nothing of the one before.
+    /// back nothing of those it was in before.
     pub(super) fn judge_waiting<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
@@ -186,33 +188,46 @@ impl Source {
         }
         let claim = self.claim(datagram, out.limits);
         self.release_believed(leg, &claim, out);
-        let left = self.cursor.map(|cursor| cursor.epoch);
-        let left = left.filter(|epoch| *epoch != claim.epoch);
-        let quarantine = &mut self.legs[leg.index()].quarantine;
-        if quarantine.newest().is_some_and(|newest| claim.dsn > newest) {
-            let dropped = quarantine.retain(|waiting| Some(waiting.epoch) == left);
-            out.counters.quarantine_dropped += dropped;
-            self.legs[leg.index()].faults.doubted += dropped;
+        let at = self.cursor.map(|cursor| cursor.epoch);
+        let side = &mut self.legs[leg.index()];
+        if side.quarantine.newest().is_none_or(|it| claim.dsn <= it) {
+            return;
         }
+        let was_in = |epoch| side.views.iter().flatten().any(|view| view.epoch == epoch);
+        let stays = |waiting: &Claim| {
+            waiting.epoch != claim.epoch && (Some(waiting.epoch) == at || was_in(waiting.epoch))
+        };
+        // Who names an epoch as the one before did speak in it: what nothing has confirmed by then was true.
+        let before = datagram.header().predecessor;
+        let true_ones = side.quarantine.claims();
+        let true_ones = true_ones
+            .filter(|waiting| waiting.epoch == before && !waiting.heartbeat && !stays(waiting));
+        if let Some(furthest) = true_ones.map(|waiting| waiting.sseq).max() {
+            self.overflow.note(before, furthest);
+        }
+        let dropped = side.quarantine.retain(stays);
+        out.counters.quarantine_dropped += dropped;
+        side.faults.doubted += dropped;
     }
 }
 
-/// The number behind the last hole that a datagram with order opens: its first, for the hole behind the cursor, unless
-/// it leaps by more than `stride` further on.
+/// The number behind the last hole that a datagram opens: its lowest, for the hole in front of it, unless one leaps by
+/// more than `stride` beyond every other that is below. Whoever goes there in small steps leaps nowhere, in whatever order.
 fn last_jump(datagram: &Datagram<'_>, stride: u64) -> u64 {
     if datagram.header().is_heartbeat() {
         return datagram.highest_sseq();
     }
-    let mut lead = datagram.header().base_sseq;
-    if datagram.highest_sseq() - lead <= stride {
-        return lead; // as good as always: no record needs to be looked at
+    let base = datagram.header().base_sseq;
+    if datagram.highest_sseq() - base <= stride {
+        return base; // as good as always: no record needs to be looked at
     }
-    let mut at = lead;
-    for record in datagram.records() {
-        if record.sseq > at.saturating_add(stride) {
-            lead = record.sseq;
-        }
-        at = at.max(record.sseq);
-    }
-    lead
+    let leaps = |number: u64| {
+        let near = |other: u64| other < number && number - other <= stride;
+        !near(base) && !datagram.records().any(|record| near(record.sseq))
+    };
+    let numbers = datagram.records().map(|record| record.sseq);
+    numbers
+        .filter(|number| *number > base && leaps(*number))
+        .max()
+        .unwrap_or(base)
 }

@@ -122,12 +122,16 @@ impl Source {
         true
     }
 
-    /// The epoch to go over to, once this one is over.
+    /// The epoch to go over to, once this one is over: the first that a leg has gone on to from here, or spoke in if it
+    /// never was here.
     fn successor(&self, cursor: &Cursor) -> Option<Epoch> {
         let ahead = |leg: Leg| {
-            self.legs[leg.index()]
-                .latest()
-                .filter(|view| view.epoch != cursor.epoch && view.epoch != cursor.predecessor)
+            let side = &self.legs[leg.index()];
+            let here = side.view(cursor.epoch).map(|view| view.turn);
+            let beyond = side.views().filter(|view| {
+                here.is_none_or(|here| view.turn > here) && view.epoch != cursor.predecessor
+            });
+            beyond.min_by_key(|view| view.turn)
         };
         match (ahead(Leg::Zero), ahead(Leg::One)) {
             (Some(zero), Some(one)) => {

@@ -29,6 +29,8 @@ pub(super) struct Entry {
     /// In whose numbering `adm` counts.
     pub(super) generation: Generation,
     pub(super) adm: Adm,
+    /// Its sender did not call itself out of step.
+    pub(super) in_step: bool,
     pub(super) kind: BodyKind,
     pub(super) flags: RecordFlags,
     pub(super) context: ContextId,
@@ -298,6 +300,7 @@ mod tests {
             prev: sseq - 1,
             generation: Generation(1),
             adm: Adm(0),
+            in_step: true,
             kind: BodyKind::Dbn,
             flags: RecordFlags::LAST,
             context: ContextId(1),

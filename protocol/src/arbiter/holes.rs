@@ -134,7 +134,10 @@ impl Source {
         let overrun = self
             .last_local_drop
             .is_some_and(|at| at.after(limits.reorder_hold + limits.lag_time) >= opened);
-        if self.forced() {
+        let dropped = self
+            .cursor
+            .is_some_and(|cursor| self.overflow.reaches(cursor.epoch, cursor.next.sseq));
+        if self.forced() || dropped {
             GapCause::HoldFull
         } else if overrun {
             GapCause::ReceiverOverrun

@@ -58,7 +58,7 @@ pub(super) struct LegSide {
     missing_datagrams: u64,
     /// Datagrams that the incarnations before this one numbered.
     sent_before: u64,
-    views: [Option<View>; KEPT_VIEWS],
+    pub(super) views: [Option<View>; KEPT_VIEWS],
     turns: u32,
     pub(super) hold: Hold,
     pub(super) quarantine: Quarantine,

@@ -31,6 +31,7 @@ mod hold;
 mod holes;
 mod leg;
 mod liveness;
+mod overflow;
 mod owed;
 mod pin;
 mod quarantine;

@@ -15,8 +15,7 @@ use crate::limits::Limits;
 pub(super) struct Claim {
     pub(super) dsn: Dsn,
     pub(super) epoch: Epoch,
-    /// How far it jumps: the number that would change most. Without order that is its highest; with order the one
-    /// behind the last hole that it opens.
+    /// How far it jumps: the number behind the last hole that it opens.
     pub(super) lead: u64,
     /// How far it leads.
     pub(super) sseq: u64,
@@ -75,11 +74,11 @@ impl Quarantine {
         }
     }
 
-    /// Keeps a datagram; drops the oldest when full and returns how many were dropped.
-    pub(super) fn keep(&mut self, claim: Claim, bytes: &[u8]) -> u64 {
-        let mut dropped = 0;
+    /// Keeps a datagram; drops the oldest when full and returns what that claimed.
+    pub(super) fn keep(&mut self, claim: Claim, bytes: &[u8]) -> Option<Claim> {
+        let mut dropped = None;
         if self.free.is_empty() {
-            dropped = u64::from(self.drop_first());
+            dropped = self.drop_first();
         }
         if let Some(slot) = self.free.pop() {
             self.slots[slot].clear();
@@ -147,10 +146,10 @@ impl Quarantine {
         Some(slot)
     }
 
-    fn drop_first(&mut self) -> bool {
-        let first = self.claims.pop_front();
-        self.free.extend(first.map(|(_, slot)| slot));
-        first.is_some()
+    fn drop_first(&mut self) -> Option<Claim> {
+        let (claim, slot) = self.claims.pop_front()?;
+        self.free.push(slot);
+        Some(claim)
     }
 
     /// Lends the buffer of a datagram that was taken out; give it back with [`Quarantine::give_back`].
@@ -219,7 +218,8 @@ mod tests {
     #[test]
     fn a_full_quarantine_drops_its_oldest() {
         let mut full = quarantine(&[1, 2, 3, 4].map(|dsn| claim(dsn, 900, false)));
-        assert_eq!(full.keep(claim(5, 900, true), b"newest"), 1);
+        let oldest = full.keep(claim(5, 900, true), b"newest");
+        assert_eq!(oldest, Some(claim(1, 900, false)));
         assert!(full.confirms_itself(TEN));
         assert_eq!(full.retain(|claim| claim.dsn > Dsn(3)), 2);
         assert_eq!(full.retain(|_| false), 2);

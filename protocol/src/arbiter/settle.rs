@@ -169,8 +169,8 @@ impl Source {
                 || self.is_relied_on(leg, out.limits)
                 || self.preferred_passed(&cursor)
                 || self.judged_at.since(entry.held_at) >= out.limits.lag_time;
-            let next =
-                cursor.standing(entry, &self.fence) == Standing::Next || self.fills(leg, &cursor, entry);
+            let next = cursor.standing(entry, &self.fence) == Standing::Next
+                || self.fills(leg, &cursor, entry);
             (due && next).then_some((leg, index))
         });
         next.or_else(|| self.next_elsewhere(&cursor))
@@ -195,40 +195,45 @@ impl Source {
         })
     }
 
-    /// Whether a record of `leg` that lacks messages, or counts invalid ones, closes a hole of the other leg whose two
-    /// sides count alike (RM-25a). What `leg` itself counts behind it shows nothing: a leg that is out of step comes to
+    /// Whether a record of `leg` that lacks messages, or counts invalid ones, closes a hole whose two sides count alike
+    /// (RM-25a). What `leg` itself counts behind the hole shows that only while it is in step: out of step it comes to
     /// any number, by a message at another place or by a cut.
     fn fills(&self, leg: Leg, cursor: &Cursor, record: &Entry) -> bool {
         let lacking = !record.is_message()
             && cursor.is_at(record)
             && cursor.outdoes(self.fence.count(cursor, record.generation, record.adm));
-        if !lacking || self.is_apart(leg.other()) {
+        if !lacking {
             return false;
         }
         let counted = |generation, adm| match self.fence.count(cursor, generation, adm) {
             Count::As(adm) if adm >= cursor.adm => Some(adm),
             _ => None,
         };
-        // The nearest behind it that lacks nothing.
-        let mut held = self.held_in(leg.other(), cursor, cursor.context);
-        let behind = held.find_map(|(_, entry)| {
-            let adm = counted(entry.generation, entry.adm)?;
-            // A message stands behind every part of its number.
-            let beyond = match entry.is_message() {
-                true => entry.sseq >= record.sseq,
-                false => entry.place() > record.place(),
-            };
-            beyond.then_some(adm)
+        let shows = |whose: Leg, in_step: bool| whose != leg || in_step;
+        // The nearest behind it that lacks nothing, whoever brought it.
+        let behind = Leg::BOTH.into_iter().filter_map(|whose| {
+            let mut held = self.held_in(whose, cursor, cursor.context);
+            held.find_map(|(_, entry)| {
+                let adm = counted(entry.generation, entry.adm)?;
+                // A message stands behind every part of its number.
+                let beyond = match entry.is_message() {
+                    true => entry.sseq >= record.sseq,
+                    false => entry.place() > record.place(),
+                };
+                (beyond && shows(whose, entry.in_step)).then_some((entry.sseq, adm))
+            })
         });
-        if let Some(adm) = behind {
+        if let Some((_, adm)) = behind.min() {
             return adm == cursor.adm;
         }
-        let view = self.legs[leg.other().index()].view(cursor.epoch);
-        view.is_some_and(|view| {
+        let merged = Leg::BOTH.into_iter().filter(|whose| !self.is_apart(*whose));
+        let mut views = merged.filter_map(|whose| {
+            let view = self.legs[whose.index()].view(cursor.epoch)?;
+            (view.context == cursor.context && shows(whose, view.beat_in_step)).then_some(view)
+        });
+        views.any(|view| {
             let passed = view.beat.is_some_and(|beat| beat.prev >= record.sseq);
-            view.context == cursor.context
-                && passed
-                && counted(view.beat_generation, view.beat_adm) == Some(cursor.adm)
+            passed && counted(view.beat_generation, view.beat_adm) == Some(cursor.adm)
         })
     }
 

@@ -11,7 +11,7 @@
 //! This file is the way of a datagram. `belief` decides which are taken for true, `cursor` how a record is
 //! delivered, `settle` what happens to what could not be delivered at once, `liveness` which legs count.
 
-use twinfeed_wire::{BodyKind, Datagram, Flags, Header, Record, Sid, StreamId};
+use twinfeed_wire::{BodyKind, Datagram, Epoch, Flags, Header, Record, Sid, StreamId};
 
 use super::OrderingClass;
 use super::counters::{Counters, LegStatus};
@@ -22,6 +22,7 @@ use super::health::Rounds;
 use super::hold::Entry;
 use super::holes::Hole;
 use super::leg::{Admission, Hint, LegSide};
+use super::overflow::Overflow;
 use super::pin::Pin;
 use super::skew::Arrivals;
 use super::standby::Owed;
@@ -58,6 +59,7 @@ pub(super) struct Source {
     pub(super) legs: [LegSide; 2],
     pub(super) hole: Option<Hole>,
     pub(super) retired: Retired,
+    pub(super) overflow: Overflow,
     pub(super) fence: Fence,
     pub(super) preferred: Leg,
     /// When the legs are judged, and which of them is to be preferred.
@@ -107,6 +109,7 @@ impl Source {
             legs: [LegSide::new(limits), LegSide::new(limits)],
             hole: None,
             retired: Retired::new(),
+            overflow: Overflow::new(),
             fence: Fence::new(),
             preferred: Leg::Zero,
             rounds: Rounds::new(),
@@ -231,7 +234,14 @@ impl Source {
             self.choose_context(out);
         }
         let Some(view) = self.legs[leg.index()].view(header.epoch) else {
-            out.counters.retired_epoch += 1;
+            if self.legs[leg.index()].crowded() {
+                if !header.is_heartbeat() {
+                    self.overflow.note(header.epoch, datagram.highest_sseq());
+                }
+                out.counters.hold_overflow += u64::from(header.count);
+            } else {
+                out.counters.retired_epoch += 1;
+            }
             return;
         };
         let turn = view.turn;
@@ -322,6 +332,7 @@ impl Source {
             prev: record.prev,
             generation: header.generation,
             adm: record.adm,
+            in_step: !header.flags.has(Flags::UNSYNCHRONISED),
             kind: record.kind,
             flags: record.flags,
             context: header.context,
@@ -334,7 +345,7 @@ impl Source {
             if record.part != 0 || record.kind == BodyKind::Administrative {
                 // Nothing is joined here; but what comes first need not be what was sent first, and the join
                 // may yet be before it.
-                return self.keep(leg, entry, record.body, out);
+                return self.keep(leg, header.epoch, entry, record.body, out);
             }
             self.join(leg, header, Place::start(record.sseq), record.adm);
         }
@@ -357,7 +368,9 @@ impl Source {
                 let place = (self.sid, header.epoch, adm);
                 hand_over(place, leg, &entry, record.body, out);
             }
-            Standing::Next | Standing::Beyond => self.keep(leg, entry, record.body, out),
+            Standing::Next | Standing::Beyond => {
+                self.keep(leg, header.epoch, entry, record.body, out);
+            }
         }
         let ordered = self.seen.is_none();
         // Only now has the leg passed this record: what a full hold decides in between must not take it
@@ -400,26 +413,25 @@ impl Source {
     fn keep<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
+        epoch: Epoch,
         entry: Entry,
         body: &[u8],
         out: &mut Out<'_, H>,
     ) {
-        match self.legs[leg.index()].hold.insert(entry, body) {
+        let mut kept = self.legs[leg.index()].hold.insert(entry, body);
+        if kept.is_err() && self.legs[leg.index()].hold.can_hold(body.len()) {
+            self.force(leg, body.len(), out);
+            kept = self.legs[leg.index()].hold.insert(entry, body);
+        }
+        match kept {
             Ok(true) => out.counters.held += 1,
             Ok(false) => {
                 out.counters.duplicates += 1;
                 self.legs[leg.index()].duplicates += 1;
             }
-            Err(_) if !self.legs[leg.index()].hold.can_hold(body.len()) => {
-                out.counters.hold_overflow += 1;
-            }
             Err(_) => {
-                self.force(leg, body.len(), out);
-                match self.legs[leg.index()].hold.insert(entry, body) {
-                    Ok(true) => out.counters.held += 1,
-                    Ok(false) => out.counters.duplicates += 1,
-                    Err(_) => out.counters.hold_overflow += 1,
-                }
+                self.overflow.note(epoch, entry.sseq);
+                out.counters.hold_overflow += 1;
             }
         }
     }

@@ -15,9 +15,8 @@
 //! earlier part is not here, a record of another context or of a later epoch, and one that counts an
 //! administrative message which is not here.
 //!
-//! **Belief.** A record is delivered wherever it stands in its datagram, so a datagram is believed by its highest
-//! number, and no further than the window remembers. Where a leg stands its newest heartbeat says: a record with
-//! an absurd number that was near enough to be believed is taken back by it.
+//! **Belief.** No leap is believed that is further than the window remembers. Where a leg stands its newest heartbeat
+//! says: a record with an absurd number that was near enough to be believed is taken back by it.
 //!
 //! **Progress** is what a leg's heartbeats say: a record proves nothing of the numbers before its own but the
 //! silence it vouches for.

@@ -11,7 +11,7 @@
 
 use core::cmp::Reverse;
 
-use twinfeed_wire::{Adm, Beat, ContextId, Epoch, Generation, Header};
+use twinfeed_wire::{Adm, Beat, ContextId, Epoch, Flags, Generation, Header};
 
 use crate::event::Place;
 
@@ -61,6 +61,8 @@ pub(super) struct View {
     /// Administrative messages before that heartbeat, and in whose numbering.
     pub(super) beat_adm: Adm,
     pub(super) beat_generation: Generation,
+    /// The leg did not call itself out of step there.
+    pub(super) beat_in_step: bool,
     pub(super) ended: Option<End>,
     /// Its heartbeat took back what was vouched for before.
     pub(super) stepped_back: bool,
@@ -82,6 +84,7 @@ impl View {
             beat: None,
             beat_adm: Adm(0),
             beat_generation: Generation(0),
+            beat_in_step: false,
             ended: None,
             stepped_back: false,
         }
@@ -135,6 +138,7 @@ impl View {
         self.beat = Some(end);
         self.beat_adm = header.base_adm;
         self.beat_generation = header.generation;
+        self.beat_in_step = !header.flags.has(Flags::UNSYNCHRONISED);
         if beat.ended {
             self.ended = Some(end);
         }

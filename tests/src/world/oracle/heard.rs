@@ -196,7 +196,12 @@ impl Heard {
             .or_default();
         let vouched = datagram.heartbeat().map_or(0, |beat| beat.beat.next_sseq);
         let mut progress = vouched;
-        for record in datagram.records().filter(is_of_source) {
+        for record in datagram.records() {
+            if !is_of_source(&record) {
+                // It stands behind its number: that was sent before.
+                progress = progress.max(record.sseq + 1);
+                continue;
+            }
             let place = Place {
                 sseq: record.sseq,
                 part: record.part,
