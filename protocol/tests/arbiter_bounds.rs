@@ -261,6 +261,52 @@ fn an_epoch_that_one_leg_skipped_costs_nothing_of_the_next() {
 }
 
 #[test]
+fn what_was_silent_at_the_end_of_an_epoch_says_who_was_in_its_context() {
+    for (known, gap) in [(true, false), (false, true)] {
+        let (mut kit, zero, one) = bounded(Limits::default());
+        // Leg 0 came back, began at 6, and knows nothing of 4 and 5.
+        let mut zero = zero.with(|header| {
+            header.incarnation = Incarnation(99);
+            header.context = ContextId(77);
+        });
+        let ended = Beat {
+            next_sseq: 6,
+            prev: 5,
+            interval_us: 10_000,
+            ended: true,
+            ..Beat::default()
+        };
+        kit.beat_of(&mut zero, ended);
+        let mut zero = goes_on(&mut kit, zero, 2, 1, 5);
+        // Leg 1 was there, and nothing stood at 4 and 5.
+        let mut one = one.with(|header| {
+            header.epoch = Epoch(2);
+            header.predecessor = Epoch(1);
+            header.context = ContextId(2);
+        });
+        if known {
+            let opening = Beat {
+                next_sseq: 1,
+                prev: 0,
+                predecessor_next: 6,
+                predecessor_prev: 3,
+                interval_us: 10_000,
+                ..Beat::default()
+            };
+            kit.beat_of(&mut one, opening);
+        }
+        for _ in 0..10 {
+            kit.pass(ms(10));
+            kit.beat(&mut zero, 0, 1);
+        }
+        let told = kit.told();
+        let is_gap = |told: &Told| matches!(told, Told::Event(Event::Gap { .. }));
+        assert_eq!(told.iter().any(is_gap), gap, "{told:?}");
+        assert_eq!(resets(&told), [2]);
+    }
+}
+
+#[test]
 fn an_epoch_that_was_left_before_the_last_one_is_not_gone_back_to() {
     let first = Sender::new(Leg::One);
     let (mut kit, zero, _) = ordered(Limits::default());

@@ -56,7 +56,9 @@ impl Source {
         let told_end = self
             .legs
             .iter()
-            .filter_map(|side| side.view(cursor.epoch).and_then(|view| view.ended))
+            .filter_map(|side| side.view(cursor.epoch))
+            .filter(|view| view.context == cursor.context)
+            .filter_map(|view| view.ended)
             .max_by_key(|end| end.next);
         if let Some(end) = told_end.filter(|end| cursor.next >= Place::start(end.next))
             && !self.ended
@@ -84,7 +86,7 @@ impl Source {
         {
             return false;
         }
-        let link = self.link(target, cursor.epoch);
+        let link = self.link(target, &cursor);
         let end = told_end.or(link.flatten());
         let over = end.is_some_and(|end| cursor.next.part == 0 && cursor.next.sseq > end.prev);
         // Without a link there may be an epoch in between, and whoever stays may yet go there.
@@ -148,14 +150,18 @@ impl Source {
         }
     }
 
-    /// Whether somebody in `target` names `epoch` as the one before, and what it knows of its end.
-    fn link(&self, target: Epoch, epoch: Epoch) -> Option<Option<End>> {
-        self.legs
-            .iter()
-            .filter_map(|side| side.view(target))
-            .filter(|view| view.predecessor == epoch)
-            .map(|view| view.predecessor_end)
-            .max_by_key(|end| end.map(|end| end.next))
+    /// Whether somebody in `target` names the cursor's epoch as the one before, and what it knows of its end. Which
+    /// numbers were silent there, whoever was in another context cannot say.
+    fn link(&self, target: Epoch, cursor: &Cursor) -> Option<Option<End>> {
+        let links = self.legs.iter().filter_map(|side| {
+            let view = side.view(target)?;
+            let here = side.view(cursor.epoch);
+            let knows = here.is_some_and(|here| here.context == cursor.context);
+            (view.predecessor == cursor.epoch).then_some((knows, view.predecessor_end))
+        });
+        let best =
+            links.max_by_key(|(knows, end)| (end.is_some(), *knows, end.map(|end| end.next)));
+        best.map(|(_, end)| end)
     }
 
     /// Whether a leg is still in the cursor's epoch: a live one that has not ended it, or, when the way on is
