@@ -54,7 +54,7 @@ pub(crate) enum Standing {
     /// The host could not keep up: the kernel dropped datagrams at the sockets of every leg that was
     /// there. Says nothing about the product; counted apart.
     Overload(String),
-    /// It shows nothing: the backup was not running, or the log was too short.
+    /// It shows nothing: the backup was not running, the log was too short, or the active would not hand over.
     Invalid(String),
 }
 

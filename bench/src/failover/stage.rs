@@ -266,8 +266,17 @@ impl Stage {
         let at_ns = pull(&mut self.rig, seat, trigger)?;
         self.until_ns(at_ns + nanos(self.window))?;
         let window = self.rig.probe().window(at_ns, nanos(self.window))?;
-        mend(&mut self.rig, seat, trigger)?;
-        let standing = if window.forgotten {
+        let refused = match mend(&mut self.rig, seat, trigger) {
+            Err(twinfeed_harness::Error::Interrupted) => {
+                return Err(twinfeed_harness::Error::Interrupted.into());
+            }
+            // A fault of the run; what follows can be tried all the same.
+            Err(error) if trigger == Trigger::HandOver => Some(error.to_string()),
+            mended => mended.map(|()| None)?,
+        };
+        let standing = if let Some(reason) = refused {
+            Standing::Invalid(format!("the active did not hand over: {reason}"))
+        } else if window.forgotten {
             Standing::Invalid("the probe's log did not reach back to the trigger".to_owned())
         } else if dropped == self.is_standby() {
             Standing::Invalid(match dropped {
