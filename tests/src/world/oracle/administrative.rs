@@ -51,8 +51,8 @@ struct Succession {
     newest: Generation,
     /// Whether the active may still differ from the one before it.
     may_differ: bool,
-    /// In which memory of the past it speaks.
-    context: Option<(Epoch, ContextId)>,
+    /// In which memory of the past the process of each leg speaks.
+    contexts: [Option<(Epoch, ContextId)>; 2],
     /// How many messages each leg's records count, and in whose numbering.
     counts: BTreeMap<(usize, Spot, u16), (u64, Generation)>,
 }
@@ -64,6 +64,20 @@ impl Succession {
         self.messages.iter().take_while(|it| before(it)).count() as u64
     }
 
+    /// A datagram of `leg`, with whatever it says of how the epoch before ended.
+    fn note_context(&mut self, leg: Leg, header: &Header, end_known: bool) {
+        let here = (header.epoch, header.context);
+        let before = self.contexts[leg.index()].replace(here);
+        // Slots are counted in records: who lost some, in an epoch or at the end of it, places elsewhere what waits.
+        let lost = before.is_some_and(|(epoch, context)| match epoch == here.0 {
+            true => context != here.1,
+            false => !end_known,
+        });
+        if lost && self.active == Some((leg, header.generation)) {
+            self.may_differ = true;
+        }
+    }
+
     /// The active's next record. `over`: the source has left that life, so a message may come before a slot that the
     /// active never reached.
     fn follow(
@@ -72,15 +86,6 @@ impl Succession {
         record: &Record<'_>,
         (spot, over): (Spot, bool),
     ) -> Judgement {
-        let here = (header.epoch, header.context);
-        if self
-            .context
-            .is_some_and(|before| before.0 == here.0 && before.1 != here.1)
-        {
-            // It lost something itself: slots are counted in records, and move.
-            self.may_differ = true;
-        }
-        self.context = Some(here);
         let (number, known) = (record.adm.0, self.messages.len() as u64);
         let id = AdminMessage::of(record).ok().map(|message| message.id());
         let agrees = match id {
@@ -133,7 +138,6 @@ impl Roll {
         if stream.newest < generation {
             stream.newest = generation;
             stream.active = Some((leg, generation));
-            stream.context = None;
             if !seamless {
                 stream.may_differ = true;
                 stream.messages.truncate(inherited.0 as usize);
@@ -152,9 +156,16 @@ impl Roll {
     pub fn note_death(&mut self, leg: Leg) {
         for stream in self.streams.values_mut() {
             stream.sent[leg.index()].clear();
+            stream.contexts[leg.index()] = None;
             // Whoever succeeds it says what it inherits.
             stream.active = stream.active.filter(|(active, _)| *active != leg);
         }
+    }
+
+    /// The adapter of `leg` sent a datagram; `end_known`: not without saying how the epoch before ended.
+    pub fn note_datagram(&mut self, leg: Leg, header: &Header, end_known: bool) {
+        let stream = self.streams.entry(header.sid).or_default();
+        stream.note_context(leg, header, end_known);
     }
 
     /// The adapter of `leg` sent a record that stands at `spot`; `over`: the source has ended or left that life.
@@ -499,5 +510,97 @@ impl Assembly {
             "{name} stands behind {} of life {}, and behind {} of life {} for another",
             here.sseq, here.turn, there.sseq, there.turn
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
+
+    use twinfeed_wire::{AdminKind, RecordFlags, StoredAdmin};
+
+    use super::*;
+
+    const SID: Sid = Sid(1);
+
+    fn header(generation: u32, epoch: u64, context: u64) -> Header {
+        Header {
+            sid: SID,
+            generation: Generation(generation),
+            epoch: Epoch(epoch),
+            context: ContextId(context),
+            ..Header::default()
+        }
+    }
+
+    fn record<'a>(kind: BodyKind, sseq: u64, adm: u64, body: &'a [u8]) -> Record<'a> {
+        let prev = if kind == BodyKind::Administrative {
+            sseq
+        } else {
+            sseq - 1
+        };
+        Record {
+            kind,
+            flags: RecordFlags::LAST,
+            part: 0,
+            sseq,
+            prev,
+            adm: Adm(adm),
+            body,
+        }
+    }
+
+    /// Leg 0 placed a message behind number 10 of epoch 7, went on, and is gone; leg 1, in the same memory of the past, has
+    /// succeeded it with that message, and not reached its place.
+    fn succeeded() -> Roll {
+        let mut roll = Roll::default();
+        let spot = Spot { turn: 0, sseq: 10 };
+        roll.note_opened(Leg::Zero, SID, Generation(1), Adm(0), false);
+        let id = AdminId {
+            generation: Generation(1),
+            number: Adm(0),
+        };
+        let message = StoredAdmin::new(id, AdminKind::OperatorNotice, b"x").unwrap();
+        let placed = record(BodyKind::Administrative, 10, 0, message.bytes());
+        for leg in [Leg::Zero, Leg::One] {
+            roll.note_datagram(leg, &header(1, 7, 5), true);
+        }
+        roll.note_sent(Leg::Zero, &header(1, 7, 5), &placed, (spot, false))
+            .unwrap();
+        let behind = record(BodyKind::Opaque, 11, 1, b"");
+        let spot = Spot { turn: 0, sseq: 11 };
+        roll.note_sent(Leg::Zero, &header(1, 7, 5), &behind, (spot, false))
+            .unwrap();
+        roll.note_death(Leg::Zero);
+        roll.note_opened(Leg::One, SID, Generation(2), Adm(1), true);
+        roll
+    }
+
+    /// Leg 1's next record does not count the message, in this epoch and context.
+    fn goes_on_without(roll: &mut Roll, epoch: u64, context: u64) -> Judgement {
+        let turn = (epoch - 7) as usize;
+        let spot = Spot { turn, sseq: 20 };
+        let next = record(BodyKind::Opaque, 20, 0, b"");
+        roll.note_sent(Leg::One, &header(2, epoch, context), &next, (spot, false))
+    }
+
+    #[test]
+    fn a_successor_places_what_it_inherits_where_it_was() {
+        let mut roll = succeeded();
+        roll.note_datagram(Leg::One, &header(2, 7, 5), true);
+        assert!(goes_on_without(&mut roll, 7, 5).is_err());
+        let mut roll = succeeded();
+        roll.note_datagram(Leg::One, &header(2, 8, 6), true);
+        assert!(goes_on_without(&mut roll, 8, 6).is_err());
+    }
+
+    #[test]
+    fn a_successor_that_lost_something_before_its_first_record_places_it_elsewhere() {
+        let mut roll = succeeded();
+        roll.note_datagram(Leg::One, &header(2, 7, 6), true);
+        assert_eq!(goes_on_without(&mut roll, 7, 6), Ok(()));
+        let mut roll = succeeded();
+        roll.note_datagram(Leg::One, &header(2, 8, 6), false);
+        assert_eq!(goes_on_without(&mut roll, 8, 6), Ok(()));
     }
 }

@@ -118,6 +118,9 @@ impl Ledger {
             self.faults
                 .push(format!("one context id, two contexts: {header:?}"));
         }
+        let heartbeat = datagram.heartbeat();
+        let end_known = heartbeat.is_some_and(|it| it.beat.predecessor_next > 0);
+        self.roll.note_datagram(leg, header, end_known);
         for record in datagram.records() {
             self.note_record(leg, header, &record);
         }
