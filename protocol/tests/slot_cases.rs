@@ -171,6 +171,74 @@ fn a_backup_that_lost_the_end_of_an_epoch_counts_from_nothing_before_it() {
     assert!(ends.iter().all(End::is_protected));
 }
 
+/// Two messages that both agreed to place in an epoch, which `ended` or not, and the acts up to the next one and in
+/// it. The last ten messages of the first are still to come.
+fn before_the_end(ended: bool) -> ([End; 2], Vec<Act>) {
+    let mut acts = acts(60);
+    acts.extend(ended.then_some(Act::End(61)));
+    acts.push(Act::Begin(8));
+    acts.extend((1..=60).map(|sseq| Act::Message(sseq, 1)));
+    let mut ends = synchronised(PairLimits::default(), &acts, 51);
+    for _ in 0..2 {
+        assert!(ends[0].originate(2));
+    }
+    talk(2, &mut ends);
+    assert!(ends.iter().all(|end| end.sequencer.armed() == 2));
+    (ends, acts)
+}
+
+/// Where messages were placed: behind which number of which epoch, and whether alone.
+fn places(end: &End) -> Vec<(u64, u64, bool)> {
+    let placed = end.out.placed.values().flatten();
+    placed.map(|it| (it.epoch, it.sseq, it.alone)).collect()
+}
+
+#[test]
+fn what_an_epoch_that_ended_leaves_stands_behind_its_last_record() {
+    let (mut ends, acts) = before_the_end(true);
+    for end in &mut ends {
+        for armed in [0, 1] {
+            let slot = Msn(1_000 + armed);
+            assert!(end.sequencer.reschedule(Adm(armed), slot, true));
+        }
+        end.work(3, &acts, 20);
+    }
+    talk(3, &mut ends);
+    for end in &ends {
+        assert_eq!(places(end), [(7, 60, false); 2]);
+        assert!(end.is_protected());
+    }
+}
+
+#[test]
+fn who_does_not_know_how_an_epoch_ended_places_nothing_behind_what_it_has_of_it() {
+    for loser in [0, 1] {
+        for ended in [false, true] {
+            let (mut ends, acts) = before_the_end(ended);
+            ends[1 - loser].work(3, &acts, 20);
+            ends[loser].done = 61 + usize::from(ended);
+            let rest = ends[1 - loser].done - ends[loser].done;
+            ends[loser].work(3, &acts, rest);
+            let there = places(&ends[1 - loser]);
+            assert!(there.iter().all(|&(epoch, ..)| epoch == 7), "{there:?}");
+            // In front of the next epoch's first record, and that is behind every record of this one.
+            assert_eq!(places(&ends[loser]), [(8, 0, false); 2]);
+            talk(3, &mut ends);
+            for step in 1..30 {
+                let tick = 3 + step * 20_000;
+                ends.iter_mut().for_each(|end| end.work(tick, &acts, 1));
+                talk(tick, &mut ends);
+                if ends.iter().all(End::is_protected) {
+                    let processed = ends.each_ref().map(|end| end.sequencer.processed());
+                    assert_eq!(processed[0], processed[1], "{loser} {ended} {tick}");
+                }
+            }
+            assert!(ends.iter().all(End::is_protected), "{loser} {ended}");
+            assert_eq!(ends[0].sequencer.adm(), ends[1].sequencer.adm());
+        }
+    }
+}
+
 #[test]
 fn what_stands_behind_a_message_that_straddles_its_slot_stands_at_its_slot() {
     let mut acts = acts(39);

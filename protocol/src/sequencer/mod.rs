@@ -174,20 +174,27 @@ impl Sequencer {
 
     /// An epoch begins, or the source stepped back within one (then `start.epoch` is the one at hand).
     /// What the epoch before left unsaid is said first; [`ANNOUNCEMENTS`] heartbeats follow at once.
+    ///
+    /// Administrative messages that wait follow the last record of the epoch before. Where the source did not end that
+    /// one, its last record is not known here, and they stand in front of this epoch's first.
     pub fn begin_epoch(&mut self, now: Now, start: EpochStart, out: &mut impl Transmit) {
         let possible = start.epoch.is_some() && (1..=LAST_SSEQ).contains(&start.first);
         if self.state == SequencerState::Closed || !possible {
             self.counters.refused += 1;
             return;
         }
-        if self.epoch() == Some(start.epoch) {
+        let steps_back = self.epoch() == Some(start.epoch);
+        if steps_back {
             self.leave_standby(now, StandbyEnd::SteppedBack, out);
         }
-        if self.speaks() {
+        // Where an epoch ended that the source did not end is not known here: more of its records may have come to
+        // the peer, which then has what waits behind them, or among them.
+        let end_is_known = self.state == SequencerState::Ended || steps_back;
+        if end_is_known {
             self.place_all(now, out);
         }
         self.vouch(now, out);
-        if self.epoch() == Some(start.epoch) {
+        if steps_back {
             self.upset();
         }
         self.run = self
@@ -195,6 +202,8 @@ impl Sequencer {
             .succeeded_by(start, self.state == SequencerState::Ended);
         self.state = SequencerState::Open;
         self.announce(now, out);
+        // Behind the last record of the epoch before, whichever that was, and in front of all of this one.
+        self.place_all(now, out);
     }
 
     /// The records of source message `sseq`; without any, the message is covered. Numbers skipped since the

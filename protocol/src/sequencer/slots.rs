@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  arm(slot) ─► agenda ─► the numbering reaches the slot, between two messages ─► placed, adm + 1
-//!                     └─► the epoch ends first ─► placed behind its last record
+//!                     └─► the epoch ends first ─► placed behind its last record, in front of the next one's first
 //! ```
 //!
 //! The sequencer places what is armed and asks nobody. Whether the peer places it too is `pair`'s business;
