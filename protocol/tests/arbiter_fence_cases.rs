@@ -2,7 +2,9 @@
 
 mod fence_support;
 
-use fence_support::Told::{Context, Data, Ended, Gap, Join, Message, Missing, Recount, Recovered};
+use fence_support::Told::{
+    Context, Data, Ended, Gap, Join, Message, Missing, Recount, Recovered, Reset,
+};
 use fence_support::*;
 use twinfeed_protocol::*;
 use twinfeed_wire::*;
@@ -113,6 +115,49 @@ fn a_message_of_the_old_generation_beyond_the_cut_is_dropped_and_counted() {
         scene.pass(ms(25));
         assert_eq!(scene.told(), [Message(2, 1), Data(3, 2)]);
         assert_eq!(scene.arbiter.counters().fenced, 2);
+    }
+}
+
+/// Both have brought one message. Leg 0 goes on to the next epoch, and the application with it; leg 1 has not.
+fn leg_0_goes_on(policy: Policy) -> (Scene, Adapter, Adapter) {
+    let (mut scene, mut zero, one) = paired(policy, 1);
+    let end = zero.beat_of(true);
+    scene.give(Leg::Zero, &end);
+    zero.header.epoch = Epoch(2);
+    zero.header.predecessor = Epoch(1);
+    zero.next = 1;
+    for _ in 0..4 {
+        scene.beat(&mut zero);
+    }
+    assert_eq!(scene.told(), [Ended, Reset], "{policy:?}");
+    (scene, zero, one)
+}
+
+/// A leg that opens a generation may stand in an epoch that the application has left: what it says of the numbering
+/// holds in every epoch.
+#[test]
+fn what_was_inherited_is_learned_in_an_epoch_that_was_left() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = leg_0_goes_on(policy);
+        one.open(2, 1);
+        scene.beat(&mut one);
+        assert_eq!(scene.arbiter.counters().retired_epoch, 1);
+        scene.data(&mut zero, 1);
+        scene.message(&mut zero);
+        assert_eq!(scene.told(), [Data(1, 1)], "{policy:?}");
+        assert_eq!(scene.arbiter.counters().fenced, 1);
+    }
+}
+
+#[test]
+fn an_absurd_generation_in_an_epoch_that_was_left_fences_nobody() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = leg_0_goes_on(policy);
+        one.open(1_000_000, 0);
+        scene.beat(&mut one);
+        scene.data(&mut zero, 1);
+        scene.message(&mut zero);
+        assert_eq!(scene.told(), [Data(1, 1), Message(1, 1)], "{policy:?}");
     }
 }
 

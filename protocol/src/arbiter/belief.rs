@@ -40,7 +40,7 @@ impl Source {
     }
 
     /// Whether a datagram counts administrative messages, or generations, beyond everything known.
-    fn counts_far(&self, cursor: &Cursor, claim: &Claim, limits: &Limits) -> bool {
+    pub(super) fn counts_far(&self, cursor: &Cursor, claim: &Claim, limits: &Limits) -> bool {
         let stride = self.strides(limits);
         let newest = self.fence.newest().max(cursor.generation);
         // No leg needs to be looked at for what is as good as always.

@@ -182,7 +182,7 @@ impl Source {
         }
         if self.retired.contains(header.epoch) {
             out.counters.retired_epoch += 1;
-            return;
+            return self.on_retired(datagram, out);
         }
         self.heard(leg, header, late, out);
         let claim = self.claim(datagram, out.limits);
@@ -208,11 +208,7 @@ impl Source {
     ) {
         let header = datagram.header();
         let late = self.legs[leg.index()].believe(header) || late;
-        self.fence.heard(header.generation);
-        if let Some(heartbeat) = datagram.heartbeat() {
-            // Of a generation always the same, whoever says it and however late.
-            self.fence.note(header.generation, heartbeat.beat.inherited);
-        }
+        self.note_numbering(datagram);
         self.rejoin_if_far(datagram, out.limits);
         let known = self.legs[leg.index()].view(header.epoch).is_some();
         if !known && self.legs[leg.index()].crowded() {
@@ -262,6 +258,29 @@ impl Source {
         }
         if header.is_heartbeat() || self.unsettled(header) {
             self.settle(out);
+        }
+    }
+
+    /// An epoch that was left is over; the numbering in which its sender counts is not.
+    fn on_retired<H: Handler + ?Sized>(&mut self, datagram: &Datagram<'_>, out: &mut Out<'_, H>) {
+        let claim = self.claim(datagram, out.limits);
+        let absurd = |cursor| self.counts_far(&cursor, &claim, out.limits);
+        if self.cursor.is_some_and(absurd) {
+            return;
+        }
+        self.note_numbering(datagram);
+        if self.judge_generation(out) {
+            self.settle(out);
+        }
+    }
+
+    /// Notes under which generation somebody speaks, and what that inherited: always the same, whoever says it, in
+    /// whatever epoch and however late.
+    fn note_numbering(&mut self, datagram: &Datagram<'_>) {
+        let generation = datagram.header().generation;
+        self.fence.heard(generation);
+        if let Some(heartbeat) = datagram.heartbeat() {
+            self.fence.note(generation, heartbeat.beat.inherited);
         }
     }
 
