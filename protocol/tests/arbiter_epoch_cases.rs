@@ -409,3 +409,63 @@ fn a_record_of_a_deaf_adapter_is_told_live_and_the_silence_behind_it_stale() {
     kit.beat(&mut one, 4, 5);
     assert_eq!(kit.told(), [live, Told::Record(4, 0, Leg::One), stale]);
 }
+
+/// A heartbeat that says that the epoch ended in front of number 4.
+fn end(sender: &mut Sender) -> Vec<u8> {
+    sender.heartbeat(Beat {
+        next_sseq: 4,
+        prev: 3,
+        interval_us: 10_000,
+        ended: true,
+        ..Beat::default()
+    })
+}
+
+fn joins_at(sseq: u64) -> Told {
+    Told::Event(Event::Discontinuity {
+        sid: SID,
+        epoch: Epoch(1),
+        at: Place::start(sseq),
+        context: ContextId(1),
+        complete: true,
+        cause: DiscontinuityCause::Join,
+    })
+}
+
+/// One heartbeat is no epoch (RM-14a): who was told nothing yet joins at what is said next.
+#[test]
+fn an_end_that_was_said_once_is_nothing_to_join_at() {
+    let (mut kit, mut zero, _) = pair();
+    let mut absurd = zero.with(|header| header.epoch = Epoch(99));
+    let once = end(&mut absurd);
+    kit.give(Leg::Zero, &once);
+    zero.header.dsn = absurd.header.dsn;
+    for _ in 0..4 {
+        kit.beat(&mut zero, 0, 1);
+    }
+    kit.pass(ms(5));
+    kit.records(&mut zero, &run(1..=1));
+    let told = kit.told();
+    assert_eq!(told, [joins_at(1), Told::Record(1, 0, Leg::Zero)]);
+}
+
+#[test]
+fn who_joins_behind_the_end_is_told_of_it_once_it_is_confirmed() {
+    for by in [Leg::Zero, Leg::One] {
+        let (mut kit, mut zero, mut one) = pair();
+        let first = end(&mut zero);
+        kit.give(Leg::Zero, &first);
+        assert_eq!(kit.told(), []);
+        let second = match by {
+            Leg::Zero => end(&mut zero),
+            Leg::One => end(&mut one),
+        };
+        kit.give(by, &second);
+        let ended = Event::Ended {
+            sid: SID,
+            epoch: Epoch(1),
+            next_sseq: 4,
+        };
+        assert_eq!(kit.told(), [joins_at(4), Told::Event(ended)], "by {by}");
+    }
+}

@@ -63,6 +63,7 @@ impl Source {
         if let Some(end) = told_end.filter(|end| cursor.next >= Place::start(end.next))
             && !self.ended
             && self.messages_are_over(&cursor)
+            && self.believes_end(&cursor, end)
         {
             self.ended = true;
             self.tell_announced(cursor.next, out);
@@ -122,6 +123,15 @@ impl Source {
             out,
         );
         true
+    }
+
+    /// Whether an end may be told. Where nothing was told yet a single heartbeat is all that is known, and that may be
+    /// of an epoch, or at a number, that never was (RM-14a).
+    fn believes_end(&self, cursor: &Cursor, end: End) -> bool {
+        let views = self.legs.iter().filter_map(|side| side.view(cursor.epoch));
+        let said = views.filter(|view| view.ended == Some(end));
+        let times = said.fold(0_u32, |sum, view| sum.saturating_add(view.ended_said));
+        self.announce != Some(DiscontinuityCause::Join) || times > 1
     }
 
     /// The epoch to go over to, once this one is over: the first that a leg has gone on to from here, or spoke in if it

@@ -64,6 +64,8 @@ pub(super) struct View {
     /// The leg did not call itself out of step there.
     pub(super) beat_in_step: bool,
     pub(super) ended: Option<End>,
+    /// Heartbeats that said so.
+    pub(super) ended_said: u32,
     /// Its heartbeat took back what was vouched for before.
     pub(super) stepped_back: bool,
 }
@@ -86,6 +88,7 @@ impl View {
             beat_generation: Generation(0),
             beat_in_step: false,
             ended: None,
+            ended_said: 0,
             stepped_back: false,
         }
     }
@@ -110,6 +113,7 @@ impl View {
         self.passed = Place::start(0);
         self.beat = None;
         self.ended = None;
+        self.ended_said = 0;
     }
 
     /// Notes that a record came behind which `next` is the next place.
@@ -140,7 +144,13 @@ impl View {
         self.beat_generation = header.generation;
         self.beat_in_step = !header.flags.has(Flags::UNSYNCHRONISED);
         if beat.ended {
+            let before = if self.ended == Some(end) {
+                self.ended_said
+            } else {
+                0
+            };
             self.ended = Some(end);
+            self.ended_said = before.saturating_add(1);
         }
         if beat.predecessor_next != 0 {
             self.predecessor_end = Some(End {
