@@ -335,6 +335,8 @@ fn a_joiner_of_the_old_generation_learns_of_the_new_one() {
         // It was told nothing yet: where it joins, it counts as the newest does.
         scene.beat(&mut zero);
         scene.beat(&mut one);
+        scene.pass(ms(3));
+        assert_eq!(scene.told(), [], "nothing is joined at yet");
         scene.message(&mut one);
         scene.data(&mut one, 1);
         scene.pass(ms(25));
@@ -398,6 +400,54 @@ fn a_generation_that_was_missed_may_have_inherited_nothing() {
         assert_eq!(scene.told(), [Recount, Data(3, 5)]);
         scene.message(&mut one);
         assert_eq!(scene.told(), [Message(3, 5)]);
+    }
+}
+
+/// Nothing follows that a discontinuity could stand in front of, and messages were missed all the same.
+#[test]
+fn a_generation_that_was_missed_is_told_of_at_the_tail() {
+    for policy in POLICIES {
+        let (mut scene, _, mut one) = out_of_step(policy, 3, 2);
+        leg_0_is_silent(&mut scene, &mut one, 40);
+        one.open(3, 7);
+        one.header.base_adm = Adm(7);
+        scene.beat(&mut one);
+        assert_eq!(scene.told(), [], "what it inherited may yet be heard");
+        scene.pass(ms(3));
+        assert_eq!(scene.told(), [Recount], "{policy:?}");
+        leg_0_is_silent(&mut scene, &mut one, 20);
+        scene.data(&mut one, 1);
+        assert_eq!(scene.told(), [Data(3, 7)], "{policy:?}: once");
+    }
+}
+
+/// Nobody knows yet how the newest generation counts, and a leg that counts nothing leads meanwhile.
+#[test]
+fn where_the_count_goes_on_is_told_behind_records_that_could_not_say_it() {
+    for by_record in [true, false] {
+        for policy in POLICIES {
+            let (mut scene, mut zero, mut one) = paired(policy, 2);
+            one.header.incarnation = Incarnation(999);
+            one.header.generation = Generation(0);
+            one.header.base_adm = Adm(0);
+            zero.open(4, 0);
+            zero.message();
+            zero.data(1);
+            match by_record {
+                true => scene.data(&mut zero, 1),
+                false => scene.beat(&mut zero),
+            }
+            scene.pass(ms(3));
+            scene.data(&mut one, 1);
+            scene.pass(ms(25));
+            let told = scene.told();
+            let mut expected = vec![Recount, Data(3, 0)];
+            match by_record {
+                true => expected.extend([Recovered(3, 4), Recount, Data(4, 1)]),
+                false => expected.push(Recount),
+            }
+            assert_eq!(told, expected, "{policy:?} {by_record}");
+        }
     }
 }
 

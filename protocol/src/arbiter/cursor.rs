@@ -119,16 +119,30 @@ impl Cursor {
 }
 
 impl Cursor {
+    /// Whether a record says how the numbering in force counts.
+    fn says_count(&self, entry: &Entry) -> bool {
+        entry.generation == self.generation
+    }
+
+    /// Whether the count goes on elsewhere than records were told to count that cannot say it: messages are missing in
+    /// between, and nobody knows which.
+    fn leaps_to(&self, entry: &Entry) -> bool {
+        self.adopts && self.apart && self.says_count(entry) && entry.adm != self.adm
+    }
+
     /// Counts as the record does that is delivered, unless it lacks what was; returns how many administrative messages
     /// stand before it.
     fn take_count(&mut self, fence: &Fence, entry: &Entry) -> Adm {
-        let own = entry.generation == self.generation;
         if entry.is_message() {
             self.adopts = false;
             self.adm = Adm(entry.adm.0.saturating_add(1));
             return entry.adm;
         }
-        if self.adopts && own {
+        if self.adopts && !self.says_count(entry) {
+            self.apart = true;
+            return self.adm;
+        }
+        if self.adopts {
             (self.adopts, self.adm) = (false, entry.adm);
         }
         if self.apart {
@@ -203,6 +217,7 @@ impl Source {
         let ordered = self.seen.is_none();
         // A message that comes when records behind its place were delivered does not count for them.
         self.recount |= entry.is_message() && entry.sseq < cursor.last && !cursor.apart;
+        self.recount |= cursor.leaps_to(entry);
         let at = if ordered && !entry.is_message() {
             entry.place()
         } else {

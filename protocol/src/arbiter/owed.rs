@@ -17,7 +17,7 @@ use super::fence::Count;
 use super::leg::LegSide;
 use super::source::{Out, Source};
 use super::view::View;
-use crate::event::{Handler, Leg};
+use crate::event::{DiscontinuityCause, Handler, Leg};
 
 /// A generation that is further than this from every one known is absurd until confirmed.
 pub(super) const GENERATION_STRIDE: u32 = 1_000;
@@ -77,7 +77,7 @@ impl Source {
         let Some(cursor) = self.cursor else {
             return false;
         };
-        if cursor.adopts && self.adopt(&cursor) {
+        if cursor.adopts && self.adopt(&cursor, out) {
             return true;
         }
         let Some(until) = self.owed(&cursor) else {
@@ -115,8 +115,9 @@ impl Source {
         (counted || !stays) && !views().any(|(_, view)| self.counts_more(cursor, view))
     }
 
-    /// Takes the count of a heartbeat of the numbering in force, where none was known.
-    fn adopt(&mut self, cursor: &Cursor) -> bool {
+    /// Takes the count of a heartbeat of the numbering in force, where none was known. Told at once: the messages that
+    /// are passed over are at the tail, where no record may ever follow.
+    fn adopt<H: Handler + ?Sized>(&mut self, cursor: &Cursor, out: &mut Out<'_, H>) -> bool {
         let counted = self
             .counting()
             // What a leg on standby said before it fell silent is old.
@@ -135,6 +136,10 @@ impl Source {
             adopts: false,
             ..*cursor
         });
+        self.recount |= cursor.apart && adm != cursor.adm;
+        if self.recount && self.announce != Some(DiscontinuityCause::Join) {
+            self.tell_announced(cursor.next, out);
+        }
         true
     }
 
