@@ -16,7 +16,7 @@ use twinfeed_wire::Epoch;
 use super::cursor::Cursor;
 use super::leg::LegSide;
 use super::source::{Out, Source};
-use super::view::End;
+use super::view::{End, View};
 use crate::event::{DiscontinuityCause, Event, Handler, Leg, LegState, Place, ResetCause, Tail};
 
 /// Epochs that were left, as many as are remembered.
@@ -134,17 +134,9 @@ impl Source {
         self.announce != Some(DiscontinuityCause::Join) || times > 1
     }
 
-    /// The epoch to go over to, once this one is over: the first that a leg has gone on to from here, or spoke in if it
-    /// never was here.
+    /// The epoch to go over to, once this one is over.
     fn successor(&self, cursor: &Cursor) -> Option<Epoch> {
-        let ahead = |leg: Leg| {
-            let side = &self.legs[leg.index()];
-            let here = side.view(cursor.epoch).map(|view| view.turn);
-            let beyond = side.views().filter(|view| {
-                here.is_none_or(|here| view.turn > here) && view.epoch != cursor.predecessor
-            });
-            beyond.min_by_key(|view| view.turn)
-        };
+        let ahead = |leg: Leg| first_ahead(&self.legs[leg.index()], cursor);
         match (ahead(Leg::Zero), ahead(Leg::One)) {
             (Some(zero), Some(one)) => {
                 let zero_first = zero.predecessor == cursor.epoch || one.predecessor == zero.epoch;
@@ -323,6 +315,26 @@ impl Source {
     pub(super) fn regress_patience(&self) -> core::time::Duration {
         self.legs[0].heartbeat.max(self.legs[1].heartbeat) * 3
     }
+}
+
+/// The first epoch that a leg has gone on to from the cursor's. Of one that never was there the latest, and those before
+/// it as far as each names the one before: nothing else says which of them lie ahead.
+fn first_ahead<'a>(side: &'a LegSide, cursor: &Cursor) -> Option<&'a View> {
+    if let Some(here) = side.view(cursor.epoch) {
+        let ahead = side.views().filter(|view| view.turn > here.turn);
+        return ahead.min_by_key(|view| view.turn);
+    }
+    let mut first = side
+        .latest()
+        .filter(|view| view.epoch != cursor.predecessor)?;
+    // Turns fall, or the walk ends.
+    while let Some(before) = side.view(first.predecessor)
+        && before.turn < first.turn
+        && before.epoch != cursor.predecessor
+    {
+        first = before;
+    }
+    Some(first)
 }
 
 /// Whether every live leg says itself that its source stepped back below the cursor.

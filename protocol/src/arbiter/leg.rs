@@ -267,6 +267,13 @@ impl LegSide {
         self.views().max_by_key(|view| view.turn)
     }
 
+    /// Whether the leg speaks, of nothing but what waits to be believed, and of this epoch, too: where it stands is not
+    /// known yet.
+    pub(super) fn is_in_doubt(&self, epoch: Epoch) -> bool {
+        let mut waiting = self.quarantine.claims();
+        self.transmits() && self.latest().is_none() && waiting.any(|claim| claim.epoch == epoch)
+    }
+
     /// Whether every view is taken, so that a further epoch has no place.
     pub(super) fn crowded(&self) -> bool {
         self.views.iter().all(Option::is_some)

@@ -272,6 +272,9 @@ impl Source {
                 most = most.max(behind);
                 lowest = Some(lowest.map_or(behind, |least| least.min(behind)));
             }
+            if side.is_in_doubt(cursor.epoch) {
+                least = Some(0);
+            }
             let view = side.view(cursor.epoch);
             let view = view.filter(|_| !self.is_apart(leg));
             let Some(view) = view.filter(|view| view.context == cursor.context) else {
