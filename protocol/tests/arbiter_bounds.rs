@@ -247,6 +247,28 @@ fn what_finds_no_room_for_its_epoch_is_counted_and_its_gap_says_so() {
 }
 
 #[test]
+fn a_leg_that_comes_late_through_more_epochs_than_are_kept_is_there_all_the_same() {
+    let (mut kit, zero, mut one) = ordered(Limits::default());
+    let mut zero = goes_on(&mut kit, zero, 9, 8, 3);
+    kit.records(&mut zero, &run(1..=3));
+    for epoch in 3..=7 {
+        one = goes_on(&mut kit, one, epoch, epoch - 1, 3);
+        kit.records(&mut one, &run(1..=3));
+    }
+    kit.told();
+    let mut one = goes_on(&mut kit, one, 9, 8, 3);
+    // Leg 0 has died.
+    for _ in 0..8 {
+        kit.pass(ms(10));
+        kit.beat(&mut one, 3, 4);
+    }
+    kit.records(&mut one, &run(4..=4));
+    let told = kit.told();
+    assert_eq!(records(&told), [(4, Leg::One)], "{told:?}");
+    assert_eq!(resets(&told), []);
+}
+
+#[test]
 fn an_epoch_that_one_leg_skipped_costs_nothing_of_the_next() {
     let (mut kit, zero, one) = bounded(Limits::default());
     let mut one = goes_on(&mut kit, one, 3, 2, 2);

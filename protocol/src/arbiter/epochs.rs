@@ -41,9 +41,11 @@ impl Retired {
         self.epochs.contains(&epoch)
     }
 
-    fn add(&mut self, epoch: Epoch) {
-        self.epochs[self.at] = epoch;
-        self.at = (self.at + 1) % RETIRED_EPOCHS;
+    pub(super) fn add(&mut self, epoch: Epoch) {
+        if !self.contains(epoch) {
+            self.epochs[self.at] = epoch;
+            self.at = (self.at + 1) % RETIRED_EPOCHS;
+        }
     }
 }
 
@@ -249,7 +251,7 @@ impl Source {
             // What came before the epoch that is left is older still: who has slept through both must not bring
             // it back.
             for past in [left.predecessor, before, left.epoch] {
-                if past != epoch && !self.retired.contains(past) {
+                if past != epoch {
                     self.retired.add(past);
                 }
             }

@@ -295,6 +295,17 @@ impl LegSide {
         }
     }
 
+    /// The leg comes to the application's epoch: all that it spoke of before lies behind, and is forgotten. Returns how
+    /// many held records that were.
+    pub(super) fn catch_up(&mut self, retired: &mut Retired) -> u64 {
+        for view in self.views.iter_mut().filter_map(Option::take) {
+            retired.add(view.epoch);
+        }
+        let dropped = self.hold.len() as u64;
+        self.hold.clear();
+        dropped
+    }
+
     /// Forgets every epoch before `epoch`, or those that are `retired` when the leg has not spoken of `epoch`,
     /// and what is held of them. Returns how many held records that were.
     pub(super) fn go_on_to(&mut self, epoch: Epoch, retired: &Retired) -> u64 {

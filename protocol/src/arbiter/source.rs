@@ -211,6 +211,10 @@ impl Source {
         self.note_numbering(datagram);
         self.rejoin_if_far(datagram, out.limits);
         let known = self.legs[leg.index()].view(header.epoch).is_some();
+        let here = self.cursor.is_some_and(|it| it.epoch == header.epoch);
+        if here && !known && !late {
+            out.counters.retired_epoch += self.legs[leg.index()].catch_up(&mut self.retired);
+        }
         if !known && self.legs[leg.index()].crowded() {
             self.relieve(Pressure::Views(leg), out);
         }
