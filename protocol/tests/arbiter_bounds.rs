@@ -269,6 +269,65 @@ fn a_leg_that_comes_late_through_more_epochs_than_are_kept_is_there_all_the_same
 }
 
 #[test]
+fn an_overtaken_datagram_of_the_epoch_before_is_nothing_to_go_back_to() {
+    let (mut kit, mut early, mut one) = ordered(Limits::default());
+    let zero = early.with(|header| header.dsn = Dsn(200));
+    let mut zero = goes_on(&mut kit, zero, 2, 1, 3);
+    kit.records(&mut zero, &run(1..=3));
+    // Leg 1 lags in epoch 1, and so that epoch is nothing new; a datagram of it that leg 0 once sent comes at last.
+    for _ in 0..4 {
+        kit.beat(&mut one, 3, 4);
+    }
+    kit.records(&mut early, &run(1..=1));
+    let mut one = goes_on(&mut kit, one, 2, 1, 3);
+    kit.records(&mut one, &run(1..=3));
+    kit.told();
+    for _ in 0..8 {
+        kit.pass(ms(10));
+        kit.beat(&mut zero, 3, 4);
+    }
+    kit.records(&mut zero, &run(4..=4));
+    let told = kit.told();
+    assert_eq!(records(&told), [(4, Leg::Zero)], "{told:?}");
+    assert_eq!(resets(&told), []);
+}
+
+#[test]
+fn what_a_dead_process_said_last_does_not_make_the_next_one_late() {
+    let (mut kit, zero, _) = bounded(Limits::default());
+    // Leg 0 goes on to epoch 2 and dies with its first announcement; it comes back there.
+    let goes_on_with = |header: &mut Header| {
+        header.epoch = Epoch(2);
+        header.predecessor = Epoch(1);
+        header.context = ContextId(2);
+    };
+    let mut dying = zero.with(|header| {
+        goes_on_with(header);
+        header.dsn = Dsn(5_000);
+    });
+    kit.beat(&mut dying, 0, 1);
+    let reborn = zero.with(|header| {
+        header.incarnation = Incarnation(99);
+        header.dsn = Dsn(0);
+    });
+    let mut reborn = goes_on(&mut kit, reborn, 2, 1, 3);
+    kit.records(&mut reborn, &run(1..=3));
+    for _ in 0..8 {
+        kit.pass(ms(10));
+        kit.beat(&mut reborn, 3, 4);
+    }
+    kit.told();
+    // Its heartbeats count: 4 and 5 were sent, and did not come.
+    for _ in 0..3 {
+        kit.beat(&mut reborn, 5, 6);
+        kit.pass(ms(10));
+    }
+    let told = kit.told();
+    let is_gap = |told: &Told| matches!(told, Told::Event(Event::Gap { .. }));
+    assert!(told.iter().any(is_gap), "{told:?}");
+}
+
+#[test]
 fn an_epoch_that_one_leg_skipped_costs_nothing_of_the_next() {
     let (mut kit, zero, one) = bounded(Limits::default());
     let mut one = goes_on(&mut kit, one, 3, 2, 2);

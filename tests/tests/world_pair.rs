@@ -15,9 +15,9 @@ use twinfeed_tests::world::{self, Kind, Outcome, Plan};
 
 /// Every seed that `cargo test` tries; the bin `world --pair` tries more.
 const SEEDS: u64 = 2_000;
-/// Seeds that break a promise, and are not mended yet. A leg that is out of step counts, behind a hole, as many messages as were
-/// told, and others: the two sides of the hole seem to count alike, so a record of that leg fills it which counts fewer.
-const OPEN_SEEDS: [u64; 1] = [1_776];
+/// Seeds that break a promise, and are not mended yet. The adapters lost unequal parts of an epoch's tail, so the same msn is
+/// not the same place in the next one; a slot is agreed to before their reports are compared.
+const OPEN_SEEDS: [u64; 1] = [14_628];
 /// How often the active must have died at each moment.
 const KILLS: u64 = 200;
 
@@ -206,16 +206,7 @@ fn no_seed_breaks_a_promise_and_every_moment_comes_often() {
     let mut census = Census::default();
     for seed in 1..=SEEDS {
         let outcome = world::run(Kind::Pair.draw(seed), 0);
-        if OPEN_SEEDS.contains(&seed) {
-            println!(
-                "open: seed {seed} breaks a promise: {:?}",
-                outcome.violations
-            );
-            assert!(
-                !outcome.violations.is_empty(),
-                "seed {seed} is mended: take it off the list"
-            );
-        } else if !outcome.violations.is_empty() {
+        if !outcome.violations.is_empty() {
             let again = world::run(Kind::Pair.draw(seed), 80);
             for line in &again.trace {
                 println!("{line}");
@@ -224,6 +215,12 @@ fn no_seed_breaks_a_promise_and_every_moment_comes_often() {
             panic!("{:#?}\nreplay: {replay}", outcome.violations);
         }
         census.take(&outcome.stats);
+    }
+    for seed in OPEN_SEEDS {
+        let outcome = world::run(Kind::Pair.draw(seed), 0);
+        println!("open: seed {seed}: {:?}", outcome.violations);
+        let mended = outcome.violations.is_empty();
+        assert!(!mended, "seed {seed} is mended: take it off the list");
     }
     println!("{census}");
     assert_eq!(census.missing(&MUST_HAPPEN), [""; 0]);

@@ -233,6 +233,16 @@ impl Stage {
         self.rig.run().transmit == TransmitMode::Standby
     }
 
+    /// The adapter to hurt, now that the moment is near: under prefer-active the subscriber may have gone back to a leg
+    /// that is well again since the session was found ready. And whether it is the active one.
+    fn seat_at(&mut self, ready: Ready) -> Result<(Seat, bool), Error> {
+        if self.rig.run().policy == Policy::FirstArrival {
+            return Ok((ready.seat, ready.active));
+        }
+        let seat = self.delivered_seat()?.unwrap_or(ready.seat);
+        Ok((seat, (seat == ready.seat) == ready.active))
+    }
+
     /// The adapter whose leg alone is delivered at present.
     fn delivered_seat(&mut self) -> Result<Result<Seat, String>, Error> {
         let span = nanos(LOOK_EVERY);
@@ -255,12 +265,9 @@ impl Stage {
         opened_ns: u64,
         moment_ns: u64,
     ) -> Result<Pulled, Error> {
-        let Ready {
-            seat,
-            active,
-            duplicates,
-        } = ready;
+        let duplicates = ready.duplicates;
         self.until_ns(moment_ns.saturating_sub(nanos(HOT_MARGIN)))?;
+        let (seat, active) = self.seat_at(ready)?;
         let dropped = self.rig.probe().status()?.duplicates_dropped > duplicates;
         self.until_ns(moment_ns)?;
         let at_ns = pull(&mut self.rig, seat, trigger)?;

@@ -172,6 +172,7 @@ impl Source {
             apart: false,
         });
         self.recount = false;
+        self.given_up = None;
         if let Some(seen) = &mut self.seen {
             seen.reset(next.sseq);
         }
@@ -271,6 +272,7 @@ impl Source {
         let cause = self.announce.take();
         let recount = core::mem::take(&mut self.recount) && cause != Some(DiscontinuityCause::Join);
         let recount = recount.then_some(DiscontinuityCause::Administrative);
+        self.given_up = None;
         for cause in [cause, recount].into_iter().flatten() {
             out.counters.discontinuities += 1;
             out.handler.event(&Event::Discontinuity {

@@ -138,7 +138,7 @@ impl Source {
 
     /// The epoch to go over to, once this one is over.
     fn successor(&self, cursor: &Cursor) -> Option<Epoch> {
-        let ahead = |leg: Leg| first_ahead(&self.legs[leg.index()], cursor);
+        let ahead = |leg: Leg| first_ahead(&self.legs[leg.index()], cursor, &self.retired);
         match (ahead(Leg::Zero), ahead(Leg::One)) {
             (Some(zero), Some(one)) => {
                 let zero_first = zero.predecessor == cursor.epoch || one.predecessor == zero.epoch;
@@ -258,6 +258,8 @@ impl Source {
             for side in &mut self.legs {
                 out.counters.retired_epoch += side.go_on_to(epoch, &self.retired);
             }
+        } else {
+            self.overflow.forget(epoch);
         }
         self.ended = false;
         self.hole = None;
@@ -321,18 +323,19 @@ impl Source {
 
 /// The first epoch that a leg has gone on to from the cursor's. Of one that never was there the latest, and those before
 /// it as far as each names the one before: nothing else says which of them lie ahead.
-fn first_ahead<'a>(side: &'a LegSide, cursor: &Cursor) -> Option<&'a View> {
+fn first_ahead<'a>(side: &'a LegSide, cursor: &Cursor, retired: &Retired) -> Option<&'a View> {
+    let left = |view: &View| view.epoch == cursor.predecessor || retired.contains(view.epoch);
     if let Some(here) = side.view(cursor.epoch) {
-        let ahead = side.views().filter(|view| view.turn > here.turn);
-        return ahead.min_by_key(|view| view.turn);
+        let ahead = side
+            .views()
+            .filter(|view| view.turn > here.turn && !left(view));
+        return ahead.min_by_key(|view| (view.predecessor != cursor.epoch, view.turn));
     }
-    let mut first = side
-        .latest()
-        .filter(|view| view.epoch != cursor.predecessor)?;
+    let mut first = side.latest().filter(|view| !left(view))?;
     // Turns fall, or the walk ends.
     while let Some(before) = side.view(first.predecessor)
         && before.turn < first.turn
-        && before.epoch != cursor.predecessor
+        && !left(before)
     {
         first = before;
     }

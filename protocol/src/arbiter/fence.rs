@@ -125,10 +125,22 @@ impl Fence {
     }
 }
 
+/// A count that is not known to hold in the numbering in force.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GivenUp {
+    generation: Generation,
+    adm: Adm,
+    /// Messages fenced until then.
+    fenced: u64,
+}
+
 impl Source {
     /// Goes over to the newest numbering that was heard of, once it is known what it shares with the one in force; after
     /// `reorder_hold` all the same, for data do not wait for it.
     pub(super) fn judge_generation<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) -> bool {
+        if self.given_up.is_some() && self.count_on(out.counters.fenced) {
+            return true;
+        }
         let newest = self.fence.newest();
         let Some(cursor) = self.cursor.filter(|cursor| cursor.generation < newest) else {
             self.outranked_since = None;
@@ -148,6 +160,22 @@ impl Source {
         true
     }
 
+    /// Counts on as before, where the count was given up for a cut that was not known, and is known now, before anybody
+    /// was told, and before a message was dropped for it.
+    fn count_on(&mut self, fenced: u64) -> bool {
+        let (Some(given_up), Some(cursor)) = (self.given_up, &mut self.cursor) else {
+            return false;
+        };
+        let shared = self.fence.shared(given_up.generation, cursor.generation);
+        let inherited = shared.is_some_and(|shared| given_up.adm <= shared);
+        if !inherited || !cursor.adopts || given_up.fenced != fenced {
+            return false;
+        }
+        (cursor.adm, cursor.adopts, cursor.apart) = (given_up.adm, false, false);
+        (self.given_up, self.recount) = (None, false);
+        true
+    }
+
     /// Makes the numbering of `generation` the one in force, which shares so many numbers with the one before.
     fn go_over_to<H: Handler + ?Sized>(
         &mut self,
@@ -158,12 +186,23 @@ impl Source {
         let Some(cursor) = &mut self.cursor else {
             return;
         };
+        let before = GivenUp {
+            generation: cursor.generation,
+            adm: cursor.adm,
+            fenced: out.counters.fenced,
+        };
+        let sound = !self.recount && !cursor.adopts && !cursor.apart;
         cursor.generation = generation;
         self.outranked_since = None;
         self.owed_since = None;
         let inherited = shared.is_some_and(|shared| cursor.adm <= shared);
         if !inherited {
             let unknown = shared.is_none() || self.announce == Some(DiscontinuityCause::Join);
+            self.given_up = match shared {
+                None if sound => Some(before),
+                None => self.given_up,
+                Some(_) => None,
+            };
             cursor.adopts = unknown;
             cursor.adm = shared.filter(|_| !unknown).unwrap_or_default();
             cursor.apart = false;
@@ -180,6 +219,7 @@ impl Source {
         self.fence.disbelieve(generation);
         (cursor.generation, cursor.adm) = (generation, Adm(0));
         (cursor.adopts, cursor.apart) = (true, false);
+        self.given_up = None;
         self.recount = true;
         self.owed_since = None;
     }

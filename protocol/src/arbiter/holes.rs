@@ -66,7 +66,7 @@ impl Source {
         let mut waiting = false;
         for leg in Leg::BOTH {
             let side = &self.legs[leg.index()];
-            waiting |= side.is_in_doubt(cursor.epoch);
+            waiting |= side.is_in_doubt(cursor.epoch, self.judged_at, out.limits);
             let view = side.view(cursor.epoch);
             let Some(view) = view.filter(|_| !self.is_apart(leg)) else {
                 continue;

@@ -182,8 +182,11 @@ impl LegSide {
     }
 
     /// Notes that a datagram is believed, and whether one sent after it was before: in the quarantine, too, what was
-    /// overtaken stays overtaken.
+    /// overtaken stays overtaken. What a process said that was replaced meanwhile is.
     pub(super) fn believe(&mut self, header: &Header) -> bool {
+        if header.incarnation != self.incarnation {
+            return true;
+        }
         let overtaken = self.believed_dsn > Some(header.dsn);
         if !overtaken {
             self.believed_dsn = Some(header.dsn);
@@ -201,6 +204,7 @@ impl LegSide {
             self.faults.restarts += 1;
         }
         self.incarnation = header.incarnation;
+        self.quarantine.outlive();
         self.first_dsn = header.dsn;
         self.highest_dsn = Some(header.dsn);
         self.seen_dsns = 1;
@@ -268,10 +272,13 @@ impl LegSide {
     }
 
     /// Whether the leg speaks, of nothing but what waits to be believed, and of this epoch, too: where it stands is not
-    /// known yet.
-    pub(super) fn is_in_doubt(&self, epoch: Epoch) -> bool {
+    /// known yet. Whoever says nothing that can be believed in so much time is not waited for.
+    pub(super) fn is_in_doubt(&self, epoch: Epoch, now: Time, limits: &Limits) -> bool {
         let mut waiting = self.quarantine.claims();
-        self.transmits() && self.latest().is_none() && waiting.any(|claim| claim.epoch == epoch)
+        self.transmits()
+            && self.latest().is_none()
+            && now < self.live_since.after(limits.lag_time)
+            && waiting.any(|claim| claim.epoch == epoch)
     }
 
     /// Whether every view is taken, so that a further epoch has no place.
@@ -295,12 +302,13 @@ impl LegSide {
         }
     }
 
-    /// The leg comes to the application's epoch: all that it spoke of before lies behind, and is forgotten. Returns how
-    /// many held records that were.
-    pub(super) fn catch_up(&mut self, retired: &mut Retired) -> u64 {
-        for view in self.views.iter_mut().filter_map(Option::take) {
-            retired.add(view.epoch);
+    /// The leg comes to the application's epoch, and there is no room for it: all that it spoke of before lies behind, and
+    /// is forgotten, unless it went on from there. Returns how many held records that were.
+    pub(super) fn catch_up(&mut self, epoch: Epoch) -> u64 {
+        if self.views().any(|view| view.predecessor == epoch) {
+            return 0;
         }
+        self.views = [None; KEPT_VIEWS];
         let dropped = self.hold.len() as u64;
         self.hold.clear();
         dropped

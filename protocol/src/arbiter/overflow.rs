@@ -34,6 +34,12 @@ impl Overflow {
         }
     }
 
+    /// Forgets the epoch: its numbering began anew.
+    pub(super) fn forget(&mut self, epoch: Epoch) {
+        let known = self.furthest.iter_mut().filter(|(of, _)| *of == epoch);
+        known.for_each(|it| *it = (Epoch::NONE, 0));
+    }
+
     /// Whether something was dropped at `sseq` or beyond.
     pub(super) fn reaches(&self, epoch: Epoch, sseq: u64) -> bool {
         let mut furthest = self.furthest.iter();
@@ -54,6 +60,9 @@ mod tests {
         assert!(overflow.reaches(Epoch(1), 9));
         assert!(!overflow.reaches(Epoch(1), 10));
         assert!(!overflow.reaches(Epoch(2), 9));
+        overflow.forget(Epoch(1));
+        assert!(!overflow.reaches(Epoch(1), 9));
+        overflow.note(Epoch(1), 9);
         for epoch in 2..2 + KEPT_EPOCHS as u64 {
             overflow.note(Epoch(epoch), 1);
         }

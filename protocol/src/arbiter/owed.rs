@@ -136,6 +136,7 @@ impl Source {
             adopts: false,
             ..*cursor
         });
+        self.given_up = None;
         self.recount |= cursor.apart && adm != cursor.adm;
         if self.recount && self.announce != Some(DiscontinuityCause::Join) {
             self.tell_announced(cursor.next, out);

@@ -129,6 +129,13 @@ impl Quarantine {
         (before - self.claims.len()) as u64
     }
 
+    /// The process that said what waits was replaced: the next one may take it back, whatever numbers it gives its own.
+    pub(super) fn outlive(&mut self) {
+        for (claim, _) in &mut self.claims {
+            claim.dsn = Dsn(0);
+        }
+    }
+
     /// What waits, in order of arrival.
     pub(super) fn claims(&self) -> impl Iterator<Item = &Claim> {
         self.claims.iter().map(|(claim, _)| claim)

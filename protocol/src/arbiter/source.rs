@@ -17,7 +17,7 @@ use super::OrderingClass;
 use super::counters::{Counters, LegStatus};
 use super::cursor::{Cursor, Standing, behind, hand_over};
 use super::epochs::Retired;
-use super::fence::Fence;
+use super::fence::{Fence, GivenUp};
 use super::health::Rounds;
 use super::hold::Entry;
 use super::holes::Hole;
@@ -70,6 +70,8 @@ pub(super) struct Source {
     pub(super) announce: Option<DiscontinuityCause>,
     /// To be told there, too: what follows counts other administrative messages.
     pub(super) recount: bool,
+    /// The count that was given up for that, as long as nobody was told and it may prove needless.
+    pub(super) given_up: Option<GivenUp>,
     /// Since when no live leg speaks in the cursor's context.
     pub(super) orphan_since: Option<Time>,
     /// Since when no live leg speaks in the cursor's epoch.
@@ -116,6 +118,7 @@ impl Source {
             pin: Pin::default(),
             announce: None,
             recount: false,
+            given_up: None,
             orphan_since: None,
             deserted_since: None,
             regress_since: None,
@@ -207,20 +210,21 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let header = datagram.header();
-        let late = self.legs[leg.index()].believe(header) || late;
+        let overtaken = self.legs[leg.index()].believe(header);
+        let late = late || overtaken;
         self.note_numbering(datagram);
         self.rejoin_if_far(datagram, out.limits);
         let known = self.legs[leg.index()].view(header.epoch).is_some();
         let here = self.cursor.is_some_and(|it| it.epoch == header.epoch);
-        if here && !known && !late {
-            out.counters.retired_epoch += self.legs[leg.index()].catch_up(&mut self.retired);
+        if here && !known && !late && self.legs[leg.index()].crowded() {
+            out.counters.retired_epoch += self.legs[leg.index()].catch_up(header.epoch);
         }
         if !known && self.legs[leg.index()].crowded() {
             self.relieve(Pressure::Views(leg), out);
         }
         // What was overtaken opens a view only of an epoch that can lie but ahead of the leg's latest.
         let at = self.legs[leg.index()].latest().map(|view| view.epoch);
-        let behind = at.is_some() && at != self.cursor.map(|cursor| cursor.epoch);
+        let behind = overtaken || at.is_some() && at != self.cursor.map(|cursor| cursor.epoch);
         if !late || !known && !behind {
             self.legs[leg.index()].refresh(header);
         }

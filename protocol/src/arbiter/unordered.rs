@@ -187,7 +187,7 @@ impl Source {
             return true;
         }
         let floor = cursor.next;
-        let passed = Place::start(self.passed(&cursor));
+        let passed = Place::start(self.passed(&cursor, out.limits));
         let open = self.hole.filter(|hole| hole.until > floor);
         let until = match open {
             Some(hole) if !self.forced() => hole.until.min(passed),
@@ -261,7 +261,7 @@ impl Source {
 
     /// The number that nobody who is waited for can still bring anything below of. Under pressure that is
     /// nobody: the lowest held record goes, or everything that is known to be missing.
-    fn passed(&self, cursor: &Cursor) -> u64 {
+    fn passed(&self, cursor: &Cursor, limits: &Limits) -> u64 {
         let mut least: Option<u64> = None;
         let mut most = self.reached(cursor).sseq;
         let mut lowest: Option<u64> = None;
@@ -272,7 +272,7 @@ impl Source {
                 most = most.max(behind);
                 lowest = Some(lowest.map_or(behind, |least| least.min(behind)));
             }
-            if side.is_in_doubt(cursor.epoch) {
+            if side.is_in_doubt(cursor.epoch, self.judged_at, limits) {
                 least = Some(0);
             }
             let view = side.view(cursor.epoch);
