@@ -41,7 +41,7 @@ impl Retired {
         self.epochs.contains(&epoch)
     }
 
-    pub(super) fn add(&mut self, epoch: Epoch) {
+    fn add(&mut self, epoch: Epoch) {
         if !self.contains(epoch) {
             self.epochs[self.at] = epoch;
             self.at = (self.at + 1) % RETIRED_EPOCHS;

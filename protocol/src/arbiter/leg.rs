@@ -302,7 +302,7 @@ impl LegSide {
         }
     }
 
-    /// The leg comes to the application's epoch, and there is no room for it: all that it spoke of before lies behind, and
+    /// The leg comes to the application's epoch, for which there is no room: all that it spoke of before lies behind, and
     /// is forgotten, unless it went on from there. Returns how many held records that were.
     pub(super) fn catch_up(&mut self, epoch: Epoch) -> u64 {
         if self.views().any(|view| view.predecessor == epoch) {

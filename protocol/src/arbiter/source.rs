@@ -215,12 +215,8 @@ impl Source {
         self.note_numbering(datagram);
         self.rejoin_if_far(datagram, out.limits);
         let known = self.legs[leg.index()].view(header.epoch).is_some();
-        let here = self.cursor.is_some_and(|it| it.epoch == header.epoch);
-        if here && !known && !late && self.legs[leg.index()].crowded() {
-            out.counters.retired_epoch += self.legs[leg.index()].catch_up(header.epoch);
-        }
         if !known && self.legs[leg.index()].crowded() {
-            self.relieve(Pressure::Views(leg), out);
+            self.make_room(leg, header.epoch, late, out);
         }
         // What was overtaken opens a view only of an epoch that can lie but ahead of the leg's latest.
         let at = self.legs[leg.index()].latest().map(|view| view.epoch);
@@ -266,6 +262,23 @@ impl Source {
         }
         if header.is_heartbeat() || self.unsettled(header) {
             self.settle(out);
+        }
+    }
+
+    /// Makes room for a further epoch of a leg of which as many are kept as can be.
+    fn make_room<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        epoch: Epoch,
+        late: bool,
+        out: &mut Out<'_, H>,
+    ) {
+        let here = self.cursor.is_some_and(|cursor| cursor.epoch == epoch);
+        if here && !late {
+            out.counters.retired_epoch += self.legs[leg.index()].catch_up(epoch);
+        }
+        if self.legs[leg.index()].crowded() {
+            self.relieve(Pressure::Views(leg), out);
         }
     }
 
