@@ -328,6 +328,65 @@ fn what_a_dead_process_said_last_does_not_make_the_next_one_late() {
 }
 
 #[test]
+fn who_goes_on_to_another_epoch_takes_back_nothing_of_those_before() {
+    let (mut kit, mut zero, one) = narrow_window();
+    // Leg 1 is in epoch 2 while the application lacks 4 to 8 of epoch 1; it leaps there, and goes on to epoch 3.
+    let mut one = goes_on(&mut kit, one, 2, 1, 8);
+    kit.records(&mut one, &run(1..=3));
+    kit.records(&mut one, &run(40..=41));
+    assert_eq!(
+        kit.arbiter.counters().quarantined,
+        4,
+        "an announcement, two more, and the leap"
+    );
+    let mut one = one.with(|header| {
+        header.epoch = Epoch(3);
+        header.predecessor = Epoch(2);
+        header.context = ContextId(3);
+    });
+    for _ in 0..4 {
+        kit.beat(&mut one, 0, 1);
+    }
+    kit.records(&mut one, &run(1..=1));
+    assert_eq!(kit.arbiter.counters().quarantine_dropped, 0);
+    // Leg 0 shows that it was none, and has lost what leg 1 has.
+    kit.records(&mut zero, &run(4..=8));
+    let mut zero = goes_on(&mut kit, zero, 2, 1, 8);
+    for first in (1..=31).step_by(10) {
+        kit.records(&mut zero, &run(first..=(first + 9).min(39)));
+    }
+    let told = kit.told();
+    let numbers: Vec<_> = records(&told).iter().map(|(number, _)| *number).collect();
+    assert!(numbers.ends_with(&[39, 40, 41]), "{told:?}");
+}
+
+#[test]
+fn a_leg_of_which_all_is_in_doubt_is_waited_for() {
+    for of_class in [ordered, unordered] {
+        let (mut kit, mut zero, mut one) = of_class(Limits {
+            window: 16,
+            ..Limits::default()
+        });
+        kit.records(&mut zero, &[(1, 0, true, 0), (3, 0, true, 2)]);
+        // Leg 1 is heard for the first time, far away, and by its records alone.
+        kit.records(&mut one, &run(100..=100));
+        assert_eq!(kit.arbiter.counters().quarantined, 1);
+        kit.beat(&mut zero, 3, 4);
+        kit.pass(ms(5));
+        let is_gap = |told: &Told| matches!(told, Told::Event(Event::Gap { .. }));
+        assert!(
+            !kit.told().iter().any(is_gap),
+            "where leg 1 stands is not known"
+        );
+        for _ in 0..3 {
+            kit.beat(&mut one, 100, 101);
+        }
+        kit.pass(ms(5));
+        assert!(kit.told().iter().any(is_gap), "it has passed 2");
+    }
+}
+
+#[test]
 fn an_epoch_that_one_leg_skipped_costs_nothing_of_the_next() {
     let (mut kit, zero, one) = bounded(Limits::default());
     let mut one = goes_on(&mut kit, one, 3, 2, 2);
