@@ -183,6 +183,7 @@ impl Files {
              publisher_id = {PUBLISHER}\nmax_open_orders = {orders}\n{sources}\
              [pair]\nsync_threshold = {threshold}\ntransmit = \"{transmit}\"\n{missed}{lead}\
              context_transfer = {transfer}\n\
+             [fills]\nenabled = {fills}\n{retained}\
              [stream_admin]\nurl = \"{url}\"\ntoken_file = \"tokens/adapter\"\n",
             day = run.trading_day,
             orders = open_orders(run),
@@ -196,6 +197,10 @@ impl Files {
                 format!("least_lead = \"{}us\"\n", lead.as_micros())
             }),
             transfer = run.context_transfer,
+            fills = run.fills,
+            retained = run.retained.map_or(String::new(), |messages| {
+                format!("messages = {messages}\n")
+            }),
             threshold = run.sync_threshold,
             sources = self.sources_toml(run),
             url = self.url(),

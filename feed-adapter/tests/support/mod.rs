@@ -99,6 +99,7 @@ impl Rig {
             voice,
             wishes,
             errands: asking,
+            tap: None,
         };
         let streams = |sid| (sid == SID).then_some(StreamId(stream));
         let incarnation = Incarnation(u64::from(stream));

@@ -40,6 +40,7 @@ impl Source {
                 || self.judge_regress(out)
                 || self.judge_miscount(out);
             if !moved {
+                self.close_repair();
                 self.tell_stale(out);
                 return;
             }
@@ -324,6 +325,7 @@ impl Source {
             self.apart_deadline(limits),
             self.standby_due(limits).filter(|_| !self.stale),
             self.health_due(),
+            self.repair.deadline(),
         ];
         let legs = Leg::BOTH
             .into_iter()

@@ -22,6 +22,9 @@ pub(super) struct Saved {
     version: u32,
     /// Where leg 0 and leg 1 were received.
     pub(super) destinations: [SocketAddr; 2],
+    /// Where answers to requests for what was missed were.
+    #[serde(default)]
+    pub(super) fills: Option<SocketAddr>,
     /// What was granted last.
     pub(super) grant: Grant,
 }
@@ -64,10 +67,16 @@ impl Shelf {
     ///
     /// # Errors
     /// [`Error::State`] when the file cannot be written.
-    pub(super) fn save(&self, destinations: [SocketAddr; 2], grant: &Grant) -> Result<(), Error> {
+    pub(super) fn save(
+        &self,
+        destinations: [SocketAddr; 2],
+        fills: Option<SocketAddr>,
+        grant: &Grant,
+    ) -> Result<(), Error> {
         let saved = Saved {
             version: VERSION,
             destinations,
+            fills,
             grant: grant.clone(),
         };
         let aside = self.0.with_extension("json.new");
@@ -122,7 +131,7 @@ mod tests {
         ];
         let grant = testing::grant();
         for _ in 0..2 {
-            shelf.save(destinations, &grant).unwrap();
+            shelf.save(destinations, None, &grant).unwrap();
             let saved = shelf.load().unwrap().unwrap();
             assert_eq!(
                 (saved.destinations, saved.grant),
