@@ -26,6 +26,15 @@ use crate::truth::Conversion;
 
 /// Name of the one feed.
 pub const FEED: &str = "demo";
+/// Nothing where nothing but the defaults is wanted: another build may not know of the table.
+fn fills_toml(run: &Run) -> String {
+    match (run.fills, run.retained) {
+        (true, None) => String::new(),
+        (false, _) => "[fills]\nenabled = false\n".to_owned(),
+        (true, Some(messages)) => format!("[fills]\nmessages = {messages}\n"),
+    }
+}
+
 /// Bytes of the shortest message of a BinaryFILE with its length: a delete.
 const SHORTEST_MESSAGE: u64 = 21;
 /// DBN publisher of every record.
@@ -183,7 +192,7 @@ impl Files {
              publisher_id = {PUBLISHER}\nmax_open_orders = {orders}\n{sources}\
              [pair]\nsync_threshold = {threshold}\ntransmit = \"{transmit}\"\n{missed}{lead}\
              context_transfer = {transfer}\n\
-             [fills]\nenabled = {fills}\n{retained}\
+             {fills}\
              [stream_admin]\nurl = \"{url}\"\ntoken_file = \"tokens/adapter\"\n",
             day = run.trading_day,
             orders = open_orders(run),
@@ -197,10 +206,7 @@ impl Files {
                 format!("least_lead = \"{}us\"\n", lead.as_micros())
             }),
             transfer = run.context_transfer,
-            fills = run.fills,
-            retained = run.retained.map_or(String::new(), |messages| {
-                format!("messages = {messages}\n")
-            }),
+            fills = fills_toml(run),
             threshold = run.sync_threshold,
             sources = self.sources_toml(run),
             url = self.url(),

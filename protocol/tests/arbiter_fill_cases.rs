@@ -361,6 +361,39 @@ fn with_one_adapter_dead_the_other_is_asked() {
 }
 
 #[test]
+fn a_leg_on_standby_gives_what_it_withheld_and_is_on_standby_still() {
+    let (mut kit, mut zero, mut one) = ordered(Limits::default());
+    for leg in Leg::BOTH {
+        kit.arbiter.set_fill_server(leg, true);
+    }
+    kit.records(&mut zero, &run(1..=3));
+    one.header.flags = Flags::STANDBY;
+    kit.beat(&mut one, 3, 4);
+    kit.told();
+    kit.records(&mut zero, &run(8..=9));
+    kit.pass(ms(HOLD));
+    kit.asks(Leg::One, &[records(4, 8)]);
+    // The later ones first: they have no place of that leg's own.
+    for numbers in [6..=7, 4..=5] {
+        let withheld = one
+            .with(|header| header.flags = Flags(0))
+            .records(&run(numbers));
+        kit.fill(Leg::One, &withheld);
+    }
+    let numbers: Vec<_> = kit
+        .told()
+        .iter()
+        .filter_map(|it| match it {
+            Told::Record(sseq, ..) => Some(*sseq),
+            Told::Event(_) => None,
+        })
+        .collect();
+    assert_eq!(numbers, [4, 5, 6, 7, 8, 9]);
+    assert_eq!(kit.arbiter.counters().gaps, 0);
+    assert!(kit.arbiter.leg_status(SID, Leg::One).unwrap().standby);
+}
+
+#[test]
 fn a_full_hold_waits_for_nobody() {
     let limits = Limits {
         held_records: 8,

@@ -5,9 +5,11 @@ mod common;
 
 use std::time::Duration;
 
-use common::{alone, kept, small_run, start, status, until_delivered, until_session, wait_for};
+use common::{
+    alone, kept, nothing_lost, small_run, start, status, until_delivered, until_session, wait_for,
+};
 use rustix::process::Signal;
-use twinfeed_control::Policy;
+use twinfeed_control::{Policy, TransmitMode};
 use twinfeed_harness::run::Run;
 use twinfeed_harness::{Finished, Rig, Seat};
 
@@ -93,6 +95,23 @@ fn with_one_adapter_dead_the_other_gives_what_it_lost() {
 }
 
 #[test]
+fn a_backup_on_standby_gives_what_it_withheld() {
+    let _alone = alone();
+    let mut rig = start(&Run {
+        transmit: TransmitMode::Standby,
+        ..longer()
+    });
+    rig.open().unwrap();
+    until_entitled(&mut rig);
+    rig.probe().thin(SOME).unwrap();
+    until_delivered(&mut rig, 6_000);
+    rig.probe().thin(0).unwrap();
+    let finished = nothing_lost(rig);
+    assert_filled(&finished);
+    assert!(finished.seen.filled[1] > 0, "{:?}", finished.seen.filled);
+}
+
+#[test]
 fn a_lost_tail_is_noticed_by_heartbeats_and_filled_up_to_the_end() {
     let _alone = alone();
     let mut rig = start(&longer());
@@ -159,6 +178,23 @@ fn a_hole_beyond_all_retention_is_one_gap_and_then_the_data_go_on() {
         verdict.order_violations,
     );
     assert_eq!(wrong, (0, 0, 0, 0, 0), "{verdict:?}");
+}
+
+#[test]
+fn what_this_host_dropped_while_the_application_paused_is_filled() {
+    let _alone = alone();
+    let mut rig = start(&Run {
+        receive_buffer: Some(16 << 10),
+        ..longer()
+    });
+    rig.open().unwrap();
+    until_delivered(&mut rig, 1_500);
+    rig.probe().pause(300).unwrap();
+    until_delivered(&mut rig, 5_000);
+    let finished = nothing_lost(rig);
+    let drops: u64 = finished.seen.kernel_drops.iter().sum();
+    assert!(drops > 0, "the fault did not fire");
+    assert_filled(&finished);
 }
 
 #[test]

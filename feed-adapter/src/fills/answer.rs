@@ -9,6 +9,8 @@ use twinfeed_net::udp::{DestinationKey, Destinations, Outbox, Sender};
 use twinfeed_protocol::retain::{Answer, Asker};
 use twinfeed_wire::fill::{Reply, write_reply};
 
+use crate::error::AdapterError;
+
 /// The way out.
 #[derive(Debug)]
 pub(super) struct Out {
@@ -16,15 +18,23 @@ pub(super) struct Out {
     outbox: Outbox,
     /// To whom what has gathered goes.
     askers: Vec<Asker>,
+    nobody: Destinations,
 }
 
 impl Out {
-    pub(super) fn new(sender: Sender, max_datagram: usize) -> Self {
-        Self {
+    pub(super) fn new(sender: Sender, max_datagram: usize) -> Result<Self, AdapterError> {
+        let nobody = sender.destinations(1);
+        Ok(Self {
+            nobody: nobody.map_err(AdapterError::socket("fills_from"))?,
             sender,
             outbox: Outbox::new(GATHERED, GATHERED * max_datagram),
             askers: Vec::new(),
-        }
+        })
+    }
+
+    /// Takes away what the network has reported of answers: a subscriber that is gone is no reason to wake up.
+    pub(super) fn take_reports(&mut self) {
+        self.sender.take_reports(&mut self.nobody);
     }
 
     /// For as long as addresses stay what they are.

@@ -77,7 +77,7 @@ impl FillThread {
             streams: streams.collect::<Result<_, AdapterError>>()?,
             server: Server::new(config.fills.server).map_err(wrong)?,
             receiver,
-            out: Out::new(sender, config.publish.max_datagram),
+            out: Out::new(sender, config.publish.max_datagram)?,
             tapped,
             fills,
             clients: vec![None; most],
@@ -110,6 +110,7 @@ impl FillThread {
             self.retain();
             self.answer();
         }
+        self.out.take_reports();
         self.fills.show(self.counters());
         requests
     }
