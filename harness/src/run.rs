@@ -119,7 +119,7 @@ impl Default for Run {
             sessions: None,
             policy: Policy::FirstArrival,
             missed_heartbeats: None,
-            sync_threshold: 1_000,
+            sync_threshold: twinfeed_control::DEFAULT_SYNC_THRESHOLD,
             least_lead: None,
             transmit: TransmitMode::Hot,
             lag: None,
