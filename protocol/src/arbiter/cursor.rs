@@ -124,6 +124,11 @@ impl Cursor {
         entry.generation == self.generation
     }
 
+    /// Whether a record, or the next message, counts as the application does.
+    fn is_counted_by(&self, fence: &Fence, entry: &Entry) -> bool {
+        entry.is_message() || fence.count(self, entry.generation, entry.adm) == Count::As(self.adm)
+    }
+
     /// Whether the count goes on elsewhere than records were told to count that cannot say it: messages are missing in
     /// between, and nobody knows which.
     fn leaps_to(&self, entry: &Entry) -> bool {
@@ -171,7 +176,7 @@ impl Source {
             adopts: false,
             apart: false,
         });
-        self.recount = false;
+        (self.recount, self.to_lead_apart) = (false, false);
         self.given_up = None;
         if let Some(seen) = &mut self.seen {
             seen.reset(next.sseq);
@@ -215,6 +220,10 @@ impl Source {
         };
         self.tell_spoken(out);
         self.tell_recovered(out);
+        if core::mem::take(&mut self.to_lead_apart) && cursor.is_counted_by(&self.fence, entry) {
+            // What was waited for has come after all, in the very moment that nobody was to wait any longer.
+            (cursor.apart, self.recount) = (false, false);
+        }
         let ordered = self.seen.is_none();
         // A message that comes when records behind its place were delivered does not count for them.
         self.recount |= entry.is_message() && entry.sseq < cursor.last && !cursor.apart;
@@ -270,7 +279,9 @@ impl Source {
             return;
         };
         let cause = self.announce.take();
-        let recount = core::mem::take(&mut self.recount) && cause != Some(DiscontinuityCause::Join);
+        // Where records are yet to lead apart, it is told in front of the first that does.
+        let counted_apart = !self.to_lead_apart && core::mem::take(&mut self.recount);
+        let recount = counted_apart && cause != Some(DiscontinuityCause::Join);
         let recount = recount.then_some(DiscontinuityCause::Administrative);
         self.given_up = None;
         for cause in [cause, recount].into_iter().flatten() {

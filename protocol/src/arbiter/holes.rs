@@ -211,6 +211,7 @@ impl Source {
         if let Some(cursor) = &mut self.cursor {
             cursor.apart = true;
         }
+        self.to_lead_apart |= !self.recount;
         self.recount = true;
         self.hole = None;
     }
