@@ -2,7 +2,8 @@
 //!
 //! SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number
 //! generators", OOPSLA 2014): eight bytes of state, the same numbers on every
-//! machine for ever. It is not fit for secrets, and nothing here has one.
+//! machine for ever. It is not fit for secrets, and nothing here has one. Whoever composes
+//! something for an exchange to send draws from here as well.
 
 /// A seeded generator; equal seeds give equal numbers.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ impl Rng {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

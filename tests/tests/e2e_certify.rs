@@ -6,10 +6,10 @@ mod common;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{alone, program};
+use common::{alone, program, wait_for};
 use serde_json::Value;
 use twinfeed_control::StopFlag;
 use twinfeed_harness::certify::handler::Ours;
@@ -18,6 +18,7 @@ use twinfeed_harness::certify::report::Ink;
 use twinfeed_harness::certify::score::Settings;
 use twinfeed_harness::certify::{ALL, Claims, Plan, Under, certify};
 use twinfeed_harness::demo::Narrator;
+use twinfeed_harness::ports;
 
 /// Hears nothing.
 struct Nobody;
@@ -70,24 +71,22 @@ fn delivered_of_broken(outcome: &twinfeed_harness::certify::Outcome) -> u64 {
     outcome.lost - outcome.said.declared
 }
 
-/// Runs `twinfeed certify` at the naive handler; `None` where there is no Python.
-fn certify_naive(arguments: &[&str]) -> Option<Output> {
+/// The naive handler's program; `None` where there is no Python.
+fn naive() -> Option<PathBuf> {
     let python = Command::new("python3").arg("--version").output();
     if !python.is_ok_and(|python| python.status.success()) {
         eprintln!("skipped: certifying a foreign handler (no python3)");
         return None;
     }
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/certify/naive.py");
-    let mut command = Command::new(program().path());
-    command.arg("certify").args(arguments).arg("--");
-    command.args(["python3".into(), script.into_os_string()]);
-    command.args(["{a.port}", "{b.port}"]);
-    Some(command.output().unwrap())
+    Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/certify/naive.py"))
 }
 
 #[test]
 fn a_foreign_handler_fails_exactly_where_it_is_wrong() {
     let _alone = alone();
+    let Some(naive) = naive() else {
+        return;
+    };
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| {
         directory
@@ -115,9 +114,10 @@ fn a_foreign_handler_fails_exactly_where_it_is_wrong() {
         &keep,
         "--quiet",
     ];
-    let Some(output) = certify_naive(&arguments) else {
-        return;
-    };
+    let mut command = Command::new(program().path());
+    command.arg("certify").args(arguments).arg("--");
+    command.arg("python3").arg(naive).args(["{a}", "{b}"]);
+    let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(!text.contains('\x1b'), "no colour where nobody sees it");
@@ -165,5 +165,71 @@ fn a_handler_that_does_not_come_up_is_no_verdict() {
     assert!(
         code == Some(78) && told.contains("no licence"),
         "{code:?} {told}"
+    );
+}
+
+/// Ends when it is dropped.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_handler_that_runs_already_is_certified_over_multicast_through_a_file() {
+    let _alone = alone();
+    let Some(naive) = naive() else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let [output, json] = ["output.csv", "report.json"].map(|name| directory.path().join(name));
+    let group = |last: u8| {
+        let port = ports::loopback().unwrap().port();
+        format!("239.192.77.{last}:{port}")
+    };
+    let groups = [group(1), group(2)];
+    let file = std::fs::File::create(&output).unwrap();
+    let mut handler = Command::new("python3");
+    handler
+        .arg(naive)
+        .args(&groups)
+        .stdout(file)
+        .stdin(Stdio::null());
+    let _handler = Child(handler.spawn().unwrap());
+    wait_for("the handler listens", || {
+        let said = std::fs::read_to_string(&output).unwrap();
+        if said.starts_with("ready") {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    });
+    let only = "clean,gap-one-line,gap-at-the-tail,late-start";
+    let mut command = Command::new(program().path());
+    command.args([
+        "certify",
+        "--running",
+        "--line-a",
+        &groups[0],
+        "--line-b",
+        &groups[1],
+    ]);
+    command.args(["--only", only, "--without", "stale", "--quiet", "--output"]);
+    command.arg(&output).arg("--json").arg(&json);
+    let run = command.output().unwrap();
+    let text = String::from_utf8_lossy(&run.stdout);
+    assert_eq!(run.status.code(), Some(0), "{text}");
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    let verdicts = report["scenarios"].as_array().unwrap().iter();
+    let verdicts: Vec<_> = verdicts
+        .map(|it| it["delivery"]["verdict"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        verdicts,
+        ["pass", "pass", "pass", "not-applicable"],
+        "{text}"
     );
 }

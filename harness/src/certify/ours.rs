@@ -227,6 +227,9 @@ impl Shim {
                 }
                 None
             }
+            // By the legs' own word, sooner than stream-admin's administrative message.
+            "stale" => Some(Said::Stale { session }),
+            "live" => Some(Said::Live { session }),
             _ => None,
         })
     }
@@ -361,6 +364,11 @@ mod tests {
             to: 7,
         };
         assert_eq!(shim.translate(gap).unwrap(), Some(said));
+        let stale = Said::Stale {
+            session: String::new(),
+        };
+        let line = r#"{"event":"stale","sid":1,"text":"STALE: no leg of sid 1 speaks"}"#;
+        assert_eq!(shim.translate(line).unwrap(), Some(stale));
         for (leg, state, live) in [(0, "live", [true, false]), (0, "lost", [false; 2])] {
             let line = format!(r#"{{"event":"leg","sid":1,"leg":{leg},"state":"{state}"}}"#);
             assert_eq!(shim.translate(&line).unwrap(), None);

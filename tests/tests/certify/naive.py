@@ -1,8 +1,9 @@
 """A feed handler of an afternoon: arbitrates two MoldUDP64 lines, knows nothing of this project.
 
-Usage: naive.py A_PORT B_PORT. It prints the records of docs/certify.md. It believes every session that it
-hears of, which is its known fault.
+Usage: naive.py A B, each ADDRESS:PORT, a group of 224.0.0.0/4 is joined on the loopback interface. It prints the
+records of docs/certify.md. It believes every session that it hears of, which is its known fault.
 """
+import ipaddress
 import select
 import socket
 import struct
@@ -12,10 +13,14 @@ import time
 HOLD = 0.1  # seconds that a hole is kept open
 
 
-def listen(port):
+def listen(address):
+    ip, port = address.rsplit(":", 1)
     line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    line.bind(("127.0.0.1", int(port)))
+    line.bind((ip, int(port)))
+    if ipaddress.ip_address(ip).is_multicast:
+        member = socket.inet_aton(ip) + socket.inet_aton("127.0.0.1")
+        line.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
     return line
 
 
@@ -35,7 +40,7 @@ def say(*fields):
     print(*fields, sep=",", flush=True)
 
 
-lines = [listen(port) for port in sys.argv[1:3]]
+lines = [listen(address) for address in sys.argv[1:3]]
 say("ready")
 session, after, known, held, since, end = None, 1, 1, {}, None, None
 while True:
