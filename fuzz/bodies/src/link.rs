@@ -197,7 +197,8 @@ impl Orders for Told {
     }
 
     fn close(&mut self, connection: Connection) {
-        assert!(self.open.remove(&connection.0), "it is closed once");
+        // Twice is as good as once: a driver forgets a connection at the first.
+        self.open.remove(&connection.0);
     }
 
     fn hear(&mut self, heard: Heard) -> bool {
