@@ -47,7 +47,7 @@ pub(crate) fn run(bytes: &[u8]) {
         let before = heap::calls();
         match shape & 15 {
             0..=8 => {
-                let count = (shape & 7) as u16;
+                let count = u16::from(shape & 7);
                 if next.checked_add(u64::from(count)).is_none() {
                     continue; // a packet's parser refuses it
                 }

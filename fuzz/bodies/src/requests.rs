@@ -155,11 +155,11 @@ impl Conversation {
         }
     }
 
-    pub(crate) fn ask(&mut self, method: Method, path: &str, place: u8, who: &str, body: &[u8]) {
+    pub(crate) fn ask(&mut self, method: &Method, path: &str, place: u8, who: &str, body: &[u8]) {
         let path = path.replace("{id}", &id(place));
         let answer = RUNTIME.with(|runtime| {
             runtime.block_on(async {
-                let answer = ask(&self.app, &method, &path, who, body.to_vec()).await;
+                let answer = ask(&self.app, method, &path, who, body.to_vec()).await;
                 (answer.status(), read(answer).await)
             })
         });

@@ -24,10 +24,10 @@ pub(crate) fn run(bytes: &[u8]) {
             continue;
         };
         if let Ok(Some(record)) = decode(key, &line[at + 1..]) {
-            let row = written(Write::Put(record.clone()));
+            let row = written(&Write::Put(record.clone()));
             let value = row.value.unwrap_or_default();
             match decode(&row.key, &value) {
-                Ok(Some(again)) => assert_eq!(written(Write::Put(again)).value, Some(value)),
+                Ok(Some(again)) => assert_eq!(written(&Write::Put(again)).value, Some(value)),
                 other => panic!("{other:?} under {}", row.key),
             }
             // A database has each key once, and what stands there bears it.
@@ -70,7 +70,7 @@ fn start(saved: Vec<Record>) {
         assert!(serde_json::to_vec(&registry.status(now)).is_ok());
         let _ = registry.counts();
         for write in registry.take_writes() {
-            let row = written(write);
+            let row = written(&write);
             if let Some(value) = row.value {
                 assert!(decode(&row.key, &value).is_ok(), "{}", row.key);
             }
@@ -78,8 +78,8 @@ fn start(saved: Vec<Record>) {
     }
 }
 
-fn written(write: Write) -> Encoded {
-    match encode(&write) {
+fn written(write: &Write) -> Encoded {
+    match encode(write) {
         Ok(row) => row,
         Err(error) => panic!("{write:?} cannot be written: {error}"),
     }

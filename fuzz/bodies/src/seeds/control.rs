@@ -113,7 +113,7 @@ fn held() -> Conversation {
         } else {
             Method::POST
         };
-        conversation.ask(method, path, place, principal, &text(&body));
+        conversation.ask(&method, path, place, principal, &text(&body));
     }
     conversation
 }
