@@ -81,6 +81,16 @@ impl Cursor {
         record.place() == self.next || (record.part == 0 && self.is_behind_all(record.prev))
     }
 
+    /// First place that is not missing any more once this record is at hand. The rest of a message that was begun is,
+    /// also where a record of a later one claims to follow an earlier one.
+    pub(super) fn reach_of(&self, record: &Entry) -> Place {
+        let begun = self.next.part != 0 && !record.is_message() && record.sseq > self.next.sseq;
+        match begun {
+            true => record.reach().max(Place::start(self.next.sseq + 1)),
+            false => record.reach(),
+        }
+    }
+
     /// Whether nothing of the source is missing up to number `prev`: every message of it was delivered or declared.
     pub(super) const fn is_behind_all(&self, prev: u64) -> bool {
         self.next.part == 0 && prev < self.next.sseq
