@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use twinfeed_protocol::repair::RepairLimits;
 use twinfeed_protocol::{
     Arbiter, CloseReason, Control, Delivered, Event, Handler, Leg, Limits, OrderingClass, Place,
     Policy, Time,
@@ -43,6 +44,15 @@ pub(crate) const TINY: Limits = Limits {
     health_high: 75,
     agreed_ranges: 1,
     pinned_lag_time: Duration::from_millis(50),
+    // Nobody can be asked: no fill server is ever named here.
+    repair: RepairLimits {
+        repair_time: Duration::from_millis(20),
+        fill_patience: Duration::from_millis(2),
+        fill_attempts: 2,
+        fill_range: 16,
+        fill_datagrams: 2,
+        fill_seed: 0,
+    },
 };
 
 pub(crate) fn run(bytes: &[u8]) {
