@@ -4,4 +4,5 @@
 pub mod kills;
 pub mod messages;
 pub mod program;
-pub mod world;
+
+pub use twinfeed_simulate::world;
