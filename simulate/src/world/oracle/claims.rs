@@ -51,7 +51,9 @@ pub(super) fn gap(
         return Ok(());
     }
     let key = (witness.epoch, witness.context);
+    // What the leg that is set apart brings fills nothing.
     if !witness.overflowed
+        && witness.pinned.is_none()
         && let Some(places) = witness.heard.records.get(&key)
         && let Some(place) = places
             .range(from..until)
@@ -84,7 +86,10 @@ fn may_still_bring(witness: &Witness, now: Time, leg: Leg, until: Place) -> bool
         Some(_) => heard.vouched,
         None => heard.progress,
     };
+    let apart = witness.pinned.is_some_and(|pinned| pinned != leg);
     alive
+        && !apart
+        && !heard.standby
         && !heard.stepped_down
         && heard.state == LegState::Live
         && (heard.epoch, heard.context) == (witness.epoch, witness.context)
@@ -159,6 +164,8 @@ pub(super) fn outranks(
             .is_some_and(|last| now.since(last) < witness.limits.heartbeat)
             && (heard.epoch, heard.context) == (witness.epoch, witness.context)
             && heard.state == LegState::Live
+            && !heard.standby
+            && witness.pinned.is_none_or(|pinned| pinned == *leg)
             && !heard.stepped_down
             && heard.progress > witness.cursor.sseq
             && heard.progress <= witness.cursor.sseq.saturating_add(witness.limits.window)
@@ -265,6 +272,7 @@ pub(super) fn stale(witness: &Witness, now: Time, ledger: &Ledger) -> Judgement 
         leg.last
             .is_some_and(|last| now.since(last) < witness.limits.heartbeat)
             && !leg.stepped_down
+            && !leg.standby
             && !witness.has_passed(leg.epoch, ledger)
     });
     match speaking {

@@ -34,6 +34,8 @@ pub struct LegHeard {
     pub said_peer_lost: bool,
     /// Whether it ever said that its source was silent.
     pub said_stale: bool,
+    /// Whether it said last that it is silent on purpose.
+    pub standby: bool,
     /// How many administrative messages its last heartbeat counts, and in whose numbering.
     pub adm: (u64, Generation),
     incarnations: Vec<Incarnation>,
@@ -55,6 +57,7 @@ impl Default for LegHeard {
             stepped_down: false,
             said_peer_lost: false,
             said_stale: false,
+            standby: false,
             adm: (0, Generation(0)),
             incarnations: Vec::new(),
             highest_dsn: 0,
@@ -158,6 +161,13 @@ impl Heard {
         if !genuine {
             return;
         }
+        let newest = header.dsn.0 > heard.highest_dsn;
+        if header.flags.has(Flags::STANDBY) {
+            // It lives, and says nothing of where it stands.
+            heard.standby |= newest;
+            return;
+        }
+        heard.standby &= !newest;
         if header.dsn.0 > heard.highest_dsn {
             heard.highest_dsn = header.dsn.0;
             let beat = datagram
