@@ -399,8 +399,8 @@ impl Desk {
             out.fired("deaf");
             return;
         }
-        if !packet.genuine && self.ear.is_unborn() {
-            return; // the first thing heard is believed: no world begins with nonsense
+        if !packet.genuine && self.ear.would_believe(packet) {
+            return; // what is heard first is believed, and rightly so: there is nothing to compare it with
         }
         self.drain(now, out, |ear, publishing| {
             ear.hear(line, now.time, packet, now.unix_ns, publishing)
