@@ -40,7 +40,7 @@ impl Source {
         context: ContextId,
     ) -> Option<Place> {
         if let Some((_, entry)) = self.first_in(leg, cursor, context) {
-            return Some(entry.reach());
+            return Some(cursor.reach_of(entry));
         }
         if view.context != context || view.next <= cursor.next {
             return None;
@@ -77,7 +77,7 @@ impl Source {
                     self.hole = None;
                     return false;
                 }
-                if entry.reach() <= cursor.next {
+                if cursor.reach_of(entry) <= cursor.next {
                     match self.fence.count(&cursor, entry.generation, entry.adm) {
                         // A message of that numbering is missing, or one behind it.
                         Count::As(adm) if adm > cursor.adm => {
@@ -99,6 +99,8 @@ impl Source {
             let live = side.transmits() && view.context == cursor.context && current;
             waiting |= live && view.next <= cursor.next;
         }
+        // Who goes on apart already has nothing to wait for in what lacks messages.
+        lacking &= !cursor.apart;
         let apart = owed.is_some() || lacking;
         let Some(until) = until.or(apart.then_some(cursor.next)) else {
             self.hole = None;
@@ -179,7 +181,10 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         out.counters.gaps += 1;
-        out.counters.gap_messages += until.sseq - from.sseq + u64::from(until.part > 0);
+        out.counters.gap_messages = out
+            .counters
+            .gap_messages
+            .saturating_add(until.sseq - from.sseq + u64::from(until.part > 0));
         out.handler.event(&Event::Gap {
             sid: self.sid,
             epoch,
@@ -211,6 +216,7 @@ impl Source {
         if let Some(cursor) = &mut self.cursor {
             cursor.apart = true;
         }
+        self.to_lead_apart |= !self.recount;
         self.recount = true;
         self.hole = None;
     }
