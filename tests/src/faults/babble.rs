@@ -3,9 +3,12 @@
 //!
 //! | on | what is said |
 //! |---|---|
-//! | lines and streams | noise of any length; real datagrams cut short, with one bit flipped, and said again |
-//! | streams | another version, another stream, a source number absurdly far ahead: with a check that is right |
+//! | lines and streams | noise of any length; real datagrams cut short, and said again |
+//! | streams | one bit flipped; another version, another stream, a source number absurdly far ahead with a check that is right |
 //! | lines | a session that nobody announced, a sequence absurdly far ahead |
+//!
+//! MoldUDP64 has no check of its own, so a flipped bit that passed the network's is a packet like any other; a line that is
+//! told its `source` does not listen to strangers at all.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -79,7 +82,7 @@ impl Fault for Babble {
 fn line_nonsense(rng: &mut fastrand::Rng, real: &[u8]) -> Vec<u8> {
     let mut bytes = real.to_vec();
     match rng.u64(..4) {
-        0 => return common_nonsense(rng, real),
+        0 => return common_nonsense(rng, real, UNCHECKED),
         // A session: ten letters (MoldUDP64 1.00).
         1 => bytes
             .iter_mut()
@@ -106,7 +109,7 @@ fn stream_nonsense(rng: &mut fastrand::Rng, real: &[u8]) -> Vec<u8> {
     }
     let dsn = u64::from_le_bytes(bytes[24..32].try_into().unwrap_or_default());
     match rng.u64(..5) {
-        0 => return common_nonsense(rng, real),
+        0 => return common_nonsense(rng, real, CHECKED),
         1 => bytes[2] = bytes[2].wrapping_add(1 + rng.u64(..254) as u8),
         2 => bytes[8..12].copy_from_slice(&(rng.u64(..1 << 32) as u32).to_le_bytes()),
         // One of long ago, which says now where nobody has ever been.
@@ -130,11 +133,11 @@ fn stream_nonsense(rng: &mut fastrand::Rng, real: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Nonsense about anything.
-fn common_nonsense(rng: &mut fastrand::Rng, real: &[u8]) -> Vec<u8> {
+/// Nonsense about anything: one of the first so many kinds.
+fn common_nonsense(rng: &mut fastrand::Rng, real: &[u8], kinds: u64) -> Vec<u8> {
     let mut bytes = real.to_vec();
     let length = bytes.len() as u64;
-    match rng.u64(..3) {
+    match rng.u64(..kinds) {
         0 => (0..rng.u64(..LONGEST as u64))
             .map(|_| rng.u64(..256) as u8)
             .collect(),
@@ -243,6 +246,10 @@ fn failed(action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
     }
 }
 
+/// Kinds of nonsense that show without a check.
+const UNCHECKED: u64 = 2;
+/// Those and a flipped bit.
+const CHECKED: u64 = 3;
 /// The exchange's is its kernel's choice.
 const ANY_PORT: u16 = 0;
 /// For how long.

@@ -82,7 +82,7 @@ impl Scene {
         let small = stage.state_mebibytes;
         let volume = small.map(|size| Volume::mount(&state, size)).transpose()?;
         let (program, stop) = (setting.program, &setting.stop);
-        let mut rig = Rig::start_on(program, &run, stop, &directory, lab.hosts())?;
+        let rig = Rig::start_on(program, &run, stop, &directory, lab.hosts())?;
         let second = Run {
             policy: Policy::PreferActive,
             ..run.clone()

@@ -625,6 +625,6 @@ pub const ROWS: &[Row] = &[
             Test(LEGS, "a_foreign_sender_is_counted_and_changes_nothing"),
             Test(SUBSCRIPTION, "two_groups_on_one_port_never_mix"),
         ],
-        "whoever forges address and check is believed: streams are not sealed yet",
+        "whoever forges address and check is believed: streams are not sealed yet; a line without `source` believes whatever is well formed and within its `window`",
     ),
 ];
