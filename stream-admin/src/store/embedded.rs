@@ -261,7 +261,7 @@ mod tests {
         fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
             let at = offset as usize;
             self.with(false, |bytes| {
-                out.copy_from_slice(&bytes[at..at + out.len()])
+                out.copy_from_slice(&bytes[at..at + out.len()]);
             })
         }
 
@@ -276,7 +276,7 @@ mod tests {
         fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
             let at = offset as usize;
             self.with(true, |bytes| {
-                bytes[at..at + data.len()].copy_from_slice(data)
+                bytes[at..at + data.len()].copy_from_slice(data);
             })
         }
     }

@@ -248,7 +248,7 @@ impl Scene {
             let _ = std::fs::write(self.rig.files().path(&name), text);
             let verdict = judge(&sent, &conversion, seen)?;
             let gaps = owed == Owed::ToldOfGaps && index + 1 == SUBSCRIBERS;
-            end.take(index, seen, verdict, gaps);
+            end.take(index, seen, &verdict, gaps);
         }
         let [second, third] = self.others;
         second.stop()?;
@@ -260,7 +260,7 @@ impl Scene {
 }
 
 impl End {
-    fn take(&mut self, index: usize, seen: &Summary, verdict: Verdict, may_have_gaps: bool) {
+    fn take(&mut self, index: usize, seen: &Summary, verdict: &Verdict, may_have_gaps: bool) {
         let who = index + 1;
         self.messages = verdict.messages;
         self.switches += verdict.switches;

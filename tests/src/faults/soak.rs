@@ -11,7 +11,7 @@ use twinfeed_harness::{Error, Seat};
 
 use super::cells::{CELLS, Cell, Owed, SOAK, Soaks};
 use super::scene::{End, run as small_run};
-use super::vitals::Vitals;
+use super::vitals::{Judged, Vitals};
 use super::{Evidence, Fault, Scene, Setting};
 
 /// How long, and how often.
@@ -114,9 +114,7 @@ pub fn run(
     report.end = scene.finish(Owed::ToldOfGaps)?;
     report.broken.append(&mut report.end.broken);
     let judged = report.vitals.judged(WARM_UP);
-    report
-        .broken
-        .extend(judged.iter().flat_map(|life| life.broken()));
+    report.broken.extend(judged.iter().flat_map(Judged::broken));
     Ok(report)
 }
 

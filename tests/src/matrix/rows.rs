@@ -308,7 +308,7 @@ pub const ROWS: &[Row] = &[
     row(
         "H1",
         "a host loses its cable",
-        "L D O at whoever hears the other; nobody takes over for it",
+        "L D O at whoever hears the other leg; who loses both is told what is missing",
         "`missed_heartbeats` × `heartbeat`",
         &[
             Cell("link-active"),
