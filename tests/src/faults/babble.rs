@@ -265,14 +265,15 @@ const ABSURD: u64 = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {
-    use twinfeed_wire::Header;
+    use twinfeed_wire::{Epoch, Header};
 
     use super::*;
 
     #[test]
-    fn nonsense_is_never_a_record_that_was_not_said() {
+    fn every_kind_of_nonsense_is_said() {
         let mut real = Header {
             dsn: Dsn(7),
+            epoch: Epoch(7),
             base_sseq: 40,
             ..Header::default()
         }
@@ -284,9 +285,9 @@ mod tests {
         for _ in 0..1_000 {
             let said = stream_nonsense(&mut rng, &real);
             match Header::parse(&said) {
-                Ok(header) if said == real => assert_eq!(header.dsn, Dsn(7)),
-                // A flipped bit is found by the check, which is not looked at here.
+                Ok(_) if said == real => {}
                 Ok(header) if header.base_sseq >= ABSURD => kinds[0] += 1,
+                // Another stream; or a flipped bit, which the check finds that is not looked at here.
                 Ok(_) => kinds[1] += 1,
                 Err(_) => kinds[2] += 1,
             }

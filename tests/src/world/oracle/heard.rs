@@ -22,6 +22,8 @@ pub struct LegHeard {
     pub complete: bool,
     /// The furthest number it vouched for in that epoch.
     pub progress: u64,
+    /// The same without what only a message behind it shows: of that number nothing came.
+    pub brought: u64,
     /// The furthest number that its heartbeats vouched for in that epoch.
     pub vouched: u64,
     /// Whether a heartbeat of it took back what it had vouched for in that epoch.
@@ -49,6 +51,7 @@ impl Default for LegHeard {
             context: ContextId(0),
             complete: false,
             progress: 0,
+            brought: 0,
             vouched: 0,
             stepped_back: false,
             state: LegState::Unheard,
@@ -142,7 +145,7 @@ impl Heard {
             heard.dsns.clear();
             heard.stepped_down = false;
             heard.stepped_back = false;
-            heard.progress = 0;
+            (heard.progress, heard.brought) = (0, 0);
             heard.vouched = 0;
         }
         if !heard.dsns.insert(header.dsn.0) {
@@ -166,7 +169,7 @@ impl Heard {
             let other = heard.epoch != header.epoch;
             let back = !other && beat.is_some_and(|next| next < heard.progress);
             if other || back {
-                heard.progress = 0;
+                (heard.progress, heard.brought) = (0, 0);
                 heard.vouched = 0;
                 heard.stepped_back = back;
             }
@@ -195,7 +198,7 @@ impl Heard {
             .entry((header.epoch, header.context))
             .or_default();
         let vouched = datagram.heartbeat().map_or(0, |beat| beat.beat.next_sseq);
-        let mut progress = vouched;
+        let (mut progress, mut brought) = (vouched, vouched);
         for record in datagram.records() {
             if !is_of_source(&record) {
                 // It stands behind its number: that was sent before.
@@ -207,10 +210,11 @@ impl Heard {
                 part: record.part,
             };
             self.again += u64::from(!records.insert(place));
-            progress = progress.max(record.sseq + u64::from(record.is_last()));
+            brought = brought.max(record.sseq + u64::from(record.is_last()));
         }
         if heard.epoch == header.epoch {
-            heard.progress = heard.progress.max(progress);
+            heard.progress = heard.progress.max(progress).max(brought);
+            heard.brought = heard.brought.max(brought);
             heard.vouched = heard.vouched.max(vouched);
         }
     }
