@@ -1,0 +1,506 @@
+//! What do all components stand on?
+//!
+//! [`Ground`] is virtual time with its agenda, the links between adapters and subscribers, the ledger of
+//! what is true, and the counts and lines of what happened.
+
+use core::cmp::Ordering;
+use core::cmp::Reverse;
+use core::time::Duration;
+use std::collections::BinaryHeap;
+use std::rc::Rc;
+
+use twinfeed_protocol::Leg;
+use twinfeed_protocol::line::Line;
+use twinfeed_protocol::pair::{News, Said};
+use twinfeed_protocol::sequencer::Now;
+use twinfeed_protocol::time::Time;
+use twinfeed_wire::{Generation, Sid};
+
+use super::Outcome;
+use super::adapters::{Converted, Output};
+use super::exchange::{Life, Shared};
+use super::net::{Decorator, Flight, Link};
+use super::oracle::{Assembly, Ledger, Violation};
+use super::pair::trap::Fate;
+use super::pair::{PairEvent, PairGround};
+use super::rng::Rng;
+use super::stats::Stats;
+use super::subscribers::Watch;
+use super::trace::Trace;
+use crate::coverage::{Cell, Coverage};
+
+/// Something that is due at some time.
+#[derive(Debug)]
+pub enum Happening {
+    /// A source speaks.
+    Speak {
+        /// Which, by index.
+        source: usize,
+    },
+    /// A source packet reaches an adapter.
+    Packet {
+        /// Whose adapter.
+        leg: Leg,
+        /// On which line.
+        line: Line,
+        /// What.
+        packet: Shared,
+    },
+    /// A datagram reaches a subscriber's socket.
+    Datagram {
+        /// Which, by number.
+        subscriber: usize,
+        /// On which leg.
+        leg: Leg,
+        /// What.
+        flight: Flight,
+    },
+    /// A subscriber joins.
+    Join {
+        /// Which, by number.
+        subscriber: usize,
+    },
+    /// An adapter's first process starts.
+    Start {
+        /// Whose.
+        leg: Leg,
+    },
+    /// An adapter hears of its peer through the pair link.
+    PeerNews {
+        /// Who hears.
+        leg: Leg,
+        /// Whether the link was reset, or stands again.
+        lost: bool,
+    },
+    /// Something at the pair.
+    Pair(PairEvent),
+    /// A fault strikes.
+    Fault {
+        /// Which, by number.
+        number: usize,
+    },
+}
+
+/// A happening with its time; of two at one time the one scheduled first comes first.
+#[derive(Debug)]
+struct Due {
+    at: Time,
+    turn: u64,
+    what: Happening,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at, self.turn).cmp(&(other.at, other.turn))
+    }
+}
+
+/// Time, links, truth and counts.
+#[derive(Debug)]
+pub struct Ground {
+    seed: u64,
+    now: Time,
+    agenda: BinaryHeap<Reverse<Due>>,
+    turns: u64,
+    /// By subscriber, then leg.
+    links: Vec<[Link; 2]>,
+    ledger: Ledger,
+    assembly: Assembly,
+    stats: Stats,
+    coverage: Coverage,
+    trace: Trace,
+    pair: Option<PairGround>,
+    /// Whether the process of each leg knows where its subscribers are.
+    addressed: [bool; 2],
+}
+
+impl Ground {
+    /// Time zero.
+    #[must_use]
+    pub fn new(seed: u64, trace: usize) -> Self {
+        Self {
+            seed,
+            now: Time::ZERO,
+            agenda: BinaryHeap::new(),
+            turns: 0,
+            links: Vec::new(),
+            ledger: Ledger::default(),
+            assembly: Assembly::default(),
+            stats: Stats::default(),
+            coverage: Coverage::default(),
+            trace: Trace::last(trace),
+            pair: None,
+            addressed: [true; 2],
+        }
+    }
+
+    /// Its adapters are a pair.
+    pub fn set_pair(&mut self, pair: PairGround) {
+        self.pair = Some(pair);
+    }
+
+    /// What the pair needs here, if there is one.
+    pub fn pair_mut(&mut self) -> Option<&mut PairGround> {
+        self.pair.as_mut()
+    }
+
+    /// Puts something at the pair on the agenda.
+    pub fn put_pair(&mut self, at: Time, what: PairEvent) {
+        self.put(at, Happening::Pair(what));
+    }
+
+    /// Writes down something.
+    pub fn say(&mut self, what: impl FnOnce() -> String) {
+        self.trace.say(self.now, what);
+    }
+
+    /// The rules of a pair told something.
+    pub fn note_news(&mut self, leg: Leg, sid: Sid, news: &News) {
+        self.trace.say(self.now, || {
+            format!("adapter {leg} sid {sid} tells {news:?}")
+        });
+        if let Some(name) = word_of_news(news) {
+            self.stats.add(name);
+        }
+    }
+
+    /// Links the next subscriber to both adapters.
+    pub fn add_subscriber(&mut self, number: usize, ways: [Vec<Box<dyn Decorator>>; 2]) {
+        let mut index = 0;
+        self.links.push(ways.map(|way| {
+            let mut rng = Rng::of(self.seed, &format!("link {number} {index}"));
+            index += 1;
+            let delay = rng.micros(20, 200);
+            Link::new(delay, rng.pick(&[0, 10, 100]), way, rng)
+        }));
+    }
+
+    /// Puts a happening on the agenda.
+    pub fn schedule(&mut self, after: Duration, what: Happening) {
+        self.put(self.now.after(after), what);
+    }
+
+    fn put(&mut self, at: Time, what: Happening) {
+        self.turns += 1;
+        self.agenda.push(Reverse(Due {
+            at,
+            turn: self.turns,
+            what,
+        }));
+    }
+
+    /// When the next thing on the agenda is due.
+    #[must_use]
+    pub fn next(&self) -> Option<Time> {
+        self.agenda.peek().map(|due| due.0.at)
+    }
+
+    /// Takes the next thing that is due by now.
+    pub fn take_due(&mut self) -> Option<Happening> {
+        if self.next()? > self.now {
+            return None;
+        }
+        self.agenda.pop().map(|due| due.0.what)
+    }
+
+    /// Time goes on.
+    pub fn advance(&mut self, now: Time) {
+        self.now = self.now.max(now);
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The time on both clocks.
+    #[must_use]
+    pub fn now_twice(&self) -> Now {
+        Now {
+            time: self.now,
+            unix_ns: UNIX_ORIGIN_NS + self.now.0,
+        }
+    }
+
+    /// The truth.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// An adapter converts wrongly.
+    pub fn note_misconversion(&mut self) {
+        self.ledger.note_misconversion();
+    }
+
+    /// Adapters may withhold what they converted.
+    pub fn allow_withholding(&mut self) {
+        self.ledger.allow_withholding();
+    }
+
+    /// What a subscriber's judge looks at.
+    pub fn watch<'a>(&'a mut self, violations: &'a mut Vec<Violation>) -> Watch<'a> {
+        Watch {
+            ledger: &self.ledger,
+            assembly: &mut self.assembly,
+            stats: &mut self.stats,
+            coverage: &mut self.coverage,
+            trace: &mut self.trace,
+            violations,
+        }
+    }
+
+    /// The lives of a source have gone on.
+    pub fn note_lives(&mut self, sid: Sid, lives: &[Life]) {
+        self.ledger.note_lives(sid, lives);
+    }
+
+    /// An adapter has no unsent records any more.
+    pub fn note_death(&mut self, leg: Leg) {
+        self.ledger.note_death(leg);
+    }
+
+    /// Nothing of `leg` gets through for `span`.
+    pub fn cut(&mut self, leg: Leg, span: Duration) {
+        let until = self.now.after(span);
+        for links in &mut self.links {
+            links[leg.index()].cut(until);
+        }
+    }
+
+    /// Nothing of `leg` gets through to one subscriber for `span`.
+    pub fn cut_one(&mut self, leg: Leg, subscriber: usize, span: Duration) {
+        let until = self.now.after(span);
+        self.links[subscriber][leg.index()].cut(until);
+    }
+
+    /// Whether the process of `leg` knows where its subscribers are.
+    pub fn set_addressed(&mut self, leg: Leg, addressed: bool) {
+        self.addressed[leg.index()] = addressed;
+    }
+
+    /// The network has no faults any more.
+    pub fn calm(&mut self) {
+        self.trace.say(self.now, || "calm".into());
+        self.links.iter_mut().flatten().for_each(Link::calm);
+    }
+
+    /// Counts.
+    pub fn count(&mut self, name: &'static str) {
+        self.stats.add(name);
+    }
+
+    /// Counts many.
+    pub fn count_many(&mut self, name: &'static str, times: u64) {
+        self.stats.add_many(name, times);
+    }
+
+    /// How often it was counted.
+    #[must_use]
+    pub fn times(&self, name: &str) -> u64 {
+        self.stats.count(name)
+    }
+
+    /// Counts what the adapters placed that no source said, and what was told as the actives have it.
+    pub fn count_messages(&mut self) {
+        let placed = self.ledger.roll().messages();
+        self.stats.add_many("pair.message_placed", placed);
+        let told = self.assembly.at_the_active;
+        self.stats.add_many("pair.message_told_as_placed", told);
+    }
+
+    /// Counts a fault and writes it down.
+    pub fn fault(&mut self, name: &'static str) {
+        self.stats.fault(name);
+        self.trace.say(self.now, || format!("fault: {name}"));
+    }
+
+    /// Counts that a fault is over, and writes it down.
+    pub fn fault_ends(&mut self, name: &'static str) {
+        self.stats.add(name);
+        self.trace.say(self.now, || format!("fault: {name}"));
+    }
+
+    /// Counts harm that a fault did.
+    pub fn harm(&mut self, name: &'static str) {
+        self.stats.fault(name);
+    }
+
+    /// Writes down a datagram.
+    pub fn say_heard(&mut self, what: impl FnOnce() -> String, leg: Leg, bytes: &[u8]) {
+        if self.trace.is_on() {
+            self.trace.datagram(self.now, &what(), leg, bytes);
+        }
+    }
+
+    /// What was hit of the machines' tables.
+    pub fn coverage_mut(&mut self) -> &mut Coverage {
+        &mut self.coverage
+    }
+
+    /// How it ended, with these violations.
+    #[must_use]
+    pub fn finish(self, violations: Vec<Violation>) -> Outcome {
+        Outcome {
+            seed: self.seed,
+            violations,
+            stats: self.stats,
+            coverage: self.coverage,
+            trace: self.trace.lines().map(str::to_owned).collect(),
+            lasted: self.now.since(Time::ZERO),
+        }
+    }
+}
+
+impl Output for Ground {
+    fn converted(&mut self, converted: Converted<'_>) {
+        self.ledger.note_converted(converted);
+    }
+
+    fn datagram(&mut self, leg: Leg, sid: Sid, bytes: &[u8]) {
+        let fate = match &mut self.pair {
+            Some(pair) if pair.severed[leg.index()] => return,
+            Some(pair) => pair.fate(leg, sid, bytes),
+            None => Fate::Leaves,
+        };
+        self.ledger.note_sent(leg, bytes);
+        self.trace.datagram(self.now, "sent", leg, bytes);
+        if !self.addressed[leg.index()] {
+            self.stats.add("disk.sent_to_nobody");
+            return;
+        }
+        let only = match fate {
+            Fate::LastToOne => Some((self.now.0 as usize) % self.links.len().max(1)),
+            Fate::Leaves | Fate::Last => None,
+        };
+        let (now, shared) = (self.now, Rc::<[u8]>::from(bytes));
+        let mut arrivals = Vec::new();
+        for (subscriber, links) in self.links.iter_mut().enumerate() {
+            if only.is_some_and(|only| only != subscriber) {
+                continue;
+            }
+            let stats = &mut self.stats;
+            links[leg.index()].send(
+                now,
+                &shared,
+                |name| stats.fault(name),
+                |at, flight| arrivals.push((at, subscriber, flight)),
+            );
+        }
+        for (at, subscriber, flight) in arrivals {
+            self.put(
+                at,
+                Happening::Datagram {
+                    subscriber,
+                    leg,
+                    flight,
+                },
+            );
+        }
+    }
+
+    fn said(&mut self, leg: Leg, sid: Sid, said: Said) {
+        let now = self.now;
+        let Some(pair) = &mut self.pair else { return };
+        if pair.severed[leg.index()] || !pair.link.is_up(leg) {
+            return;
+        }
+        let to = leg.other();
+        let (at, pairing) = (pair.link.arrival(now, to), pair.link.pairing());
+        let last = pair.trap.as_mut();
+        let last = last.is_some_and(|trap| trap.on_said(leg, sid, &said));
+        pair.severed[leg.index()] = last;
+        self.trace
+            .say(now, || format!("adapter {leg} sid {sid} says {said:?}"));
+        self.put_pair(
+            at,
+            PairEvent::Said {
+                to,
+                pairing,
+                sid,
+                said,
+            },
+        );
+    }
+
+    fn hands(&mut self, leg: Leg, generation: Generation, goes_on: bool) {
+        let now = self.now;
+        let Some(pair) = &mut self.pair else { return };
+        if pair.severed[leg.index()] || !pair.link.is_up(leg) {
+            return;
+        }
+        let to = leg.other();
+        let (at, pairing) = (pair.link.arrival(now, to), pair.link.pairing());
+        self.stats.add(match goes_on {
+            true => "pair.went_on",
+            false => "pair.stepped_down",
+        });
+        let word = PairEvent::Hands {
+            to,
+            pairing,
+            generation,
+            goes_on,
+        };
+        self.put_pair(at, word);
+    }
+
+    fn news(&mut self, leg: Leg, sid: Sid, news: News) {
+        if let Some(pair) = &mut self.pair
+            && !pair.severed[leg.index()]
+        {
+            if let News::Opened {
+                generation,
+                inherited,
+                seamless,
+            } = news
+            {
+                self.ledger
+                    .note_opened(leg, sid, generation, inherited, seamless);
+            }
+            pair.news.push((leg, sid, news));
+        }
+    }
+
+    fn fired(&mut self, name: &'static str) {
+        self.stats.add(name);
+    }
+
+    fn met(&mut self, cell: Cell) {
+        self.coverage.hit(cell);
+    }
+}
+
+fn word_of_news(news: &News) -> Option<&'static str> {
+    Some(match news {
+        News::Opened { seamless: true, .. } => "pair.opened_seamless",
+        News::Opened {
+            seamless: false, ..
+        } => "pair.opened_anew",
+        News::WantsGeneration => "pair.wants_generation",
+        News::PlacedAlone { .. } => "pair.placed_alone",
+        News::Dropped { .. } => "pair.dropped",
+        News::Diverged { .. } => "pair.diverged",
+        News::Differs { .. } => "pair.differs",
+        News::Agrees { .. } => "pair.agrees",
+        News::Superseded { .. } => "pair.superseded",
+        News::Decided(_) | News::State { .. } => return None,
+    })
+}
+
+/// The Unix time of time zero: 2019-12-30 14:30:00 UTC, ns.
+const UNIX_ORIGIN_NS: u64 = 1_577_716_200 * 1_000_000_000;

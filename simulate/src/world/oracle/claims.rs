@@ -1,0 +1,282 @@
+//! Was an event called for?
+//!
+//! Each function answers for one kind of event from what had reached the subscriber by then. They accept
+//! whatever was right to decide; they do not say what the arbiter should have decided instead.
+
+use core::time::Duration;
+
+use twinfeed_protocol::time::Time;
+use twinfeed_protocol::{GapCause, Leg, LegState, Place, Policy, Receipt, Trigger};
+use twinfeed_wire::ContextId;
+
+use std::collections::BTreeSet;
+
+use super::heard::LegHeard;
+use super::ledger::Ledger;
+use super::witness::{Judgement, Witness};
+
+/// A gap must cover only numbers that exist and did not arrive, and no live leg may still bring them.
+pub(super) fn gap(
+    witness: &Witness,
+    now: Time,
+    from: Place,
+    until: Place,
+    cause: GapCause,
+    ledger: &Ledger,
+) -> Judgement {
+    let life = ledger.life(witness.sid, witness.epoch);
+    if life.is_none_or(|life| until > Place::start(life.next())) {
+        return Err(format!(
+            "Gap {from} to {until} reaches beyond what the source said"
+        ));
+    }
+    // Nobody can vouch for the silence of numbers that every adapter gave up, nor can an adapter for the
+    // silence of those that it gave up itself: under its context they are missing.
+    let silent = ledger.owed(witness.sid, witness.epoch, from) >= until;
+    let given_up = ledger
+        .context(witness.sid, witness.epoch, witness.context)
+        .is_some_and(|context| context.abandoned > 0);
+    // What the window of an unordered source slides past one by one may be silent: nobody has said so yet. And
+    // who said it in a context that the application was not in said it of other numbers.
+    let unsaid = witness
+        .scattered
+        .as_ref()
+        .is_some_and(|scattered| cause == GapCause::HoldFull || scattered.went_over);
+    if silent && cause != GapCause::Abandoned && !given_up && !unsaid {
+        return Err(format!(
+            "Gap {from} to {until} holds nothing that could be missing"
+        ));
+    }
+    if cause == GapCause::HoldFull || cause == GapCause::Lag {
+        return Ok(());
+    }
+    let key = (witness.epoch, witness.context);
+    // What the leg that is set apart brings fills nothing.
+    if !witness.overflowed
+        && witness.pinned.is_none()
+        && let Some(places) = witness.heard.records.get(&key)
+        && let Some(place) = places
+            .range(from..until)
+            .find(|&&place| could_be_told(witness, places, place))
+    {
+        return Err(format!(
+            "Gap {from} to {until} ({}): {place} has arrived",
+            cause.word()
+        ));
+    }
+    match Leg::BOTH
+        .into_iter()
+        .find(|&leg| may_still_bring(witness, now, leg, until))
+    {
+        Some(leg) => Err(format!(
+            "Gap {from} to {until}: leg {leg} is alive and not there yet"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether `leg` was heard a moment ago, in the application's context, before `until`.
+fn may_still_bring(witness: &Witness, now: Time, leg: Leg, until: Place) -> bool {
+    let heard = &witness.heard.legs[leg.index()];
+    let alive = heard
+        .last
+        .is_some_and(|last| now.since(last) < witness.limits.heartbeat);
+    // Without order a record says nothing of those before it.
+    let passed = match witness.scattered {
+        Some(_) => heard.vouched,
+        None => heard.progress,
+    };
+    let apart = witness.pinned.is_some_and(|pinned| pinned != leg);
+    alive
+        && !apart
+        && !heard.standby
+        && !heard.stepped_down
+        && heard.state == LegState::Live
+        && (heard.epoch, heard.context) == (witness.epoch, witness.context)
+        && passed < until.sseq
+}
+
+/// Whether a record that arrived could have been told: in an unordered source a later part waits for the
+/// earlier ones of its message alone, in an ordered one nothing that arrived is missing.
+fn could_be_told(witness: &Witness, arrived: &BTreeSet<Place>, place: Place) -> bool {
+    let earlier = |part| arrived.contains(&Place { part, ..place });
+    witness.scattered.is_none() || (0..place.part).all(earlier)
+}
+
+/// The numbering steps back only when every leg that speaks stands far below (RM-14a), or below at all and
+/// says itself that it took back what it had vouched for: then its adapter numbers the source anew.
+pub(super) fn regress(witness: &Witness, at: Place) -> Judgement {
+    let far = |number: u64| number.saturating_add(witness.limits.window) < witness.cursor.sseq;
+    let below =
+        |leg: &LegHeard| far(leg.progress) || leg.stepped_back && leg.progress < witness.reached();
+    let mut there = witness
+        .heard
+        .legs
+        .iter()
+        .filter(|leg| leg.progress == at.sseq);
+    let speaking = witness
+        .heard
+        .legs
+        .iter()
+        .filter(|leg| leg.state == LegState::Live && !leg.standby);
+    if there.any(below) && speaking.into_iter().all(below) {
+        return Ok(());
+    }
+    Err(format!("Regress to {at} from {}", witness.cursor))
+}
+
+/// A context that was announced must be one that an adapter has, with the completeness it has.
+pub(super) fn context(
+    witness: &Witness,
+    context: ContextId,
+    complete: bool,
+    ledger: &Ledger,
+) -> Judgement {
+    match ledger.context(witness.sid, witness.epoch, context) {
+        Some(known) if known.complete == complete => Ok(()),
+        Some(_) => Err(format!(
+            "context {context} is announced with the wrong completeness"
+        )),
+        None => Err(format!("context {context} is nobody's")),
+    }
+}
+
+/// Nobody goes on with a lesser context while a leg with the better one lives and is not behind. Who has
+/// jumped beyond the window is not believed yet (RM-14a).
+pub(super) fn outranks(
+    witness: &Witness,
+    now: Time,
+    next: ContextId,
+    ledger: &Ledger,
+) -> Judgement {
+    let rank = |context| {
+        ledger
+            .context(witness.sid, witness.epoch, context)
+            .map(|context| (context.complete, core::cmp::Reverse(context.first)))
+    };
+    if rank(next) >= rank(witness.context) {
+        return Ok(());
+    }
+    let keeps = |leg: &Leg| {
+        let heard = &witness.heard.legs[leg.index()];
+        heard
+            .last
+            .is_some_and(|last| now.since(last) < witness.limits.heartbeat)
+            && (heard.epoch, heard.context) == (witness.epoch, witness.context)
+            && heard.state == LegState::Live
+            && !heard.standby
+            && witness.pinned.is_none_or(|pinned| pinned == *leg)
+            && !heard.stepped_down
+            && heard.progress > witness.cursor.sseq
+            && heard.progress <= witness.cursor.sseq.saturating_add(witness.limits.window)
+    };
+    match Leg::BOTH.iter().find(|leg| keeps(leg)) {
+        Some(leg) => Err(format!(
+            "left context {} although leg {leg} goes on with it",
+            witness.context
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A receipt must name a trigger that happened.
+pub(super) fn switched(
+    witness: &Witness,
+    now: Time,
+    receipt: &Receipt,
+    ledger: &Ledger,
+) -> Judgement {
+    let from = &witness.heard.legs[receipt.from_leg.index()];
+    let to = &witness.heard.legs[receipt.from_leg.other().index()];
+    let silence = from.last.map_or(Duration::MAX, |last| now.since(last));
+    let patience = witness.limits.heartbeat * witness.limits.missed_heartbeats;
+    let mute = witness.has_passed(from.epoch, ledger);
+    let happened = match receipt.trigger {
+        Trigger::TransportReset => {
+            to.said_peer_lost && (mute || silence >= witness.limits.heartbeat)
+        }
+        Trigger::HeartbeatSilence => mute || silence >= patience,
+        Trigger::StepDown => from.stepped_down,
+        Trigger::SourceStale => from.said_stale,
+        Trigger::Outranked => from.context != to.context || from.epoch != to.epoch,
+        Trigger::Order => witness.ordered,
+        // Nobody goes over to a leg that does not speak.
+        Trigger::Health => {
+            witness.limits.policy == Policy::PreferActive
+                && to.state == LegState::Live
+                && !to.stepped_down
+        }
+        // A full hold is a reason to stop waiting for whoever is waited for, wherever that one stands;
+        // and in a narrow window what arrived may wait to be believed.
+        Trigger::Lag => {
+            let limits = &witness.limits;
+            let capped = limits.held_records < SMALL_HOLD || limits.window < NARROW_WINDOW;
+            capped || from.brought <= to.progress || from.epoch != to.epoch
+        }
+    };
+    if !happened {
+        let word = receipt.trigger.word();
+        return Err(format!(
+            "switched by {word} which did not happen ({silence:?} of silence)"
+        ));
+    }
+    if receipt.filled > receipt.held {
+        return Err(format!(
+            "receipt filled {} of {} held",
+            receipt.filled, receipt.held
+        ));
+    }
+    if receipt.at > now {
+        return Err("receipt is dated in the future".into());
+    }
+    Ok(())
+}
+
+/// A hold of fewer records is often full.
+pub(super) const SMALL_HOLD: usize = 100;
+/// A burst may cross a window of fewer numbers.
+const NARROW_WINDOW: u64 = 1_000;
+
+/// Lost is who was silent, stepped down, or was called gone.
+pub(super) fn leg(
+    witness: &Witness,
+    now: Time,
+    leg: Leg,
+    state: LegState,
+    ledger: &Ledger,
+) -> Judgement {
+    let heard = &witness.heard.legs[leg.index()];
+    let other = &witness.heard.legs[leg.other().index()];
+    let silence = heard.last.map_or(Duration::MAX, |last| now.since(last));
+    let patience = witness.limits.heartbeat * witness.limits.missed_heartbeats;
+    let silent =
+        silence >= patience || (other.said_peer_lost && silence >= witness.limits.heartbeat);
+    match state {
+        LegState::Lost if silent || heard.stepped_down => Ok(()),
+        // Who speaks of nothing but what was left says nothing.
+        LegState::Lost if witness.has_passed(heard.epoch, ledger) => Ok(()),
+        LegState::Lost => Err(format!(
+            "leg {leg} is called lost after {silence:?} of silence"
+        )),
+        LegState::Live if heard.last.is_none() => Err(format!("leg {leg} is live but unheard")),
+        LegState::Live | LegState::Stalled | LegState::Unheard => Ok(()),
+    }
+}
+
+/// Stale is told when every leg is lost, and never after the end.
+pub(super) fn stale(witness: &Witness, now: Time, ledger: &Ledger) -> Judgement {
+    if witness.ended {
+        return Err("Stale after Ended".into());
+    }
+    let speaking = witness.heard.legs.iter().find(|leg| {
+        leg.last
+            .is_some_and(|last| now.since(last) < witness.limits.heartbeat)
+            && !leg.stepped_down
+            && !leg.standby
+            && !witness.has_passed(leg.epoch, ledger)
+    });
+    match speaking {
+        Some(leg) if !leg.said_stale => Err("Stale while a leg speaks".into()),
+        _ => Ok(()),
+    }
+}

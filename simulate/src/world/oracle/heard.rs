@@ -1,0 +1,239 @@
+//! What reached one subscriber of one source stream, on which leg, and when?
+//!
+//! Only records as an adapter sent them count; those of a forged datagram must change nothing. But a
+//! datagram on the right stream is a sign of life and says what its flags say, absurd numbers or not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use twinfeed_protocol::time::Time;
+use twinfeed_protocol::{LegState, Place};
+use twinfeed_wire::{BodyKind, ContextId, Datagram, Epoch, Flags, Generation, Incarnation, Record};
+
+/// What was heard on one leg.
+#[derive(Clone, Debug)]
+pub struct LegHeard {
+    /// When it was last heard.
+    pub last: Option<Time>,
+    /// The epoch it last spoke of.
+    pub epoch: Epoch,
+    /// The context it last spoke in.
+    pub context: ContextId,
+    /// Whether that was complete.
+    pub complete: bool,
+    /// The furthest number it vouched for in that epoch.
+    pub progress: u64,
+    /// The same without what only a message behind it shows: of that number nothing came.
+    pub brought: u64,
+    /// The furthest number that its heartbeats vouched for in that epoch.
+    pub vouched: u64,
+    /// Whether a heartbeat of it took back what it had vouched for in that epoch.
+    pub stepped_back: bool,
+    /// Its state by the arbiter's own word.
+    pub state: LegState,
+    /// Whether it ever announced its end in this incarnation.
+    pub stepped_down: bool,
+    /// Whether it ever said that its peer was gone.
+    pub said_peer_lost: bool,
+    /// Whether it ever said that its source was silent.
+    pub said_stale: bool,
+    /// Whether it said last that it is silent on purpose.
+    pub standby: bool,
+    /// How many administrative messages its last heartbeat counts, and in whose numbering.
+    pub adm: (u64, Generation),
+    incarnations: Vec<Incarnation>,
+    highest_dsn: u64,
+    dsns: BTreeSet<u64>,
+}
+
+impl Default for LegHeard {
+    fn default() -> Self {
+        Self {
+            last: None,
+            epoch: Epoch::NONE,
+            context: ContextId(0),
+            complete: false,
+            progress: 0,
+            brought: 0,
+            vouched: 0,
+            stepped_back: false,
+            state: LegState::Unheard,
+            stepped_down: false,
+            said_peer_lost: false,
+            said_stale: false,
+            standby: false,
+            adm: (0, Generation(0)),
+            incarnations: Vec::new(),
+            highest_dsn: 0,
+            dsns: BTreeSet::new(),
+        }
+    }
+}
+
+/// Both legs of one source stream at one subscriber.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// By leg.
+    pub legs: [LegHeard; 2],
+    /// Every record that arrived, per context, with the leg and time of its first arrival.
+    pub records: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
+    /// The same, and those in copies that had reason to be refused.
+    pub glimpsed: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
+    /// Records that arrived again, in another datagram.
+    pub again: u64,
+    /// Epochs spoken of.
+    pub epochs: BTreeSet<Epoch>,
+    /// Numbers of administrative messages that arrived, by the numbering in which they stand.
+    pub admins: BTreeMap<(Epoch, ContextId, Generation), BTreeSet<u64>>,
+    /// How many administrative messages heartbeats counted in an epoch.
+    counts: BTreeSet<(Epoch, u64)>,
+    /// Generations whose heartbeats arrived.
+    cuts: BTreeSet<Generation>,
+    /// Generations of which anything arrived.
+    generations: BTreeSet<Generation>,
+}
+
+impl Heard {
+    /// The newest generation of which it is known what it inherited.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.cuts.last().copied().unwrap_or_default()
+    }
+
+    /// Whether a heartbeat counted so many administrative messages in this epoch.
+    #[must_use]
+    pub fn counts(&self, epoch: Epoch, adm: u64) -> bool {
+        self.counts.contains(&(epoch, adm))
+    }
+
+    /// Whether it is not known what every generation inherited since the first that was heard of.
+    #[must_use]
+    pub fn misses_a_cut(&self) -> bool {
+        let (first, last) = (self.generations.first(), self.generations.last());
+        let between = first.map_or(1, |it| it.0 + 1)..=last.map_or(0, |it| it.0);
+        between
+            .into_iter()
+            .any(|it| !self.cuts.contains(&Generation(it)))
+    }
+}
+
+fn is_of_source(record: &Record<'_>) -> bool {
+    record.kind != BodyKind::Administrative
+}
+
+impl Heard {
+    /// A datagram of the leg's own stream is about to reach the arbiter.
+    pub fn note(&mut self, leg: usize, now: Time, genuine: bool, bytes: &[u8]) {
+        let Ok(datagram) = Datagram::parse(bytes) else {
+            return;
+        };
+        let header = datagram.header();
+        if genuine {
+            let glimpsed = self
+                .glimpsed
+                .entry((header.epoch, header.context))
+                .or_default();
+            glimpsed.extend(datagram.records().filter(is_of_source).map(|record| Place {
+                sseq: record.sseq,
+                part: record.part,
+            }));
+        }
+        let heard = &mut self.legs[leg];
+        if heard.incarnations.contains(&header.incarnation) {
+            if heard.incarnations.last() != Some(&header.incarnation) {
+                return; // of a process that was replaced: nobody may believe it
+            }
+        } else {
+            heard.incarnations.push(header.incarnation);
+            heard.highest_dsn = 0;
+            heard.dsns.clear();
+            heard.stepped_down = false;
+            heard.stepped_back = false;
+            (heard.progress, heard.brought) = (0, 0);
+            heard.vouched = 0;
+        }
+        if !heard.dsns.insert(header.dsn.0) {
+            return; // a copy is no sign of life, and brings nothing new
+        }
+        if header.dsn.0 < heard.highest_dsn && header.epoch != heard.epoch {
+            return; // a straggler of a life that its sender has left
+        }
+        heard.last = Some(now);
+        heard.stepped_down |= header.flags.has(Flags::END_OF_STREAM);
+        heard.said_peer_lost |= header.flags.has(Flags::PEER_LOST);
+        heard.said_stale |= header.flags.has(Flags::SOURCE_STALE);
+        if !genuine {
+            return;
+        }
+        let newest = header.dsn.0 > heard.highest_dsn;
+        if header.flags.has(Flags::STANDBY) {
+            // It lives, and says nothing of where it stands.
+            heard.standby |= newest;
+            return;
+        }
+        heard.standby &= !newest;
+        if header.dsn.0 > heard.highest_dsn {
+            heard.highest_dsn = header.dsn.0;
+            let beat = datagram
+                .heartbeat()
+                .map(|heartbeat| heartbeat.beat.next_sseq);
+            let other = heard.epoch != header.epoch;
+            let back = !other && beat.is_some_and(|next| next < heard.progress);
+            if other || back {
+                (heard.progress, heard.brought) = (0, 0);
+                heard.vouched = 0;
+                heard.stepped_back = back;
+            }
+            heard.epoch = header.epoch;
+            heard.context = header.context;
+            heard.complete = header.is_complete();
+            if header.is_heartbeat() {
+                heard.adm = (header.base_adm.0, header.generation);
+            }
+        }
+        self.generations.insert(header.generation);
+        if header.is_heartbeat() {
+            self.cuts.insert(header.generation);
+            self.counts.insert((header.epoch, header.base_adm.0));
+        }
+        let admins = datagram.records().filter(|record| !is_of_source(record));
+        let numbers: Vec<u64> = admins.map(|record| record.adm.0).collect();
+        if !numbers.is_empty() {
+            let numbering = (header.epoch, header.context, header.generation);
+            let arrived = self.admins.entry(numbering);
+            arrived.or_default().extend(numbers);
+        }
+        self.epochs.insert(header.epoch);
+        let records = self
+            .records
+            .entry((header.epoch, header.context))
+            .or_default();
+        let vouched = datagram.heartbeat().map_or(0, |beat| beat.beat.next_sseq);
+        let (mut progress, mut brought) = (vouched, vouched);
+        for record in datagram.records() {
+            if !is_of_source(&record) {
+                // It stands behind its number: that was sent before.
+                progress = progress.max(record.sseq + 1);
+                continue;
+            }
+            let place = Place {
+                sseq: record.sseq,
+                part: record.part,
+            };
+            self.again += u64::from(!records.insert(place));
+            brought = brought.max(record.sseq + u64::from(record.is_last()));
+        }
+        if heard.epoch == header.epoch {
+            heard.progress = heard.progress.max(progress).max(brought);
+            heard.brought = heard.brought.max(brought);
+            heard.vouched = heard.vouched.max(vouched);
+        }
+    }
+
+    /// Whether the record at `place` arrived under this context in any genuine datagram.
+    #[must_use]
+    pub fn has(&self, epoch: Epoch, context: ContextId, place: Place) -> bool {
+        self.glimpsed
+            .get(&(epoch, context))
+            .is_some_and(|places| places.contains(&place))
+    }
+}

@@ -1,0 +1,557 @@
+//! What does an application get?
+//!
+//! A [`Subscriber`] drives the production arbiter the way the library does: every datagram as it comes,
+//! deadlines when they are due, control messages between. It can be absent, and it can pause: then its
+//! socket keeps what it has room for and counts the rest.
+
+use std::collections::VecDeque;
+
+use twinfeed_protocol::time::Time;
+use twinfeed_protocol::{
+    Arbiter, CloseReason, Control, Delivered, Event, Handler, Leg, LegState, Limits, OrderingClass,
+    Place,
+};
+use twinfeed_wire::Sid;
+
+use super::adapters::stream_id;
+use super::eyes::Eyes;
+use super::net::Flight;
+use super::oracle::heard::LegHeard;
+use super::oracle::{Assembly, Copied, Ledger, Told, Violation, Witness, words};
+use super::plant::{Plant, Saboteur};
+use super::stats::Stats;
+use super::trace::Trace;
+use crate::coverage::Coverage;
+use crate::coverage::divergence::Cause;
+
+/// What the application is doing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// It has not subscribed yet.
+    Absent,
+    /// It polls whenever there is something.
+    Polling,
+    /// It does not poll.
+    Paused,
+    /// It has ended.
+    Gone,
+}
+
+/// Who looks on while a subscriber works.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    /// The truth.
+    pub ledger: &'a Ledger,
+    /// Where messages that no source said stand for everybody.
+    pub assembly: &'a mut Assembly,
+    /// What happened.
+    pub stats: &'a mut Stats,
+    /// What was hit of the machines' tables.
+    pub coverage: &'a mut Coverage,
+    /// The same as text.
+    pub trace: &'a mut Trace,
+    /// Broken promises.
+    pub violations: &'a mut Vec<Violation>,
+}
+
+/// One application with its arbiter and a witness per source stream.
+pub struct Subscriber {
+    number: usize,
+    limits: Limits,
+    arbiter: Arbiter,
+    state: State,
+    witnesses: Vec<Witness>,
+    socket: VecDeque<(Leg, Flight)>,
+    socket_room: usize,
+    dropped: [u64; 2],
+    saboteur: Saboteur,
+    told: Vec<Told>,
+    eyes: Vec<Eyes>,
+    sources: Vec<(Sid, OrderingClass)>,
+}
+
+impl Subscriber {
+    /// A subscriber to every one of `sources`, absent so far.
+    ///
+    /// # Panics
+    /// When the world's limits are ones no arbiter works with.
+    #[must_use]
+    pub fn new(
+        number: usize,
+        limits: Limits,
+        sources: &[(Sid, OrderingClass)],
+        room: usize,
+        plant: Plant,
+    ) -> Self {
+        let mut arbiter = Arbiter::new(limits).expect("a world's limits are workable");
+        for &(sid, class) in sources {
+            arbiter.add_source(sid, class);
+            for leg in Leg::BOTH {
+                arbiter.set_stream(sid, leg, stream_id(leg, sid));
+            }
+        }
+        Self {
+            number,
+            limits,
+            arbiter,
+            state: State::Absent,
+            witnesses: sources
+                .iter()
+                .map(|&(sid, class)| Witness::new(sid, class, limits))
+                .collect(),
+            socket: VecDeque::new(),
+            socket_room: room,
+            dropped: [0; 2],
+            saboteur: Saboteur::new(plant),
+            told: Vec::new(),
+            eyes: sources.iter().map(|&(sid, _)| Eyes::of(sid)).collect(),
+            sources: sources.to_vec(),
+        }
+    }
+
+    /// What it is doing.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Its arbiter.
+    #[must_use]
+    pub fn arbiter(&self) -> &Arbiter {
+        &self.arbiter
+    }
+
+    /// What it was told, by source stream.
+    #[must_use]
+    pub fn witnesses(&self) -> &[Witness] {
+        &self.witnesses
+    }
+
+    /// Subscribes.
+    pub fn join(&mut self) {
+        if self.state == State::Absent {
+            self.state = State::Polling;
+        }
+    }
+
+    /// Ends. What it was told until then adds up, or that is a violation.
+    pub fn leave(&mut self, now: Time, watch: &mut Watch<'_>) {
+        if matches!(self.state, State::Absent | State::Gone) {
+            return;
+        }
+        self.control(now, Control::Close(CloseReason::ByApplication), watch);
+        self.reckon(now, watch);
+        self.state = State::Gone;
+    }
+
+    /// Another process of it joins and remembers nothing. `false`: it had not ended.
+    pub fn come(&mut self) -> bool {
+        if self.state != State::Gone {
+            return false;
+        }
+        let (number, limits, room) = (self.number, self.limits, self.socket_room);
+        *self = Self::new(number, limits, &self.sources, room, Plant::Nothing);
+        self.state = State::Polling;
+        true
+    }
+
+    /// Stops polling.
+    pub fn pause(&mut self) {
+        if self.state == State::Polling {
+            self.state = State::Paused;
+        }
+    }
+
+    /// Polls again: first what the socket kept, then the news of what it did not.
+    pub fn unpause(&mut self, now: Time, watch: &mut Watch<'_>) {
+        if self.state != State::Paused {
+            return;
+        }
+        self.state = State::Polling;
+        while let Some((leg, flight)) = self.socket.pop_front() {
+            self.arrive(now, leg, flight, watch);
+        }
+        for leg in Leg::BOTH {
+            let datagrams = core::mem::take(&mut self.dropped[leg.index()]);
+            if datagrams > 0 {
+                watch.stats.add_many("local_drops", datagrams);
+                for witness in &mut self.witnesses {
+                    witness.overrun = true;
+                }
+                self.control(now, Control::LocalDrops { leg, datagrams }, watch);
+            }
+        }
+    }
+
+    /// A datagram reached its socket.
+    pub fn arrive(&mut self, now: Time, leg: Leg, flight: Flight, watch: &mut Watch<'_>) {
+        match self.state {
+            State::Absent | State::Gone => return,
+            State::Paused if self.socket.len() < self.socket_room => {
+                return self.socket.push_back((leg, flight));
+            }
+            State::Paused => return self.dropped[leg.index()] += 1,
+            State::Polling => {}
+        }
+        if !flight.genuine && self.would_join_on(&flight) {
+            return;
+        }
+        self.note_heard(now, leg, &flight, watch.ledger);
+        for eyes in &mut self.eyes {
+            eyes.arrives(now, leg, &flight.bytes, &self.arbiter, watch.coverage);
+        }
+        self.watched(Cause::Datagram(leg), watch.coverage, |arbiter, tap| {
+            arbiter.on_datagram(leg, now, &flight.bytes, tap);
+        });
+        self.judge(now, watch);
+    }
+
+    /// Whether a record of this datagram would be the first thing heard of its source stream. The first
+    /// record is believed (RM-14), for there is nothing to compare it with: no world begins with nonsense.
+    fn would_join_on(&self, flight: &Flight) -> bool {
+        let Ok(header) = twinfeed_wire::Header::parse(&flight.bytes) else {
+            return false;
+        };
+        let unheard = |witness: &Witness| witness.sid == header.sid && !witness.epoch.is_some();
+        !header.is_heartbeat() && self.witnesses.iter().any(unheard)
+    }
+
+    fn note_heard(&mut self, now: Time, leg: Leg, flight: &Flight, ledger: &Ledger) {
+        let Ok(header) = twinfeed_wire::Header::parse(&flight.bytes) else {
+            return;
+        };
+        let (sid, bytes) = (header.sid, &flight.bytes);
+        if header.stream != stream_id(leg, sid) {
+            return;
+        }
+        for witness in self
+            .witnesses
+            .iter_mut()
+            .filter(|witness| witness.sid == sid)
+        {
+            let last = ledger.lives(sid).last();
+            let said = last.map(|life| (life.epoch, life.next()));
+            witness.said_before = witness.said_before.or(said);
+            witness.heard.note(leg.index(), now, flight.genuine, bytes);
+        }
+    }
+
+    /// When its arbiter wants to be woken, if it can be.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        match self.state {
+            State::Polling => self.arbiter.next_deadline(),
+            State::Absent | State::Paused | State::Gone => None,
+        }
+    }
+
+    /// Wakes it.
+    pub fn on_deadline(&mut self, now: Time, watch: &mut Watch<'_>) {
+        for eyes in &mut self.eyes {
+            eyes.look(now, &self.arbiter, watch.coverage);
+        }
+        self.watched(Cause::Deadline, watch.coverage, |arbiter, tap| {
+            arbiter.on_deadline(now, tap);
+        });
+        self.judge(now, watch);
+    }
+
+    /// A control message reached it.
+    pub fn control(&mut self, now: Time, control: Control, watch: &mut Watch<'_>) {
+        if let Control::Order { .. } | Control::Roles { .. } = control {
+            for witness in &mut self.witnesses {
+                witness.ordered = true;
+            }
+        }
+        self.watched(Cause::Control(control), watch.coverage, |arbiter, tap| {
+            arbiter.on_control(control, now, tap);
+        });
+        self.judge(now, watch);
+    }
+
+    /// Lets the arbiter do something, and notes what that met.
+    fn watched(
+        &mut self,
+        cause: Cause,
+        coverage: &mut Coverage,
+        act: impl FnOnce(&mut Arbiter, &mut Tap<'_>),
+    ) {
+        for eyes in &mut self.eyes {
+            eyes.before(&self.arbiter);
+        }
+        act(&mut self.arbiter, &mut Tap(&mut self.told));
+        for eyes in &mut self.eyes {
+            eyes.after(cause, &self.told, &self.arbiter, coverage);
+        }
+    }
+
+    fn judge(&mut self, now: Time, watch: &mut Watch<'_>) {
+        let counters = self.arbiter.counters();
+        if counters.hold_overflow + counters.quarantine_overflow > 0 {
+            for witness in &mut self.witnesses {
+                witness.overflowed = true;
+            }
+        }
+        let mut seen = Vec::new();
+        for told in self.told.drain(..) {
+            self.saboteur.pass(told, &mut seen);
+        }
+        for told in seen {
+            watch.trace.told(now, self.number, &told);
+            if let Told::Event(event) = &told {
+                watch.stats.add(words::word(event));
+            }
+            let sid = sid_of(&told);
+            for witness in self
+                .witnesses
+                .iter_mut()
+                .filter(|witness| Some(witness.sid) == sid)
+            {
+                if let Some(name) = unordered_word(witness, &told) {
+                    watch.stats.add(name);
+                }
+                let judged = witness.judge(now, &told, watch.ledger);
+                let judged = judged.and_then(|()| gather(&told, watch));
+                if let Err(what) = judged {
+                    let (subscriber, sid) = (self.number, witness.sid);
+                    watch.violations.push(Violation {
+                        at: now,
+                        subscriber,
+                        sid,
+                        what,
+                    });
+                    return; // what follows from a broken promise says nothing new
+                }
+            }
+        }
+        self.check_bounds(now, watch);
+    }
+
+    fn check_bounds(&self, now: Time, watch: &mut Watch<'_>) {
+        for witness in &self.witnesses {
+            for leg in Leg::BOTH {
+                let held = self
+                    .arbiter
+                    .leg_status(witness.sid, leg)
+                    .map_or(0, |status| status.held);
+                if held > self.limits.held_records {
+                    let (subscriber, sid) = (self.number, witness.sid);
+                    let what = format!("leg {leg} holds {held} records");
+                    watch.violations.push(Violation {
+                        at: now,
+                        subscriber,
+                        sid,
+                        what,
+                    });
+                }
+            }
+        }
+    }
+
+    /// What must be true once everything is calm and long done.
+    pub fn settle(&self, now: Time, watch: &mut Watch<'_>) {
+        if matches!(self.state, State::Absent | State::Gone) {
+            return;
+        }
+        let mut complain = |sid, what: String| {
+            watch.violations.push(Violation {
+                at: now,
+                subscriber: self.number,
+                sid,
+                what,
+            });
+        };
+        for witness in &self.witnesses {
+            if let Err(what) = settled(witness, watch.ledger) {
+                complain(witness.sid, what);
+            }
+        }
+        self.reckon(now, watch);
+    }
+
+    /// Whether what the arbiter counted is what was told and heard.
+    fn reckon(&self, now: Time, watch: &mut Watch<'_>) {
+        let mut complain = |sid, what: String| {
+            watch.violations.push(Violation {
+                at: now,
+                subscriber: self.number,
+                sid,
+                what,
+            });
+        };
+        let counters = self.arbiter.counters();
+        let records: u64 = self.witnesses.iter().map(|witness| witness.records).sum();
+        let again: u64 = self
+            .witnesses
+            .iter()
+            .map(|witness| witness.heard.again)
+            .sum();
+        let accounted: u64 = self
+            .witnesses
+            .iter()
+            .map(|witness| witness.receipt_duplicates)
+            .sum();
+        let sid = Sid(0);
+        if counters.records != records {
+            complain(
+                sid,
+                format!("{} records counted, {records} told", counters.records),
+            );
+        }
+        if again > 50 && counters.duplicates + counters.replayed + counters.retired_epoch == 0 {
+            complain(
+                sid,
+                format!("{again} records came again, no duplicate was counted"),
+            );
+        }
+        if accounted > counters.duplicates {
+            complain(
+                sid,
+                format!(
+                    "receipts claim {accounted} of {} duplicates",
+                    counters.duplicates
+                ),
+            );
+        }
+        watch.stats.add_many("count.records", counters.records);
+        watch
+            .stats
+            .add_many("count.duplicates", counters.duplicates);
+        watch
+            .stats
+            .add_many("count.quarantined", counters.quarantined);
+        watch
+            .stats
+            .add_many("count.rejected", counters.rejected_total());
+        watch
+            .stats
+            .add_many("count.foreign_stream", counters.foreign_stream);
+        watch
+            .stats
+            .add_many("count.hold_overflow", counters.hold_overflow);
+        watch.stats.add_many("count.replayed", counters.replayed);
+        watch.stats.add_many("count.fenced", counters.fenced);
+        watch
+            .stats
+            .add_many("count.retired_epoch", counters.retired_epoch);
+    }
+}
+
+/// Whether the application has heard the whole story of the source.
+fn settled(witness: &Witness, ledger: &Ledger) -> Result<(), String> {
+    let lives = ledger.lives(witness.sid);
+    let Some(last) = lives.last() else {
+        return Ok(());
+    };
+    if !witness.epoch.is_some() && came_after_all(witness, ledger) {
+        return Ok(());
+    }
+    let told = witness.tally.next();
+    if witness.epoch != last.epoch {
+        return Err(format!(
+            "in the end still in epoch {}, not {}",
+            witness.epoch, last.epoch
+        ));
+    }
+    let owed = ledger.owed(witness.sid, witness.epoch, witness.cursor);
+    if owed.sseq < last.next() {
+        return Err(format!(
+            "in the end {owed} is neither delivered nor declared"
+        ));
+    }
+    if witness.ended != last.ended {
+        return Err(format!(
+            "in the end ended is {}, not {}",
+            witness.ended, last.ended
+        ));
+    }
+    if witness.stale {
+        return Err("in the end still stale".into());
+    }
+    let newest = witness.heard.generation();
+    let counts =
+        |leg: &&LegHeard| leg.state == LegState::Live && !leg.standby && leg.adm.1 == newest;
+    let counting = witness.heard.legs.iter().filter(counts);
+    let mut counted = counting.map(|leg| leg.adm.0);
+    let known = told.is_some() && counted.clone().next().is_some();
+    if known && !counted.any(|adm| Some(adm) <= told) {
+        let adms = witness.heard.legs.each_ref().map(|leg| leg.adm);
+        return Err(format!(
+            "in the end {told:?} administrative messages were told or declared, the legs count {adms:?}"
+        ));
+    }
+    Ok(())
+}
+
+/// Where a message that no source said stands for everybody.
+fn gather(told: &Told, watch: &mut Watch<'_>) -> Result<(), String> {
+    let Told::Record(record) = told else {
+        return Ok(());
+    };
+    if record.admin.is_none() {
+        return Ok(());
+    }
+    watch.stats.add("pair.message_told");
+    let (sid, pos) = (record.pos.sid, record.pos);
+    let spot = watch.ledger.spot(sid, pos.epoch, pos.sseq);
+    watch.assembly.told(record, spot, watch.ledger.roll())
+}
+
+/// Whether the source said nothing that carries records since the subscriber came.
+fn came_after_all(witness: &Witness, ledger: &Ledger) -> bool {
+    let last = ledger.lives(witness.sid).last();
+    match (witness.said_before, last) {
+        (Some((epoch, next)), Some(last)) if epoch == last.epoch => {
+            ledger.owed(witness.sid, epoch, Place::start(next)).sseq >= last.next()
+        }
+        _ => false,
+    }
+}
+
+/// The source stream that something told is about.
+pub(super) fn sid_of(told: &Told) -> Option<Sid> {
+    match told {
+        Told::Record(record) => Some(record.pos.sid),
+        Told::Event(event) => match event {
+            Event::Switched(receipt) => Some(receipt.sid),
+            Event::Gap { sid, .. }
+            | Event::AdministrativeGap { sid, .. }
+            | Event::Recovered { sid, .. }
+            | Event::Discontinuity { sid, .. }
+            | Event::Reset { sid, .. }
+            | Event::Divergence { sid, .. }
+            | Event::Converged { sid, .. }
+            | Event::Leg { sid, .. }
+            | Event::Stale { sid }
+            | Event::Live { sid }
+            | Event::Ended { sid, .. } => Some(*sid),
+            _ => None,
+        },
+    }
+}
+
+/// What is counted of unordered sources apart.
+fn unordered_word(witness: &Witness, told: &Told) -> Option<&'static str> {
+    witness.scattered.as_ref()?;
+    match told {
+        Told::Record(record) if record.place() > witness.cursor => Some("unordered.ahead"),
+        Told::Record(_) => Some("unordered.record"),
+        Told::Event(Event::Gap { .. }) => Some("unordered.gap"),
+        Told::Event(Event::Reset { .. }) => Some("unordered.reset"),
+        Told::Event(Event::Discontinuity { .. }) => Some("unordered.discontinuity"),
+        Told::Event(_) => None,
+    }
+}
+
+/// Collects what the arbiter tells.
+struct Tap<'a>(&'a mut Vec<Told>);
+
+impl Handler for Tap<'_> {
+    fn record(&mut self, record: &Delivered<'_>) {
+        self.0.push(Told::Record(Copied::of(record)));
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.0.push(Told::Event(*event));
+    }
+}
