@@ -25,6 +25,7 @@ use twinfeed_wire::{Adm, BodyKind, Epoch, Generation, Incarnation, Sid, StreamId
 
 use super::exchange::{Becomes, MESSAGE_LENGTH, Packet, Shared, becomes};
 use super::lines::Ear;
+use super::oracle::hearing::Hearing;
 use super::pair::end::{Command, End};
 use super::rng::Rng;
 
@@ -38,6 +39,10 @@ pub trait Output {
     fn said(&mut self, leg: Leg, sid: Sid, said: Said);
     /// The rules of its pair told something.
     fn news(&mut self, leg: Leg, sid: Sid, news: News);
+    /// The adapter did what it must not.
+    fn wrong(&mut self, leg: Leg, sid: Sid, what: String);
+    /// The adapter originated a message.
+    fn originated(&mut self, leg: Leg, sid: Sid);
     /// Something worth counting happened.
     fn fired(&mut self, name: &'static str);
 }
@@ -313,6 +318,8 @@ impl Desk {
                 sequencer: Sequencer::new(config).expect("a world's limits are workable"),
                 epoch: Epoch::NONE,
                 memory: 0,
+                hearing: Hearing::default(),
+                hold: conduct.lines.map_or(Duration::ZERO, |it| it.reorder_hold),
             },
             deaf_until: Time::ZERO,
             end: conduct.pair.map(End::new),
@@ -324,6 +331,7 @@ impl Desk {
             out.fired("deaf");
             return;
         }
+        self.publisher.hearing.note(now.time, packet);
         self.drain(now, out, |ear, publishing| {
             ear.hear(line, now.time, packet, now.unix_ns, publishing);
         });
@@ -357,6 +365,10 @@ impl Desk {
                 out,
             },
         );
+        let excused = self.ear.was_pressed();
+        if let Err(what) = self.publisher.hearing.settle(excused) {
+            out.wrong(leg, sid, what);
+        }
         self.tend(now, out);
         self.publisher
             .sequencer
@@ -371,6 +383,10 @@ pub(super) struct Publisher {
     epoch: Epoch,
     /// Digest of what conversion remembers; any will do that tells two memories apart.
     memory: u64,
+    /// What it has heard, and must not give up.
+    hearing: Hearing,
+    /// How long it waits for the other line.
+    hold: Duration,
 }
 
 /// A publisher with the moment and the way out.
@@ -384,6 +400,7 @@ pub struct Publishing<'a> {
 
 impl Source for Publishing<'_> {
     fn begin(&mut self, start: EpochStart) {
+        self.publisher.hearing.closed();
         self.publisher.epoch = start.epoch;
         self.publisher.memory = mix(start.epoch.0, start.first);
         let mut wire = Wire::new(self.leg, self.sid, self.out);
@@ -413,12 +430,16 @@ impl Source for Publishing<'_> {
 
     fn abandoned(&mut self, range: Range<u64>) {
         self.out.fired("abandoned_range");
+        let (now, epoch, hold) = (self.now.time, self.publisher.epoch, self.publisher.hold);
+        let hearing = &mut self.publisher.hearing;
+        hearing.abandoned(now, epoch, &range, hold);
         self.publisher.memory = mix(self.publisher.memory, mix(range.start, range.end));
         let mut wire = Wire::new(self.leg, self.sid, self.out);
         self.publisher.sequencer.abandon(self.now, range, &mut wire);
     }
 
     fn ended(&mut self, _: Epoch, next_sseq: u64) {
+        self.publisher.hearing.closed();
         let mut wire = Wire::new(self.leg, self.sid, self.out);
         self.publisher
             .sequencer

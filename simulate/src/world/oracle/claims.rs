@@ -3,11 +3,12 @@
 //! Each function answers for one kind of event from what had reached the subscriber by then. They accept
 //! whatever was right to decide; they do not say what the arbiter should have decided instead.
 
+use core::cmp::Reverse;
 use core::time::Duration;
 
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{GapCause, Leg, LegState, Place, Policy, Receipt, Trigger};
-use twinfeed_wire::ContextId;
+use twinfeed_wire::{ContextId, Flags, Header};
 
 use std::collections::BTreeSet;
 
@@ -60,6 +61,17 @@ pub(super) fn gap(
         return Err(format!(
             "Gap {from} to {until} ({}): {place} has arrived",
             cause.word()
+        ));
+    }
+    let heard = &witness.heard;
+    let since = heard.reached_since(witness.epoch, witness.context, until.sseq);
+    let waited = since.map(|since| now.since(since));
+    if !witness.overflowed
+        && matches!(cause, GapCause::LostOnEveryLeg | GapCause::ReceiverOverrun)
+        && let Some(waited) = waited.filter(|waited| *waited < witness.limits.reorder_hold)
+    {
+        return Err(format!(
+            "Gap {from} to {until} after {waited:?}: that it is missing was not known before"
         ));
     }
     match Leg::BOTH
@@ -136,6 +148,32 @@ pub(super) fn context(
     }
 }
 
+/// Nobody is told a record in one context while a leg lives and has said before that it has a better one (RM-9a).
+pub(super) fn lesser(witness: &Witness, now: Time, ledger: &Ledger) -> Judgement {
+    let own = rank(witness, witness.context, ledger);
+    let outranks = |leg: &&LegHeard| {
+        leg.state == LegState::Live
+            && !leg.stepped_down
+            && leg.epoch == witness.epoch
+            && leg.context_since < now
+            && leg.progress <= witness.cursor.sseq.saturating_add(witness.limits.window)
+            && rank(witness, leg.context, ledger) > own
+    };
+    match witness.heard.legs.iter().find(outranks) {
+        Some(leg) => Err(format!(
+            "a record in context {}, which {} outranks",
+            witness.context, leg.context
+        )),
+        None => Ok(()),
+    }
+}
+
+/// How much a context is worth.
+fn rank(witness: &Witness, context: ContextId, ledger: &Ledger) -> Option<(bool, Reverse<u64>)> {
+    let known = ledger.context(witness.sid, witness.epoch, context);
+    known.map(|context| (context.complete, Reverse(context.first)))
+}
+
 /// Nobody goes on with a lesser context while a leg with the better one lives and is not behind. Who has
 /// jumped beyond the window is not believed yet (RM-14a).
 pub(super) fn outranks(
@@ -144,12 +182,7 @@ pub(super) fn outranks(
     next: ContextId,
     ledger: &Ledger,
 ) -> Judgement {
-    let rank = |context| {
-        ledger
-            .context(witness.sid, witness.epoch, context)
-            .map(|context| (context.complete, core::cmp::Reverse(context.first)))
-    };
-    if rank(next) >= rank(witness.context) {
+    if rank(witness, next, ledger) >= rank(witness, witness.context, ledger) {
         return Ok(());
     }
     let keeps = |leg: &Leg| {
@@ -228,7 +261,7 @@ pub(super) fn switched(
 /// A hold of fewer records is often full.
 pub(super) const SMALL_HOLD: usize = 100;
 /// A burst may cross a window of fewer numbers.
-const NARROW_WINDOW: u64 = 1_000;
+pub(super) const NARROW_WINDOW: u64 = 1_000;
 
 /// Lost is who was silent, stepped down, or was called gone.
 pub(super) fn leg(
@@ -269,6 +302,42 @@ pub(super) fn stale(witness: &Witness, now: Time, ledger: &Ledger) -> Judgement 
     });
     match speaking {
         Some(leg) if !leg.said_stale => Err("Stale while a leg speaks".into()),
+        _ => Ok(()),
+    }
+}
+
+/// That nobody speaks is told once everybody has been silent for long enough. `from`: since when the application has
+/// polled without a pause.
+pub(in crate::world) fn silence(witness: &Witness, now: Time, from: Time) -> Judgement {
+    let (limits, legs) = (&witness.limits, &witness.heard.legs);
+    let last = legs.iter().filter_map(|leg| leg.last).max();
+    let waits = witness.epoch.is_some() && !witness.ended && !witness.stale;
+    let (Some(last), true) = (last, waits) else {
+        return Ok(());
+    };
+    let patience = limits.heartbeat * limits.missed_heartbeats * 2;
+    let bound = patience + limits.lag_time + limits.reorder_hold * 2;
+    let silent = now.since(last.max(from));
+    match silent > bound {
+        true => Err(format!(
+            "nobody has spoken for {silent:?}, and Stale was not told"
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Whoever announces its end is called lost with that word.
+pub(in crate::world) fn farewell(witness: &Witness, leg: Leg, header: &Header) -> Judgement {
+    let heard = &witness.heard.legs[leg.index()];
+    let span = witness.limits.window.min(NARROW_WINDOW);
+    let near = header.epoch == witness.epoch
+        && heard.progress <= witness.cursor.sseq.saturating_add(span)
+        && heard.is_newest(header.incarnation, header.dsn);
+    let said = header.flags.has(Flags::END_OF_STREAM) && near;
+    match heard.state {
+        LegState::Live | LegState::Stalled if said => Err(format!(
+            "leg {leg} announced its end, and is not called lost"
+        )),
         _ => Ok(()),
     }
 }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{LegState, Place};
-use twinfeed_wire::{BodyKind, ContextId, Datagram, Epoch, Flags, Generation, Incarnation, Record};
+use twinfeed_wire::Record;
+use twinfeed_wire::{BodyKind, ContextId, Datagram, Dsn, Epoch, Flags, Generation, Incarnation};
 
 /// What was heard on one leg.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct LegHeard {
     pub epoch: Epoch,
     /// The context it last spoke in.
     pub context: ContextId,
+    /// Since when.
+    pub context_since: Time,
     /// Whether that was complete.
     pub complete: bool,
     /// The furthest number it vouched for in that epoch.
@@ -36,6 +39,8 @@ pub struct LegHeard {
     pub said_stale: bool,
     /// How many administrative messages its last heartbeat counts, and in whose numbering.
     pub adm: (u64, Generation),
+    /// When each record first came.
+    brought: BTreeMap<(Epoch, ContextId, Place), Time>,
     incarnations: Vec<Incarnation>,
     highest_dsn: u64,
     dsns: BTreeSet<u64>,
@@ -47,6 +52,7 @@ impl Default for LegHeard {
             last: None,
             epoch: Epoch::NONE,
             context: ContextId(0),
+            context_since: Time::ZERO,
             complete: false,
             progress: 0,
             vouched: 0,
@@ -56,6 +62,7 @@ impl Default for LegHeard {
             said_peer_lost: false,
             said_stale: false,
             adm: (0, Generation(0)),
+            brought: BTreeMap::new(),
             incarnations: Vec::new(),
             highest_dsn: 0,
             dsns: BTreeSet::new(),
@@ -72,6 +79,10 @@ pub struct Heard {
     pub records: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
     /// The same, and those in copies that had reason to be refused.
     pub glimpsed: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
+    /// How far anybody had come in a context, and when that was first heard.
+    reached: BTreeMap<(Epoch, ContextId), Vec<(u64, Time)>>,
+    /// Ranges of whose content the newest heartbeats of each leg told.
+    ranges: BTreeMap<(Epoch, ContextId, u64), [bool; 2]>,
     /// Records that arrived again, in another datagram.
     pub again: u64,
     /// Epochs spoken of.
@@ -107,6 +118,20 @@ impl Heard {
         between
             .into_iter()
             .any(|it| !self.cuts.contains(&Generation(it)))
+    }
+}
+
+impl LegHeard {
+    /// When the record at `place` first came on this leg.
+    #[must_use]
+    pub fn brought_at(&self, epoch: Epoch, context: ContextId, place: Place) -> Option<Time> {
+        self.brought.get(&(epoch, context, place)).copied()
+    }
+
+    /// Whether nothing newer than this datagram came from its sender.
+    #[must_use]
+    pub fn is_newest(&self, incarnation: Incarnation, dsn: Dsn) -> bool {
+        self.incarnations.last() == Some(&incarnation) && self.highest_dsn == dsn.0
     }
 }
 
@@ -170,11 +195,18 @@ impl Heard {
                 heard.vouched = 0;
                 heard.stepped_back = back;
             }
+            if (heard.epoch, heard.context) != (header.epoch, header.context) {
+                heard.context_since = now;
+            }
             heard.epoch = header.epoch;
             heard.context = header.context;
             heard.complete = header.is_complete();
-            if header.is_heartbeat() {
+            if let Some(heartbeat) = datagram.heartbeat() {
                 heard.adm = (header.base_adm.0, header.generation);
+                for digest in heartbeat.digests() {
+                    let of = (header.epoch, header.context, digest.range);
+                    self.ranges.entry(of).or_default()[leg] = true;
+                }
             }
         }
         self.generations.insert(header.generation);
@@ -207,12 +239,47 @@ impl Heard {
                 part: record.part,
             };
             self.again += u64::from(!records.insert(place));
+            let brought = heard.brought.entry((header.epoch, header.context, place));
+            brought.or_insert(now);
             progress = progress.max(record.sseq + u64::from(record.is_last()));
+        }
+        let reached = self.reached.entry((header.epoch, header.context));
+        let reached = reached.or_default();
+        if reached.last().is_none_or(|(before, _)| *before < progress) {
+            reached.push((progress, now));
         }
         if heard.epoch == header.epoch {
             heard.progress = heard.progress.max(progress);
             heard.vouched = heard.vouched.max(vouched);
         }
+    }
+
+    /// When it was first heard that somebody had come to `number`.
+    #[must_use]
+    pub fn reached_since(&self, epoch: Epoch, context: ContextId, number: u64) -> Option<Time> {
+        let reached = self.reached.get(&(epoch, context))?;
+        let first = reached.partition_point(|(until, _)| *until < number);
+        reached.get(first).map(|&(_, since)| since)
+    }
+
+    /// The numbering stepped back: what came before says nothing of it.
+    pub fn step_back(&mut self, epoch: Epoch, context: ContextId) {
+        self.records.remove(&(epoch, context));
+        self.reached.remove(&(epoch, context));
+        for leg in &mut self.legs {
+            leg.stepped_back = false;
+            leg.brought.clear();
+        }
+        self.ranges.clear();
+    }
+
+    /// Whether both legs told the content of a range in this context.
+    #[must_use]
+    pub fn both_told_a_range(&self, epoch: Epoch, context: ContextId) -> bool {
+        let mut here = self
+            .ranges
+            .range((epoch, context, 0)..=(epoch, context, u64::MAX));
+        here.any(|(_, told)| *told == [true; 2])
     }
 
     /// Whether the record at `place` arrived under this context in any genuine datagram.

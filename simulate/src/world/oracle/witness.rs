@@ -15,7 +15,8 @@ use twinfeed_wire::{ContextId, Epoch, Generation, Sid};
 use super::administrative::{Spot, Standing, Tally};
 use super::claims::SMALL_HOLD;
 use super::scattered::Scattered;
-use super::{Copied, Heard, Ledger, Told, claims};
+use super::turns::Turns;
+use super::{Copied, Heard, Ledger, Told, claims, turns};
 
 /// One subscriber and one source stream.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Witness {
     pub scattered: Option<Scattered>,
     /// Numbers declared missing in this epoch.
     pub gaps: Vec<(Place, Place)>,
+    /// Whose turn it is.
+    pub turns: Turns,
     /// What it was told that no source said.
     pub tally: Tally,
     /// Whether it was told that the epoch ended.
@@ -73,6 +76,7 @@ impl Witness {
             cursor: Place::start(0),
             scattered: unordered.then(Scattered::default),
             gaps: Vec::new(),
+            turns: Turns::default(),
             tally: Tally::default(),
             ended: false,
             stale: false,
@@ -104,12 +108,12 @@ impl Witness {
     /// The promise that was broken, in words.
     pub fn judge(&mut self, now: Time, told: &Told, ledger: &Ledger) -> Judgement {
         match told {
-            Told::Record(record) => self.record(record, ledger),
+            Told::Record(record) => self.record(now, record, ledger),
             Told::Event(event) => self.event(now, event, ledger),
         }
     }
 
-    fn record(&mut self, record: &Copied, ledger: &Ledger) -> Judgement {
+    fn record(&mut self, now: Time, record: &Copied, ledger: &Ledger) -> Judgement {
         let place = record.place();
         if record.pos.epoch != self.epoch {
             return Err(format!(
@@ -142,6 +146,9 @@ impl Witness {
                 self.context
             ));
         }
+        claims::lesser(self, now, ledger)?;
+        let early = turns::early(self, now, record, ledger);
+        self.turns.record(record.leg, early);
         if let Some(spot) = ledger.spot(self.sid, self.epoch, place.sseq) {
             let here = self.standing(spot, ledger);
             self.tally.record(record, here)?;
@@ -283,6 +290,7 @@ impl Witness {
             } => self.recovered(epoch, from, until),
             Event::Switched(receipt) => {
                 self.receipt_duplicates += receipt.duplicates_dropped;
+                self.turns.switched(&receipt);
                 claims::switched(self, now, &receipt, ledger)
             }
             Event::Discontinuity {
@@ -427,10 +435,7 @@ impl Witness {
         let ResetCause::Epoch { from, tail } = cause else {
             claims::regress(self, at)?;
             // What came before the step back came for another count.
-            self.heard.records.remove(&(epoch, context));
-            for leg in &mut self.heard.legs {
-                leg.stepped_back = false;
-            }
+            self.heard.step_back(epoch, context);
             self.context = context;
             self.start(at);
             self.tally.begin(false);

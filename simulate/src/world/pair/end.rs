@@ -143,10 +143,10 @@ impl Desk {
             }
             Command::Originate(sid, kind, payload) if *sid == self.sid => {
                 let taken = end.pair.originate(now, *kind, payload, seq, &mut wire);
-                out.fired(match taken {
-                    Ok(_) => "pair.ordered",
-                    Err(_) => "pair.order_refused",
-                });
+                match taken {
+                    Ok(_) => out.originated(self.leg, self.sid),
+                    Err(_) => out.fired("pair.order_refused"),
+                }
             }
             Command::Said(..) | Command::Originate(..) => return,
         }

@@ -16,6 +16,7 @@ use twinfeed_wire::{BodyKind, Datagram, Record, Sid};
 
 use super::World;
 use super::adapters::Adapter;
+use super::oracle::slots::Slots;
 use super::rng::Rng;
 
 pub mod end;
@@ -175,6 +176,10 @@ pub struct PairGround {
     pub trap: Option<Trap>,
     /// Nothing more of this leg's process leaves its host.
     pub severed: [bool; 2],
+    /// What was announced, and whether it was answered rightly.
+    pub slots: Slots,
+    /// Until when each leg may originate, and under which generation: what it was told.
+    pub authority: [Grant; 2],
     /// What the rules told and nobody looked at yet.
     pub news: Vec<(Leg, Sid, News)>,
 }
@@ -223,6 +228,8 @@ impl PairWorld {
             link,
             trap: None,
             severed: [false; 2],
+            slots: Slots::under(plan.limits.sync_threshold),
+            authority: [Grant::NONE; 2],
             news: Vec::new(),
         };
         let world = Self {

@@ -19,6 +19,12 @@ impl World {
         let now = self.now();
         self.ground
             .say(|| format!("adapter {leg} is told {command:?}"));
+        if let (Command::Grant(grant), Some(pair)) = (&command, self.ground.pair_mut()) {
+            let known = &mut pair.authority[leg.index()];
+            if grant.generation >= known.generation {
+                *known = *grant;
+            }
+        }
         self.adapters[leg.index()].command(now, command, &mut self.ground);
     }
 
