@@ -20,6 +20,7 @@ mod position;
 mod probe;
 mod progress;
 mod roles;
+mod simulate;
 mod status;
 mod tail;
 
@@ -63,6 +64,8 @@ enum Command {
     Status(status::Args),
     /// Put an operator's message into a stream, hand the active role over, and see what became of it.
     Admin(admin::Args),
+    /// Try the promise against simulated worlds under every fault, or replay one.
+    Simulate(simulate::Args),
     /// Write a commented configuration, or check one.
     Config(config::Args),
     /// Subscribe, measure, and answer questions on standard input (for harnesses).
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::Convert(args) => failure::report(convert::run(&args)),
         Command::Admin(args) => failure::report(admin::run(args)),
         Command::Status(args) => failure::report(status::run(&args)),
+        Command::Simulate(args) => failure::report(simulate::run(&args)),
         Command::Config(args) => failure::report(config::run(&args)),
         Command::Probe(args) => failure::report(probe::run(&args)),
     }

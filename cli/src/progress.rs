@@ -6,7 +6,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// A line that moves, or nothing.
 #[derive(Debug)]
@@ -24,6 +24,22 @@ impl Progress {
         };
         bar.enable_steady_tick(Duration::from_millis(100));
         Self { bar, lines: !quiet }
+    }
+
+    /// `all` things, of which some are done.
+    pub(crate) fn bar(all: u64, quiet: bool) -> Self {
+        let style = ProgressStyle::with_template("{wide_bar} {msg}, {eta} left")
+            .expect("the template is written here");
+        let bar = match Self::shows(quiet) {
+            true => ProgressBar::new(all).with_style(style),
+            false => ProgressBar::hidden(),
+        };
+        Self { bar, lines: !quiet }
+    }
+
+    /// So many are done.
+    pub(crate) fn at(&self, done: u64) {
+        self.bar.set_position(done);
     }
 
     fn shows(quiet: bool) -> bool {

@@ -39,6 +39,7 @@ mod quiet;
 mod reason;
 mod said;
 pub mod state;
+mod steps;
 mod verdict;
 
 use std::collections::VecDeque;
@@ -60,6 +61,7 @@ use quiet::{Held, Proposed};
 pub use said::{Answer, Content, Cut, Intent, Report, Said, Settled};
 pub use state::PairState;
 use state::{PairInput, next};
+pub use steps::Steps;
 pub use verdict::{Verdict, judge};
 
 /// Where a pair's words and news go.
@@ -103,6 +105,7 @@ pub struct Pair {
     /// How far a hand-over has come.
     handover: Handover,
     counters: PairCounters,
+    steps: Steps,
 }
 
 impl Pair {
@@ -129,6 +132,7 @@ impl Pair {
             contents: Contents::new(),
             handover: Handover::None,
             counters: PairCounters::default(),
+            steps: Steps::default(),
         }
     }
 
@@ -378,6 +382,12 @@ impl Pair {
         &self.counters
     }
 
+    /// Which inputs came in which states.
+    #[must_use]
+    pub const fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
     fn drop_waiting(&self, seq: &mut Sequencer, out: &mut impl Link) {
         let messages = seq.disarm() as u64;
         if messages > 0 {
@@ -408,6 +418,7 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
+        self.steps.note(self.state, input, self.linked);
         let (from, to) = (self.state, next(self.state, input, self.linked));
         self.sought.faithful &= !matches!(
             input,

@@ -29,6 +29,10 @@ impl Outgoing {
         self.next_dsn
     }
 
+    pub(super) const fn is_begun(&self) -> bool {
+        self.begun.is_some()
+    }
+
     /// Receive time of the records under way; 0 when there are none.
     pub(super) fn received_at(&self) -> u64 {
         self.begun

@@ -406,6 +406,12 @@ impl Sequencer {
         self.outgoing.next_dsn()
     }
 
+    /// Whether records are numbered and not sent yet.
+    #[must_use]
+    pub const fn is_under_way(&self) -> bool {
+        self.outgoing.is_begun()
+    }
+
     /// Where the next record stands at the earliest; `None` before the first epoch.
     #[must_use]
     pub fn next_pos(&self) -> Option<Pos> {

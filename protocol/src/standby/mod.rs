@@ -30,9 +30,11 @@ use crate::sequencer::{Now, Placed, Replay, Sequencer, StandbyEnd, Transmit};
 use crate::time::Time;
 
 pub mod state;
+mod steps;
 
 use state::{StandbyInput, next};
 pub use state::{StandbyState, Suspicion};
+pub use steps::Steps;
 
 /// Knobs of one end's standby.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -135,6 +137,7 @@ pub struct Standby {
     /// Since when nothing is suspected.
     calm_since: Time,
     counters: StandbyCounters,
+    steps: Steps,
 }
 
 impl Standby {
@@ -156,6 +159,7 @@ impl Standby {
             still_since: None,
             calm_since: Time::ZERO,
             counters: StandbyCounters::default(),
+            steps: Steps::default(),
         }
     }
 
@@ -264,6 +268,12 @@ impl Standby {
         &self.counters
     }
 
+    /// Which inputs came in which states.
+    #[must_use]
+    pub const fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
     const fn forget(&mut self) {
         (self.heard, self.still_since) = (None, None);
     }
@@ -281,6 +291,7 @@ impl Standby {
             (StandbyState::Transmitting, StandbyInput::HeldDown) => StandbyInput::Calm,
             (_, input) => input,
         };
+        self.steps.note(self.state, input);
         let (from, to) = (self.state, next(self.state, input));
         self.state = to;
         if let Some(suspicion) = suspicion {

@@ -18,7 +18,8 @@ use std::collections::VecDeque;
 
 use twinfeed_protocol::line::{Line, LineLimits, Source};
 use twinfeed_protocol::pair::{Link, News, PairLimits, Said};
-use twinfeed_protocol::sequencer::{Body, Now, Sequencer, SequencerConfig, Transmit};
+use twinfeed_protocol::sequencer::{Body, Now, RetainLimits, Sequencer, SequencerConfig, Transmit};
+use twinfeed_protocol::standby::StandbyLimits;
 use twinfeed_protocol::time::{Time, earlier};
 use twinfeed_protocol::{EpochStart, Leg};
 use twinfeed_wire::{Adm, BodyKind, Epoch, Generation, Incarnation, Sid, StreamId};
@@ -28,6 +29,8 @@ use super::lines::Ear;
 use super::oracle::hearing::Hearing;
 use super::pair::end::{Command, End};
 use super::rng::Rng;
+use crate::coverage::sequencer::{Event as Step, Standing};
+use crate::coverage::{self, Cell, Coverage};
 
 /// Where datagrams and the truth about them go.
 pub trait Output {
@@ -37,14 +40,16 @@ pub trait Output {
     fn datagram(&mut self, leg: Leg, sid: Sid, bytes: &[u8]);
     /// The adapter said something to its peer.
     fn said(&mut self, leg: Leg, sid: Sid, said: Said);
+    /// The adapter told its peer that it steps down, or that it goes on after all.
+    fn hands(&mut self, leg: Leg, generation: Generation, goes_on: bool);
     /// The rules of its pair told something.
     fn news(&mut self, leg: Leg, sid: Sid, news: News);
     /// The adapter did what it must not.
     fn wrong(&mut self, leg: Leg, sid: Sid, what: String);
-    /// The adapter originated a message.
-    fn originated(&mut self, leg: Leg, sid: Sid);
     /// Something worth counting happened.
     fn fired(&mut self, name: &'static str);
+    /// A machine met something in some state.
+    fn met(&mut self, cell: Cell);
 }
 
 /// One converted message, as the truth keeps it.
@@ -75,6 +80,8 @@ pub struct Conduct {
     pub socket_packets: usize,
     /// The rules of a pair; none: each adapter is alone.
     pub pair: Option<PairLimits>,
+    /// Whether a backup of it withholds its stream; none: both transmit.
+    pub standby: Option<(StandbyLimits, RetainLimits)>,
 }
 
 /// The number which stream-admin would have assigned to this leg's stream of `sid`.
@@ -97,6 +104,10 @@ pub struct Adapter {
     socket: VecDeque<(Line, Shared)>,
     /// What it was told while it was stopped.
     pub(super) inbox: VecDeque<Command>,
+    /// What the machines of processes that are gone had met.
+    met: Coverage,
+    /// Whether it converts wrongly.
+    wrong: bool,
 }
 
 /// What the process is doing.
@@ -125,6 +136,8 @@ impl Adapter {
             peer_lost: false,
             socket: VecDeque::new(),
             inbox: VecDeque::new(),
+            met: Coverage::default(),
+            wrong: false,
         }
     }
 
@@ -140,12 +153,14 @@ impl Adapter {
     /// When the world's limits are ones no sequencer works with.
     pub fn start(&mut self, now: Now, out: &mut dyn Output) {
         self.lives += 1;
+        self.put_down();
         let incarnation = Incarnation((1 + self.leg.index() as u64) << 32 | self.lives);
         self.desks = self
             .sources
             .iter()
             .map(|&(sid, first)| Desk::new(self.leg, sid, first, incarnation, &self.conduct))
             .collect();
+        self.misconvert(self.wrong);
         self.state = State::Running;
         self.peer_lost = false;
         self.socket.clear();
@@ -158,9 +173,24 @@ impl Adapter {
     /// SIGKILL: nothing more leaves it, not even what it had begun to write.
     pub fn kill(&mut self) {
         self.state = State::Dead;
+        self.put_down();
         self.desks.clear();
         self.socket.clear();
         self.inbox.clear();
+    }
+
+    /// Keeps what the machines of this process have met.
+    fn put_down(&mut self) {
+        for end in self.desks.iter().filter_map(|desk| desk.end.as_ref()) {
+            coverage::pair::add(&mut self.met, end.pair.steps());
+            coverage::standby::add(&mut self.met, end.standby.steps());
+        }
+    }
+
+    /// Adds what its machines have met, in all its processes.
+    pub fn hand_in(&mut self, coverage: &mut Coverage) {
+        self.put_down();
+        coverage.add(&core::mem::take(&mut self.met));
     }
 
     /// SIGSTOP: it neither hears nor speaks until [`Adapter::resume`].
@@ -194,10 +224,14 @@ impl Adapter {
             return; // it will learn when it goes on
         }
         for desk in &mut self.desks {
-            let mut wire = Wire::new(self.leg, desk.sid, out);
-            desk.publisher
-                .sequencer
-                .open_generation(now, generation, Adm(0), &mut wire);
+            let newer = generation > desk.publisher.sequencer.generation();
+            let step = match newer {
+                true => Step::Generation,
+                false => Step::OldGeneration,
+            };
+            desk.step(step, out, |seq, wire| {
+                seq.open_generation(now, generation, Adm(0), wire);
+            });
         }
     }
 
@@ -208,8 +242,15 @@ impl Adapter {
             return; // it will learn when it goes on
         }
         for desk in &mut self.desks {
-            let mut wire = Wire::new(self.leg, desk.sid, out);
-            desk.publisher.sequencer.set_peer_lost(now, lost, &mut wire);
+            desk.set_peer_lost(now, lost, out);
+        }
+    }
+
+    /// Converts wrongly from here on, or rightly again.
+    pub fn misconvert(&mut self, wrong: bool) {
+        self.wrong = wrong;
+        for desk in &mut self.desks {
+            desk.publisher.wrong = wrong;
         }
     }
 
@@ -232,8 +273,9 @@ impl Adapter {
             return;
         }
         for desk in &mut self.desks {
-            let mut wire = Wire::new(self.leg, desk.sid, out);
-            desk.publisher.sequencer.end_of_stream(now, &mut wire);
+            desk.step(Step::EndOfStream, out, |seq, wire| {
+                seq.end_of_stream(now, wire);
+            });
         }
         self.kill();
     }
@@ -251,6 +293,7 @@ impl Adapter {
                 for desk in self.desks.iter_mut().filter(|desk| desk.sid == packet.sid) {
                     desk.take(now, line, packet, room, out);
                 }
+                self.say_step_down(out);
             }
         }
     }
@@ -277,10 +320,12 @@ impl Adapter {
             // A hold that ended just now kept the lines waiting.
             desk.listen(now, out);
             if is_due(desk.publisher.sequencer.next_deadline(), now.time) {
-                let mut wire = Wire::new(self.leg, desk.sid, out);
-                desk.publisher.sequencer.on_deadline(now, &mut wire);
+                desk.step(Step::Deadline, out, |seq, wire| {
+                    seq.on_deadline(now, wire);
+                });
             }
         }
+        self.say_step_down(out);
     }
 }
 
@@ -310,20 +355,48 @@ impl Desk {
             heartbeat: conduct.heartbeat,
             history: 64,
         };
+        let mut sequencer = Sequencer::new(config).expect("a world's limits are workable");
+        if let Some((_, retain)) = conduct.standby {
+            let retaining = sequencer.retaining(retain);
+            sequencer = retaining.expect("a world's limits are workable");
+        }
+        let standby = conduct.standby.map(|(limits, _)| limits);
         Self {
             leg,
             sid,
             ear: Ear::new(conduct.lines, first),
             publisher: Publisher {
-                sequencer: Sequencer::new(config).expect("a world's limits are workable"),
+                sequencer,
                 epoch: Epoch::NONE,
                 memory: 0,
                 hearing: Hearing::default(),
                 hold: conduct.lines.map_or(Duration::ZERO, |it| it.reorder_hold),
+                wrong: false,
             },
             deaf_until: Time::ZERO,
-            end: conduct.pair.map(End::new),
+            end: conduct.pair.map(|limits| End::new(limits, standby)),
         }
+    }
+
+    /// Lets the stream do something.
+    fn step(
+        &mut self,
+        step: Step,
+        out: &mut dyn Output,
+        act: impl FnOnce(&mut Sequencer, &mut Wire<'_>),
+    ) {
+        self.publisher.step((self.leg, self.sid), step, out, act);
+    }
+
+    /// The pair link was reset, or stands again.
+    pub(super) fn set_peer_lost(&mut self, now: Now, lost: bool, out: &mut dyn Output) {
+        let step = if lost { Step::PeerLost } else { Step::PeerBack };
+        self.step(step, out, |seq, wire| seq.set_peer_lost(now, lost, wire));
+    }
+
+    /// Sends what is under way.
+    pub(super) fn flush(&mut self, now: Now, out: &mut dyn Output) {
+        self.step(Step::Flush, out, |seq, wire| seq.flush(now, wire));
     }
 
     pub(super) fn hear(&mut self, now: Now, line: Line, packet: &Packet, out: &mut dyn Output) {
@@ -331,9 +404,12 @@ impl Desk {
             out.fired("deaf");
             return;
         }
+        if !packet.genuine && self.ear.is_unborn() {
+            return; // the first thing heard is believed: no world begins with nonsense
+        }
         self.publisher.hearing.note(now.time, packet);
         self.drain(now, out, |ear, publishing| {
-            ear.hear(line, now.time, packet, now.unix_ns, publishing);
+            ear.hear(line, now.time, packet, now.unix_ns, publishing)
         });
     }
 
@@ -341,7 +417,7 @@ impl Desk {
     fn listen(&mut self, now: Now, out: &mut dyn Output) {
         if !self.is_holding() && is_due(self.ear.next_deadline(), now.time) {
             self.drain(now, out, |ear, publishing| {
-                ear.on_deadline(now.time, publishing);
+                ear.on_deadline(now.time, publishing)
             });
         }
     }
@@ -351,11 +427,11 @@ impl Desk {
         &mut self,
         now: Now,
         out: &mut dyn Output,
-        act: impl FnOnce(&mut Ear, &mut Publishing<'_>),
+        act: impl FnOnce(&mut Ear, &mut Publishing<'_>) -> Vec<Cell>,
     ) {
         let (leg, sid) = (self.leg, self.sid);
         let publisher = &mut self.publisher;
-        act(
+        let met = act(
             &mut self.ear,
             &mut Publishing {
                 leg,
@@ -365,14 +441,13 @@ impl Desk {
                 out,
             },
         );
+        met.into_iter().for_each(|cell| out.met(cell));
         let excused = self.ear.was_pressed();
         if let Err(what) = self.publisher.hearing.settle(excused) {
             out.wrong(leg, sid, what);
         }
         self.tend(now, out);
-        self.publisher
-            .sequencer
-            .flush(now, &mut Wire::new(leg, sid, out));
+        self.flush(now, out);
     }
 }
 
@@ -387,6 +462,25 @@ pub(super) struct Publisher {
     hearing: Hearing,
     /// How long it waits for the other line.
     hold: Duration,
+    /// Whether what comes of a message is not what it should be.
+    wrong: bool,
+}
+
+impl Publisher {
+    /// Lets the stream do something, and notes what that met.
+    fn step(
+        &mut self,
+        (leg, sid): (Leg, Sid),
+        step: Step,
+        out: &mut dyn Output,
+        act: impl FnOnce(&mut Sequencer, &mut Wire<'_>),
+    ) {
+        let standing = Standing::of(&self.sequencer);
+        let refused = self.sequencer.counters().refused;
+        act(&mut self.sequencer, &mut Wire::new(leg, sid, out));
+        let refused = self.sequencer.counters().refused > refused;
+        out.met(standing.meets(step, refused));
+    }
 }
 
 /// A publisher with the moment and the way out.
@@ -398,20 +492,28 @@ pub struct Publishing<'a> {
     out: &'a mut dyn Output,
 }
 
+impl Publishing<'_> {
+    fn step(&mut self, step: Step, act: impl FnOnce(&mut Sequencer, &mut Wire<'_>)) {
+        let whose = (self.leg, self.sid);
+        self.publisher.step(whose, step, self.out, act);
+    }
+}
+
 impl Source for Publishing<'_> {
     fn begin(&mut self, start: EpochStart) {
         self.publisher.hearing.closed();
+        let again = self.publisher.epoch == start.epoch;
         self.publisher.epoch = start.epoch;
         self.publisher.memory = mix(start.epoch.0, start.first);
-        let mut wire = Wire::new(self.leg, self.sid, self.out);
-        self.publisher
-            .sequencer
-            .begin_epoch(self.now, start, &mut wire);
+        let step = if again { Step::BeginAgain } else { Step::Begin };
+        let now = self.now;
+        self.step(step, |seq, wire| seq.begin_epoch(now, start, wire));
     }
 
     fn message(&mut self, sseq: u64, bytes: &[u8], received_at: u64) {
         let Ok(bytes) = bytes.try_into() else { return };
-        let bodies = convert(bytes, sseq, self.publisher.memory);
+        let memory = self.publisher.memory ^ u64::from(self.publisher.wrong);
+        let bodies = convert(bytes, sseq, memory);
         self.out.converted(Converted {
             leg: self.leg,
             sid: self.sid,
@@ -419,13 +521,17 @@ impl Source for Publishing<'_> {
             sseq,
             bodies: &bodies,
         });
-        let mut wire = Wire::new(self.leg, self.sid, self.out);
+        let step = match bodies.is_empty() {
+            true => Step::Covered,
+            false => Step::Message,
+        };
         let bodies = bodies
             .iter()
             .map(|(kind, bytes)| Body { kind: *kind, bytes });
-        self.publisher
-            .sequencer
-            .message(self.now, sseq, received_at, bodies, &mut wire);
+        let now = self.now;
+        self.step(step, |seq, wire| {
+            seq.message(now, sseq, received_at, bodies, wire);
+        });
     }
 
     fn abandoned(&mut self, range: Range<u64>) {
@@ -434,24 +540,22 @@ impl Source for Publishing<'_> {
         let hearing = &mut self.publisher.hearing;
         hearing.abandoned(now, epoch, &range, hold);
         self.publisher.memory = mix(self.publisher.memory, mix(range.start, range.end));
-        let mut wire = Wire::new(self.leg, self.sid, self.out);
-        self.publisher.sequencer.abandon(self.now, range, &mut wire);
+        let now = self.now;
+        self.step(Step::Abandon, |seq, wire| seq.abandon(now, range, wire));
     }
 
     fn ended(&mut self, _: Epoch, next_sseq: u64) {
         self.publisher.hearing.closed();
-        let mut wire = Wire::new(self.leg, self.sid, self.out);
-        self.publisher
-            .sequencer
-            .end_epoch(self.now, next_sseq, &mut wire);
+        let now = self.now;
+        self.step(Step::End, |seq, wire| seq.end_epoch(now, next_sseq, wire));
     }
 
     fn stale(&mut self, stale: bool) {
         self.out.fired("source_stale");
-        let mut wire = Wire::new(self.leg, self.sid, self.out);
-        self.publisher
-            .sequencer
-            .set_source_stale(self.now, stale, &mut wire);
+        let now = self.now;
+        self.step(Step::Stale, |seq, wire| {
+            seq.set_source_stale(now, stale, wire);
+        });
     }
 }
 

@@ -40,6 +40,17 @@ pub struct Shape {
     pub ends: bool,
     /// Whether subscribers need its order.
     pub ordering: OrderingClass,
+    /// It speaks in bursts, with rests between; none: now quickly and now not.
+    pub burst: Option<Burst>,
+}
+
+/// How a source speaks that speaks in bursts.
+#[derive(Clone, Copy, Debug)]
+pub struct Burst {
+    /// Packets in a burst.
+    pub packets: u64,
+    /// The rest behind it, on average, µs.
+    pub rest_us: u64,
 }
 
 impl Shape {
@@ -57,6 +68,7 @@ impl Shape {
             marked_percent: 100,
             ends: false,
             ordering: OrderingClass::Ordered,
+            burst: None,
         }
     }
 
@@ -78,6 +90,7 @@ impl Shape {
             marked_percent: rng.pick(&[0, 70, 100]),
             ends: rng.chance(50),
             ordering: OrderingClass::Ordered,
+            burst: None,
         }
     }
 }
@@ -93,6 +106,8 @@ pub struct Packet {
     pub first: u64,
     /// What it carries.
     pub content: Content,
+    /// Whether the source said it so.
+    pub genuine: bool,
 }
 
 /// What a packet carries.
@@ -173,6 +188,8 @@ pub struct Source {
     lives: Vec<Life>,
     markers_left: u8,
     marked: bool,
+    /// Packets said in this burst.
+    in_burst: u64,
 }
 
 impl Source {
@@ -186,6 +203,7 @@ impl Source {
             lives: Vec::new(),
             markers_left: 0,
             marked: false,
+            in_burst: 0,
         };
         source.begin_life();
         source
@@ -228,7 +246,11 @@ impl Source {
         } else {
             Content::Heartbeat
         };
-        (self.packet(content), Duration::from_millis(10))
+        let idle = match self.shape.burst {
+            Some(_) => Duration::from_millis(100),
+            None => Duration::from_millis(10),
+        };
+        (self.packet(content), idle)
     }
 
     fn messages(&mut self) -> (Packet, Duration) {
@@ -253,6 +275,14 @@ impl Source {
     }
 
     fn rest(&mut self) -> Duration {
+        if let Some(burst) = self.shape.burst {
+            self.in_burst += 1;
+            if self.in_burst < burst.packets {
+                return self.rng.micros(5, 300);
+            }
+            self.in_burst = 0;
+            return self.rng.micros(burst.rest_us / 2, burst.rest_us * 3 / 2);
+        }
         if self.rng.chance(self.shape.pause_percent) {
             self.rng.micros(10_000, 60_000)
         } else if self.rng.chance(70) {
@@ -296,6 +326,7 @@ impl Source {
             epoch: self.life().epoch,
             first: self.life().next(),
             content,
+            genuine: true,
         }
     }
 

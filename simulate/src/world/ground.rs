@@ -14,8 +14,9 @@ use twinfeed_protocol::line::Line;
 use twinfeed_protocol::pair::{News, PairState, Said};
 use twinfeed_protocol::sequencer::Now;
 use twinfeed_protocol::time::Time;
-use twinfeed_wire::Sid;
+use twinfeed_wire::{Generation, Sid};
 
+use super::Outcome;
 use super::adapters::{Converted, Output};
 use super::exchange::{Life, Shared};
 use super::net::{Decorator, Flight, Link};
@@ -26,6 +27,7 @@ use super::rng::Rng;
 use super::stats::Stats;
 use super::subscribers::Watch;
 use super::trace::Trace;
+use crate::coverage::{Cell, Coverage};
 
 /// Something that is due at some time.
 #[derive(Debug)]
@@ -119,8 +121,11 @@ pub struct Ground {
     ledger: Ledger,
     assembly: Assembly,
     stats: Stats,
+    coverage: Coverage,
     trace: Trace,
     pair: Option<PairGround>,
+    /// Whether the process of each leg knows where its subscribers are.
+    addressed: [bool; 2],
 }
 
 impl Ground {
@@ -136,8 +141,10 @@ impl Ground {
             ledger: Ledger::default(),
             assembly: Assembly::default(),
             stats: Stats::default(),
+            coverage: Coverage::default(),
             trace: Trace::last(trace),
             pair: None,
+            addressed: [true; 2],
         }
     }
 
@@ -236,12 +243,23 @@ impl Ground {
         &self.ledger
     }
 
+    /// An adapter converts wrongly.
+    pub fn note_misconversion(&mut self) {
+        self.ledger.note_misconversion();
+    }
+
+    /// Adapters may withhold what they converted.
+    pub fn allow_withholding(&mut self) {
+        self.ledger.allow_withholding();
+    }
+
     /// What a subscriber's judge looks at.
     pub fn watch<'a>(&'a mut self, violations: &'a mut Vec<Violation>) -> Watch<'a> {
         Watch {
             ledger: &self.ledger,
             assembly: &mut self.assembly,
             stats: &mut self.stats,
+            coverage: &mut self.coverage,
             trace: &mut self.trace,
             violations,
         }
@@ -263,6 +281,17 @@ impl Ground {
         for links in &mut self.links {
             links[leg.index()].cut(until);
         }
+    }
+
+    /// Nothing of `leg` gets through to one subscriber for `span`.
+    pub fn cut_one(&mut self, leg: Leg, subscriber: usize, span: Duration) {
+        let until = self.now.after(span);
+        self.links[subscriber][leg.index()].cut(until);
+    }
+
+    /// Whether the process of `leg` knows where its subscribers are.
+    pub fn set_addressed(&mut self, leg: Leg, addressed: bool) {
+        self.addressed[leg.index()] = addressed;
     }
 
     /// The network has no faults any more.
@@ -297,8 +326,19 @@ impl Ground {
 
     /// Counts a fault and writes it down.
     pub fn fault(&mut self, name: &'static str) {
+        self.stats.fault(name);
+        self.trace.say(self.now, || format!("fault: {name}"));
+    }
+
+    /// Counts that a fault is over, and writes it down.
+    pub fn fault_ends(&mut self, name: &'static str) {
         self.stats.add(name);
         self.trace.say(self.now, || format!("fault: {name}"));
+    }
+
+    /// Counts harm that a fault did.
+    pub fn harm(&mut self, name: &'static str) {
+        self.stats.fault(name);
     }
 
     /// Writes down a datagram.
@@ -308,11 +348,22 @@ impl Ground {
         }
     }
 
-    /// The seed, the time that passed, the counts, and the lines.
+    /// What was hit of the machines' tables.
+    pub fn coverage_mut(&mut self) -> &mut Coverage {
+        &mut self.coverage
+    }
+
+    /// How it ended, with these violations.
     #[must_use]
-    pub fn finish(self) -> (u64, Duration, Stats, Vec<String>) {
-        let lines = self.trace.lines().map(str::to_owned).collect();
-        (self.seed, self.now.since(Time::ZERO), self.stats, lines)
+    pub fn finish(self, violations: Vec<Violation>) -> Outcome {
+        Outcome {
+            seed: self.seed,
+            violations,
+            stats: self.stats,
+            coverage: self.coverage,
+            trace: self.trace.lines().map(str::to_owned).collect(),
+            lasted: self.now.since(Time::ZERO),
+        }
     }
 }
 
@@ -329,6 +380,10 @@ impl Output for Ground {
         };
         self.ledger.note_sent(leg, bytes);
         self.trace.datagram(self.now, "sent", leg, bytes);
+        if !self.addressed[leg.index()] {
+            self.stats.add("disk.sent_to_nobody");
+            return;
+        }
         let only = match fate {
             Fate::LastToOne => Some((self.now.0 as usize) % self.links.len().max(1)),
             Fate::Leaves | Fate::Last => None,
@@ -343,7 +398,7 @@ impl Output for Ground {
             links[leg.index()].send(
                 now,
                 &shared,
-                |name| stats.add(name),
+                |name| stats.fault(name),
                 |at, flight| arrivals.push((at, subscriber, flight)),
             );
         }
@@ -396,6 +451,27 @@ impl Output for Ground {
         );
     }
 
+    fn hands(&mut self, leg: Leg, generation: Generation, goes_on: bool) {
+        let now = self.now;
+        let Some(pair) = &mut self.pair else { return };
+        if pair.severed[leg.index()] || !pair.link.is_up(leg) {
+            return;
+        }
+        let to = leg.other();
+        let (at, pairing) = (pair.link.arrival(now, to), pair.link.pairing());
+        self.stats.add(match goes_on {
+            true => "pair.went_on",
+            false => "pair.stepped_down",
+        });
+        let word = PairEvent::Hands {
+            to,
+            pairing,
+            generation,
+            goes_on,
+        };
+        self.put_pair(at, word);
+    }
+
     fn news(&mut self, leg: Leg, sid: Sid, news: News) {
         if let Some(pair) = &mut self.pair
             && !pair.severed[leg.index()]
@@ -429,19 +505,12 @@ impl Output for Ground {
             .complain(format!("adapter {leg} sid {sid}: {what}"));
     }
 
-    fn originated(&mut self, leg: Leg, sid: Sid) {
-        self.stats.add("pair.ordered");
-        let granted = self.pair.as_ref().map(|pair| pair.authority[leg.index()]);
-        let over = granted.is_some_and(|it| !it.active || self.now >= it.authority);
-        if over {
-            self.ledger.complain(format!(
-                "adapter {leg} sid {sid} originates a message without authority: {granted:?}"
-            ));
-        }
-    }
-
     fn fired(&mut self, name: &'static str) {
         self.stats.add(name);
+    }
+
+    fn met(&mut self, cell: Cell) {
+        self.coverage.hit(cell);
     }
 }
 

@@ -7,12 +7,14 @@
 use core::time::Duration;
 
 use twinfeed_protocol::EpochStart;
-use twinfeed_protocol::line::{Line, LineLimits, Lines, Source};
+use twinfeed_protocol::line::{Line, LineLimits, Lines, LinesState, Source};
 use twinfeed_protocol::time::Time;
 use twinfeed_wire::Epoch;
 
 use super::exchange::{Content, Packet};
 use super::rng::Rng;
+use crate::coverage::Cell;
+use crate::coverage::lines::{Heard, Kind, Overheard, Watch};
 
 /// How an adapter listens.
 #[derive(Debug)]
@@ -20,7 +22,7 @@ pub enum Ear {
     /// To one reliable line.
     One(Reliable),
     /// To lines A and B.
-    Two(Box<Lines>),
+    Two(Box<Lines>, Box<Watch>),
 }
 
 impl Ear {
@@ -37,7 +39,7 @@ impl Ear {
                     ..limits
                 };
                 let lines = Lines::new(limits).expect("a world's limits are workable");
-                Self::Two(Box::new(lines))
+                Self::Two(Box::new(lines), Box::new(Watch::new(limits.window)))
             }
             None => Self::One(Reliable {
                 origin,
@@ -48,7 +50,7 @@ impl Ear {
         }
     }
 
-    /// Hears one packet.
+    /// Hears one packet; the answer is what that met in the table of the lines.
     pub fn hear(
         &mut self,
         line: Line,
@@ -56,25 +58,33 @@ impl Ear {
         packet: &Packet,
         unix: u64,
         out: &mut impl Source,
-    ) {
+    ) -> Vec<Cell> {
         match self {
-            Self::One(reliable) => reliable.hear(packet, unix, out),
-            Self::Two(lines) => match &packet.content {
-                Content::Messages(messages) => lines.on_packet(
-                    line,
-                    now,
-                    packet.epoch,
-                    packet.first,
-                    messages.len() as u16,
-                    messages.iter().map(<[u8; _]>::as_slice),
-                    unix,
-                    out,
-                ),
-                Content::Heartbeat => {
-                    lines.on_heartbeat(line, now, packet.epoch, packet.first, out);
-                }
-                Content::End => lines.on_end(line, now, packet.epoch, packet.first, out),
-            },
+            Self::One(reliable) => {
+                reliable.hear(packet, unix, out);
+                Vec::new()
+            }
+            Self::Two(lines, watch) => {
+                let heard = heard(line, packet);
+                let met = watch.before(lines, &heard);
+                let mut out = Overheard {
+                    watch,
+                    to: out,
+                    stale: false,
+                };
+                hand_over(lines, line, now, packet, unix, &mut out);
+                watch.after(&heard);
+                met
+            }
+        }
+    }
+
+    /// Whether it has heard nothing that it believes.
+    #[must_use]
+    pub fn is_unborn(&self) -> bool {
+        match self {
+            Self::One(reliable) => !reliable.epoch.is_some(),
+            Self::Two(lines, _) => lines.state() == LinesState::Unborn,
         }
     }
 
@@ -83,7 +93,7 @@ impl Ear {
     pub fn was_pressed(&self) -> bool {
         match self {
             Self::One(_) => false,
-            Self::Two(lines) => {
+            Self::Two(lines, _) => {
                 let counters = lines.counters();
                 counters.hold_full + counters.quarantine_dropped > 0
             }
@@ -95,16 +105,68 @@ impl Ear {
     pub fn next_deadline(&self) -> Option<Time> {
         match self {
             Self::One(_) => None,
-            Self::Two(lines) => lines.next_deadline(),
+            Self::Two(lines, _) => lines.next_deadline(),
         }
     }
 
-    /// Wakes it.
-    pub fn on_deadline(&mut self, now: Time, out: &mut impl Source) {
+    /// Wakes it; the answer is what that met.
+    pub fn on_deadline(&mut self, now: Time, out: &mut impl Source) -> Vec<Cell> {
         match self {
-            Self::One(_) => {}
-            Self::Two(lines) => lines.on_deadline(now, out),
+            Self::One(_) => Vec::new(),
+            Self::Two(lines, watch) => {
+                let met = watch.before_deadline(lines);
+                let mut out = Overheard {
+                    watch,
+                    to: out,
+                    stale: false,
+                };
+                lines.on_deadline(now, &mut out);
+                if out.stale {
+                    return vec![watch.silence(met)];
+                }
+                vec![met]
+            }
         }
+    }
+}
+
+fn hand_over(
+    lines: &mut Lines,
+    line: Line,
+    now: Time,
+    packet: &Packet,
+    unix: u64,
+    out: &mut impl Source,
+) {
+    let (epoch, first) = (packet.epoch, packet.first);
+    match &packet.content {
+        Content::Messages(messages) => lines.on_packet(
+            line,
+            now,
+            epoch,
+            first,
+            messages.len() as u16,
+            messages.iter().map(<[u8; _]>::as_slice),
+            unix,
+            out,
+        ),
+        Content::Heartbeat => lines.on_heartbeat(line, now, epoch, first, out),
+        Content::End => lines.on_end(line, now, epoch, first, out),
+    }
+}
+
+/// The packet, as an observer beside the lines sees it.
+fn heard(line: Line, packet: &Packet) -> Heard {
+    let kind = match &packet.content {
+        Content::Messages(messages) => Kind::Messages(messages.len() as u64, !packet.genuine),
+        Content::Heartbeat => Kind::Heartbeat,
+        Content::End => Kind::End,
+    };
+    Heard {
+        line,
+        epoch: packet.epoch,
+        first: packet.first,
+        kind,
     }
 }
 

@@ -22,10 +22,15 @@ use twinfeed_protocol::{Leg, OrderingClass};
 use twinfeed_wire::{Generation, Sid};
 
 pub mod adapters;
+pub mod clock;
 pub mod exchange;
+mod eyes;
+pub mod facts;
 pub mod faults;
 pub mod ground;
+pub mod line_faults;
 pub mod lines;
+mod long;
 pub mod net;
 pub mod oracle;
 pub mod pair;
@@ -40,9 +45,11 @@ pub mod trace;
 pub use plan::{Kind, Plan};
 
 use adapters::{Adapter, State};
+use clock::Clock;
 use exchange::{Shared, Source};
 use faults::Fault;
 use ground::{Ground, Happening};
+use line_faults::{LineFault, Under};
 use lines::LinePath;
 use net::Flight;
 use oracle::Violation;
@@ -50,6 +57,19 @@ use pair::{PairEvent, PairWorld};
 use rng::Rng;
 use stats::Stats;
 use subscribers::Subscriber;
+
+use crate::coverage::Coverage;
+
+/// What is on an adapter's disk.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Disk {
+    /// What was written.
+    Sound,
+    /// Nothing that can be read.
+    Empty,
+    /// The same, and nothing can be written.
+    Full,
+}
 
 /// How a world ended.
 #[derive(Debug)]
@@ -60,6 +80,8 @@ pub struct Outcome {
     pub violations: Vec<Violation>,
     /// What happened, counted.
     pub stats: Stats,
+    /// What was hit of the machines' tables.
+    pub coverage: Coverage,
     /// What happened at the end, when it was traced.
     pub trace: Vec<String>,
     /// Virtual time that passed.
@@ -83,6 +105,14 @@ pub struct World {
     not_before: Time,
     chance: Rng,
     pair: Option<PairWorld>,
+    line_faults: Vec<Box<dyn LineFault>>,
+    line_rng: Rng,
+    /// What each adapter's clocks show.
+    clocks: [Clock; 2],
+    /// What each subscriber's clock shows.
+    watches: Vec<Clock>,
+    disks: [Disk; 2],
+    lasts: (Duration, Duration),
 }
 
 /// Builds the world of `plan` and lets it run to its end; keeps the last `trace` lines of what happened.
@@ -114,6 +144,9 @@ impl World {
             .map(|shape| (shape.sid, shape.ordering))
             .collect();
         let mut ground = Ground::new(seed, trace);
+        if plan.conduct.standby.is_some() {
+            ground.allow_withholding();
+        }
         let mut subscribers = Vec::new();
         for (number, application) in plan.subscribers.into_iter().enumerate() {
             ground.add_subscriber(number, application.ways);
@@ -126,6 +159,7 @@ impl World {
                 application.plant,
             ));
         }
+        let subscribers_number = subscribers.len();
         for leg in Leg::BOTH {
             ground.schedule(plan.starts[leg.index()], Happening::Start { leg });
         }
@@ -171,6 +205,12 @@ impl World {
             not_before: Time::ZERO,
             chance: Rng::of(seed, "chance"),
             pair,
+            line_faults: plan.line_faults,
+            line_rng: Rng::of(seed, "line faults"),
+            clocks: [Clock::default(); 2],
+            watches: vec![Clock::default(); subscribers_number],
+            disks: [Disk::Sound; 2],
+            lasts: (plan.at_least, plan.settling),
         }
     }
 
@@ -217,13 +257,20 @@ impl World {
         if self.pair.is_some() {
             self.ground.count_messages();
         }
-        let (seed, lasted, stats, trace) = self.ground.finish();
-        Outcome {
-            seed,
-            violations: self.violations,
-            stats,
-            trace,
-            lasted,
+        self.count_sources();
+        for adapter in &mut self.adapters {
+            adapter.hand_in(self.ground.coverage_mut());
+        }
+        self.ground.finish(self.violations)
+    }
+
+    fn count_sources(&mut self) {
+        for source in &self.sources {
+            let lives = source.lives();
+            let said: usize = lives.iter().map(|life| life.speaks.len()).sum();
+            self.ground.count_many("source.messages", said as u64);
+            let changes = lives.len() as u64 - 1;
+            self.ground.count_many("source.epoch_changes", changes);
         }
     }
 
@@ -231,7 +278,7 @@ impl World {
         match happening {
             Happening::Speak { source } => self.speak(source),
             Happening::Packet { leg, line, packet } => {
-                let now = self.now();
+                let now = self.now_of(leg);
                 self.adapters[leg.index()].hear(now, line, &packet, &mut self.ground);
             }
             Happening::Datagram {
@@ -254,6 +301,9 @@ impl World {
         let (packet, rest) = source.speak(self.ground.now());
         self.ground.note_lives(packet.sid, source.lives());
         let packet = Shared::new(packet);
+        for fault in &mut self.line_faults {
+            fault.next(&mut self.line_rng);
+        }
         for leg in Leg::BOTH {
             self.carry(leg, &packet);
         }
@@ -272,18 +322,41 @@ impl World {
         {
             let path = self.paths[leg.index()][index];
             let path = if two && !self.calm { path } else { path.calm() };
-            let ground = &mut self.ground;
-            let copies = path.copies(&mut self.path_rng, |name| ground.count(name));
-            for delay in copies.into_iter().flatten() {
-                let packet = Shared::clone(packet);
-                self.ground
-                    .schedule(delay, Happening::Packet { leg, line, packet });
+            for under in self.under_way(leg, line, packet) {
+                let ground = &mut self.ground;
+                let copies = path.copies(&mut self.path_rng, |name| ground.harm(name));
+                for delay in copies.into_iter().flatten() {
+                    let packet = Shared::clone(&under.packet);
+                    let happening = Happening::Packet { leg, line, packet };
+                    self.ground.schedule(delay + under.late, happening);
+                }
             }
         }
     }
 
+    /// What the faults of the lines make of a packet on its way.
+    fn under_way(&mut self, leg: Leg, line: Line, packet: &Shared) -> Vec<Under> {
+        let mut all = vec![Under {
+            leg,
+            line,
+            packet: Shared::clone(packet),
+            late: Duration::ZERO,
+        }];
+        let harms = !self.calm && self.adapters[leg.index()].hears_two_lines();
+        for fault in self.line_faults.iter_mut().filter(|_| harms) {
+            let mut on = Vec::with_capacity(all.len());
+            for under in all {
+                if fault.pass(under, &mut self.line_rng, &mut on) {
+                    self.ground.harm(fault.name());
+                }
+            }
+            all = on;
+        }
+        all
+    }
+
     fn arrive(&mut self, subscriber: usize, leg: Leg, flight: Flight) {
-        let now = self.ground.now();
+        let now = self.time_of(subscriber);
         if self.subscribers[subscriber].state() == subscribers::State::Polling {
             self.ground.say_heard(
                 || format!("  subscriber {subscriber} hears"),
@@ -302,7 +375,11 @@ impl World {
         let Some(mut fault) = self.faults[number].take() else {
             return;
         };
-        self.ground.fault(fault.name());
+        if fault.begins() {
+            self.ground.fault(fault.name());
+        } else {
+            self.ground.fault_ends(fault.name());
+        }
         if let Some(again) = fault.strike(self) {
             self.ground.schedule(again, Happening::Fault { number });
             self.faults[number] = Some(fault);
@@ -312,30 +389,35 @@ impl World {
     fn next_deadline(&self) -> Option<Time> {
         let adapters = self.adapters.iter().map(Adapter::next_deadline);
         let subscribers = self.subscribers.iter().map(Subscriber::next_deadline);
-        adapters.chain(subscribers).fold(None, earlier)
+        let clocks = self.clocks.iter().chain(&self.watches);
+        let deadlines = adapters.chain(subscribers).zip(clocks);
+        let in_world = deadlines.map(|(deadline, clock)| deadline.map(|it| clock.world(it)));
+        in_world.fold(None, earlier)
     }
 
     fn fire_deadlines(&mut self) {
         let now = self.now();
-        let due = |deadline: Option<Time>| deadline.is_some_and(|deadline| deadline <= now.time);
-        for adapter in &mut self.adapters {
-            if due(adapter.next_deadline()) {
+        let due = |deadline: Option<Time>, now| deadline.is_some_and(|deadline| deadline <= now);
+        for (adapter, clock) in self.adapters.iter_mut().zip(&self.clocks) {
+            let now = clock.read(now);
+            if due(adapter.next_deadline(), now.time) {
                 adapter.on_deadline(now, &mut self.ground);
             }
         }
-        for subscriber in &mut self.subscribers {
-            if due(subscriber.next_deadline()) {
-                subscriber.on_deadline(now.time, &mut self.ground.watch(&mut self.violations));
+        for (subscriber, clock) in self.subscribers.iter_mut().zip(&self.watches) {
+            let now = clock.time(now.time);
+            if due(subscriber.next_deadline(), now) {
+                subscriber.on_deadline(now, &mut self.ground.watch(&mut self.violations));
             }
         }
-        if due(self.next_deadline()) {
+        if due(self.next_deadline(), now.time) {
             // A driver would spin. Go on, to see what else is wrong; the count is judged in the end.
             self.ground.count(STUCK_DEADLINE);
-            let adapters = self.adapters.each_ref().map(|it| due(it.next_deadline()));
+            let adapters = self.adapters.each_ref().map(Adapter::next_deadline);
             let all = self.subscribers.iter();
-            let stuck: Vec<bool> = all.map(|it| due(it.next_deadline())).collect();
+            let subscribers: Vec<_> = all.map(Subscriber::next_deadline).collect();
             self.ground
-                .say(|| format!("stuck: adapters {adapters:?}, subscribers {stuck:?}"));
+                .say(|| format!("stuck: adapters {adapters:?}, subscribers {subscribers:?}"));
             self.not_before = now.time.after(Duration::from_micros(100));
         }
     }
@@ -357,7 +439,9 @@ impl World {
             self.make_calm();
         }
         if self.calm && spent && self.end.is_none() {
-            self.end = Some(self.ground.now().after(SETTLING));
+            let (at_least, settling) = self.lasts;
+            let end = self.ground.now().after(settling);
+            self.end = Some(end.max(Time::ZERO.after(at_least)));
         }
     }
 
@@ -376,12 +460,16 @@ impl World {
                 State::Running => {}
             }
             self.deafen(leg, Duration::ZERO);
+            self.adapters[leg.index()].misconvert(false);
+            self.disks[leg.index()] = Disk::Sound;
+            self.ground.set_addressed(leg, true);
             if self.pair.is_none() {
                 self.tell_of_peer(leg, false);
             }
         }
         self.calm_pair();
         for subscriber in 0..self.subscribers.len() {
+            self.come(subscriber);
             self.unpause(subscriber);
         }
     }
@@ -399,9 +487,17 @@ impl World {
     fn now(&self) -> Now {
         self.ground.now_twice()
     }
+
+    /// The time, as the adapter of `leg` reads it.
+    fn now_of(&self, leg: Leg) -> Now {
+        self.clocks[leg.index()].read(self.now())
+    }
+
+    /// The time, as a subscriber reads it.
+    fn time_of(&self, subscriber: usize) -> Time {
+        self.watches[subscriber].time(self.ground.now())
+    }
 }
 
-/// How long after the last fault and the last message everything must be delivered or declared.
-const SETTLING: Duration = Duration::from_millis(300);
 /// A machine was woken at its deadline and wants to be woken at the same moment again.
 const STUCK_DEADLINE: &str = "stuck_deadline";

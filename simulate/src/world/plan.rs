@@ -4,6 +4,8 @@
 //! network, faults with their times. [`Plan::draw`] makes one from a seed; scenarios write one by hand,
 //! from [`Plan::plain`].
 
+use core::fmt;
+use core::str::FromStr;
 use core::time::Duration;
 
 use twinfeed_protocol::line::LineLimits;
@@ -13,6 +15,7 @@ use twinfeed_wire::Sid;
 use super::adapters::Conduct;
 use super::exchange::Shape;
 use super::faults::{self, Fault};
+use super::line_faults::LineFault;
 use super::lines::LinePath;
 use super::net::{self, Decorator, shift};
 use super::pair::PairPlan;
@@ -40,6 +43,12 @@ pub struct Plan {
     pub calm_percent: u64,
     /// The pair; none: each adapter is alone, and no message is originated.
     pub pair: Option<PairPlan>,
+    /// What goes wrong between the exchange and the adapters, on several lines at once.
+    pub line_faults: Vec<Box<dyn LineFault>>,
+    /// How long the world lasts at least.
+    pub at_least: Duration,
+    /// How long after the last fault and the last message everything must be delivered or declared.
+    pub settling: Duration,
 }
 
 /// One subscriber's part of a plan.
@@ -76,7 +85,8 @@ impl Application {
         }
     }
 
-    fn draw(policy: Policy, late: bool, rng: &mut Rng) -> Self {
+    /// One drawn by chance.
+    pub(super) fn draw(policy: Policy, late: bool, rng: &mut Rng) -> Self {
         let plain = Self::plain(policy);
         let tiny = rng.chance(25);
         let limits = Limits {
@@ -125,6 +135,28 @@ pub enum Kind {
     Alone,
     /// A pair.
     Pair,
+    /// A pair for a minute and more, under many kinds of faults.
+    Long,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Alone => "alone",
+            Self::Pair => "pair",
+            Self::Long => "long",
+        })
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let kinds = [Self::Alone, Self::Pair, Self::Long];
+        let named = kinds.into_iter().find(|kind| kind.to_string() == word);
+        named.ok_or(format!("`{word}` is no kind of world: alone, pair, long"))
+    }
 }
 
 impl Kind {
@@ -134,6 +166,7 @@ impl Kind {
         match self {
             Self::Alone => "",
             Self::Pair => "--pair ",
+            Self::Long => "--long ",
         }
     }
 
@@ -143,6 +176,7 @@ impl Kind {
         match self {
             Self::Alone => Plan::draw(seed),
             Self::Pair => Plan::draw_pair(seed),
+            Self::Long => Plan::draw_long(seed),
         }
     }
 }
@@ -161,6 +195,7 @@ impl Plan {
                 lines: None,
                 socket_packets: 10_000,
                 pair: None,
+                standby: None,
             },
             starts: [Duration::ZERO; 2],
             paths: [[LinePath {
@@ -173,6 +208,9 @@ impl Plan {
             faults: Vec::new(),
             calm_percent: 100,
             pair: None,
+            line_faults: Vec::new(),
+            at_least: Duration::ZERO,
+            settling: SETTLING,
         }
     }
 
@@ -211,8 +249,8 @@ impl Plan {
             subscribers: applications(seed, &mut rng),
             faults: strikes(seed, &mut rng),
             calm_percent: rng.pick(&[70, 90, 100]),
-            pair: None,
             seed,
+            ..Self::plain(seed, 1)
         }
     }
 
@@ -337,3 +375,6 @@ fn strikes(seed: u64, rng: &mut Rng) -> Vec<(Duration, Box<dyn Fault>)> {
         .map(|_| (draw.micros(3_000, 280_000), faults::draw(&mut draw)))
         .collect()
 }
+
+/// The bound of a world whose adapters beat every 10 ms.
+const SETTLING: Duration = Duration::from_millis(300);

@@ -1,12 +1,13 @@
 //! What was exercised, and in how many seeds?
 
 use core::fmt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of faults and events with how often they occurred.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Stats {
     counts: BTreeMap<&'static str, u64>,
+    faults: BTreeSet<&'static str>,
 }
 
 impl Stats {
@@ -18,6 +19,18 @@ impl Stats {
     /// It happened so many times more.
     pub fn add_many(&mut self, name: &'static str, times: u64) {
         *self.counts.entry(name).or_default() += times;
+    }
+
+    /// A fault struck, or did harm.
+    pub fn fault(&mut self, name: &'static str) {
+        self.add(name);
+        self.faults.insert(name);
+    }
+
+    /// How many kinds of faults there were.
+    #[must_use]
+    pub fn fault_kinds(&self) -> usize {
+        self.faults.len()
     }
 
     /// How often it happened.
@@ -48,6 +61,22 @@ impl Census {
             *seeds += u64::from(count > 0);
             *total += count;
         }
+    }
+
+    /// Those of `other`, too.
+    pub fn merge(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        for (name, (seeds, total)) in &other.kinds {
+            let mine = self.kinds.entry(name).or_default();
+            mine.0 += seeds;
+            mine.1 += total;
+        }
+    }
+
+    /// Every name with the number of seeds in which it happened, and how often it did.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
+        let kinds = self.kinds.iter();
+        kinds.map(|(&name, &(seeds, total))| (name, seeds, total))
     }
 
     /// In how many seeds it happened.

@@ -5,10 +5,11 @@ use core::time::Duration;
 use twinfeed_protocol::{Control, Leg};
 use twinfeed_wire::Generation;
 
-use super::World;
 use super::adapters::State;
+use super::faults::clock::Whose;
 use super::ground::Happening;
 use super::pair::Ending;
+use super::{Disk, World};
 
 /// What faults may do to a world.
 impl World {
@@ -40,7 +41,7 @@ impl World {
 
     /// Ends the adapter of `leg` in order.
     pub fn step_down(&mut self, leg: Leg) {
-        let now = self.now();
+        let now = self.now_of(leg);
         let was = self.adapters[leg.index()].state();
         self.adapters[leg.index()].step_down(now, &mut self.ground);
         if was == State::Running {
@@ -59,10 +60,11 @@ impl World {
             return;
         }
         self.generation = Generation(self.generation.0 + 1);
-        let (generation, now) = (self.generation, self.now());
+        let generation = self.generation;
         self.start_first(leg);
-        for adapter in &mut self.adapters {
-            adapter.set_generation(now, generation, &mut self.ground);
+        for leg in Leg::BOTH {
+            let now = self.now_of(leg);
+            self.adapters[leg.index()].set_generation(now, generation, &mut self.ground);
         }
         let active = leg.other();
         self.control(|| Control::Roles { active, generation });
@@ -74,8 +76,10 @@ impl World {
 
     /// Starts the first process of `leg`.
     pub(super) fn start_first(&mut self, leg: Leg) {
-        let now = self.now();
+        let now = self.now_of(leg);
         if self.adapters[leg.index()].state() == State::Dead {
+            let knows = self.pair.is_none() || self.disks[leg.index()] == Disk::Sound;
+            self.ground.set_addressed(leg, knows);
             self.adapters[leg.index()].start(now, &mut self.ground);
             self.begin_of_process(leg);
         }
@@ -91,7 +95,7 @@ impl World {
 
     /// Lets the adapter of `leg` go on.
     pub fn resume(&mut self, leg: Leg) {
-        let now = self.now();
+        let now = self.now_of(leg);
         if self.adapters[leg.index()].state() == State::Stopped {
             self.adapters[leg.index()].resume(now, &mut self.ground);
             self.unhush(leg);
@@ -100,7 +104,7 @@ impl World {
 
     /// The adapter of `leg` hears nothing for `span`.
     pub fn deafen(&mut self, leg: Leg, span: Duration) {
-        let until = self.ground.now().after(span);
+        let until = self.now_of(leg).time.after(span);
         self.adapters[leg.index()].deafen(until);
     }
 
@@ -109,9 +113,77 @@ impl World {
         self.ground.cut(leg, span);
     }
 
+    /// Nothing of `leg` reaches one subscriber, drawn by chance, for `span`.
+    pub fn cut_one(&mut self, leg: Leg, span: Duration) {
+        let number = self.chance.below(self.subscribers.len() as u64) as usize;
+        self.ground.cut_one(leg, number, span);
+    }
+
+    /// The adapter of `leg` converts wrongly, or rightly again.
+    pub fn misconvert(&mut self, leg: Leg, wrong: bool) {
+        self.adapters[leg.index()].misconvert(wrong);
+        if wrong {
+            self.ground.note_misconversion();
+        }
+    }
+
+    /// A clock runs so many parts of a million fast from here on.
+    pub fn drift(&mut self, whose: Whose, fast_ppm: i64) {
+        let now = self.ground.now();
+        let clock = match whose {
+            Whose::Adapter(leg) => &mut self.clocks[leg.index()],
+            Whose::Subscriber => {
+                let number = self.chance.below(self.watches.len() as u64) as usize;
+                &mut self.watches[number]
+            }
+        };
+        clock.drift(now, fast_ppm);
+    }
+
+    /// The wall clock of the adapter of `leg` is set.
+    pub fn step_clock(&mut self, leg: Leg, by: Duration, back: bool) {
+        self.clocks[leg.index()].step(by, back);
+    }
+
+    /// What the adapter of `leg` has on its disk cannot be read any more; `full`: nor can anything be written.
+    pub fn lose_disk(&mut self, leg: Leg, full: bool) {
+        self.disks[leg.index()] = if full { Disk::Full } else { Disk::Empty };
+    }
+
+    /// Stream-admin has told the adapter of `leg` where its subscribers are.
+    pub(super) fn learn_addresses(&mut self, leg: Leg) {
+        self.ground.set_addressed(leg, true);
+        let disk = &mut self.disks[leg.index()];
+        if *disk == Disk::Empty {
+            *disk = Disk::Sound;
+        }
+    }
+
+    /// One subscriber, drawn by chance, ends; the answer is its number.
+    pub fn send_one_away(&mut self) -> usize {
+        let number = self.chance.below(self.subscribers.len() as u64) as usize;
+        let now = self.time_of(number);
+        let mut watch = self.ground.watch(&mut self.violations);
+        self.subscribers[number].leave(now, &mut watch);
+        number
+    }
+
+    /// The subscriber that ended joins again, as a new one.
+    pub fn come(&mut self, number: usize) {
+        if !self.subscribers[number].come() {
+            return;
+        }
+        let Some((active, generation)) = self.roles() else {
+            return;
+        };
+        let (now, roles) = (self.time_of(number), Control::Roles { active, generation });
+        let mut watch = self.ground.watch(&mut self.violations);
+        self.subscribers[number].control(now, roles, &mut watch);
+    }
+
     /// Tells the adapter of `leg` that its pair link was reset, or stands again.
     pub fn tell_of_peer(&mut self, leg: Leg, lost: bool) {
-        let now = self.now();
+        let now = self.now_of(leg);
         self.adapters[leg.index()].set_peer_lost(now, lost, &mut self.ground);
     }
 
@@ -124,7 +196,7 @@ impl World {
 
     /// The subscriber polls again.
     pub fn unpause(&mut self, number: usize) {
-        let now = self.ground.now();
+        let now = self.time_of(number);
         let mut watch = self.ground.watch(&mut self.violations);
         self.subscribers[number].unpause(now, &mut watch);
     }
@@ -132,9 +204,9 @@ impl World {
     /// A control message for every subscriber.
     pub fn control(&mut self, control: impl Fn() -> Control) {
         let now = self.ground.now();
-        for subscriber in &mut self.subscribers {
+        for (subscriber, clock) in self.subscribers.iter_mut().zip(&self.watches) {
             let mut watch = self.ground.watch(&mut self.violations);
-            subscriber.control(now, control(), &mut watch);
+            subscriber.control(clock.time(now), control(), &mut watch);
         }
     }
 }

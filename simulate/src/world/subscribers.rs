@@ -8,17 +8,21 @@ use std::collections::VecDeque;
 
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{
-    Arbiter, Control, Delivered, Event, Handler, Leg, LegState, Limits, OrderingClass, Place,
+    Arbiter, CloseReason, Control, Delivered, Event, Handler, Leg, LegState, Limits, OrderingClass,
+    Place,
 };
 use twinfeed_wire::Sid;
 
 use super::adapters::stream_id;
+use super::eyes::Eyes;
 use super::net::Flight;
 use super::oracle::heard::LegHeard;
 use super::oracle::{Assembly, Copied, Ledger, Told, Violation, Witness, claims, words};
 use super::plant::{Plant, Saboteur};
 use super::stats::Stats;
 use super::trace::Trace;
+use crate::coverage::Coverage;
+use crate::coverage::divergence::Cause;
 
 /// What the application is doing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,6 +33,8 @@ pub enum State {
     Polling,
     /// It does not poll.
     Paused,
+    /// It has ended.
+    Gone,
 }
 
 /// Who looks on while a subscriber works.
@@ -40,6 +46,8 @@ pub struct Watch<'a> {
     pub assembly: &'a mut Assembly,
     /// What happened.
     pub stats: &'a mut Stats,
+    /// What was hit of the machines' tables.
+    pub coverage: &'a mut Coverage,
     /// The same as text.
     pub trace: &'a mut Trace,
     /// Broken promises.
@@ -60,6 +68,8 @@ pub struct Subscriber {
     told: Vec<Told>,
     /// Since when it polls.
     polls_since: Time,
+    eyes: Vec<Eyes>,
+    sources: Vec<(Sid, OrderingClass)>,
 }
 
 impl Subscriber {
@@ -97,6 +107,8 @@ impl Subscriber {
             saboteur: Saboteur::new(plant),
             told: Vec::new(),
             polls_since: Time::ZERO,
+            eyes: sources.iter().map(|&(sid, _)| Eyes::of(sid)).collect(),
+            sources: sources.to_vec(),
         }
     }
 
@@ -123,6 +135,27 @@ impl Subscriber {
         if self.state == State::Absent {
             self.state = State::Polling;
         }
+    }
+
+    /// Ends. What it was told until then adds up, or that is a violation.
+    pub fn leave(&mut self, now: Time, watch: &mut Watch<'_>) {
+        if matches!(self.state, State::Absent | State::Gone) {
+            return;
+        }
+        self.control(now, Control::Close(CloseReason::ByApplication), watch);
+        self.reckon(now, watch);
+        self.state = State::Gone;
+    }
+
+    /// Another process of it joins and remembers nothing. `false`: it had not ended.
+    pub fn come(&mut self) -> bool {
+        if self.state != State::Gone {
+            return false;
+        }
+        let (number, limits, room) = (self.number, self.limits, self.socket_room);
+        *self = Self::new(number, limits, &self.sources, room, Plant::Nothing);
+        self.state = State::Polling;
+        true
     }
 
     /// Stops polling.
@@ -157,7 +190,7 @@ impl Subscriber {
     /// A datagram reached its socket.
     pub fn arrive(&mut self, now: Time, leg: Leg, flight: Flight, watch: &mut Watch<'_>) {
         match self.state {
-            State::Absent => return,
+            State::Absent | State::Gone => return,
             State::Paused if self.socket.len() < self.socket_room => {
                 return self.socket.push_back((leg, flight));
             }
@@ -170,8 +203,12 @@ impl Subscriber {
         let from = self.polls_since;
         self.demand(now, watch, |witness| claims::silence(witness, now, from));
         self.note_heard(now, leg, &flight, watch.ledger);
-        self.arbiter
-            .on_datagram(leg, now, &flight.bytes, &mut Tap(&mut self.told));
+        for eyes in &mut self.eyes {
+            eyes.arrives(now, leg, &flight.bytes, &self.arbiter, watch.coverage);
+        }
+        self.watched(Cause::Datagram(leg), watch.coverage, |arbiter, tap| {
+            arbiter.on_datagram(leg, now, &flight.bytes, tap);
+        });
         self.judge(now, watch);
         if let Ok(header) = twinfeed_wire::Header::parse(&flight.bytes)
             && flight.genuine
@@ -238,13 +275,18 @@ impl Subscriber {
     pub fn next_deadline(&self) -> Option<Time> {
         match self.state {
             State::Polling => self.arbiter.next_deadline(),
-            State::Absent | State::Paused => None,
+            State::Absent | State::Paused | State::Gone => None,
         }
     }
 
     /// Wakes it.
     pub fn on_deadline(&mut self, now: Time, watch: &mut Watch<'_>) {
-        self.arbiter.on_deadline(now, &mut Tap(&mut self.told));
+        for eyes in &mut self.eyes {
+            eyes.look(now, &self.arbiter, watch.coverage);
+        }
+        self.watched(Cause::Deadline, watch.coverage, |arbiter, tap| {
+            arbiter.on_deadline(now, tap);
+        });
         self.judge(now, watch);
     }
 
@@ -255,9 +297,27 @@ impl Subscriber {
                 witness.ordered = true;
             }
         }
-        self.arbiter
-            .on_control(control, now, &mut Tap(&mut self.told));
+        self.watched(Cause::Control(control), watch.coverage, |arbiter, tap| {
+            arbiter.on_control(control, now, tap);
+        });
         self.judge(now, watch);
+    }
+
+    /// Lets the arbiter do something, and notes what that met.
+    fn watched(
+        &mut self,
+        cause: Cause,
+        coverage: &mut Coverage,
+        act: impl FnOnce(&mut Arbiter, &mut Tap<'_>),
+    ) {
+        let before = self.eyes.iter().map(|eyes| eyes.before(&self.arbiter));
+        let before: Vec<_> = before.collect();
+        act(&mut self.arbiter, &mut Tap(&mut self.told));
+        for (eyes, before) in self.eyes.iter_mut().zip(before) {
+            if let Some(before) = before {
+                eyes.after(before, cause, &self.told, &self.arbiter, coverage);
+            }
+        }
     }
 
     fn judge(&mut self, now: Time, watch: &mut Watch<'_>) {
@@ -335,7 +395,7 @@ impl Subscriber {
 
     /// What must be true once everything is calm and long done.
     pub fn settle(&self, now: Time, watch: &mut Watch<'_>) {
-        if self.state == State::Absent {
+        if matches!(self.state, State::Absent | State::Gone) {
             return;
         }
         let mut complain = |sid, what: String| {
@@ -351,6 +411,19 @@ impl Subscriber {
                 complain(witness.sid, what);
             }
         }
+        self.reckon(now, watch);
+    }
+
+    /// Whether what the arbiter counted is what was told and heard.
+    fn reckon(&self, now: Time, watch: &mut Watch<'_>) {
+        let mut complain = |sid, what: String| {
+            watch.violations.push(Violation {
+                at: now,
+                subscriber: self.number,
+                sid,
+                what,
+            });
+        };
         let counters = self.arbiter.counters();
         let records: u64 = self.witnesses.iter().map(|witness| witness.records).sum();
         let again: u64 = self
@@ -451,7 +524,8 @@ fn settled(witness: &Witness, ledger: &Ledger) -> Result<(), String> {
         return Err("in the end still stale".into());
     }
     let newest = witness.heard.generation();
-    let counts = |leg: &&LegHeard| leg.state == LegState::Live && leg.adm.1 == newest;
+    let counts =
+        |leg: &&LegHeard| leg.state == LegState::Live && !leg.standby && leg.adm.1 == newest;
     let counting = witness.heard.legs.iter().filter(counts);
     let mut counted = counting.map(|leg| leg.adm.0);
     let known = told.is_some() && counted.clone().next().is_some();
@@ -490,7 +564,7 @@ fn came_after_all(witness: &Witness, ledger: &Ledger) -> bool {
 }
 
 /// The source stream that something told is about.
-fn sid_of(told: &Told) -> Option<Sid> {
+pub(super) fn sid_of(told: &Told) -> Option<Sid> {
     match told {
         Told::Record(record) => Some(record.pos.sid),
         Told::Event(event) => match event {

@@ -50,13 +50,21 @@ enum Command {
         from: u64,
         /// How many seeds.
         count: u64,
+        /// Prints the last N lines of what happens in the first seed, too.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        lines: usize,
     },
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     let done = match &options.command {
-        Some(Command::Try { kind, from, count }) => try_seeds(kind, *from, *count),
+        Some(Command::Try {
+            kind,
+            from,
+            count,
+            lines,
+        }) => try_seeds(kind, *from, *count, *lines),
         None => check(&options.check),
     };
     match done {
@@ -68,8 +76,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn try_seeds(name: &str, from: u64, count: u64) -> Result<ExitCode, String> {
+fn try_seeds(name: &str, from: u64, count: u64, lines: usize) -> Result<ExitCode, String> {
     let kind = worlds::kind(name).ok_or(format!("`{name}` is no kind of world"))?;
+    if lines > 0 {
+        for line in worlds::trace(kind, from, lines) {
+            println!("{line}");
+        }
+    }
     // The violation says it; a trace of a machine that is wrong on purpose helps nobody.
     std::panic::set_hook(Box::new(|_| {}));
     match worlds::first_broken(kind, from..from.saturating_add(count)) {

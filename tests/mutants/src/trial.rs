@@ -84,25 +84,22 @@ impl Bench {
         Ok(without.is_none().then_some(violation))
     }
 
-    /// The lowest seed up to `most` that catches the mutant, in the kind of world where that is lowest.
+    /// A seed that catches the mutant: the lowest of the first kind of world that has one among so many, up to `most` (or
+    /// as many as take the same time).
     ///
     /// # Errors
     /// The program did not answer.
     pub fn search(&self, mutant: usize, most: u64) -> Result<Option<Caught>, String> {
-        let mut from = 1;
+        let mut searched = 0;
         for span in SPANS {
-            let until = from.max(span.min(most).saturating_add(1));
-            let mut best: Option<Caught> = None;
-            for (kind, _) in KINDS {
-                let until = best.as_ref().map_or(until, |best| best.seed);
-                if let Some(found) = self.search_in(mutant, kind, from..until)? {
-                    best = Some(found);
+            let until = searched.max(span.min(most));
+            for (kind, _, cost) in KINDS {
+                let seeds = searched / cost + 1..until / cost + 1;
+                if let Some(found) = self.search_in(mutant, kind, seeds)? {
+                    return Ok(Some(found));
                 }
             }
-            if best.is_some() {
-                return Ok(best);
-            }
-            from = until;
+            searched = until;
         }
         Ok(None)
     }

@@ -9,14 +9,25 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 
 use twinfeed_simulate::world::{self, Kind};
 
-/// Every kind of world, by the name under which it is asked for.
-pub const KINDS: [(&str, Kind); 2] = [("alone", Kind::Alone), ("pair", Kind::Pair)];
+/// Every kind of world: the name under which it is asked for, and how many seeds of the shortest kind take as long as one
+/// of its own.
+pub const KINDS: [(&str, Kind, u64); 3] = [
+    ("alone", Kind::Alone, 1),
+    ("pair", Kind::Pair, 1),
+    ("long", Kind::Long, 20),
+];
 
 /// The kind of that name.
 #[must_use]
 pub fn kind(name: &str) -> Option<Kind> {
-    let mut known = KINDS.into_iter().filter(|(of, _)| *of == name);
-    known.next().map(|(_, kind)| kind)
+    let mut known = KINDS.into_iter().filter(|(of, ..)| *of == name);
+    known.next().map(|(_, kind, _)| kind)
+}
+
+/// The last lines of what happens in the world of one seed.
+#[must_use]
+pub fn trace(kind: Kind, seed: u64, lines: usize) -> Vec<String> {
+    world::run(kind.draw(seed), lines).trace
 }
 
 /// The first of `seeds` whose world breaks a promise, and which; no more than that one is run.

@@ -9,9 +9,10 @@ use std::process::ExitCode;
 use twinfeed_tests::world::{self, Kind, Outcome, stats::Census};
 
 const USAGE: &str =
-    "usage: world [--pair] [--seeds N] [--from S] | [--seed S [--lines N]] [--verbose]
+    "usage: world [--pair | --long] [--seeds N] [--from S] | [--seed S [--lines N]] [--verbose]
 
   --pair       worlds whose adapters are a pair
+  --long       the same for a minute and more each
   --seeds N    try N seeds (default 10000)
   --from S     starting with seed S (default 1)
   --seed S     replay one seed and print what happened
@@ -55,8 +56,11 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             options.verbose = true;
             continue;
         }
-        if name == "--pair" {
-            options.kind = Kind::Pair;
+        if let "--pair" | "--long" = name.as_str() {
+            options.kind = match name.as_str() {
+                "--pair" => Kind::Pair,
+                _ => Kind::Long,
+            };
             continue;
         }
         let value = arguments

@@ -12,17 +12,26 @@ use super::World;
 use super::pair::trap::Case;
 use super::rng::Rng;
 
+pub mod clock;
+pub mod disk;
+pub mod handover;
 pub mod hearing;
+pub mod misconvert;
 pub mod order;
 pub mod pair;
 pub mod partition;
 pub mod pause;
 pub mod process;
+pub mod visit;
 
 /// Something that goes wrong at a given time.
 pub trait Fault: fmt::Debug {
     /// The name under which it is counted.
     fn name(&self) -> &'static str;
+    /// Whether the next strike makes something go wrong, rather than ends it or looks for its moment.
+    fn begins(&self) -> bool {
+        true
+    }
     /// Goes wrong; the span is the time until it wants to be called again.
     fn strike(&mut self, world: &mut World) -> Option<Duration>;
 }
@@ -87,5 +96,55 @@ pub fn draw_of_split_pair(rng: &mut Rng) -> Box<dyn Fault> {
         4 => Box::new(pair::Forced),
         5 | 6 => Box::new(pair::Split::for_a_while(later)),
         _ => draw(rng),
+    }
+}
+
+/// A fault of a long world, drawn by chance: everything that there is, and longer.
+#[must_use]
+pub fn draw_of_long(rng: &mut Rng) -> Box<dyn Fault> {
+    let leg = rng.pick(&Leg::BOTH);
+    let one = rng.one_in(2).then_some(leg);
+    let soon = rng.micros(500, 50_000);
+    let later = rng.micros(50_000, 2_000_000);
+    let span = rng.pick(&[soon, later]);
+    match rng.below(26) {
+        0 => Box::new(process::Kill::for_a_while(leg, span)),
+        1 => Box::new(process::Stop::for_a_while(leg, span)),
+        2 => Box::new(process::StepDown::for_a_while(leg, span)),
+        3 => Box::new(partition::Cut::of(leg, span)),
+        4 => Box::new(partition::CutOne::of(leg, span)),
+        5 => Box::new(partition::Blackout::of(soon)),
+        6 => Box::new(hearing::Deaf::of(leg, soon)),
+        7 => Box::new(pause::Pause::of(span)),
+        8 => Box::new(order::SwitchTo::new(leg)),
+        9 => Box::new(pair::KillBackup::for_a_while(span)),
+        10 => Box::new(pair::LinkClosed::to(None, span)),
+        11 => Box::new(pair::LinkClosed::to(Some(leg), span)),
+        12 => Box::new(pair::AdminAway::from(one, later)),
+        13 => Box::new(pair::Forced),
+        14 => Box::new(pair::Split::for_a_while(later)),
+        15 | 16 => {
+            let case = rng.pick(&Case::ALL);
+            Box::new(pair::Moment::of(case, span))
+        }
+        17 => Box::new(pair::Moment::of(Case::Alone, later).and_forced(soon)),
+        18 => {
+            let whose = match rng.one_in(2) {
+                true => clock::Whose::Adapter(leg),
+                false => clock::Whose::Subscriber,
+            };
+            Box::new(clock::Drift::of(whose, rng.between(0, 600) as i64 - 300))
+        }
+        19 => {
+            let by = Duration::from_secs(rng.between(1, 3_600));
+            Box::new(clock::Step::of(leg, by, rng.one_in(2)))
+        }
+        20 | 21 => {
+            use disk::Disk::{Full, Kept, Lost, Torn};
+            let disk = rng.pick(&[Kept, Lost, Torn, Full]);
+            Box::new(disk::Restart::of(leg, disk, span))
+        }
+        22 => Box::new(visit::Visit::away_for(later)),
+        _ => Box::new(handover::HandOver::within(rng.pick(&[soon, later]))),
     }
 }

@@ -71,6 +71,10 @@ impl Fault for Moment {
         }
     }
 
+    fn begins(&self) -> bool {
+        false
+    }
+
     fn strike(&mut self, world: &mut World) -> Option<Duration> {
         match self.step {
             Step::Waits => self.set(world),
@@ -116,6 +120,10 @@ impl Fault for KillBackup {
         } else {
             "kill_backup"
         }
+    }
+
+    fn begins(&self) -> bool {
+        self.dead.is_none()
     }
 
     fn strike(&mut self, world: &mut World) -> Option<Duration> {

@@ -1,4 +1,4 @@
-//! Ways that are cut: between an adapter and every subscriber, and between the adapters.
+//! Ways that are cut: between an adapter and subscribers, and between the adapters.
 
 use core::time::Duration;
 
@@ -33,6 +33,59 @@ impl Fault for Cut {
     }
 }
 
+/// Nothing of one leg reaches one subscriber (drawn by chance) for a while.
+#[derive(Debug)]
+pub struct CutOne {
+    leg: Leg,
+    span: Duration,
+}
+
+impl CutOne {
+    /// For `span`.
+    #[must_use]
+    pub fn of(leg: Leg, span: Duration) -> Self {
+        Self { leg, span }
+    }
+}
+
+impl Fault for CutOne {
+    fn name(&self) -> &'static str {
+        "cut_one"
+    }
+
+    fn strike(&mut self, world: &mut World) -> Option<Duration> {
+        world.cut_one(self.leg, self.span);
+        None
+    }
+}
+
+/// Nothing of either leg reaches anybody for a while.
+#[derive(Debug)]
+pub struct Blackout {
+    span: Duration,
+}
+
+impl Blackout {
+    /// For `span`.
+    #[must_use]
+    pub fn of(span: Duration) -> Self {
+        Self { span }
+    }
+}
+
+impl Fault for Blackout {
+    fn name(&self) -> &'static str {
+        "blackout"
+    }
+
+    fn strike(&mut self, world: &mut World) -> Option<Duration> {
+        for leg in Leg::BOTH {
+            world.cut(leg, self.span);
+        }
+        None
+    }
+}
+
 /// The pair link is reset although both adapters live: each calls the other gone.
 #[derive(Debug)]
 pub struct PairLink {
@@ -55,6 +108,10 @@ impl Fault for PairLink {
         } else {
             "pair_link_reset"
         }
+    }
+
+    fn begins(&self) -> bool {
+        !self.down
     }
 
     fn strike(&mut self, world: &mut World) -> Option<Duration> {

@@ -29,6 +29,10 @@ impl Fault for Pause {
         }
     }
 
+    fn begins(&self) -> bool {
+        self.paused.is_none()
+    }
+
     fn strike(&mut self, world: &mut World) -> Option<Duration> {
         match self.paused {
             Some(subscriber) => {

@@ -42,6 +42,10 @@ impl Fault for Kill {
         if self.dead { "restart" } else { "kill" }
     }
 
+    fn begins(&self) -> bool {
+        !self.dead
+    }
+
     fn strike(&mut self, world: &mut World) -> Option<Duration> {
         if self.dead {
             world.start(self.leg);
@@ -78,6 +82,10 @@ impl Fault for Stop {
         if self.stopped { "resume" } else { "stop" }
     }
 
+    fn begins(&self) -> bool {
+        !self.stopped
+    }
+
     fn strike(&mut self, world: &mut World) -> Option<Duration> {
         if self.stopped {
             world.resume(self.leg);
@@ -112,6 +120,10 @@ impl StepDown {
 impl Fault for StepDown {
     fn name(&self) -> &'static str {
         if self.gone { "restart" } else { "step_down" }
+    }
+
+    fn begins(&self) -> bool {
+        !self.gone
     }
 
     fn strike(&mut self, world: &mut World) -> Option<Duration> {

@@ -17,6 +17,7 @@ use super::rng::Rng;
 
 pub mod forge;
 pub mod loss;
+pub mod mtu;
 pub mod shift;
 
 /// One datagram under way.

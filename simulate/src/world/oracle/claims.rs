@@ -52,7 +52,9 @@ pub(super) fn gap(
         return Ok(());
     }
     let key = (witness.epoch, witness.context);
+    // What the leg that is set apart brings fills nothing.
     if !witness.overflowed
+        && witness.pinned.is_none()
         && let Some(places) = witness.heard.records.get(&key)
         && let Some(place) = places
             .range(from..until)
@@ -66,7 +68,13 @@ pub(super) fn gap(
     let heard = &witness.heard;
     let since = heard.reached_since(witness.epoch, witness.context, until.sseq);
     let waited = since.map(|since| now.since(since));
+    let legs = &heard.legs;
+    let all_here = legs
+        .iter()
+        .all(|leg| leg.is_plain(witness.epoch, witness.context));
     if !witness.overflowed
+        && witness.pinned.is_none()
+        && all_here
         && matches!(cause, GapCause::LostOnEveryLeg | GapCause::ReceiverOverrun)
         && let Some(waited) = waited.filter(|waited| *waited < witness.limits.reorder_hold)
     {
@@ -96,7 +104,10 @@ fn may_still_bring(witness: &Witness, now: Time, leg: Leg, until: Place) -> bool
         Some(_) => heard.vouched,
         None => heard.progress,
     };
+    let apart = witness.pinned.is_some_and(|pinned| pinned != leg);
     alive
+        && !apart
+        && !heard.standby
         && !heard.stepped_down
         && heard.state == LegState::Live
         && (heard.epoch, heard.context) == (witness.epoch, witness.context)
@@ -150,10 +161,14 @@ pub(super) fn context(
 
 /// Nobody is told a record in one context while a leg lives and has said before that it has a better one (RM-9a).
 pub(super) fn lesser(witness: &Witness, now: Time, ledger: &Ledger) -> Judgement {
+    if witness.pinned.is_some() {
+        return Ok(());
+    }
     let own = rank(witness, witness.context, ledger);
     let outranks = |leg: &&LegHeard| {
         leg.state == LegState::Live
             && !leg.stepped_down
+            && !leg.standby
             && leg.epoch == witness.epoch
             && leg.context_since < now
             && leg.progress <= witness.cursor.sseq.saturating_add(witness.limits.window)
@@ -192,6 +207,8 @@ pub(super) fn outranks(
             .is_some_and(|last| now.since(last) < witness.limits.heartbeat)
             && (heard.epoch, heard.context) == (witness.epoch, witness.context)
             && heard.state == LegState::Live
+            && !heard.standby
+            && witness.pinned.is_none_or(|pinned| pinned == *leg)
             && !heard.stepped_down
             && heard.progress > witness.cursor.sseq
             && heard.progress <= witness.cursor.sseq.saturating_add(witness.limits.window)
@@ -298,6 +315,7 @@ pub(super) fn stale(witness: &Witness, now: Time, ledger: &Ledger) -> Judgement 
         leg.last
             .is_some_and(|last| now.since(last) < witness.limits.heartbeat)
             && !leg.stepped_down
+            && !leg.standby
             && !witness.has_passed(leg.epoch, ledger)
     });
     match speaking {
@@ -333,7 +351,7 @@ pub(in crate::world) fn farewell(witness: &Witness, leg: Leg, header: &Header) -
     let near = header.epoch == witness.epoch
         && heard.progress <= witness.cursor.sseq.saturating_add(span)
         && heard.is_newest(header.incarnation, header.dsn);
-    let said = header.flags.has(Flags::END_OF_STREAM) && near;
+    let said = header.flags.has(Flags::END_OF_STREAM) && !header.flags.has(Flags::STANDBY) && near;
     match heard.state {
         LegState::Live | LegState::Stalled if said => Err(format!(
             "leg {leg} announced its end, and is not called lost"

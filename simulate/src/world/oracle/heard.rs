@@ -37,8 +37,12 @@ pub struct LegHeard {
     pub said_peer_lost: bool,
     /// Whether it ever said that its source was silent.
     pub said_stale: bool,
+    /// Whether it said last that it is silent on purpose.
+    pub standby: bool,
     /// How many administrative messages its last heartbeat counts, and in whose numbering.
     pub adm: (u64, Generation),
+    /// Whether anything came in its name that it had not sent so.
+    forged: bool,
     /// When each record first came.
     brought: BTreeMap<(Epoch, ContextId, Place), Time>,
     incarnations: Vec<Incarnation>,
@@ -61,7 +65,9 @@ impl Default for LegHeard {
             stepped_down: false,
             said_peer_lost: false,
             said_stale: false,
+            standby: false,
             adm: (0, Generation(0)),
+            forged: false,
             brought: BTreeMap::new(),
             incarnations: Vec::new(),
             highest_dsn: 0,
@@ -122,6 +128,13 @@ impl Heard {
 }
 
 impl LegHeard {
+    /// Whether it was not heard yet, or speaks in this context, and nothing ever came in its name that it had not sent so.
+    #[must_use]
+    pub fn is_plain(&self, epoch: Epoch, context: ContextId) -> bool {
+        let here = (self.epoch, self.context) == (epoch, context);
+        !self.forged && (here || self.last.is_none())
+    }
+
     /// When the record at `place` first came on this leg.
     #[must_use]
     pub fn brought_at(&self, epoch: Epoch, context: ContextId, place: Place) -> Option<Time> {
@@ -180,9 +193,17 @@ impl Heard {
         heard.stepped_down |= header.flags.has(Flags::END_OF_STREAM);
         heard.said_peer_lost |= header.flags.has(Flags::PEER_LOST);
         heard.said_stale |= header.flags.has(Flags::SOURCE_STALE);
+        heard.forged |= !genuine;
         if !genuine {
             return;
         }
+        let newest = header.dsn.0 > heard.highest_dsn;
+        if header.flags.has(Flags::STANDBY) {
+            // It lives, and says nothing of where it stands.
+            heard.standby |= newest;
+            return;
+        }
+        heard.standby &= !newest;
         if header.dsn.0 > heard.highest_dsn {
             heard.highest_dsn = header.dsn.0;
             let beat = datagram

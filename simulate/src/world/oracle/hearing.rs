@@ -20,12 +20,18 @@ pub struct Hearing {
     came: BTreeSet<(Epoch, u64)>,
     /// How far somebody spoke of an epoch, and since when.
     reached: BTreeMap<Epoch, Vec<(u64, Time)>>,
+    /// Something came that no source had said.
+    forged: bool,
     suspect: Option<String>,
 }
 
 impl Hearing {
     /// A packet is about to be heard.
     pub fn note(&mut self, now: Time, packet: &Packet) {
+        self.forged |= !packet.genuine;
+        if !packet.genuine {
+            return;
+        }
         let count = match &packet.content {
             Content::Messages(messages) => messages.len() as u64,
             Content::Heartbeat | Content::End => 0,
@@ -64,7 +70,7 @@ impl Hearing {
     /// # Errors
     /// What was given up although it must not be.
     pub fn settle(&mut self, excused: bool) -> Judgement {
-        match self.suspect.take().filter(|_| !excused) {
+        match self.suspect.take().filter(|_| !excused && !self.forged) {
             Some(what) => Err(what),
             None => Ok(()),
         }

@@ -25,6 +25,28 @@ pub struct Ledger {
     faults: Vec<String>,
     roll: Roll,
     streams: Streams,
+    /// Whether a backup may withhold what it converted.
+    withholds: bool,
+    /// Whether an adapter ever converted wrongly.
+    misconverted: bool,
+}
+
+impl Context {
+    /// Whether the adapter of `leg` may have sent this at `place`; `None`: nobody sent anything there.
+    #[must_use]
+    pub fn sent(&self, leg: Leg, place: Place, what: Sent) -> Option<bool> {
+        let first = self.records.get(&place)?;
+        let apart = self.apart.get(&(place, leg.index()));
+        Some(*first == what || apart.is_some_and(|sent| sent.contains(&what)))
+    }
+
+    /// Whether two adapters sent different things in this range of 4,096 numbers.
+    #[must_use]
+    pub fn differs_in(&self, range: u64) -> bool {
+        let from = (Place::start(range * 4_096), 0);
+        let until = (Place::start((range + 1) * 4_096), 0);
+        self.apart.range(from..until).next().is_some()
+    }
 }
 
 /// One context and what was sent under it.
@@ -36,8 +58,10 @@ pub struct Context {
     pub complete: bool,
     /// Numbers given up.
     pub abandoned: u32,
-    /// Records by place.
+    /// Records by place, as they were sent first.
     pub records: BTreeMap<Place, Sent>,
+    /// What the adapter of a leg sent otherwise, while one converted wrongly.
+    apart: BTreeMap<(Place, usize), Vec<Sent>>,
 }
 
 /// One record as an adapter sent it.
@@ -54,19 +78,34 @@ pub struct Sent {
 /// What one adapter converted and has not been seen to send.
 #[derive(Debug, Default)]
 struct Bench {
-    waiting: VecDeque<(Place, BodyKind, u64, bool)>,
+    waiting: VecDeque<(Epoch, Place, BodyKind, u64, bool)>,
     partial: u64,
     partial_open: bool,
 }
 
 impl Ledger {
+    /// An adapter converts wrongly.
+    pub fn note_misconversion(&mut self) {
+        self.misconverted = true;
+    }
+
+    /// A backup may withhold what it converted.
+    pub fn allow_withholding(&mut self) {
+        self.withholds = true;
+    }
+
     /// The source's lives, as far as they have come.
     pub fn note_lives(&mut self, sid: Sid, lives: &[Life]) {
         let known = self.lives.entry(sid).or_default();
         for (index, life) in lives.iter().enumerate() {
             match known.get_mut(index) {
                 Some(old) if index + 1 < lives.len() && old.ended == life.ended => {}
-                Some(old) => life.clone_into(old),
+                // What was said stays said: only what is new is taken over.
+                Some(old) => {
+                    old.ended = life.ended;
+                    old.speaks
+                        .extend_from_slice(&life.speaks[old.speaks.len()..]);
+                }
                 None => known.push(life.clone()),
             }
         }
@@ -84,9 +123,13 @@ impl Ledger {
                 sseq: converted.sseq,
                 part: index as u16,
             };
-            bench
-                .waiting
-                .push_back((place, *kind, digest(0, bytes), index + 1 == count));
+            bench.waiting.push_back((
+                converted.epoch,
+                place,
+                *kind,
+                digest(0, bytes),
+                index + 1 == count,
+            ));
         }
     }
 
@@ -121,6 +164,7 @@ impl Ledger {
                 complete: header.is_complete(),
                 abandoned: header.abandoned,
                 records: BTreeMap::new(),
+                apart: BTreeMap::new(),
             });
         if context.first != header.first || context.complete != header.is_complete() {
             self.faults
@@ -200,8 +244,14 @@ impl Ledger {
         };
         let key = (header.sid, header.epoch, header.context);
         if let Some(context) = self.contexts.get_mut(&key) {
-            let old = context.records.insert(place, sent);
-            if old.is_some_and(|old| old != sent) {
+            let first = *context.records.entry(place).or_insert(sent);
+            if first != sent && self.misconverted {
+                context
+                    .apart
+                    .entry((place, leg.index()))
+                    .or_default()
+                    .push(sent);
+            } else if first != sent {
                 self.faults.push(format!(
                     "sid {} {place}: one context, two contents",
                     header.sid
@@ -214,7 +264,7 @@ impl Ledger {
                 header.sid, record.prev
             ));
         }
-        self.put_together(leg, header.sid, record);
+        self.put_together(leg, header, record);
     }
 
     /// Whether no number between `prev` and the record carries records.
@@ -228,23 +278,44 @@ impl Ledger {
             && between.into_iter().all(|number| !life.speaks_at(number))
     }
 
-    fn put_together(&mut self, leg: Leg, sid: Sid, record: &Record<'_>) {
+    fn put_together(&mut self, leg: Leg, header: &Header, record: &Record<'_>) {
+        let sid = header.sid;
         let bench = self.benches.entry((leg.index(), sid)).or_default();
-        let before = if bench.partial_open { bench.partial } else { 0 };
+        let before = match bench.partial_open && record.part > 0 {
+            true => bench.partial,
+            false => 0,
+        };
         bench.partial = digest(before, record.body);
         bench.partial_open = record.flags.has(RecordFlags::CONTINUED);
         if bench.partial_open {
             return;
         }
+        if self.withholds {
+            // What the active has reported is never sent by a backup on standby.
+            let here = (header.epoch, record.sseq);
+            let over = |waiting: &(Epoch, Place, BodyKind, u64, bool)| {
+                waiting.0 != here.0 || waiting.1.sseq < here.1
+            };
+            while bench.waiting.front().is_some_and(over) {
+                bench.waiting.pop_front();
+            }
+        }
+        // What is sent after all may begin within a message: of that one nothing is known.
+        let begins = |waiting: &(Epoch, Place, BodyKind, u64, bool)| waiting.1.sseq == record.sseq;
+        let torn = self.withholds && record.part > 0;
         let (whole, expected) = (bench.partial, bench.waiting.pop_front());
-        let right = expected.is_some_and(|(place, kind, content, last)| {
+        let right = expected.is_some_and(|(_, place, kind, content, last)| {
             place.sseq == record.sseq
                 && place.part <= record.part
                 && kind == record.kind
                 && content == whole
                 && last == record.is_last()
         });
-        if !right {
+        if !right && torn {
+            while bench.waiting.front().is_some_and(begins) {
+                bench.waiting.pop_front();
+            }
+        } else if !right {
             self.faults.push(format!(
                 "adapter {leg} sid {sid} {}.{}: sent is not what was converted: {expected:?}",
                 record.sseq, record.part
@@ -274,6 +345,13 @@ impl Ledger {
     #[must_use]
     pub fn context(&self, sid: Sid, epoch: Epoch, context: ContextId) -> Option<&Context> {
         self.contexts.get(&(sid, epoch, context))
+    }
+
+    /// Whether two adapters sent different things in this range of 4,096 numbers, in whatever context.
+    #[must_use]
+    pub fn differ_in(&self, sid: Sid, epoch: Epoch, range: u64) -> bool {
+        let mut contexts = self.contexts.iter();
+        contexts.any(|(key, context)| (key.0, key.1) == (sid, epoch) && context.differs_in(range))
     }
 
     /// The first place at or behind `place` that the source's numbering owes a record to: covered numbers

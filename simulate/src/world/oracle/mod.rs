@@ -112,7 +112,8 @@ impl fmt::Display for Violation {
     }
 }
 
-/// FNV-1a over words, continued from `before` (0 to begin): tells bodies apart, nothing more.
+/// Tells bodies apart, nothing more; continued from `before` (0 to begin). A body that is cut has the digest of the whole if
+/// every part but the last is a multiple of 8 bytes long, as those of a stream are.
 #[must_use]
 pub fn digest(before: u64, bytes: &[u8]) -> u64 {
     let seed = if before == 0 {
@@ -120,7 +121,11 @@ pub fn digest(before: u64, bytes: &[u8]) -> u64 {
     } else {
         before
     };
-    bytes.iter().fold(seed, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    let (words, rest) = bytes.as_chunks::<8>();
+    let words = words.iter().map(|word| u64::from_le_bytes(*word));
+    let rest = rest.iter().map(|&byte| u64::from(byte));
+    words.chain(rest).fold(seed, |hash, word| {
+        let mixed = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^ mixed >> 29
     })
 }

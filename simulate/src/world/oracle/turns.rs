@@ -61,6 +61,8 @@ pub(super) fn early(
     }
     let preferred = witness.turns.preferred.filter(|it| *it != record.leg)?;
     let [this, other] = [preferred, record.leg].map(|leg| &witness.heard.legs[leg.index()]);
+    let here = (witness.epoch, witness.context);
+    let plain = [this, other].iter().all(|leg| leg.is_plain(here.0, here.1));
     let relied_on = this
         .last
         .is_some_and(|last| now.since(last) < limits.heartbeat)
@@ -68,7 +70,9 @@ pub(super) fn early(
         && !this.stepped_down
         && !this.said_stale
         && !other.said_peer_lost
-        && (this.epoch, this.context) == (witness.epoch, witness.context)
+        && plain
+        && !this.standby
+        && witness.pinned.is_none()
         && this.context_since < now
         && !witness.has_passed(this.epoch, ledger);
     let came = other.brought_at(witness.epoch, witness.context, place);

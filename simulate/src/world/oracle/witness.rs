@@ -8,12 +8,13 @@
 
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{
-    DiscontinuityCause, Event, Limits, OrderingClass, Place, ResetCause, Tail,
+    DiscontinuityCause, Event, Leg, Limits, OrderingClass, Place, ResetCause, Tail,
 };
 use twinfeed_wire::{ContextId, Epoch, Generation, Sid};
 
 use super::administrative::{Spot, Standing, Tally};
 use super::claims::SMALL_HOLD;
+use super::ledger::Sent;
 use super::scattered::Scattered;
 use super::turns::Turns;
 use super::{Copied, Heard, Ledger, Told, claims, turns};
@@ -55,6 +56,10 @@ pub struct Witness {
     pub overrun: bool,
     /// The epoch and next number when it first heard anything: what was said before is not owed.
     pub said_before: Option<(Epoch, u64)>,
+    /// The leg that alone is told, since the legs were told to differ.
+    pub pinned: Option<Leg>,
+    /// It may be another one from the next record on.
+    pin_moves: bool,
     /// A bound of the arbiter's was reached and something that had arrived was dropped for it.
     pub overflowed: bool,
 }
@@ -85,6 +90,8 @@ impl Witness {
             ordered: false,
             overrun: false,
             said_before: None,
+            pinned: None,
+            pin_moves: false,
             overflowed: false,
         }
     }
@@ -128,18 +135,24 @@ impl Witness {
             self.reaches(place, ledger, "record")?;
         }
         let context = ledger.context(self.sid, self.epoch, self.context);
-        let Some(sent) = context.and_then(|context| context.records.get(&place)) else {
+        let what = Sent {
+            kind: record.kind,
+            flags: record.flags,
+            content: record.content,
+        };
+        let Some(sent) = context.and_then(|context| context.sent(record.leg, place, what)) else {
             return Err(format!(
                 "record {place} was never sent in context {}",
                 self.context
             ));
         };
-        if (sent.content, sent.kind, sent.flags) != (record.content, record.kind, record.flags) {
+        if !sent {
             return Err(format!(
                 "record {place} is not what context {} sent",
                 self.context
             ));
         }
+        self.is_of_the_pinned(record)?;
         if !self.heard.has(self.epoch, self.context, place) {
             return Err(format!(
                 "record {place} never arrived in context {}",
@@ -172,6 +185,22 @@ impl Witness {
             }
         };
         self.records += 1;
+        Ok(())
+    }
+
+    /// While the legs differ, records are of one of them.
+    fn is_of_the_pinned(&mut self, record: &Copied) -> Judgement {
+        let moves = core::mem::take(&mut self.pin_moves);
+        match &mut self.pinned {
+            Some(pinned) if moves => *pinned = record.leg,
+            Some(pinned) if *pinned != record.leg => {
+                let (place, leg) = (record.place(), record.leg);
+                return Err(format!(
+                    "record {place} is of leg {leg} while {pinned} is pinned"
+                ));
+            }
+            _ => {}
+        }
         Ok(())
     }
 
@@ -291,6 +320,7 @@ impl Witness {
             Event::Switched(receipt) => {
                 self.receipt_duplicates += receipt.duplicates_dropped;
                 self.turns.switched(&receipt);
+                self.pin_moves = true;
                 claims::switched(self, now, &receipt, ledger)
             }
             Event::Discontinuity {
@@ -336,7 +366,25 @@ impl Witness {
             Event::Ended {
                 epoch, next_sseq, ..
             } => self.end(epoch, next_sseq, ledger),
-            Event::Divergence { range, .. } => Err(format!("Divergence in range {range}")),
+            Event::Divergence {
+                range,
+                epoch,
+                pinned,
+                ..
+            } => {
+                self.pinned = Some(pinned);
+                match ledger.differ_in(self.sid, epoch, range) {
+                    true => Ok(()),
+                    false => Err(format!("Divergence in range {range}")),
+                }
+            }
+            Event::Converged { .. } if self.pinned.is_none() => {
+                Err("Converged without Divergence".into())
+            }
+            Event::Converged { .. } => {
+                self.pinned = None;
+                Ok(())
+            }
             Event::AdministrativeGap { from, until, .. } => {
                 let here = (self.epoch, self.context, self.heard.generation());
                 let arrived = self.heard.admins.get(&here);
@@ -378,6 +426,7 @@ impl Witness {
         cause: DiscontinuityCause,
         ledger: &Ledger,
     ) -> Judgement {
+        self.pin_moves = true;
         match cause {
             DiscontinuityCause::Join if self.epoch.is_some() => Err("joined twice".into()),
             DiscontinuityCause::Join => {
@@ -420,7 +469,24 @@ impl Witness {
                 self.tally.discontinuity(self.sid, newest, ledger.roll());
                 Ok(())
             }
-            DiscontinuityCause::Divergence { .. } => Err("nobody converted differently".into()),
+            DiscontinuityCause::Divergence { from } if self.pinned == Some(from) => {
+                if self.scattered.is_none() {
+                    self.reaches(at, ledger, "Discontinuity at")?;
+                }
+                self.pinned = Some(from.other());
+                self.pin_moves = false;
+                if context != self.context {
+                    self.context = context;
+                    self.tally.elsewhere();
+                    if let Some(scattered) = &mut self.scattered {
+                        scattered.went_over = true;
+                    }
+                }
+                Ok(())
+            }
+            DiscontinuityCause::Divergence { from } => Err(format!(
+                "Discontinuity from leg {from}, which was not pinned"
+            )),
         }
     }
 
@@ -432,6 +498,7 @@ impl Witness {
         cause: ResetCause,
         ledger: &Ledger,
     ) -> Judgement {
+        self.pin_moves = true;
         let ResetCause::Epoch { from, tail } = cause else {
             claims::regress(self, at)?;
             // What came before the step back came for another count.

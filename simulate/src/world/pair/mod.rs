@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use twinfeed_protocol::Leg;
 use twinfeed_protocol::pair::{News, PairLimits, Said};
-use twinfeed_wire::{BodyKind, Datagram, Record, Sid};
+use twinfeed_wire::{BodyKind, Datagram, Generation, Record, Sid};
 
 use super::World;
 use super::adapters::Adapter;
@@ -47,6 +47,10 @@ pub struct PairPlan {
     pub lease: Duration,
     /// How often an operator orders a message, on average.
     pub order_every: Duration,
+    /// Whether an operator orders messages by chance.
+    pub orders: bool,
+    /// Whether the link says which generation its ends are active of.
+    pub names_generations: bool,
 }
 
 impl PairPlan {
@@ -64,6 +68,8 @@ impl PairPlan {
             patience: Duration::from_millis(30),
             lease: Duration::from_millis(90),
             order_every: Duration::from_millis(10),
+            orders: true,
+            names_generations: false,
         }
     }
 
@@ -86,6 +92,8 @@ impl PairPlan {
             patience: rng.micros(8_000, 40_000),
             lease: rng.micros(40_000, 200_000),
             order_every: rng.micros(1_000, 20_000),
+            orders: true,
+            names_generations: false,
         }
     }
 }
@@ -151,6 +159,24 @@ pub enum PairEvent {
         life: u64,
         /// Of the active that is gone.
         from: u32,
+        /// Whether that lives, and has stepped down.
+        handed: bool,
+    },
+    /// The active's word that it steps down, or goes on, reaches an adapter.
+    Hands {
+        /// Whose.
+        to: Leg,
+        /// In which pairing it was said.
+        pairing: u64,
+        /// As active of this generation.
+        generation: Generation,
+        /// Whether it goes on.
+        goes_on: bool,
+    },
+    /// A hand-over has taken too long.
+    HandOverLate {
+        /// From the active of this generation.
+        generation: u32,
     },
     /// An operator orders a message.
     Order,
@@ -178,8 +204,6 @@ pub struct PairGround {
     pub severed: [bool; 2],
     /// What was announced, and whether it was answered rightly.
     pub slots: Slots,
-    /// Until when each leg may originate, and under which generation: what it was told.
-    pub authority: [Grant; 2],
     /// What the rules told and nobody looked at yet.
     pub news: Vec<(Leg, Sid, News)>,
 }
@@ -192,6 +216,8 @@ pub struct PairWorld {
     rng: Rng,
     connecting: bool,
     calm: bool,
+    /// Whom subscribers were told to be the active.
+    told_active: Option<Leg>,
 }
 
 impl PairGround {
@@ -229,7 +255,6 @@ impl PairWorld {
             trap: None,
             severed: [false; 2],
             slots: Slots::under(plan.limits.sync_threshold),
-            authority: [Grant::NONE; 2],
             news: Vec::new(),
         };
         let world = Self {
@@ -238,6 +263,7 @@ impl PairWorld {
             rng: Rng::of(seed, "pair"),
             connecting: false,
             calm: false,
+            told_active: None,
         };
         (world, ground)
     }
@@ -270,13 +296,28 @@ impl World {
             PairEvent::Granted { leg, life, grant } => {
                 if self.adapters[leg.index()].life() == life {
                     let both = self.adapters.iter().all(Adapter::is_active);
+                    self.learn_addresses(leg);
+                    let authority = self.clocks[leg.index()].time(grant.authority);
+                    let grant = Grant { authority, ..grant };
                     self.tell(leg, Command::Grant(grant));
                     if !both && self.adapters.iter().all(Adapter::is_active) {
                         self.ground.count("pair.split");
                     }
                 }
             }
-            PairEvent::TakeOver { leg, life, from } => self.take_over(leg, life, from),
+            PairEvent::TakeOver {
+                leg,
+                life,
+                from,
+                handed,
+            } => self.take_over(leg, life, from, handed),
+            PairEvent::Hands {
+                to,
+                pairing,
+                generation,
+                goes_on,
+            } => self.hear_hands(to, pairing, generation, goes_on),
+            PairEvent::HandOverLate { generation } => self.give_up_hand_over(generation),
             PairEvent::Order => self.order_by_chance(),
         }
     }

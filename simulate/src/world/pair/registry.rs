@@ -38,6 +38,8 @@ pub struct Registry {
     seats: [Seat; 2],
     lease: Duration,
     away_until: Time,
+    /// The generation whose active an operator has told to step down.
+    handing: Option<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +62,7 @@ impl Registry {
             seats: [Seat::default(), Seat::default()],
             lease,
             away_until: Time::ZERO,
+            handing: None,
         }
     }
 
@@ -140,12 +143,34 @@ impl Registry {
         own
     }
 
-    /// A backup says that the active of generation `from` is gone and that it lacks nothing. `true`: that began
+    /// An operator hands the role over, if there is a seat to hand it to. `false`: there is none.
+    pub fn hand_over(&mut self, now: Time) -> bool {
+        let other = &self.seats[self.active.other().index()];
+        let there = other.joined && now < other.until;
+        self.handing = there.then_some(self.generation);
+        there
+    }
+
+    /// The hand-over from the active of that generation is given up; `false`: it is over.
+    pub fn give_up_hand_over(&mut self, generation: u32) -> bool {
+        let under_way = self.handing == Some(generation) && self.generation == generation;
+        self.handing = self.handing.filter(|&handing| handing != generation);
+        under_way
+    }
+
+    /// A backup says that the active of generation `from` is gone (or, `handed`, has stepped down) and that it lacks nothing. `true`: that began
     /// another generation.
-    pub fn take_over(&mut self, leg: Leg, life: u64, from: u32, now: Time) -> bool {
+    pub fn take_over(
+        &mut self,
+        leg: Leg,
+        life: u64,
+        (from, handed): (u32, bool),
+        now: Time,
+    ) -> bool {
         let seat = &self.seats[leg.index()];
         let holds = seat.joined && seat.life == life && now < seat.until;
-        if !holds || self.active == leg || from != self.generation {
+        let given_up = handed && self.handing != Some(from);
+        if !holds || self.active == leg || from != self.generation || given_up {
             return false;
         }
         self.force(leg);

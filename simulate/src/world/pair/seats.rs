@@ -73,15 +73,19 @@ impl World {
 
     /// Another generation began: subscribers are told.
     pub(super) fn raised(&mut self) {
-        let Some(pair) = &self.pair else { return };
+        let Some(pair) = &mut self.pair else { return };
         let active = pair.registry.active();
         let generation = Generation(pair.registry.generation());
+        let before = pair.told_active.replace(active);
+        if before.is_some_and(|before| before != active) {
+            self.ground.count("roles.changed");
+        }
         self.ground
             .say(|| format!("generation {generation}, active {active}"));
         self.control(|| Control::Roles { active, generation });
     }
 
-    pub(super) fn take_over(&mut self, leg: Leg, life: u64, from: u32) {
+    pub(super) fn take_over(&mut self, leg: Leg, life: u64, from: u32, handed: bool) {
         let now = self.ground.now();
         let (Some(pair), adapter) = (&mut self.pair, &self.adapters[leg.index()]) else {
             return;
@@ -91,11 +95,16 @@ impl World {
         }
         if adapter.state() == State::Stopped || !pair.registry.answers(leg, now) {
             let after = pair.rng.micros(500, 4_000);
-            let again = PairEvent::TakeOver { leg, life, from };
+            let again = PairEvent::TakeOver {
+                leg,
+                life,
+                from,
+                handed,
+            };
             self.ground.schedule(after, Happening::Pair(again));
             return;
         }
-        if pair.registry.take_over(leg, life, from, now) {
+        if pair.registry.take_over(leg, life, (from, handed), now) {
             self.ground.count("pair.takeover_granted");
             self.raised();
             self.grant(leg, now);
@@ -148,9 +157,14 @@ impl World {
         let Some(from) = adapter.takes_over() else {
             return self.ground.count("pair.no_takeover");
         };
-        let life = adapter.life();
+        let (life, handed) = (adapter.life(), adapter.was_handed_over());
         let after = pair.rng.micros(100, 3_000);
-        let asks = PairEvent::TakeOver { leg, life, from };
+        let asks = PairEvent::TakeOver {
+            leg,
+            life,
+            from,
+            handed,
+        };
         self.ground.schedule(after, Happening::Pair(asks));
     }
 

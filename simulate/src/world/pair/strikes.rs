@@ -20,7 +20,7 @@ use crate::world::rng::Rng;
 impl World {
     pub(super) fn order_by_chance(&mut self) {
         let Some(pair) = &mut self.pair else { return };
-        if pair.calm {
+        if pair.calm || !pair.plan.orders {
             return;
         }
         let mean = pair.plan.order_every.as_micros() as u64;
@@ -63,6 +63,13 @@ impl World {
 
 /// What faults may do to a pair.
 impl World {
+    /// Who is active under which generation, by stream-admin's word; `None`: nobody was ever granted one.
+    pub(in crate::world) fn roles(&self) -> Option<(Leg, Generation)> {
+        let registry = &self.pair.as_ref()?.registry;
+        let generation = Generation(registry.generation());
+        (generation.0 > 0).then_some((registry.active(), generation))
+    }
+
     /// The leg that stream-admin calls active.
     #[must_use]
     pub fn active(&self) -> Leg {
@@ -148,6 +155,34 @@ impl World {
         let until = self.ground.now().after(span);
         if let Some(pair) = &mut self.pair {
             pair.registry.cut_off(leg, until);
+        }
+    }
+
+    /// An operator hands the role over; what is not decided after `patience` is given up.
+    pub fn hand_over(&mut self, patience: Duration) {
+        let now = self.ground.now();
+        let Some(pair) = &mut self.pair else { return };
+        let active = pair.registry.active();
+        if !pair.registry.answers(active, now) || !pair.registry.hand_over(now) {
+            return self.ground.count("pair.hand_over_refused");
+        }
+        let generation = pair.registry.generation();
+        self.tell(active, Command::StepDown);
+        let late = PairEvent::HandOverLate { generation };
+        self.ground.schedule(patience, Happening::Pair(late));
+    }
+
+    pub(super) fn give_up_hand_over(&mut self, generation: u32) {
+        let now = self.ground.now();
+        let Some(pair) = &mut self.pair else { return };
+        let active = pair.registry.active();
+        if !pair.registry.answers(active, now) {
+            let again = PairEvent::HandOverLate { generation };
+            let after = Duration::from_millis(5);
+            return self.ground.schedule(after, Happening::Pair(again));
+        }
+        if pair.registry.give_up_hand_over(generation) {
+            self.tell(active, Command::GoOn);
         }
     }
 

@@ -5,10 +5,10 @@ use core::time::Duration;
 use twinfeed_protocol::Leg;
 use twinfeed_protocol::pair::Said;
 use twinfeed_protocol::time::Time;
-use twinfeed_wire::Sid;
+use twinfeed_wire::{Generation, Sid};
 
 use super::end::Command;
-use super::{Ending, PairEvent};
+use super::{Ending, PairEvent, PairGround};
 use crate::world::World;
 use crate::world::adapters::State;
 use crate::world::ground::Happening;
@@ -16,15 +16,9 @@ use crate::world::ground::Happening;
 impl World {
     /// Another thread of the adapter of `leg` tells the one that sequences.
     pub(super) fn tell(&mut self, leg: Leg, command: Command) {
-        let now = self.now();
+        let now = self.now_of(leg);
         self.ground
             .say(|| format!("adapter {leg} is told {command:?}"));
-        if let (Command::Grant(grant), Some(pair)) = (&command, self.ground.pair_mut()) {
-            let known = &mut pair.authority[leg.index()];
-            if grant.generation >= known.generation {
-                *known = *grant;
-            }
-        }
         self.adapters[leg.index()].command(now, command, &mut self.ground);
     }
 
@@ -39,6 +33,43 @@ impl World {
             trap.on_heard(to, sid, &said);
         }
         self.tell(to, Command::Said(sid, said));
+    }
+
+    pub(super) fn hear_hands(
+        &mut self,
+        to: Leg,
+        pairing: u64,
+        generation: Generation,
+        goes_on: bool,
+    ) {
+        let carries = |pair: &mut PairGround| pair.link.carries(to, pairing);
+        if self.ground.pair_mut().is_some_and(carries) {
+            self.tell(
+                to,
+                Command::Hands {
+                    generation,
+                    goes_on,
+                },
+            );
+        }
+    }
+
+    /// What each end learns of the other one's generation when they begin to talk.
+    fn name_generations(&mut self) {
+        let names = self.pair.as_ref().map(|pair| pair.plan.names_generations);
+        if names != Some(true) {
+            return;
+        }
+        for leg in Leg::BOTH {
+            let ours = self.adapters[leg.index()].active_of();
+            let theirs = self.adapters[leg.other().index()].active_of();
+            if let (Some(ours), Some(theirs)) = (ours, theirs)
+                && theirs > ours
+            {
+                self.ground.count("pair.superseded_by_the_link");
+                self.tell(leg, Command::Superseded(theirs));
+            }
+        }
     }
 
     pub(super) fn hear_end(&mut self, to: Leg, pairing: u64, ending: Ending) {
@@ -129,6 +160,7 @@ impl World {
             self.tell(leg, Command::PeerLost(false));
             self.tell(leg, Command::Up);
         }
+        self.name_generations();
     }
 
     /// The connection ends because the process of `leg` did.

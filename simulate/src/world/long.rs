@@ -1,0 +1,202 @@
+//! What is in a long world?
+//!
+//! A minute of everything: a source that speaks in bursts and begins its numbering anew, a pair whose operator orders
+//! messages, hands over and forces, subscribers that come and go, and many kinds of faults, the last of which is over well
+//! before the end.
+
+use core::time::Duration;
+
+use twinfeed_protocol::line::LineLimits;
+use twinfeed_protocol::sequencer::RetainLimits;
+use twinfeed_protocol::standby::StandbyLimits;
+use twinfeed_protocol::{Leg, OrderingClass, Policy};
+use twinfeed_wire::Sid;
+
+use super::adapters::Conduct;
+use super::exchange::{Burst, Shape};
+use super::faults::misconvert::Misconvert;
+use super::faults::{self, Fault};
+use super::line_faults;
+use super::lines::LinePath;
+use super::net::{self, mtu};
+use super::pair::PairPlan;
+use super::plan::{Application, Plan};
+use super::rng::Rng;
+
+impl Plan {
+    /// The plan of one seed whose world lasts a minute and more.
+    #[must_use]
+    pub fn draw_long(seed: u64) -> Self {
+        let mut rng = Rng::of(seed, "long plan");
+        let heartbeat = rng.pick(&[50, 100].map(Duration::from_millis));
+        let pair = pair(heartbeat, &mut rng);
+        // Content is compared by ranges of 4,096 numbers: such a world has one long life.
+        let misconverts = rng.chance(20).then(|| rng.micros(500_000, 25_000_000));
+        let sources = sources(misconverts.is_some(), &mut rng);
+        let faults = (0..rng.between(14, 22))
+            .map(|_| {
+                (
+                    rng.micros(100_000, 50_000_000),
+                    faults::draw_of_long(&mut rng),
+                )
+            })
+            .collect();
+        let two_lines = rng.chance(80);
+        let mut faults: Vec<(Duration, Box<dyn Fault>)> = faults;
+        if let Some(span) = misconverts {
+            let leg = rng.pick(&Leg::BOTH);
+            let fault = Misconvert::of(leg, span);
+            faults.push((rng.micros(1_000_000, 20_000_000), Box::new(fault)));
+        }
+        let mut path = || LinePath {
+            loss_percent: rng.pick(&[0, 0, 1, 2]),
+            twice_percent: rng.pick(&[0, 2]),
+            late_percent: rng.pick(&[0, 2]),
+            delay_us: rng.between(20, 400),
+        };
+        let paths = [0, 1].map(|_| [0, 1].map(|_| path()));
+        Self {
+            sources,
+            conduct: Conduct {
+                max_datagram: rng.pick(&[1_200, 1_472]),
+                heartbeat,
+                lines: two_lines.then(|| lines(&mut rng)),
+                socket_packets: rng.pick(&[20, 10_000]),
+                pair: Some(pair.limits),
+                standby: rng.chance(25).then(|| standby(&pair, &mut rng)),
+            },
+            starts: [Duration::ZERO, rng.micros(0, 200_000)],
+            paths,
+            subscribers: applications(heartbeat, &mut rng),
+            faults,
+            calm_percent: 90,
+            pair: Some(pair),
+            line_faults: line_faults::draw(&mut rng),
+            at_least: LEAST,
+            settling: heartbeat * 30,
+            ..Self::plain(seed, 1)
+        }
+    }
+}
+
+fn standby(pair: &PairPlan, rng: &mut Rng) -> (StandbyLimits, RetainLimits) {
+    let limits = StandbyLimits {
+        report_every: pair.limits.report_every,
+        missed_reports: 3,
+        hold_down: rng.micros(50_000, 1_000_000),
+    };
+    let records = rng.pick(&[60, 400, 4_000]);
+    let retain = RetainLimits {
+        replay: rng.pick(&[5, 50]),
+        records,
+        bytes: 64 * records + 8_192,
+    };
+    (limits, retain)
+}
+
+fn pair(heartbeat: Duration, rng: &mut Rng) -> PairPlan {
+    let admin_hold = rng.micros(20_000, 200_000);
+    let plain = PairPlan::draw(rng);
+    PairPlan {
+        limits: twinfeed_protocol::pair::PairLimits {
+            report_every: heartbeat / 2,
+            resync_retry: rng.micros(10_000, 200_000),
+            admin_hold,
+            slot_hold: admin_hold.min(rng.micros(1_000, 10_000)),
+            ..plain.limits
+        },
+        patience: heartbeat * 3,
+        lease: rng.micros(500_000, 3_000_000),
+        order_every: rng.micros(500_000, 4_000_000),
+        names_generations: true,
+        ..plain
+    }
+}
+
+/// One source or two, that say so many messages together.
+fn sources(long_life: bool, rng: &mut Rng) -> Vec<Shape> {
+    let count = match long_life {
+        true => 1,
+        false => rng.pick(&[1, 1, 1, 2]),
+    };
+    let rate = rng.between(215, 250) / u64::from(count);
+    let source = |sid| {
+        let batch = rng.pick(&[8, 16, 24]);
+        let packets = rng.between(3, 12);
+        // Half of the packets' room is used, and so many messages are due in that time.
+        let rest_us = packets * (batch + 1) * 500_000 / rate;
+        let all = rate * LEAST.as_secs() * 103 / 100;
+        let lives = match long_life {
+            true => vec![all - 200, 200],
+            false => {
+                let lives = rng.between(2, 4);
+                lengths(all, lives, rng)
+            }
+        };
+        let unordered = rng.chance(20);
+        Shape {
+            lives,
+            batch,
+            covered_percent: rng.pick(&[5, 30]),
+            long_percent: rng.pick(&[0, 1]),
+            pause_percent: 0,
+            first: rng.pick(&[1, 1, 3_990, 1_000_001]),
+            marked_percent: rng.pick(&[0, 70, 100]),
+            ends: rng.chance(50),
+            burst: Some(Burst { packets, rest_us }),
+            ordering: match unordered {
+                true => OrderingClass::Unordered,
+                false => OrderingClass::Ordered,
+            },
+            ..Shape::plain(Sid(sid), 1)
+        }
+    };
+    (1..=count).map(source).collect()
+}
+
+/// `all`, cut into lives of at least half their share.
+fn lengths(all: u64, lives: u64, rng: &mut Rng) -> Vec<u64> {
+    let weights: Vec<u64> = (0..lives).map(|_| rng.between(50, 150)).collect();
+    let sum: u64 = weights.iter().sum();
+    let share = |weight: u64| (all * weight).div_ceil(sum);
+    weights.into_iter().map(share).collect()
+}
+
+fn lines(rng: &mut Rng) -> LineLimits {
+    LineLimits {
+        held_messages: 512,
+        held_bytes: 64 << 10,
+        window: rng.pick(&[64, 512]),
+        silence: rng.pick(&[1_000, 3_000].map(Duration::from_millis)),
+        lag_hold: Duration::from_millis(20),
+        ..LineLimits::default()
+    }
+}
+
+fn applications(heartbeat: Duration, rng: &mut Rng) -> Vec<Application> {
+    let mut policies = vec![Policy::FirstArrival, Policy::PreferActive];
+    if rng.chance(30) {
+        policies.push(rng.pick(&[Policy::FirstArrival, Policy::PreferActive]));
+    }
+    let draw = |policy| {
+        let mut application = Application::draw(policy, rng.chance(10), rng);
+        let limits = &mut application.limits;
+        limits.heartbeat = heartbeat;
+        limits.lag_time = heartbeat * rng.pick(&[1_u32, 3]);
+        limits.reorder_hold = rng.micros(200, 5_000);
+        limits.hold_down = heartbeat * 5;
+        limits.seen_window = rng.pick(&[64, 65_536]);
+        limits.half_messages = rng.pick(&[1, 64]);
+        application.ways = [0, 1].map(|_| net::draw(rng.below(3), rng));
+        if rng.chance(50) {
+            let longest = rng.pick(&[400, 800, 1_100]);
+            let way = &mut application.ways[rng.below(2) as usize];
+            way.push(Box::new(mtu::Mtu::of(longest, 400, 80)));
+        }
+        application
+    };
+    policies.into_iter().map(draw).collect()
+}
+
+/// How long a long world lasts at least.
+const LEAST: Duration = Duration::from_secs(60);
