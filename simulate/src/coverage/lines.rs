@@ -173,6 +173,18 @@ impl Watch {
         events.to_vec()
     }
 
+    /// Whether a packet that the source did not say so would be taken for one: its numbers are near and not known.
+    #[must_use]
+    pub fn would_believe(&self, heard: &Heard) -> bool {
+        let count = match heard.kind {
+            Kind::Messages(count, _) => count,
+            Kind::Heartbeat | Kind::End => return true,
+        };
+        let end = heard.first.saturating_add(count);
+        let absurd = heard.first == 0 || heard.first > self.next.saturating_add(1 << 20);
+        !absurd && (heard.epoch != self.epoch || end > self.next)
+    }
+
     /// A packet is about to reach the machine.
     pub fn before(&self, lines: &Lines, heard: &Heard) -> Vec<Cell> {
         let section = self.section(lines, Some(heard));

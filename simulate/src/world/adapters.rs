@@ -404,8 +404,8 @@ impl Desk {
             out.fired("deaf");
             return;
         }
-        if !packet.genuine && self.ear.is_unborn() {
-            return; // the first thing heard is believed: no world begins with nonsense
+        if !packet.genuine && self.ear.would_believe(packet) {
+            return; // what is heard first is believed, and rightly so: there is nothing to compare it with
         }
         self.publisher.hearing.note(now.time, packet);
         self.drain(now, out, |ear, publishing| {

@@ -25,7 +25,7 @@ impl Clock {
     #[must_use]
     pub fn time(&self, world: Time) -> Time {
         let passed = i128::from(world.0) - i128::from(self.world.0);
-        let own = i128::from(self.own.0) + passed * self.rate() / MILLION;
+        let own = i128::from(self.own.0) + (passed * self.rate()).div_euclid(MILLION);
         Time(own.clamp(0, i128::from(u64::MAX)) as u64)
     }
 

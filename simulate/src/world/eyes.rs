@@ -18,6 +18,8 @@ pub(super) struct Eyes {
     /// Since when each leg is behind the other one.
     behind: [Option<Time>; 2],
     divergence: divergence::Watch,
+    /// How things stood when something was about to reach the arbiter.
+    before: Option<Before>,
 }
 
 impl Eyes {
@@ -28,18 +30,18 @@ impl Eyes {
             legs: [Watch::default(); 2],
             behind: [None; 2],
             divergence: divergence::Watch::of(sid),
+            before: None,
         }
     }
 
     /// Something is about to reach the arbiter.
-    pub(super) fn before(&self, arbiter: &Arbiter) -> Option<Before> {
-        self.divergence.before(arbiter)
+    pub(super) fn before(&mut self, arbiter: &Arbiter) {
+        self.before = self.divergence.before(arbiter);
     }
 
     /// It has, and this was told.
     pub(super) fn after(
         &mut self,
-        before: Before,
         cause: Cause,
         told: &[Told],
         arbiter: &Arbiter,
@@ -50,17 +52,29 @@ impl Eyes {
             Told::Event(event) => Some(event),
             Told::Record(_) => None,
         });
+        let Some(before) = self.before.take() else {
+            return;
+        };
         let watch = &mut self.divergence;
         watch.after(before, cause, events, arbiter, coverage);
     }
 
     /// Time has passed; what that met is told.
     pub(super) fn look(&mut self, now: Time, arbiter: &Arbiter, coverage: &mut Coverage) {
+        if let Some(both) = self.both(arbiter) {
+            self.look_at(now, &both, arbiter, coverage);
+        }
+    }
+
+    fn look_at(
+        &mut self,
+        now: Time,
+        both: &[LegStatus; 2],
+        arbiter: &Arbiter,
+        coverage: &mut Coverage,
+    ) {
         let limits = arbiter.limits();
-        let Some(both) = self.both(arbiter) else {
-            return;
-        };
-        self.compare(now, &both);
+        self.compare(now, both);
         for leg in Leg::BOTH {
             let (status, watch) = (&both[leg.index()], &mut self.legs[leg.index()]);
             let interval = match status.heartbeat.is_zero() {
@@ -93,10 +107,10 @@ impl Eyes {
         if header.sid != self.sid {
             return;
         }
-        self.look(now, arbiter, coverage);
         let Some(both) = self.both(arbiter) else {
             return;
         };
+        self.look_at(now, &both, arbiter, coverage);
         let policy = arbiter.limits().policy;
         let (own, other) = (&both[leg.index()], &both[leg.other().index()]);
         if own.stream != Some(header.stream) {

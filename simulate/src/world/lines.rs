@@ -79,12 +79,14 @@ impl Ear {
         }
     }
 
-    /// Whether it has heard nothing that it believes.
+    /// Whether a packet that the source did not say so would be taken for one that it said: nothing was heard yet, or not the
+    /// number that it changes.
     #[must_use]
-    pub fn is_unborn(&self) -> bool {
+    pub fn would_believe(&self, packet: &Packet) -> bool {
         match self {
-            Self::One(reliable) => !reliable.epoch.is_some(),
-            Self::Two(lines, _) => lines.state() == LinesState::Unborn,
+            Self::One(_) => true,
+            Self::Two(lines, _) if lines.state() == LinesState::Unborn => true,
+            Self::Two(_, watch) => watch.would_believe(&heard(Line::A, packet)),
         }
     }
 

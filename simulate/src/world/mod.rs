@@ -218,9 +218,8 @@ impl World {
     #[must_use]
     pub fn run(mut self) -> Outcome {
         while self.violations.is_empty() {
-            let deadline = self
-                .next_deadline()
-                .map(|deadline| deadline.max(self.not_before));
+            let soonest = self.next_deadline();
+            let deadline = soonest.map(|deadline| deadline.max(self.not_before));
             let Some(next) = earlier(self.ground.next(), deadline) else {
                 break;
             };
@@ -228,7 +227,9 @@ impl World {
                 break;
             }
             self.ground.advance(next);
-            self.fire_deadlines();
+            if soonest.is_some_and(|soonest| soonest <= next) {
+                self.fire_deadlines();
+            }
             if let Some(happening) = self.ground.take_due() {
                 self.happen(happening);
             }

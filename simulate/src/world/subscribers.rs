@@ -310,13 +310,12 @@ impl Subscriber {
         coverage: &mut Coverage,
         act: impl FnOnce(&mut Arbiter, &mut Tap<'_>),
     ) {
-        let before = self.eyes.iter().map(|eyes| eyes.before(&self.arbiter));
-        let before: Vec<_> = before.collect();
+        for eyes in &mut self.eyes {
+            eyes.before(&self.arbiter);
+        }
         act(&mut self.arbiter, &mut Tap(&mut self.told));
-        for (eyes, before) in self.eyes.iter_mut().zip(before) {
-            if let Some(before) = before {
-                eyes.after(before, cause, &self.told, &self.arbiter, coverage);
-            }
+        for eyes in &mut self.eyes {
+            eyes.after(cause, &self.told, &self.arbiter, coverage);
         }
     }
 

@@ -6,6 +6,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use twinfeed_simulate::coverage::Coverage;
+use twinfeed_tests::world::facts::{Facts, Sizes};
 use twinfeed_tests::world::{self, Kind, Outcome, stats::Census};
 
 const USAGE: &str =
@@ -90,13 +92,16 @@ fn replay(kind: Kind, seed: u64, lines: usize) -> ExitCode {
 }
 
 fn sweep(options: &Options) -> ExitCode {
-    let mut census = Census::default();
+    let (mut census, mut coverage) = (Census::default(), Coverage::default());
+    let mut sizes = Sizes::default();
     let mut failed = Vec::new();
     let mut lasted = 0.0;
     for number in 0..options.seeds {
         let seed = options.from + number;
         let outcome = world::run(options.kind.draw(seed), 0);
         census.take(&outcome.stats);
+        coverage.add(&outcome.coverage);
+        sizes.take(Facts::of(&outcome));
         lasted += outcome.lasted.as_secs_f64();
         if let Some(violation) = outcome.violations.first() {
             println!("\rseed {seed}: {violation}");
@@ -121,6 +126,15 @@ fn sweep(options: &Options) -> ExitCode {
         failed.len()
     );
     println!("{census}");
+    for table in coverage.tables() {
+        let (hit, all) = (table.hit, table.transitions);
+        println!("{}: {hit} of {all} transitions", table.table);
+        for label in &table.never {
+            println!("    never: {label}");
+        }
+    }
+    let (median, rate) = (sizes.median(), sizes.median_rate());
+    println!("median: {median:?}, {rate} messages a second");
     if let Some(seed) = failed.first() {
         println!("replay: {}", world::replay_command(options.kind, *seed));
     }

@@ -301,8 +301,11 @@ impl Ledger {
             }
         }
         // What is sent after all may begin within a message: of that one nothing is known.
-        let begins = |waiting: &(Epoch, Place, BodyKind, u64, bool)| waiting.1.sseq == record.sseq;
+        let of_this = |waiting: &(Epoch, Place, BodyKind, u64, bool)| waiting.1.sseq == record.sseq;
         let torn = self.withholds && record.part > 0;
+        if torn && !bench.waiting.front().is_some_and(of_this) {
+            return;
+        }
         let (whole, expected) = (bench.partial, bench.waiting.pop_front());
         let right = expected.is_some_and(|(_, place, kind, content, last)| {
             place.sseq == record.sseq
@@ -312,7 +315,7 @@ impl Ledger {
                 && last == record.is_last()
         });
         if !right && torn {
-            while bench.waiting.front().is_some_and(begins) {
+            while bench.waiting.front().is_some_and(of_this) {
                 bench.waiting.pop_front();
             }
         } else if !right {
