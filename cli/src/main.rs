@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod certify;
 mod config;
 mod connect;
 mod convert;
@@ -60,6 +61,8 @@ enum Command {
     Record(tail::RecordArgs),
     /// Convert a capture or BinaryFILE offline, by the adapters' own decoder.
     Convert(convert::Args),
+    /// Play line faults to a feed handler, ours or another's, and judge what comes out.
+    Certify(certify::Args),
     /// Show how every feed stands.
     Status(status::Args),
     /// Put an operator's message into a stream, hand the active role over, and see what became of it.
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Command::Tail(args) => failure::report(tail::run(&args)),
         Command::Record(args) => failure::report(tail::record(&args)),
         Command::Convert(args) => failure::report(convert::run(&args)),
+        Command::Certify(args) => failure::report(certify::run(args)),
         Command::Admin(args) => failure::report(admin::run(args)),
         Command::Status(args) => failure::report(status::run(&args)),
         Command::Simulate(args) => failure::report(simulate::run(&args)),

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DeliveryClass, OrderingClass, Sid, TransmitMode};
 
-/// T where nothing else is configured, msn: two round trips of a pair link at a million messages a second.
-pub const DEFAULT_SYNC_THRESHOLD: u64 = 1_000;
+/// T where nothing else is configured, msn: 20 ms, the least lead of an announcement, at a million messages a second.
+pub const DEFAULT_SYNC_THRESHOLD: u64 = 20_000;
 
 /// What holds for one feed, as configured at stream-admin.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -42,7 +42,7 @@ pub use adapter::{
 };
 pub use affected::{Affected, AffectedBy, AffectedSubscription};
 pub use client::{
-    Backoff, Client, ClientBuilder, Error, Secret, StopFlag, Turn, Watch, WatchEvent, Watched,
+    Backoff, Client, ClientBuilder, Error, Secret, StopFlag, Turn, Watch, WatchEvent, Watched, sse,
 };
 pub use constraints::{Constraints, DEFAULT_SYNC_THRESHOLD, SourceConstraint};
 pub use entitlement::{EntitlementAnswer, EntitlementChange};

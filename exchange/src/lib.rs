@@ -22,6 +22,7 @@
 //! | [`mold`] | how do messages become MoldUDP64 packets? |
 //! | [`mod@line`] | what does a line do to a packet? |
 //! | [`truth`] | what was sent, for somebody else to judge by? |
+//! | [`rng`] | where do the random numbers of a seed come from? |
 //! | [`exchange`] | all of the above, driven by `poll(now)` |
 //! | [`transport`], [`driver`], [`command`] | the same on real sockets, with a handle to it |
 //!
@@ -40,7 +41,7 @@ pub mod itch;
 pub mod line;
 pub mod mold;
 pub mod pace;
-mod rng;
+pub mod rng;
 pub mod session;
 pub mod transport;
 pub mod truth;

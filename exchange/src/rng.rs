@@ -2,18 +2,19 @@
 //!
 //! SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number
 //! generators", OOPSLA 2014): eight bytes of state, the same numbers on every
-//! machine for ever. It is not fit for secrets, and nothing here has one.
+//! machine for ever. It is not fit for secrets, and nothing here has one. Whoever composes
+//! something for an exchange to send draws from here as well.
 
 /// A seeded generator; equal seeds give equal numbers.
 #[derive(Clone, Debug)]
-pub(crate) struct Rng {
+pub struct Rng {
     state: u64,
 }
 
 impl Rng {
     /// A generator for one purpose: different `purpose` values of one seed are
     /// unrelated streams, so that a line's losses do not depend on the flow.
-    pub(crate) fn new(seed: u64, purpose: u64) -> Self {
+    pub fn new(seed: u64, purpose: u64) -> Self {
         let mut mixer = Self { state: seed };
         let state = mixer.next() ^ purpose.wrapping_mul(0xD6E8_FEB8_6659_FD93);
         Self { state }
@@ -29,7 +30,7 @@ impl Rng {
     }
 
     /// A number in `0..bound`; `bound` must not be 0.
-    pub(crate) fn below(&mut self, bound: u32) -> u32 {
+    pub fn below(&mut self, bound: u32) -> u32 {
         debug_assert!(bound > 0, "an empty range has no number");
         // The product of two 32-bit numbers, so its upper half fits 32 bits.
         (((self.next() >> 32) * u64::from(bound)) >> 32) as u32
@@ -37,7 +38,7 @@ impl Rng {
 
     /// A number in `0..bound` that is small more often than large: the cube of a
     /// uniform fraction, so that half of the draws fall into the first eighth.
-    pub(crate) fn skewed_below(&mut self, bound: u32) -> u32 {
+    pub fn skewed_below(&mut self, bound: u32) -> u32 {
         let fraction = self.next() >> 32;
         let square = (fraction * fraction) >> 32;
         let cube = (square * fraction) >> 32;
@@ -45,7 +46,7 @@ impl Rng {
     }
 
     /// True with the given probability, in parts per million.
-    pub(crate) fn chance_ppm(&mut self, ppm: u32) -> bool {
+    pub fn chance_ppm(&mut self, ppm: u32) -> bool {
         self.below(1_000_000) < ppm
     }
 }

@@ -7,11 +7,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam::queue::ArrayQueue;
+use twinfeed_net::bell::{Bell, Ear, bell};
+use twinfeed_net::sync::{ArrayQueue, AtomicBool, Ordering};
 use twinfeed_protocol::Time;
 use twinfeed_wire::{Generation, Sid, StoredAdmin};
 
@@ -99,14 +98,14 @@ pub struct Mailbox {
 #[derive(Debug)]
 pub struct Inbox {
     shared: Arc<Shared>,
-    wake: UnixDatagram,
+    wake: Ear,
 }
 
 #[derive(Debug)]
 struct Shared {
     queue: ArrayQueue<Command>,
     waiting: AtomicBool,
-    wake: UnixDatagram,
+    wake: Bell,
 }
 
 /// Most commands that wait; two thirds of a second's reports of a peer with 16 sources.
@@ -117,23 +116,16 @@ pub const MOST_COMMANDS: usize = 1_024;
 /// # Errors
 /// If the kernel gives no socket pair.
 pub fn mailbox() -> io::Result<(Mailbox, Inbox)> {
-    let (sending, receiving) = UnixDatagram::pair()?;
-    sending.set_nonblocking(true)?;
-    receiving.set_nonblocking(true)?;
+    let (bell, wake) = bell()?;
     let shared = Arc::new(Shared {
         queue: ArrayQueue::new(MOST_COMMANDS),
         waiting: AtomicBool::new(false),
-        wake: sending,
+        wake: bell,
     });
-    Ok((
-        Mailbox {
-            shared: shared.clone(),
-        },
-        Inbox {
-            shared,
-            wake: receiving,
-        },
-    ))
+    let mailbox = Mailbox {
+        shared: shared.clone(),
+    };
+    Ok((mailbox, Inbox { shared, wake }))
 }
 
 impl Mailbox {
@@ -142,8 +134,7 @@ impl Mailbox {
     #[must_use]
     pub fn tell(&self, command: Command) -> bool {
         let queued = self.shared.queue.push(command).is_ok();
-        // A full socket is as good as a byte: there is something to wake for already.
-        let _ = self.shared.wake.send(&[1]);
+        self.shared.wake.ring();
         self.shared.waiting.store(true, Ordering::Release);
         queued
     }
@@ -161,8 +152,7 @@ impl Inbox {
             return false;
         }
         if self.shared.waiting.swap(false, Ordering::Acquire) {
-            let mut bytes = [0; 8];
-            while self.wake.recv(&mut bytes).is_ok() {}
+            self.wake.silence();
         }
         true
     }
@@ -174,7 +164,7 @@ impl AsFd for Inbox {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(twinfeed_loom)))]
 mod tests {
     use super::*;
 
@@ -189,7 +179,7 @@ mod tests {
         assert!(matches!(inbox.take(), Some(Command::Drain)));
         assert!(inbox.take().is_none());
         assert!(!inbox.is_called());
-        assert!(inbox.wake.recv(&mut [0; 8]).is_err(), "no byte is left");
+        assert!(!inbox.wake.rings(), "no byte is left");
     }
 
     #[test]
@@ -199,5 +189,56 @@ mod tests {
             assert!(mailbox.tell(Command::Drain));
         }
         assert!(!mailbox.tell(Command::Drain));
+    }
+}
+
+/// Two tellers and the data thread, in every order: see [`twinfeed_net::sync`].
+#[cfg(all(test, twinfeed_loom))]
+mod loom_tests {
+    use super::*;
+
+    /// As `pipeline` does once per cycle.
+    fn look(inbox: &mut Inbox, told: &mut Vec<u32>) {
+        if inbox.is_called() {
+            while let Some(command) = inbox.take() {
+                match command {
+                    Command::StepDown { deadline_us } => told.push(deadline_us),
+                    other => panic!("nobody said {other:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_data_thread_that_sleeps_lacks_nothing_or_is_woken() {
+        loom::model(|| {
+            let (mailbox, mut inbox) = mailbox().unwrap();
+            let tellers = [vec![10, 11], vec![20]].map(|words| {
+                let mailbox = mailbox.clone();
+                loom::thread::spawn(move || {
+                    for deadline_us in words {
+                        assert!(mailbox.tell(Command::StepDown { deadline_us }));
+                    }
+                })
+            });
+            let mut told = Vec::new();
+            look(&mut inbox, &mut told);
+            for teller in tellers {
+                teller.join().unwrap();
+            }
+            if told.len() < 3 {
+                assert!(
+                    inbox.wake.rings(),
+                    "something waits, and nobody would be woken"
+                );
+            }
+            look(&mut inbox, &mut told);
+            let at = |word| told.iter().position(|told| *told == word);
+            assert_eq!(told.len(), 3, "{told:?}");
+            assert!(
+                at(10) < at(11),
+                "one teller's words keep their order: {told:?}"
+            );
+        });
     }
 }

@@ -23,7 +23,7 @@ use twinfeed_protocol::standby::{
 };
 use twinfeed_protocol::time::earlier;
 use twinfeed_wire::link::{FOR_GOOD, Frame, GOES_ON};
-use twinfeed_wire::{Adm, AdminId, Generation, Sid};
+use twinfeed_wire::{Adm, AdminId, AdminKind, Generation, Sid};
 
 use crate::fault_points;
 use crate::link::notice::Heard;
@@ -31,6 +31,9 @@ use crate::link::voice::Voice;
 use crate::mailbox::{Grant, Ordered};
 use crate::note::{News, Notes};
 use crate::publish::Through;
+
+/// What the stream says of a hand-over.
+const HANDED_OVER: &[u8] = b"the generation is handed over to the backup";
 
 /// One source's end of the pair.
 #[derive(Debug)]
@@ -391,9 +394,15 @@ impl Pairing {
         earlier(self.pair.next_deadline(), self.standby.next_deadline())
     }
 
-    /// As active: originates nothing more until it is told to go on, or another generation is granted. Whether it is
-    /// the active.
-    pub fn step_down(&mut self) -> bool {
+    /// As active: says in the stream that its generation is handed over, and originates nothing more until it is told to go
+    /// on, or another generation is granted. Whether it is the active.
+    pub fn step_down(&mut self, now: Now, seq: &mut Sequencer, through: &mut Through<'_>) -> bool {
+        if !self.pair.steps_down() && self.pair.is_protected(seq) {
+            let mut out = self.mouth.out(self.sid, through);
+            let kind = AdminKind::StepDown;
+            // Where there is no place for it, before the first epoch say, the hand-over goes on without it.
+            let _ = self.pair.originate(now, kind, HANDED_OVER, seq, &mut out);
+        }
         self.stirred = true;
         self.pair.step_down()
     }

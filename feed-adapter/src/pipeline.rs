@@ -233,7 +233,7 @@ impl Pipeline {
                         self.originate(read_clock(), &ordered);
                     }
                 }
-                Command::StepDown { deadline_us } => self.step_down(deadline_us),
+                Command::StepDown { deadline_us } => self.step_down(read_clock(), deadline_us),
                 Command::GoOn => self.go_on(),
                 Command::Heard(pairing, heard) => self.hear(now, pairing, heard),
                 Command::Made(sid, transfer, made) => self.on_made(now, (sid, transfer), made),
@@ -327,10 +327,11 @@ impl Pipeline {
     }
 
     /// Every stream originates nothing more; a stream that is not this adapter's to originate in means that none is.
-    fn step_down(&mut self, deadline_us: u32) {
-        let each = self.paths.iter_mut().map(|path| path.pairing.step_down());
+    fn step_down(&mut self, now: Now, deadline_us: u32) {
+        let mut all = true;
+        self.each_stream(|stream, pairing, out| all &= pairing.step_down(now, stream, out));
         self.steps_down = Some(deadline_us);
-        if !each.fold(true, |all, stepped| all & stepped) {
+        if !all {
             self.go_on();
         }
     }

@@ -102,17 +102,7 @@ impl StateFile {
             }
             Err(error) => return Err(io_error("read", &self.path)(error)),
         };
-        let (head, body) = text
-            .split_once('\n')
-            .ok_or_else(|| self.damaged("no first line"))?;
-        let digest = head
-            .strip_prefix(HEAD)
-            .ok_or_else(|| self.damaged("a foreign first line"))?;
-        if digest != digest_of(body) {
-            return Err(self.damaged("its digest does not match"));
-        }
-        let held: Held =
-            serde_json::from_str(body).map_err(|error| self.damaged(&error.to_string()))?;
+        let held = Held::parse(&text).map_err(|fault| self.damaged(&fault))?;
         if held.feed != *feed || held.preferred_role != role {
             let owner = format!("the {} adapter of feed {}", held.preferred_role, held.feed);
             return Err(StateError::Foreign {
@@ -128,14 +118,13 @@ impl StateFile {
     /// # Errors
     /// [`StateError::Io`]; what was remembered before is still there.
     pub fn save(&self, held: &Held) -> Result<(), StateError> {
-        let body = serde_json::to_string_pretty(held).map_err(|error| StateError::Io {
+        let text = held.text().map_err(|error| StateError::Io {
             action: "describe the grant for",
             path: self.path.clone(),
             error: error.into(),
         })?;
         let aside = self.path.with_extension("new");
         let mut file = File::create(&aside).map_err(io_error("create", &aside))?;
-        let text = format!("{HEAD}{}\n{body}", digest_of(&body));
         file.write_all(text.as_bytes())
             .map_err(io_error("write", &aside))?;
         file.sync_all().map_err(io_error("synchronise", &aside))?;
@@ -155,6 +144,28 @@ impl StateFile {
 }
 
 impl Held {
+    /// Reads the text of a state file.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (head, body) = text.split_once('\n').ok_or("no first line")?;
+        let digest = head.strip_prefix(HEAD).ok_or("a foreign first line")?;
+        if digest != digest_of(body) {
+            return Err("its digest does not match".to_owned());
+        }
+        serde_json::from_str(body).map_err(|error| error.to_string())
+    }
+
+    /// The text of a state file that says so.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn text(&self) -> Result<String, serde_json::Error> {
+        let body = serde_json::to_string_pretty(self)?;
+        Ok(format!("{HEAD}{}\n{body}", digest_of(&body)))
+    }
+
     /// Whether it names a stream for every one of these sources.
     #[must_use]
     pub fn covers(&self, mut sids: impl Iterator<Item = Sid>) -> bool {

@@ -232,6 +232,7 @@ const EVENTS: &[Event] = &[
             sid: Sid(1),
             generation: Generation(1),
             epoch: Epoch(7),
+            began: Msn(0),
             slot: Msn(9),
             attempt: 1,
             hold: false,

@@ -41,7 +41,7 @@ fn assignment(revision: u64) -> Value {
     json!({"adapter": "f.active", "incarnation": "7", "generation": 1, "role": "active",
         "lease_ms": 15, "streams": [{"sid": 1, "stream_id": 17}], "destinations": [],
         "constraints": {"sources": [], "delivery": "exactly-once", "heartbeat_us": 10000,
-            "missed_heartbeats": 3, "sync_threshold": 1000, "lag_messages": null, "lag_us": null,
+            "missed_heartbeats": 3, "sync_threshold": 20000, "lag_messages": null, "lag_us": null,
             "reorder_hold_us": null, "reorder_hold_bytes": 1, "max_datagram": 1472},
         "revision": revision})
 }

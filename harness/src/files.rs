@@ -234,13 +234,21 @@ impl Files {
     }
 
     fn sources_toml(&self, run: &Run) -> String {
-        let silence = run.silence.map_or(String::new(), |silence| {
-            format!("silence = \"{} ms\"\n", silence.as_millis())
-        });
+        let mut spans = String::new();
+        for (key, span) in [
+            ("silence", run.silence),
+            ("reorder_hold", run.reorder_hold),
+            ("lag_hold", run.lag_hold),
+        ] {
+            if let Some(span) = span {
+                // Writing to a String cannot fail.
+                let _ = writeln!(spans, "{key} = \"{} ms\"", span.as_millis());
+            }
+        }
         let source = |exchange: Origin| {
             let [a, b] = exchange.lines(&self.adapters[0]);
             format!(
-                "[[source]]\nsid = {}\ntype = \"moldudp64\"\n{silence}\
+                "[[source]]\nsid = {}\ntype = \"moldudp64\"\n{spans}\
                  line.A = {{ address = \"{a}\" }}\nline.B = {{ address = \"{b}\" }}\n",
                 exchange.sid()
             )

@@ -16,6 +16,7 @@
 //! | [`exchange`], [`probe`] | what do the two ends of the path say? |
 //! | [`truth`], [`judge`] | what should have come out, and did it? |
 //! | [`demo`], [`summary`] | what does a newcomer see, and a machine read? |
+//! | [`certify`] | does a feed handler, ours or another's, keep the promise of two lines? |
 //! | [`input`] | which source messages does a file hold? |
 //!
 //! A bench drives a [`Rig`] by itself:
@@ -43,6 +44,7 @@
 //! must be able to disagree with it.
 #![forbid(unsafe_code)]
 
+pub mod certify;
 pub mod demo;
 pub mod error;
 pub mod exchange;

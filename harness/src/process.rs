@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
 use twinfeed_net::clock;
 
 use crate::error::Error;
@@ -178,6 +180,41 @@ impl Process {
         })
     }
 
+    /// Starts a program that is not ours, where this process is, with its standard error appended to
+    /// `<logs>/<name>.log`, and its standard output as well unless it is piped.
+    ///
+    /// # Errors
+    /// When the log cannot be written or the program cannot be started.
+    pub fn start_here<S: AsRef<std::ffi::OsStr>>(
+        program: &Path,
+        name: &str,
+        arguments: impl IntoIterator<Item = S>,
+        logs: &Path,
+        piped: bool,
+    ) -> Result<Self, Error> {
+        let log = logs.join(format!("{name}.log"));
+        let file = File::options().create(true).append(true).open(&log);
+        let file = file.map_err(Error::file("write", &log))?;
+        let stdout = match piped {
+            true => Stdio::piped(),
+            false => file.try_clone().map_err(Error::file("write", &log))?.into(),
+        };
+        let child = Command::new(program)
+            .args(arguments)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(file)
+            .spawn()
+            .map_err(Error::process("start", &program.display().to_string()))?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log,
+            ended: None,
+        })
+    }
+
     /// Its name, as in its log's.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -232,6 +269,32 @@ impl Process {
         rustix::process::test_kill_process(pid)
             .map_err(|errno| Error::process("signal", &self.name)(errno.into()))?;
         Ok(at)
+    }
+
+    /// Tells it and whatever it started in its process group to end, and kills after `limit` what did not.
+    pub fn end_group(&mut self, limit: Duration) {
+        if self.ended.is_some() {
+            return;
+        }
+        // Not waited for before the last signal, so that the group's number is nobody else's. Nobody in the group is
+        // an error that says nothing.
+        let group = Pid::from_child(&self.child);
+        let _ = kill_process_group(group, Signal::TERM);
+        let start = Instant::now();
+        while !self.has_exited() && start.elapsed() < limit {
+            std::thread::sleep(LOOK_EVERY);
+        }
+        let _ = kill_process_group(group, Signal::KILL);
+        // A killed process ends.
+        self.ended = self.child.wait().ok();
+    }
+
+    /// Whether it has ended, without waiting for it: its id stays its own.
+    #[must_use]
+    pub fn has_exited(&self) -> bool {
+        let pid = WaitId::Pid(Pid::from_child(&self.child));
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        self.ended.is_some() || !matches!(waitid(pid, options), Ok(None))
     }
 
     /// How it ended, if it has.

@@ -61,6 +61,10 @@ pub struct Run {
     pub takeover: Option<TakeoverPolicy>,
     /// How long both lines of a source are silent before an adapter calls it stale; `None`: the adapters' default.
     pub silence: Option<Duration>,
+    /// How long an adapter keeps a hole of a source open once every live line has passed it; `None`: the adapters' default.
+    pub reorder_hold: Option<Duration>,
+    /// How long it does for a live line that has not; `None`: the adapters' default.
+    pub lag_hold: Option<Duration>,
     /// How long adapters say the same of a source before stream-admin acts upon it; `None`: its default.
     pub source_hold: Option<Duration>,
     /// How long an adapter's lease is, a third of which lies between its reports; `None`: stream-admin's default.
@@ -119,7 +123,7 @@ impl Default for Run {
             sessions: None,
             policy: Policy::FirstArrival,
             missed_heartbeats: None,
-            sync_threshold: 1_000,
+            sync_threshold: twinfeed_control::DEFAULT_SYNC_THRESHOLD,
             least_lead: None,
             transmit: TransmitMode::Hot,
             lag: None,
@@ -133,6 +137,8 @@ impl Default for Run {
             environment: [Vec::new(), Vec::new()],
             takeover: None,
             silence: None,
+            reorder_hold: None,
+            lag_hold: None,
             source_hold: None,
             adapter_lease: None,
             takeovers_per_minute: 1_000,

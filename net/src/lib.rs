@@ -13,12 +13,14 @@
 //!
 //!  peer ◄──────► tcp::Link ──── whole frames, Closed { EndOfStream | Reset | TimedOut }
 //!                     └─ as_fd ─► wait::wait (one thread, many sockets, at once)
+//!                                    ▲
+//!  another thread ── ring ─► bell ───┘       sync ──► queues, cells and atomics, tried by loom
 //! ```
 //!
 //! Receiving and sending take one system call for many datagrams and allocate nothing after
 //! construction. What a socket was refused – a clamped buffer, a time stamp from another clock –
-//! is a value the caller sees. Rings and queues between threads are crossbeam's; there is none
-//! here.
+//! is a value the caller sees. Rings and queues between threads are crossbeam's; [`sync`] hands
+//! them on.
 //!
 //! Invariant: this crate knows neither `wire` nor `protocol`. A datagram is bytes; that it holds
 //! records, or that two sockets are the legs of one feed, is not known here.
@@ -33,12 +35,14 @@
 compile_error!("twinfeed-net needs Linux: recvmmsg, SO_RXQ_OVFL and IP_MULTICAST_ALL are Linux's");
 
 pub mod affinity;
+pub mod bell;
 pub mod clock;
 mod error;
 pub mod idle;
 pub mod interface;
 pub mod memory;
 pub mod parting;
+pub mod sync;
 mod sys;
 pub mod tcp;
 pub mod udp;

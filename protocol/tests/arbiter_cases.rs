@@ -438,3 +438,20 @@ fn a_gap_beside_local_drops_names_the_receiver() {
     kit.pass(ms(3));
     assert_eq!(kit.told()[0], gap(4, 9, GapCause::ReceiverOverrun));
 }
+
+/// Found by the fuzz target `arbiter`: the round of decisions never ended.
+#[test]
+fn a_record_that_claims_to_follow_what_came_before_a_begun_message_leaves_a_gap() {
+    let (mut kit, mut zero, mut one) = ordered(Limits::default());
+    kit.joined(&mut zero, &mut one, 3);
+    kit.records(&mut zero, &[(4, 0, false, 3)]);
+    kit.records(&mut zero, &[(5, 0, true, 3)]);
+    kit.records(&mut one, &[(5, 0, true, 3)]);
+    kit.pass(ms(5));
+    let expected = [
+        Told::Record(4, 0, Leg::Zero),
+        gap_of(at(4, 1), at(5, 0), GapCause::LostOnEveryLeg),
+        Told::Record(5, 0, Leg::Zero),
+    ];
+    assert_eq!(kit.told(), expected);
+}

@@ -40,6 +40,7 @@ fn verdict(a: u64, b: u64, threshold: u64) -> Answer {
         sid: Sid(1),
         generation: backup.pair.generation(),
         epoch: Epoch(7),
+        began: Msn(0),
         slot: Msn(a),
         attempt: 1,
         hold: false,
@@ -210,7 +211,7 @@ fn a_backup_that_did_not_notice_that_the_link_was_down_is_given_the_numbering_un
     assert_eq!(ends[1].state(), PairState::Synchronised, "it knows nothing");
     assert!(!ends[0].is_protected());
     let aligned = ends[1].pair.counters().aligned;
-    for tick in [2_000, 4_000] {
+    for tick in [2_000, 20_000, 40_000] {
         for end in &mut ends {
             end.settle(tick);
         }
@@ -387,6 +388,90 @@ fn a_slot_in_an_epoch_that_the_backup_has_left_or_not_reached_is_refused() {
         talk(2_000, &mut ends);
         assert!(ends.iter().all(End::is_protected));
     }
+}
+
+/// Where the last records of an epoch came to one end only, the same msn is not the same place in the next one, although
+/// neither noticed that it lost anything.
+#[test]
+fn no_slot_is_agreed_to_where_unequal_tails_were_lost() {
+    let mut acts = acts(60);
+    let next_epoch = acts.len();
+    acts.push(Act::Begin(8));
+    acts.extend((1..=200).map(|sseq| Act::Message(sseq, 1)));
+    for (short, whole) in [(0, 1), (1, 0)] {
+        let mut ends = synchronised(PairLimits::default(), &acts, 40);
+        ends[whole].work(2, &acts, next_epoch - 40);
+        ends[short].work(2, &acts, 15);
+        ends[short].done = next_epoch;
+        for end in &mut ends {
+            end.work(3, &acts, 30);
+            // Whatever was said on the way does not come in time.
+            end.out.said.clear();
+        }
+        assert_ne!(ends[0].sequencer.processed(), ends[1].sequencer.processed());
+        assert!(ends[0].originate(4));
+        let intents = |said: &Said| matches!(said, Said::Intent(_));
+        ends[0].out.said.retain(intents);
+        let [one, other] = &mut ends;
+        carry(4, 0, one, other);
+        other.hear(4);
+        let answer = other.out.news.iter().find_map(|news| match news {
+            News::Decided(answer) => Some(answer.verdict),
+            _ => None,
+        });
+        assert_eq!(answer, Some(Verdict::Unsynchronised), "short: {short}");
+        assert!(!other.is_protected());
+        // They count alike again, and what is ordered then stands at one place.
+        for tick in [5, 2_000, 20_000, 40_000] {
+            ends.iter_mut().for_each(|end| end.settle(tick));
+            talk(tick, &mut ends);
+        }
+        assert!(ends.iter().all(End::is_protected));
+        assert!(ends[0].originate(40_001));
+        talk(40_001, &mut ends);
+        for end in &mut ends {
+            end.work(40_002, &acts, 200);
+        }
+        assert_eq!(ends[1].out.placed[&1], ends[0].out.placed[&1]);
+    }
+}
+
+/// Who lost a tail, took the numbering over in the next epoch, and was in step when the one after that began.
+#[test]
+fn beginnings_are_compared_only_where_both_saw_them_in_one_numbering() {
+    let mut acts = acts(60);
+    for epoch in [8, 9] {
+        acts.push(Act::Begin(epoch));
+        acts.extend((1..=100).map(|sseq| Act::Message(sseq, 1)));
+    }
+    let mut ends = synchronised(PairLimits::default(), &acts, 40);
+    ends[0].work(2, &acts, 21);
+    ends[1].done = 61;
+    for end in &mut ends {
+        end.work(3, &acts, 50);
+    }
+    for tick in [2_000, 20_000, 40_000] {
+        ends.iter_mut().for_each(|end| end.settle(tick));
+        talk(tick, &mut ends);
+    }
+    assert!(ends.iter().all(End::is_protected));
+    let diverged = ends.each_ref().map(|end| end.pair.counters().diverged);
+    assert_eq!(diverged.iter().sum::<u64>(), 1);
+    for (number, tick) in [(0, 40_001), (1, 40_002)] {
+        // In the epoch in which the numbering was taken over, and in the next one.
+        assert!(ends[0].originate(tick));
+        talk(tick, &mut ends);
+        let decided = ends[1].out.news.iter().rev().find_map(|news| match news {
+            News::Decided(answer) => Some((answer.number.0, answer.verdict)),
+            _ => None,
+        });
+        assert_eq!(decided, Some((number, Verdict::Capable)));
+        for end in &mut ends {
+            end.work(tick, &acts, 90);
+        }
+    }
+    assert_eq!(ends[0].sequencer.epoch(), Some(Epoch(9)));
+    assert_eq!(ends[0].out.placed, ends[1].out.placed);
 }
 
 #[test]
@@ -594,13 +679,13 @@ fn a_numbering_that_begins_behind_administrative_messages_begins_at_one() {
     assert_eq!(ends[0].sequencer.processed(), ends[1].sequencer.processed());
     for end in &mut ends {
         let active = end.state() == PairState::Active;
-        end.grant(4_001, 2, active);
+        end.grant(40_001, 2, active);
     }
-    talk(4_001, &mut ends);
+    talk(40_001, &mut ends);
     assert!(ends.iter().all(End::is_protected));
     assert_eq!(ends[0].sequencer.processed(), ends[1].sequencer.processed());
     for end in &mut ends {
-        end.work(4_002, &acts, 10);
+        end.work(40_002, &acts, 10);
     }
     let last = ends.each_ref().map(|end| end.sequencer.last_placed());
     assert_eq!(last[0], last[1]);

@@ -137,6 +137,7 @@ fn only_the_first_message_of_a_backup_in_step_can_be_held() {
         sid: ends[1].sequencer.sid(),
         generation: Generation(1),
         epoch: Epoch(7),
+        began: Msn(0),
         slot: ends[1].sequencer.next_msn(),
     }));
     ends[1].inbox.push_back((DUE, intent));
@@ -169,6 +170,7 @@ fn only_the_first_message_of_a_backup_in_step_can_be_held() {
         sid: backup.sequencer.sid(),
         generation: Generation(1),
         epoch: Epoch(7),
+        began: Msn(0),
         slot: next,
     };
     backup.hear_one(DUE, Said::Intent(Box::new(intent)));

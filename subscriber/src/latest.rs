@@ -1,24 +1,27 @@
 //! How does another thread see how the poller is doing, without the poller noticing?
 //!
 //! ```text
-//!   poller ──publish──► ready ──refresh──► shown (any number of readers, behind their own lock)
-//!      ▲                                     │
-//!      └──────────────── spare ◄─────────────┘      three boxes go round for ever
+//!   poller ── fills its own ──► ready ◄──► shown (any number of readers, behind their own lock)
+//!                 ▲               │
+//!                 └───────────────┘      three boxes: the poller's, the one in between, the readers'
 //! ```
 //!
-//! Publishing is a fill and a few swaps of a pointer: no lock, no allocation, no system call, whatever the
-//! readers do. Readers see whole values, the newest or one before it, never a mixture.
+//! Publishing is a fill and one exchange of a pointer: no lock, no allocation, no system call, no second try, whatever the
+//! readers do. Readers see whole values, the newest or one before it, never a mixture. Each end always holds a box and
+//! gives it for the one in between, so none is ever missing; a number says whether that one is worth taking.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use crossbeam::atomic::AtomicCell;
+use twinfeed_net::sync::{AtomicCell, AtomicU64, Mutex, Ordering};
 
 /// The writing end; there is one.
 #[derive(Debug)]
 pub(crate) struct Publisher<T> {
     shared: Arc<Shared<T>>,
-    /// Filled next, unless a reader gave one back.
-    own: Option<Box<T>>,
+    /// Filled next. There always is one.
+    own: Option<Box<Numbered<T>>>,
+    /// Number of the value that was published last.
+    last: u64,
 }
 
 /// The reading end; clones see the same values.
@@ -31,10 +34,19 @@ impl<T> Clone for Reader<T> {
     }
 }
 
+/// A value and how many were published before it, and with it.
+#[derive(Debug, Default)]
+struct Numbered<T> {
+    number: u64,
+    value: T,
+}
+
 struct Shared<T> {
-    ready: AtomicCell<Option<Box<T>>>,
-    spare: AtomicCell<Option<Box<T>>>,
-    shown: Mutex<Box<T>>,
+    /// The box in between: the newest value, or one that readers have seen.
+    ready: AtomicCell<Option<Box<Numbered<T>>>>,
+    /// The number of a value that went into `ready`; that or a newer one is there, or was taken.
+    newest: AtomicU64,
+    shown: Mutex<Option<Box<Numbered<T>>>>,
 }
 
 impl<T> std::fmt::Debug for Shared<T> {
@@ -46,17 +58,19 @@ impl<T> std::fmt::Debug for Shared<T> {
 
 /// Both ends; readers see `T::default()` until something is published.
 pub(crate) fn latest<T: Default>() -> (Publisher<T>, Reader<T>) {
+    #[cfg(not(twinfeed_loom))]
     const {
         assert!(AtomicCell::<Option<Box<u8>>>::is_lock_free());
     }
     let shared = Arc::new(Shared {
-        ready: AtomicCell::new(None),
-        spare: AtomicCell::new(Some(Box::default())),
-        shown: Mutex::default(),
+        ready: AtomicCell::new(Some(Box::default())),
+        newest: AtomicU64::new(0),
+        shown: Mutex::new(Some(Box::default())),
     });
     let publisher = Publisher {
         shared: Arc::clone(&shared),
         own: Some(Box::default()),
+        last: 0,
     };
     (publisher, Reader(shared))
 }
@@ -64,22 +78,16 @@ pub(crate) fn latest<T: Default>() -> (Publisher<T>, Reader<T>) {
 impl<T> Publisher<T> {
     /// Lets `fill` overwrite an old value and shows it to readers.
     pub(crate) fn publish(&mut self, fill: impl FnOnce(&mut T)) {
-        let mut value = self.free();
-        fill(&mut value);
-        self.own = self.shared.ready.swap(Some(value));
-    }
-
-    /// A box that no reader holds. Of the three one is shown and one may be on its way from a reader, so
-    /// one is here, spare, or ready and unread. A second round is taken only if a reader moved boxes
-    /// between two of the looks, and readers move one at a time.
-    fn free(&mut self) -> Box<T> {
-        loop {
-            let own = self.own.take();
-            let spare = own.or_else(|| self.shared.spare.take());
-            if let Some(value) = spare.or_else(|| self.shared.ready.take()) {
-                return value;
-            }
-        }
+        let Some(own) = &mut self.own else {
+            unreachable!("a box is given for a box");
+        };
+        fill(&mut own.value);
+        self.last += 1;
+        own.number = self.last;
+        let filled = self.own.take();
+        self.own = self.shared.ready.swap(filled);
+        // Behind the box: who reads this number finds that box, or a newer one, or has had it.
+        self.shared.newest.store(self.last, Ordering::Release);
     }
 }
 
@@ -92,15 +100,19 @@ impl<T: Clone> Reader<T> {
     /// Looks at the newest value.
     pub(crate) fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         let mut shown = self.0.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ready) = self.0.ready.take() {
-            let old = std::mem::replace(&mut *shown, ready);
-            self.0.spare.store(Some(old));
+        let seen = shown.as_ref().map_or(0, |shown| shown.number);
+        if self.0.newest.load(Ordering::Acquire) > seen {
+            let old = shown.take();
+            *shown = self.0.ready.swap(old);
         }
-        look(&shown)
+        let Some(shown) = shown.as_ref() else {
+            unreachable!("a box is given for a box");
+        };
+        look(&shown.value)
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(twinfeed_loom)))]
 mod tests {
     use super::*;
 
@@ -132,6 +144,56 @@ mod tests {
             for value in 1..=20_000_u64 {
                 publisher.publish(|cells| *cells = [value; 8]);
             }
+        });
+    }
+
+    #[test]
+    fn a_fill_that_fails_leaves_what_was_shown_and_the_next_one_works() {
+        let (mut publisher, reader) = latest::<u64>();
+        publisher.publish(|cell| *cell = 1);
+        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            publisher.publish(|_| panic!("on purpose"));
+        }));
+        assert!(failed.is_err());
+        assert_eq!(reader.read(), 1);
+        publisher.publish(|cell| *cell = 2);
+        assert_eq!(reader.read(), 2);
+    }
+}
+
+/// The poller and two readers, in every order: see [`twinfeed_net::sync`].
+#[cfg(all(test, twinfeed_loom))]
+mod loom_tests {
+    use super::*;
+
+    /// Whole values, none older than one that was seen before.
+    fn look(reader: &Reader<[u64; 2]>, last: &mut u64) {
+        let seen = reader.read();
+        assert_eq!(seen[0], seen[1], "a value is whole");
+        assert!(seen[0] >= *last, "{seen:?} after {last}");
+        *last = seen[0];
+    }
+
+    #[test]
+    fn readers_see_whole_values_and_never_step_back() {
+        loom::model(|| {
+            let (mut publisher, reader) = latest::<[u64; 2]>();
+            let other = reader.clone();
+            let looking = loom::thread::spawn(move || {
+                let mut last = 0;
+                look(&other, &mut last);
+                look(&other, &mut last);
+            });
+            let writing = loom::thread::spawn(move || {
+                for value in 1..=3 {
+                    publisher.publish(|cells| *cells = [value; 2]);
+                }
+            });
+            let mut last = 0;
+            look(&reader, &mut last);
+            writing.join().unwrap();
+            looking.join().unwrap();
+            assert_eq!(reader.read(), [3; 2], "the newest in the end");
         });
     }
 }

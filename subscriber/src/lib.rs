@@ -82,6 +82,9 @@ mod tuning;
 
 pub use body::{OwnedRecord, RecordBody, restore_received_at};
 pub use builder::{Builder, DEFAULT_RECEIVE_BUFFER, MAX_APPLICATION, Profile};
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub use control::rewritten;
 pub use control::{Control, ControlThread, MAX_SOCKETS, MAX_SOURCES, RECEIPTS_KEPT};
 pub use error::Error;
 pub use guard::{FeedHandler, FeedIndex};

@@ -11,9 +11,8 @@
 //! here and counted; the application had it as an event all the same.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crossbeam::queue::ArrayQueue;
+use twinfeed_net::sync::{ArrayQueue, AtomicBool, AtomicU64, Ordering};
 use twinfeed_protocol::arbiter::{Arbiter, OrderingClass};
 use twinfeed_protocol::{CloseReason, Leg, Receipt};
 use twinfeed_wire::{Generation, Sid, StreamId};
@@ -209,7 +208,7 @@ impl Queues {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(twinfeed_loom)))]
 mod tests {
     use super::*;
 
@@ -254,5 +253,56 @@ mod tests {
         assert!(!control.is_abandoned());
         drop(poller);
         assert!(control.is_abandoned());
+    }
+}
+
+/// Both halves, in every order: see [`twinfeed_net::sync`].
+#[cfg(all(test, twinfeed_loom))]
+mod loom_tests {
+    use super::*;
+
+    #[test]
+    fn an_end_comes_last_whatever_the_poller_fetches_meanwhile() {
+        loom::model(|| {
+            let (poller, control) = queues();
+            for _ in 0..COMMANDS - 1 {
+                assert!(control.command(Command::Plan(Box::default())).is_ok());
+            }
+            let deciding = loom::thread::spawn(move || {
+                let mut taken = COMMANDS - 1;
+                for _ in 0..2 {
+                    taken += usize::from(control.command(Command::Plan(Box::default())).is_ok());
+                }
+                control.close(CloseReason::Revoked);
+                taken
+            });
+            let mut plans = usize::from(matches!(poller.command(), Some(Command::Plan(_))));
+            let taken = deciding.join().unwrap();
+            loop {
+                match poller.command() {
+                    Some(Command::Plan(_)) => plans += 1,
+                    Some(Command::Close(_)) => break,
+                    None => panic!("the end is told, even to a poller that does not poll"),
+                }
+            }
+            assert_eq!(plans, taken, "what was taken comes before the end");
+            assert!(poller.command().is_none());
+        });
+    }
+
+    #[test]
+    fn who_sees_that_the_poller_is_gone_has_all_its_notices() {
+        loom::model(|| {
+            let (poller, control) = queues();
+            let polling = loom::thread::spawn(move || {
+                assert!(poller.command().is_none());
+                drop(poller);
+            });
+            if control.is_abandoned() {
+                assert!(control.notice().is_none());
+            }
+            polling.join().unwrap();
+            assert!(control.is_abandoned());
+        });
     }
 }

@@ -10,14 +10,13 @@
 //! `receiver_overrun`. Nothing is dropped here.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam::queue::ArrayQueue;
 use futures_core::Stream;
+use twinfeed_net::sync::{ArrayQueue, AtomicBool, Mutex, MutexGuard, Ordering};
 use twinfeed_protocol::{Delivered, Event};
 
 use crate::body::OwnedRecord;
@@ -193,6 +192,72 @@ impl Drop for Producer {
     }
 }
 
-fn lock(waker: &Mutex<Option<Waker>>) -> std::sync::MutexGuard<'_, Option<Waker>> {
+fn lock(waker: &Mutex<Option<Waker>>) -> MutexGuard<'_, Option<Waker>> {
     waker.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The poller's thread and a consumer, in every order: see [`twinfeed_net::sync`].
+#[cfg(all(test, twinfeed_loom))]
+mod loom_tests {
+    use std::task::Wake;
+
+    use twinfeed_protocol::CloseReason;
+
+    use super::*;
+
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+
+    #[test]
+    fn a_consumer_that_waits_lacks_nothing_or_is_woken() {
+        loom::model(|| {
+            let shared = Arc::new(Shared {
+                items: ArrayQueue::new(2),
+                waker: Mutex::new(None),
+                waiting: AtomicBool::new(false),
+                dropped: AtomicBool::new(false),
+                ended: AtomicBool::new(false),
+            });
+            let producer = Producer(Arc::clone(&shared));
+            let mut records = Records {
+                shared,
+                thread: None,
+            };
+            let producing = loom::thread::spawn(move || {
+                let reason = CloseReason::ByApplication;
+                producer.push(Item::Event(FeedIndex::default(), Event::Closed { reason }));
+                producer.wake();
+                // Its end wakes once more.
+            });
+            let woken = Arc::new(Woken(AtomicBool::new(false)));
+            let waker = Waker::from(Arc::clone(&woken));
+            let mut context = Context::from_waker(&waker);
+            let mut items = 0;
+            let mut ended = false;
+            loop {
+                match Pin::new(&mut records).poll_next(&mut context) {
+                    Poll::Ready(Some(_)) => items += 1,
+                    Poll::Ready(None) => {
+                        ended = true;
+                        break;
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            producing.join().unwrap();
+            if ended {
+                assert_eq!(items, 1, "what was queued before the end is found");
+            } else {
+                assert!(
+                    woken.0.load(Ordering::Acquire),
+                    "{items} came, and nobody is woken for the rest"
+                );
+            }
+        });
+    }
 }

@@ -19,6 +19,7 @@ use twinfeed_harness::files::FEED;
 use twinfeed_harness::rig::backup_streams;
 use twinfeed_harness::run::Run;
 use twinfeed_harness::{Rig, Seat};
+use twinfeed_tests::kills::adapter::Standing;
 
 /// One session that lasts until the test ends it.
 fn one_session(policy: Policy) -> Run {
@@ -54,6 +55,26 @@ fn admin(rig: &Rig, arguments: &[&str]) -> (Option<i32>, String) {
 fn judge(rig: Rig, expected: &[(&str, MessagePlace)]) {
     let finished = kept(rig);
     assert_saw(&finished, expected);
+    let receipts = &finished.seen.receipts;
+    assert!(receipts.iter().all(|it| it.gaps_left == 0), "{receipts:?}");
+}
+
+/// The same of a run whose hand-overs were announced in the stream: by the active of each generation, once, behind the message
+/// that was ordered under it.
+fn judge_announced(rig: Rig, expected: &[(&str, MessagePlace)]) {
+    let mut finished = kept(rig);
+    let (announced, ordered): (Vec<_>, Vec<_>) = std::mem::take(&mut finished.seen.administrative)
+        .into_iter()
+        .partition(|it| it.kind == "step_down");
+    finished.seen.administrative = ordered;
+    assert_saw(&finished, expected);
+    let between = announced.iter().zip(expected.iter().zip(&expected[1..]));
+    for (it, ((_, before), (_, after))) in between {
+        let own = (it.generation, it.number);
+        assert_eq!(own, (before.generation.0, before.number + 1), "{it:?}");
+        assert!((before.sseq..=after.sseq).contains(&it.sseq), "{it:?}");
+    }
+    assert_eq!(announced.len(), expected.len() - 1, "{announced:?}");
     let receipts = &finished.seen.receipts;
     assert!(receipts.iter().all(|it| it.gaps_left == 0), "{receipts:?}");
 }
@@ -108,17 +129,25 @@ fn hands_over_and_back(policy: Policy) -> bool {
         assert_eq!(place.generation.0, generation.0);
         seen.push((text, place));
     }
-    if seen.iter().any(|(_, place)| !place.agreed) {
+    let alone = rig.files().adapters.map(|at| {
+        let standing = Standing::of(at.operations).unwrap_or_default();
+        standing.counter("placed_alone")
+    });
+    if seen.iter().any(|(_, place)| !place.agreed) || alone != [0; 2] {
         nothing_lost(rig);
         return false;
     }
     let numbers: Vec<_> = seen.iter().map(|(_, place)| place.number).collect();
-    assert_eq!(numbers, [0, 1, 2], "contiguous over both hand-overs");
+    assert_eq!(
+        numbers,
+        [0, 2, 4],
+        "contiguous over both hand-overs, which are a message each"
+    );
     let causes: Vec<_> = history(&rig).iter().map(|it| it.cause).collect();
     assert_eq!(causes, [RoleCause::HandOver; 2]);
     let delivered = rig.probe().status().unwrap().sseq;
     until_delivered(&mut rig, delivered + 1_000);
-    judge(rig, &seen);
+    judge_announced(rig, &seen);
     true
 }
 

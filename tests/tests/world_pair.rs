@@ -15,9 +15,12 @@ use twinfeed_tests::world::{self, Kind, Outcome, Plan};
 
 /// Every seed that `cargo test` tries; the bin `world --pair` tries more.
 const SEEDS: u64 = 2_000;
-/// Seeds that break a promise, and are not mended yet. The adapters lost unequal parts of an epoch's tail, so the same msn is
-/// not the same place in the next one; a slot is agreed to before their reports are compared.
-const OPEN_SEEDS: [u64; 1] = [14_628];
+/// Seeds beyond them that broke a promise once. 14,628: adapters that lost unequal parts of an epoch's tail, so the same msn was
+/// not the same place in the next one. 20,295: records that lack a message were to lead, the others came after all, and a
+/// discontinuity was told in front of them. The others asked too much of the world or of the oracle: a seat granted to who had not
+/// taken it, a generation that nobody knows taken for 0, a message that counted although the cut behind it was lost. (7,390: a
+/// repetition that was fenced kept a count from being taken up again.)
+const BROKEN_ONCE: [u64; 7] = [5_667, 7_390, 14_628, 20_295, 22_455, 24_830, 29_198];
 /// How often the active must have died at each moment.
 const KILLS: u64 = 200;
 
@@ -204,7 +207,7 @@ fn the_same_seed_is_the_same_pair() {
 #[test]
 fn no_seed_breaks_a_promise_and_every_moment_comes_often() {
     let mut census = Census::default();
-    for seed in 1..=SEEDS {
+    for seed in (1..=SEEDS).chain(BROKEN_ONCE) {
         let outcome = world::run(Kind::Pair.draw(seed), 0);
         if !outcome.violations.is_empty() {
             let again = world::run(Kind::Pair.draw(seed), 80);
@@ -215,12 +218,6 @@ fn no_seed_breaks_a_promise_and_every_moment_comes_often() {
             panic!("{:#?}\nreplay: {replay}", outcome.violations);
         }
         census.take(&outcome.stats);
-    }
-    for seed in OPEN_SEEDS {
-        let outcome = world::run(Kind::Pair.draw(seed), 0);
-        println!("open: seed {seed}: {:?}", outcome.violations);
-        let mended = outcome.violations.is_empty();
-        assert!(!mended, "seed {seed} is mended: take it off the list");
     }
     println!("{census}");
     assert_eq!(census.missing(&MUST_HAPPEN), [""; 0]);

@@ -202,12 +202,13 @@ fn frames() -> impl Strategy<Value = Frame> {
             generation: Generation(generation),
         }),
         cuts().prop_map(Frame::Cut),
-        (slots, any::<u32>(), any::<bool>(), messages()).prop_map(
-            |((sid, slot, epoch, attempt), generation, hold, message)| {
+        (slots, any::<(u32, u64)>(), any::<bool>(), messages()).prop_map(
+            |((sid, slot, epoch, attempt), (generation, began), hold, message)| {
                 Frame::Intent(Intent {
                     sid: Sid(sid),
                     generation: Generation(generation),
                     epoch: Epoch(epoch),
+                    began: Msn(began),
                     slot: Msn(slot),
                     attempt,
                     hold,
@@ -457,17 +458,18 @@ fn what_a_frame_may_not_say_is_refused_by_name() {
         sid: Sid(1),
         generation: Generation(1),
         epoch: Epoch(7),
+        began: Msn(1),
         slot: Msn(2),
         attempt: 1,
         hold: false,
         message: StoredAdmin::new(id, AdminKind::OperatorNotice, b"a").unwrap(),
     });
-    assert_eq!(with(intent, 25, 2), BadFrame::Reserved);
-    assert_eq!(with(intent, 26, 1), BadFrame::Reserved);
+    assert_eq!(with(intent, 33, 2), BadFrame::Reserved);
+    assert_eq!(with(intent, 34, 1), BadFrame::Reserved);
     let text = BadAdmin::Payload(AdminKind::OperatorNotice);
-    assert_eq!(with(intent, 48, 0xff), BadFrame::Admin(text));
-    assert_eq!(with(intent, 49, 1), BadFrame::Admin(BadAdmin::Reserved));
-    assert_eq!(with(intent, 46, 9), BadFrame::Admin(BadAdmin::Length(24)));
+    assert_eq!(with(intent, 56, 0xff), BadFrame::Admin(text));
+    assert_eq!(with(intent, 57, 1), BadFrame::Admin(BadAdmin::Reserved));
+    assert_eq!(with(intent, 54, 9), BadFrame::Admin(BadAdmin::Length(24)));
     let settled = Frame::Settled(Settled {
         sid: Sid(1),
         generation: Generation(1),

@@ -176,7 +176,8 @@ impl Error {
     }
 
     /// A refusal, from its status and the body that should explain it.
-    pub(crate) fn from_refusal(status: u16, body: &[u8]) -> Self {
+    #[must_use]
+    pub fn from_refusal(status: u16, body: &[u8]) -> Self {
         let Ok(problem) = serde_json::from_slice::<Problem>(body) else {
             return Self::from_bare_status(status);
         };

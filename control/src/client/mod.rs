@@ -11,7 +11,7 @@ mod backoff;
 mod error;
 mod http;
 mod secret;
-mod sse;
+pub mod sse;
 mod watch;
 
 use std::path::PathBuf;

@@ -13,11 +13,11 @@
 use std::io::{self, BufRead};
 
 /// Longest event, in bytes; tens of thousands of destinations fit.
-pub(super) const EVENT_LIMIT: usize = 16 << 20;
+pub const EVENT_LIMIT: usize = 16 << 20;
 
 /// One thing that arrived.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Frame {
+pub enum Frame {
     /// A complete event's data.
     Data(String),
     /// A sign of life.
@@ -26,7 +26,10 @@ pub(super) enum Frame {
 
 /// Reads the next frame; `None` at the end of the stream. An unfinished event at the end is dropped,
 /// as the standard asks.
-pub(super) fn read_frame(input: &mut impl BufRead) -> io::Result<Option<Frame>> {
+///
+/// # Errors
+/// What `input` says, and [`io::ErrorKind::InvalidData`] for what is no event or none of bounded length.
+pub fn read_frame(input: &mut impl BufRead) -> io::Result<Option<Frame>> {
     let mut data: Option<String> = None;
     let mut line = Vec::new();
     let mut length = 0;

@@ -175,6 +175,7 @@ mod tests {
             sid: Sid(1),
             generation: Generation(1),
             epoch: Epoch(7),
+            began: Msn(0),
             slot: Msn(slot),
             attempt: 1,
             hold: false,

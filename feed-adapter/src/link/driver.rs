@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
 use twinfeed_net::clock;
-use twinfeed_net::tcp::{Closed, FrameFault, Framing, Link, LinkOptions, Listener, Received};
+use twinfeed_net::tcp::{Closed, Link, LinkOptions, Listener, Received};
 use twinfeed_net::wait::{Interest, wait};
 use twinfeed_protocol::Time;
 use twinfeed_wire::Generation;
-use twinfeed_wire::link::{FRAME_BUFFER, FRAME_HEADER_LENGTH, Frame, Hello, Role, frame_length};
+use twinfeed_wire::link::{FRAME_BUFFER, Frame, Hello, Role};
 
+use super::framing::{LONGEST_LINK_FRAME, PairFrames};
 use super::rules::{
     Connection, Ending, Heard, LinkLimits, LinkRules, MOST_CONNECTIONS, Notice, Orders, Refusal,
 };
@@ -352,23 +353,6 @@ impl<T: Told> Orders for Carrier<T> {
     }
 }
 
-/// Where one frame of the pair link ends.
-#[derive(Clone, Copy, Debug)]
-struct PairFrames;
-
-impl Framing for PairFrames {
-    const HEADER: usize = FRAME_HEADER_LENGTH;
-
-    fn frame_length(&self, header: &[u8]) -> Result<usize, FrameFault> {
-        let header = header
-            .first_chunk()
-            .ok_or(FrameFault::Unknown("too short"))?;
-        frame_length(header).map_err(|_| {
-            FrameFault::Unknown("it is no pair link of this version; upgrade the older")
-        })
-    }
-}
-
 fn ending(closed: Closed) -> Ending {
     match closed {
         Closed::EndOfStream { .. } | Closed::Reset => Ending::ByPeer,
@@ -387,7 +371,7 @@ fn now() -> Time {
 
 fn options() -> LinkOptions {
     LinkOptions {
-        max_frame: 4_096, // holds FRAME_BUFFER
+        max_frame: LONGEST_LINK_FRAME,
         connect_timeout: Duration::from_secs(1),
         ..LinkOptions::default()
     }

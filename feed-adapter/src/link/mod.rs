@@ -5,6 +5,7 @@
 //! wakes. [`voice`] carries what the data thread has to say.
 
 pub mod driver;
+pub mod framing;
 pub mod notice;
 pub mod rules;
 pub mod voice;

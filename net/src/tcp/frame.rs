@@ -60,9 +60,12 @@ impl Framing for LengthPrefix {
     }
 }
 
-/// A bounded buffer that gives back whole frames.
+/// A bounded buffer that gives back whole frames: what a [`Link`](super::Link) is without its socket.
+///
+/// Ask [`Gatherer::peek`] until it finds no whole frame, [`Gatherer::take`] each that it finds; then read into
+/// [`Gatherer::room`] and say with [`Gatherer::filled`] how much came.
 #[derive(Debug)]
-pub(super) struct Gatherer {
+pub struct Gatherer {
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
@@ -70,7 +73,8 @@ pub(super) struct Gatherer {
 
 impl Gatherer {
     /// Gathers frames of at most `max_frame` bytes.
-    pub(super) fn new(max_frame: usize) -> Self {
+    #[must_use]
+    pub fn new(max_frame: usize) -> Self {
         Self {
             bytes: vec![0; max_frame].into_boxed_slice(),
             start: 0,
@@ -79,7 +83,10 @@ impl Gatherer {
     }
 
     /// The length of the frame that begins the gathered bytes, once it is whole.
-    pub(super) fn peek<F: Framing>(&self, framing: &F) -> Result<Option<usize>, FrameFault> {
+    ///
+    /// # Errors
+    /// [`FrameFault`]: what was gathered begins no frame, and nothing after it can be read.
+    pub fn peek<F: Framing>(&self, framing: &F) -> Result<Option<usize>, FrameFault> {
         let gathered = &self.bytes[self.start..self.end];
         let Some(header) = gathered.get(..F::HEADER) else {
             return Ok(None);
@@ -96,7 +103,7 @@ impl Gatherer {
     }
 
     /// Takes the `length` bytes of the frame that [`Self::peek`] found.
-    pub(super) fn take(&mut self, length: usize) -> &[u8] {
+    pub fn take(&mut self, length: usize) -> &[u8] {
         let start = self.start;
         self.start += length;
         debug_assert!(self.start <= self.end, "took more than was gathered");
@@ -104,7 +111,7 @@ impl Gatherer {
     }
 
     /// Where the next bytes belong; never empty after [`Self::peek`] found no whole frame.
-    pub(super) fn room(&mut self) -> &mut [u8] {
+    pub fn room(&mut self) -> &mut [u8] {
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -113,7 +120,7 @@ impl Gatherer {
     }
 
     /// Says that the first `count` bytes of the room are filled.
-    pub(super) fn filled(&mut self, count: usize) {
+    pub fn filled(&mut self, count: usize) {
         self.end += count;
         debug_assert!(
             self.end <= self.bytes.len(),
@@ -122,7 +129,8 @@ impl Gatherer {
     }
 
     /// Whether a part of a frame is waiting for its rest.
-    pub(super) fn is_amid(&self) -> bool {
+    #[must_use]
+    pub fn is_amid(&self) -> bool {
         self.start < self.end
     }
 }

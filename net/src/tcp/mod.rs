@@ -21,7 +21,7 @@ mod link;
 mod listener;
 mod options;
 
-pub use frame::{FrameFault, Framing, LengthPrefix};
+pub use frame::{FrameFault, Framing, Gatherer, LengthPrefix};
 pub use link::{Closed, Flushed, Link, LinkFull, Received};
 pub use listener::Listener;
 pub use options::{Keepalive, LinkOptions};

@@ -81,6 +81,16 @@ impl Cursor {
         record.place() == self.next || (record.part == 0 && self.is_behind_all(record.prev))
     }
 
+    /// First place that is not missing any more once this record is at hand. The rest of a message that was begun is,
+    /// also where a record of a later one claims to follow an earlier one.
+    pub(super) fn reach_of(&self, record: &Entry) -> Place {
+        let begun = self.next.part != 0 && !record.is_message() && record.sseq > self.next.sseq;
+        match begun {
+            true => record.reach().max(Place::start(self.next.sseq + 1)),
+            false => record.reach(),
+        }
+    }
+
     /// Whether nothing of the source is missing up to number `prev`: every message of it was delivered or declared.
     pub(super) const fn is_behind_all(&self, prev: u64) -> bool {
         self.next.part == 0 && prev < self.next.sseq
@@ -122,6 +132,11 @@ impl Cursor {
     /// Whether a record says how the numbering in force counts.
     fn says_count(&self, entry: &Entry) -> bool {
         entry.generation == self.generation
+    }
+
+    /// Whether a record, or the next message, counts as the application does.
+    fn is_counted_by(&self, fence: &Fence, entry: &Entry) -> bool {
+        entry.is_message() || fence.count(self, entry.generation, entry.adm) == Count::As(self.adm)
     }
 
     /// Whether the count goes on elsewhere than records were told to count that cannot say it: messages are missing in
@@ -171,7 +186,7 @@ impl Source {
             adopts: false,
             apart: false,
         });
-        self.recount = false;
+        (self.recount, self.to_lead_apart) = (false, false);
         self.given_up = None;
         if let Some(seen) = &mut self.seen {
             seen.reset(next.sseq);
@@ -215,6 +230,10 @@ impl Source {
         };
         self.tell_spoken(out);
         self.tell_recovered(out);
+        if core::mem::take(&mut self.to_lead_apart) && cursor.is_counted_by(&self.fence, entry) {
+            // What was waited for has come after all, in the very moment that nobody was to wait any longer.
+            (cursor.apart, self.recount) = (false, false);
+        }
         let ordered = self.seen.is_none();
         // A message that comes when records behind its place were delivered does not count for them.
         self.recount |= entry.is_message() && entry.sseq < cursor.last && !cursor.apart;
@@ -270,7 +289,9 @@ impl Source {
             return;
         };
         let cause = self.announce.take();
-        let recount = core::mem::take(&mut self.recount) && cause != Some(DiscontinuityCause::Join);
+        // Where records are yet to lead apart, it is told in front of the first that does.
+        let counted_apart = !self.to_lead_apart && core::mem::take(&mut self.recount);
+        let recount = counted_apart && cause != Some(DiscontinuityCause::Join);
         let recount = recount.then_some(DiscontinuityCause::Administrative);
         self.given_up = None;
         for cause in [cause, recount].into_iter().flatten() {

@@ -130,15 +130,21 @@ impl Fence {
 pub(super) struct GivenUp {
     generation: Generation,
     adm: Adm,
-    /// Messages fenced until then.
-    fenced: u64,
+}
+
+impl GivenUp {
+    /// A message is dropped that is none in the numbering in force. If it was not delivered before, the count that was given
+    /// up cannot be taken up again.
+    pub(super) fn note_fenced(given_up: &mut Option<Self>, message: &Entry) {
+        given_up.take_if(|it| message.adm >= it.adm);
+    }
 }
 
 impl Source {
     /// Goes over to the newest numbering that was heard of, once it is known what it shares with the one in force; after
     /// `reorder_hold` all the same, for data do not wait for it.
     pub(super) fn judge_generation<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) -> bool {
-        if self.given_up.is_some() && self.count_on(out.counters.fenced) {
+        if self.count_on() {
             return true;
         }
         let newest = self.fence.newest();
@@ -162,13 +168,13 @@ impl Source {
 
     /// Counts on as before, where the count was given up for a cut that was not known, and is known now, before anybody
     /// was told, and before a message was dropped for it.
-    fn count_on(&mut self, fenced: u64) -> bool {
+    fn count_on(&mut self) -> bool {
         let (Some(given_up), Some(cursor)) = (self.given_up, &mut self.cursor) else {
             return false;
         };
         let shared = self.fence.shared(given_up.generation, cursor.generation);
         let inherited = shared.is_some_and(|shared| given_up.adm <= shared);
-        if !inherited || !cursor.adopts || given_up.fenced != fenced {
+        if !inherited || !cursor.adopts {
             return false;
         }
         (cursor.adm, cursor.adopts, cursor.apart) = (given_up.adm, false, false);
@@ -189,7 +195,6 @@ impl Source {
         let before = GivenUp {
             generation: cursor.generation,
             adm: cursor.adm,
-            fenced: out.counters.fenced,
         };
         let sound = !self.recount && !cursor.adopts && !cursor.apart;
         cursor.generation = generation;
@@ -206,7 +211,7 @@ impl Source {
             cursor.adopts = unknown;
             cursor.adm = shared.filter(|_| !unknown).unwrap_or_default();
             cursor.apart = false;
-            self.recount = true;
+            (self.recount, self.to_lead_apart) = (true, false);
         }
         self.drop_fenced(out);
     }
@@ -220,7 +225,7 @@ impl Source {
         (cursor.generation, cursor.adm) = (generation, Adm(0));
         (cursor.adopts, cursor.apart) = (true, false);
         self.given_up = None;
-        self.recount = true;
+        (self.recount, self.to_lead_apart) = (true, false);
         self.owed_since = None;
     }
 
@@ -230,10 +235,16 @@ impl Source {
             return;
         };
         let fence = &self.fence;
+        let given_up = &mut self.given_up;
         for side in &mut self.legs {
             if side.hold.messages() > 0 {
                 out.counters.fenced += side.hold.drop_where(|entry| {
-                    entry.is_message() && fence.standing(&cursor, entry) == Standing::Fenced
+                    let fenced =
+                        entry.is_message() && fence.standing(&cursor, entry) == Standing::Fenced;
+                    if fenced {
+                        GivenUp::note_fenced(given_up, entry);
+                    }
+                    fenced
                 });
             }
         }

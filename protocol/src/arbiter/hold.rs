@@ -166,7 +166,7 @@ impl Hold {
     }
 
     /// Drops what `gone` says is not wanted any more; returns how many records that was.
-    pub(super) fn drop_where(&mut self, gone: impl Fn(&Entry) -> bool) -> u64 {
+    pub(super) fn drop_where(&mut self, mut gone: impl FnMut(&Entry) -> bool) -> u64 {
         let before = self.entries.len();
         let (small, large, messages) = (&mut self.small, &mut self.large, &mut self.messages);
         self.entries.retain(|(entry, slot)| {

@@ -40,7 +40,7 @@ impl Source {
         context: ContextId,
     ) -> Option<Place> {
         if let Some((_, entry)) = self.first_in(leg, cursor, context) {
-            return Some(entry.reach());
+            return Some(cursor.reach_of(entry));
         }
         if view.context != context || view.next <= cursor.next {
             return None;
@@ -77,7 +77,7 @@ impl Source {
                     self.hole = None;
                     return false;
                 }
-                if entry.reach() <= cursor.next {
+                if cursor.reach_of(entry) <= cursor.next {
                     match self.fence.count(&cursor, entry.generation, entry.adm) {
                         // A message of that numbering is missing, or one behind it.
                         Count::As(adm) if adm > cursor.adm => {
@@ -211,6 +211,7 @@ impl Source {
         if let Some(cursor) = &mut self.cursor {
             cursor.apart = true;
         }
+        self.to_lead_apart |= !self.recount;
         self.recount = true;
         self.hole = None;
     }

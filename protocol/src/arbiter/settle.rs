@@ -18,7 +18,7 @@
 use twinfeed_wire::ContextId;
 
 use super::cursor::{Cursor, Standing, hand_over};
-use super::fence::Count;
+use super::fence::{Count, GivenUp};
 use super::hold::Entry;
 use super::source::{Out, Pressure, Source};
 use crate::event::{Handler, Leg, Place};
@@ -256,7 +256,10 @@ impl Source {
         };
         while let Some(entry) = side.hold.front().filter(|entry| entry.turn <= turn) {
             match cursor.standing(entry, &self.fence) {
-                Standing::Fenced => out.counters.fenced += 1,
+                Standing::Fenced => {
+                    out.counters.fenced += 1;
+                    GivenUp::note_fenced(&mut self.given_up, entry);
+                }
                 standing if entry.turn < turn || standing == Standing::Delivered => {
                     side.duplicates += 1;
                     out.counters.duplicates += 1;

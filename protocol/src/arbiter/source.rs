@@ -70,6 +70,8 @@ pub(super) struct Source {
     pub(super) announce: Option<DiscontinuityCause>,
     /// To be told there, too: what follows counts other administrative messages.
     pub(super) recount: bool,
+    /// Whether that is so only because records that count otherwise were to lead, and none was delivered yet.
+    pub(super) to_lead_apart: bool,
     /// The count that was given up for that, as long as nobody was told and it may prove needless.
     pub(super) given_up: Option<GivenUp>,
     /// Since when no live leg speaks in the cursor's context.
@@ -118,6 +120,7 @@ impl Source {
             pin: Pin::default(),
             announce: None,
             recount: false,
+            to_lead_apart: false,
             given_up: None,
             orphan_since: None,
             deserted_since: None,
@@ -402,7 +405,10 @@ impl Source {
                 out.counters.duplicates += 1;
                 self.legs[leg.index()].duplicates += 1;
             }
-            Standing::Fenced => out.counters.fenced += 1,
+            Standing::Fenced => {
+                out.counters.fenced += 1;
+                GivenUp::note_fenced(&mut self.given_up, &entry);
+            }
             Standing::Next if same && self.is_relied_on(leg, out.limits) => {
                 let adm = self.deliver(leg, &entry, out);
                 let place = (self.sid, header.epoch, adm);

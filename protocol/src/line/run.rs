@@ -340,7 +340,8 @@ impl Run {
             self.progress = word.now;
         }
         if until == word.first && spoken != 0 {
-            account.speaker(word.line).missed += until.saturating_sub(spoken);
+            let missed = &mut account.speaker(word.line).missed;
+            *missed = missed.saturating_add(until.saturating_sub(spoken));
         }
         if until >= self.next {
             account.speaker(word.line).lagging = false;

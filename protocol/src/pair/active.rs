@@ -425,6 +425,7 @@ impl Pair {
             sid: seq.sid(),
             generation: self.generation,
             epoch,
+            began: seq.began().unwrap_or(Msn(0)),
             slot,
             attempt: it.attempt,
             hold,

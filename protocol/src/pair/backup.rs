@@ -163,6 +163,9 @@ impl Pair {
                 adm: cut.adm,
             };
             seq.take_over(now, processed, numbering, out);
+            if seq.epoch() == Some(cut.last.epoch) {
+                seq.forget_beginning();
+            }
             self.sought.aligned = processed;
             self.pace.begin_anew(now.time, processed);
         }
@@ -172,6 +175,7 @@ impl Pair {
         self.counters.aligned += 1;
         self.enter(now, PairInput::Aligned, Reason::None, seq, out);
         while let Some(intent) = self.sought.intents.pop_front() {
+            self.compare_beginning(now, &intent, seq, out);
             self.judge_intent(now, &intent, seq, out);
         }
         self.report(now, seq, out);
@@ -247,6 +251,7 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
+        self.compare_beginning(now, &intent, seq, out);
         if intent.hold {
             self.judge_proposal(now, &intent, seq, out);
             return;
@@ -258,6 +263,27 @@ impl Pair {
             self.sought.intents.push_back(intent);
         } else {
             self.ask_cut(now, seq, out);
+        }
+    }
+
+    /// In step at the end of one epoch need not be in step in the next: where each end lost another part of the tail, no
+    /// slot of the next one is the same place for both.
+    fn compare_beginning(
+        &mut self,
+        now: Now,
+        intent: &Intent,
+        seq: &mut Sequencer,
+        out: &mut (impl Link + Transmit),
+    ) {
+        let ours = seq.began().filter(|_| Some(intent.epoch) == seq.epoch());
+        let differs = ours.is_some_and(|began| intent.began.0 > 0 && intent.began != began);
+        if differs && self.state == PairState::Synchronised {
+            self.counters.diverged += 1;
+            out.tell(News::Diverged {
+                msn: intent.began,
+                reason: Reason::Numbering,
+            });
+            self.enter(now, PairInput::LostStep, Reason::Numbering, seq, out);
         }
     }
 

@@ -107,6 +107,8 @@ pub struct Sequencer {
     generation: Generation,
     inherited: Adm,
     next_msn: Msn,
+    /// The msn of the first record of the epoch at hand; `None`: not known, or the numbering began behind it.
+    began: Option<Msn>,
     adm: Adm,
     agenda: Agenda,
     history: History,
@@ -134,6 +136,7 @@ impl Sequencer {
             generation: Generation(0),
             inherited: Adm(0),
             next_msn: Msn(1),
+            began: None,
             adm: Adm(0),
             agenda: Agenda::new(),
             history: History::new(config.history),
@@ -168,6 +171,7 @@ impl Sequencer {
         self.adm = self.adm.min(inherited);
         self.agenda.renumber(self.next_msn, Msn(1));
         self.next_msn = Msn(1);
+        self.began = None;
         self.history.renumber(Msn(0));
         self.announce(now, out);
     }
@@ -204,6 +208,7 @@ impl Sequencer {
         self.announce(now, out);
         // Behind the last record of the epoch before, whichever that was, and in front of all of this one.
         self.place_all(now, out);
+        self.began = (!steps_back).then_some(self.next_msn);
     }
 
     /// The records of source message `sseq`; without any, the message is covered. Numbers skipped since the

@@ -234,6 +234,11 @@ impl Sequencer {
         self.send_records(now, out);
         self.agenda.clear();
         self.next_msn = processed.plus(1);
+        self.began = self
+            .began
+            .and_then(|_| self.next_msn.0.checked_sub(self.run.records))
+            .filter(|&began| began > 0)
+            .map(Msn);
         self.history.renumber(processed);
         self.adm = numbering.adm;
         self.inherited = numbering.inherited;
@@ -241,6 +246,19 @@ impl Sequencer {
             self.generation = numbering.generation;
             self.announce(now, out);
         }
+    }
+
+    /// The msn of the first record of the epoch at hand, whether it was placed or not. Two ends that saw the epoch begin in
+    /// one numbering, and have not the same, lost unequal parts of the epoch before. `None`: not known, or the numbering
+    /// began behind it.
+    #[must_use]
+    pub const fn began(&self) -> Option<Msn> {
+        self.began
+    }
+
+    /// The numbering was taken over within the epoch at hand: how it began is not known in it.
+    pub const fn forget_beginning(&mut self) {
+        self.began = None;
     }
 
     /// Whether administrative messages stand here where they stand at the peer. A change is said at once.

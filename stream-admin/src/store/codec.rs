@@ -24,16 +24,24 @@ use crate::registry::record::{
 };
 
 /// The version of the table above.
-pub(super) const FORMAT: &str = "1";
-pub(super) const FORMAT_KEY: &str = "format";
+pub const FORMAT: &str = "1";
+/// Under which key it stands.
+pub const FORMAT_KEY: &str = "format";
 
 /// One change in the store's own terms: a key, and its value or none.
-pub(super) struct Encoded {
-    pub(super) key: String,
-    pub(super) value: Option<Vec<u8>>,
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Encoded {
+    /// Under which key.
+    pub key: String,
+    /// What stands there from now on; `None`: nothing.
+    pub value: Option<Vec<u8>>,
 }
 
-pub(super) fn encode(write: &Write) -> Result<Encoded, serde_json::Error> {
+/// A change as it is written.
+///
+/// # Errors
+/// When a value cannot be written as JSON.
+pub fn encode(write: &Write) -> Result<Encoded, serde_json::Error> {
     let (key, value) = match write {
         Write::Put(Record::Server(record)) => ("server".to_owned(), Some(json(record)?)),
         Write::Put(Record::Feed(record)) => (format!("feed/{}", record.feed), Some(json(record)?)),
@@ -65,8 +73,11 @@ pub(super) fn encode(write: &Write) -> Result<Encoded, serde_json::Error> {
     Ok(Encoded { key, value })
 }
 
-/// `None` for a key that carries no record.
-pub(super) fn decode(key: &str, value: &[u8]) -> Result<Option<Record>, String> {
+/// What stands under a key; `None` for a key that carries no record.
+///
+/// # Errors
+/// What does not parse, or is of another version.
+pub fn decode(key: &str, value: &[u8]) -> Result<Option<Record>, String> {
     let record = match key.split('/').next().unwrap_or_default() {
         FORMAT_KEY if value == FORMAT.as_bytes() => return Ok(None),
         FORMAT_KEY => return Err(format!("format {}", String::from_utf8_lossy(value))),

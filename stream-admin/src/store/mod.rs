@@ -8,6 +8,7 @@ mod codec;
 mod embedded;
 mod memory;
 
+pub use codec::{Encoded, FORMAT, FORMAT_KEY, decode, encode};
 pub use embedded::EmbeddedStore;
 pub use memory::MemoryStore;
 

@@ -19,6 +19,9 @@ mod saved;
 mod thread;
 mod verdict;
 
+#[cfg(feature = "fuzz")]
+pub use saved::rewritten;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;

@@ -26,6 +26,40 @@ pub(super) struct Saved {
     pub(super) grant: Grant,
 }
 
+impl Saved {
+    /// A file of this version's layout.
+    pub(super) fn new(destinations: [SocketAddr; 2], grant: &Grant) -> Self {
+        Self {
+            version: VERSION,
+            destinations,
+            grant: grant.clone(),
+        }
+    }
+
+    /// Reads a file's bytes.
+    pub(super) fn parse(bytes: &[u8]) -> io::Result<Self> {
+        let saved: Self = serde_json::from_slice(bytes)?;
+        if saved.version == VERSION {
+            return Ok(saved);
+        }
+        let cause = format!("it has version {}, not {VERSION}; remove it", saved.version);
+        Err(io::Error::other(cause))
+    }
+}
+
+/// What a saved grant's file says, written anew; for fuzz targets.
+///
+/// # Errors
+/// Those of reading it.
+#[cfg(feature = "fuzz")]
+pub fn rewritten(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let saved = Saved::parse(bytes)?;
+    Ok(serde_json::to_vec(&Saved::new(
+        saved.destinations,
+        &saved.grant,
+    ))?)
+}
+
 /// Where the last grant of one feed is kept.
 #[derive(Clone, Debug)]
 pub(super) struct Shelf(PathBuf);
@@ -50,13 +84,7 @@ impl Shelf {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed("read", &self.0)(error)),
         };
-        let saved: Saved = serde_json::from_slice(&bytes)
-            .map_err(io::Error::from)
-            .map_err(failed("understand", &self.0))?;
-        if saved.version != VERSION {
-            let cause = format!("it has version {}, not {VERSION}; remove it", saved.version);
-            return Err(failed("understand", &self.0)(io::Error::other(cause)));
-        }
+        let saved = Saved::parse(&bytes).map_err(failed("understand", &self.0))?;
         Ok(Some(saved))
     }
 
@@ -65,11 +93,7 @@ impl Shelf {
     /// # Errors
     /// [`Error::State`] when the file cannot be written.
     pub(super) fn save(&self, destinations: [SocketAddr; 2], grant: &Grant) -> Result<(), Error> {
-        let saved = Saved {
-            version: VERSION,
-            destinations,
-            grant: grant.clone(),
-        };
+        let saved = Saved::new(destinations, grant);
         let aside = self.0.with_extension("json.new");
         let bytes = serde_json::to_vec_pretty(&saved)
             .map_err(io::Error::from)

@@ -17,6 +17,8 @@ pub struct Intent {
     pub generation: Generation,
     /// The epoch in which the slot lies.
     pub epoch: Epoch,
+    /// The msn of that epoch's first record, whichever it was; 0: not known, or the numbering began behind it.
+    pub began: Msn,
     /// A: the msn that the message is to have.
     pub slot: Msn,
     /// Which announcement of this message it is, from 1.
@@ -86,6 +88,7 @@ impl Intent {
             sid: Sid(raw.sid.get()),
             generation: Generation(raw.generation.get()),
             epoch: Epoch(raw.epoch.get()),
+            began: Msn(raw.began.get()),
             slot: Msn(raw.slot.get()),
             attempt: raw.attempt,
             hold: flag(raw.flags)?,
@@ -99,6 +102,7 @@ impl Intent {
             sid: U32::new(self.sid.0),
             generation: U32::new(self.generation.0),
             epoch: U64::new(self.epoch.0),
+            began: U64::new(self.began.0),
             slot: U64::new(self.slot.0),
             attempt: self.attempt,
             flags: u8::from(self.hold),
@@ -207,13 +211,14 @@ pub(super) struct RawIntent {
     sid: U32,
     generation: U32,
     epoch: U64,
+    began: U64,
     slot: U64,
     attempt: u8,
     flags: u8,
     reserved: [u8; 6],
 }
 
-layout!(RawIntent, 32, { sid: 0, generation: 4, epoch: 8, slot: 16, attempt: 24, flags: 25 });
+layout!(RawIntent, 40, { sid: 0, generation: 4, epoch: 8, began: 16, slot: 24, attempt: 32, flags: 33 });
 
 #[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
 #[repr(C)]

@@ -473,7 +473,8 @@ impl Tally {
             self.declared = self.declared.max(newest);
             fresh && roll.inherited(sid, newest) < next
         });
-        self.left = next.filter(|_| !excused);
+        // Who was told so before, and of nothing that counts as the succession since, is not told anything untrue.
+        self.left = next.filter(|_| !excused && !self.apart);
         self.apart = true;
     }
 }

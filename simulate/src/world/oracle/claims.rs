@@ -254,7 +254,7 @@ pub(super) fn switched(
         Trigger::Lag => {
             let limits = &witness.limits;
             let capped = limits.held_records < SMALL_HOLD || limits.window < NARROW_WINDOW;
-            capped || from.progress <= to.progress || from.epoch != to.epoch
+            capped || from.brought <= to.progress || from.epoch != to.epoch
         }
     };
     if !happened {

@@ -25,6 +25,8 @@ pub struct LegHeard {
     pub complete: bool,
     /// The furthest number it vouched for in that epoch.
     pub progress: u64,
+    /// The same without what only a message behind it shows: of that number nothing came.
+    pub brought: u64,
     /// The furthest number that its heartbeats vouched for in that epoch.
     pub vouched: u64,
     /// Whether a heartbeat of it took back what it had vouched for in that epoch.
@@ -44,7 +46,7 @@ pub struct LegHeard {
     /// Whether anything came in its name that it had not sent so.
     forged: bool,
     /// When each record first came.
-    brought: BTreeMap<(Epoch, ContextId, Place), Time>,
+    came: BTreeMap<(Epoch, ContextId, Place), Time>,
     incarnations: Vec<Incarnation>,
     highest_dsn: u64,
     dsns: BTreeSet<u64>,
@@ -59,6 +61,7 @@ impl Default for LegHeard {
             context_since: Time::ZERO,
             complete: false,
             progress: 0,
+            brought: 0,
             vouched: 0,
             stepped_back: false,
             state: LegState::Unheard,
@@ -68,7 +71,7 @@ impl Default for LegHeard {
             standby: false,
             adm: (0, Generation(0)),
             forged: false,
-            brought: BTreeMap::new(),
+            came: BTreeMap::new(),
             incarnations: Vec::new(),
             highest_dsn: 0,
             dsns: BTreeSet::new(),
@@ -138,7 +141,7 @@ impl LegHeard {
     /// When the record at `place` first came on this leg.
     #[must_use]
     pub fn brought_at(&self, epoch: Epoch, context: ContextId, place: Place) -> Option<Time> {
-        self.brought.get(&(epoch, context, place)).copied()
+        self.came.get(&(epoch, context, place)).copied()
     }
 
     /// Whether nothing newer than this datagram came from its sender.
@@ -180,7 +183,7 @@ impl Heard {
             heard.dsns.clear();
             heard.stepped_down = false;
             heard.stepped_back = false;
-            heard.progress = 0;
+            (heard.progress, heard.brought) = (0, 0);
             heard.vouched = 0;
         }
         if !heard.dsns.insert(header.dsn.0) {
@@ -212,7 +215,7 @@ impl Heard {
             let other = heard.epoch != header.epoch;
             let back = !other && beat.is_some_and(|next| next < heard.progress);
             if other || back {
-                heard.progress = 0;
+                (heard.progress, heard.brought) = (0, 0);
                 heard.vouched = 0;
                 heard.stepped_back = back;
             }
@@ -248,7 +251,7 @@ impl Heard {
             .entry((header.epoch, header.context))
             .or_default();
         let vouched = datagram.heartbeat().map_or(0, |beat| beat.beat.next_sseq);
-        let mut progress = vouched;
+        let (mut progress, mut brought) = (vouched, vouched);
         for record in datagram.records() {
             if !is_of_source(&record) {
                 // It stands behind its number: that was sent before.
@@ -260,10 +263,11 @@ impl Heard {
                 part: record.part,
             };
             self.again += u64::from(!records.insert(place));
-            let brought = heard.brought.entry((header.epoch, header.context, place));
-            brought.or_insert(now);
-            progress = progress.max(record.sseq + u64::from(record.is_last()));
+            let first = heard.came.entry((header.epoch, header.context, place));
+            first.or_insert(now);
+            brought = brought.max(record.sseq + u64::from(record.is_last()));
         }
+        let progress = progress.max(brought);
         let reached = self.reached.entry((header.epoch, header.context));
         let reached = reached.or_default();
         if reached.last().is_none_or(|(before, _)| *before < progress) {
@@ -271,6 +275,7 @@ impl Heard {
         }
         if heard.epoch == header.epoch {
             heard.progress = heard.progress.max(progress);
+            heard.brought = heard.brought.max(brought);
             heard.vouched = heard.vouched.max(vouched);
         }
     }
@@ -289,7 +294,7 @@ impl Heard {
         self.reached.remove(&(epoch, context));
         for leg in &mut self.legs {
             leg.stepped_back = false;
-            leg.brought.clear();
+            leg.came.clear();
         }
         self.ranges.clear();
     }

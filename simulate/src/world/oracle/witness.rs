@@ -19,6 +19,9 @@ use super::scattered::Scattered;
 use super::turns::Turns;
 use super::{Copied, Heard, Ledger, Told, claims, turns};
 
+/// In place of a generation that is not known: that of no leg.
+const NOBODYS: Generation = Generation(u32::MAX);
+
 /// One subscriber and one source stream.
 #[derive(Debug)]
 pub struct Witness {
@@ -222,7 +225,7 @@ impl Witness {
             spot,
             roll: ledger.roll(),
             generation: if self.heard.misses_a_cut() {
-                Generation(0)
+                NOBODYS
             } else {
                 self.heard.generation()
             },
@@ -388,8 +391,11 @@ impl Witness {
             Event::AdministrativeGap { from, until, .. } => {
                 let here = (self.epoch, self.context, self.heard.generation());
                 let arrived = self.heard.admins.get(&here);
-                // What a full hold decides, it decides before the rest of a datagram is looked at.
-                let pressed = self.overflowed || self.limits.held_records < SMALL_HOLD;
+                // What a full hold decides, it decides before the rest of a datagram is looked at. What was sent under an older
+                // generation is nothing to count on while it is not known what a later one inherited of it.
+                let pressed = self.overflowed
+                    || self.limits.held_records < SMALL_HOLD
+                    || self.heard.misses_a_cut();
                 let arrived = arrived.filter(|_| !pressed);
                 let came = |number| arrived.is_some_and(|it| it.contains(&number));
                 self.tally.gap(from.0, until.0, came)

@@ -183,6 +183,13 @@ impl Registry {
         self.seats[leg.other().index()].joined = false;
     }
 
+    /// Whether that process took the seat of `leg` in the generation at hand. Nobody else is granted anything.
+    #[must_use]
+    pub fn seats(&self, leg: Leg, life: u64) -> bool {
+        let seat = &self.seats[leg.index()];
+        seat.joined && seat.life == life
+    }
+
     /// What the adapter of `leg` is told in answer to something that it asked at `asked_at`.
     #[must_use]
     pub fn grant(&self, leg: Leg, asked_at: Time) -> Grant {

@@ -62,10 +62,11 @@ impl World {
         if !pair.registry.answers(leg, asked_at) {
             return; // it learns when it renews
         }
-        let (grant, life) = (
-            pair.registry.grant(leg, asked_at),
-            self.adapters[leg.index()].life(),
-        );
+        let life = self.adapters[leg.index()].life();
+        if !pair.registry.seats(leg, life) {
+            return; // it hears when it registers
+        }
+        let grant = pair.registry.grant(leg, asked_at);
         let after = pair.rng.micros(100, 2_000);
         let granted = PairEvent::Granted { leg, life, grant };
         self.ground.schedule(after, Happening::Pair(granted));

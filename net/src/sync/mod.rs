@@ -1,0 +1,29 @@
+//! What do threads share, and how is it tried in every order?
+//!
+//! Atomics, bounded queues and cells between threads come from here: std's and crossbeam's in every build but one. Under
+//! `--cfg twinfeed_loom` the atomics are loom's, and crossbeam's structures are models of their contracts, so that a test
+//! inside `loom::model` runs through every order in which threads can take their turns, and through every value that an
+//! atomic may show. What is tried so is what *we* build on them; crossbeam tries its own.
+//!
+//! `docs/fuzzing.md` lists what is tried and the command.
+
+#[cfg(twinfeed_loom)]
+mod model;
+
+#[cfg(not(twinfeed_loom))]
+pub use crossbeam::{atomic::AtomicCell, queue::ArrayQueue};
+#[cfg(not(twinfeed_loom))]
+pub use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU64},
+};
+
+#[cfg(twinfeed_loom)]
+pub use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU64},
+};
+#[cfg(twinfeed_loom)]
+pub use model::{ArrayQueue, AtomicCell};
+
+pub use std::sync::atomic::Ordering;
