@@ -358,16 +358,6 @@ impl Subscriber {
                 }
             }
         }
-        for witness in &mut self.witnesses {
-            if let Err(what) = witness.turns.settle() {
-                watch.violations.push(Violation {
-                    at: now,
-                    subscriber: self.number,
-                    sid: witness.sid,
-                    what,
-                });
-            }
-        }
         self.check_bounds(now, watch);
     }
 

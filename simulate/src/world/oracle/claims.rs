@@ -3,7 +3,6 @@
 //! Each function answers for one kind of event from what had reached the subscriber by then. They accept
 //! whatever was right to decide; they do not say what the arbiter should have decided instead.
 
-use core::cmp::Reverse;
 use core::time::Duration;
 
 use twinfeed_protocol::time::Time;
@@ -63,23 +62,6 @@ pub(super) fn gap(
         return Err(format!(
             "Gap {from} to {until} ({}): {place} has arrived",
             cause.word()
-        ));
-    }
-    let heard = &witness.heard;
-    let since = heard.reached_since(witness.epoch, witness.context, until.sseq);
-    let waited = since.map(|since| now.since(since));
-    let legs = &heard.legs;
-    let all_here = legs
-        .iter()
-        .all(|leg| leg.is_plain(witness.epoch, witness.context));
-    if !witness.overflowed
-        && witness.pinned.is_none()
-        && all_here
-        && matches!(cause, GapCause::LostOnEveryLeg | GapCause::ReceiverOverrun)
-        && let Some(waited) = waited.filter(|waited| *waited < witness.limits.reorder_hold)
-    {
-        return Err(format!(
-            "Gap {from} to {until} after {waited:?}: that it is missing was not known before"
         ));
     }
     match Leg::BOTH
@@ -159,36 +141,6 @@ pub(super) fn context(
     }
 }
 
-/// Nobody is told a record in one context while a leg lives and has said before that it has a better one (RM-9a).
-pub(super) fn lesser(witness: &Witness, now: Time, ledger: &Ledger) -> Judgement {
-    if witness.pinned.is_some() {
-        return Ok(());
-    }
-    let own = rank(witness, witness.context, ledger);
-    let outranks = |leg: &&LegHeard| {
-        leg.state == LegState::Live
-            && !leg.stepped_down
-            && !leg.standby
-            && leg.epoch == witness.epoch
-            && leg.context_since < now
-            && leg.progress <= witness.cursor.sseq.saturating_add(witness.limits.window)
-            && rank(witness, leg.context, ledger) > own
-    };
-    match witness.heard.legs.iter().find(outranks) {
-        Some(leg) => Err(format!(
-            "a record in context {}, which {} outranks",
-            witness.context, leg.context
-        )),
-        None => Ok(()),
-    }
-}
-
-/// How much a context is worth.
-fn rank(witness: &Witness, context: ContextId, ledger: &Ledger) -> Option<(bool, Reverse<u64>)> {
-    let known = ledger.context(witness.sid, witness.epoch, context);
-    known.map(|context| (context.complete, Reverse(context.first)))
-}
-
 /// Nobody goes on with a lesser context while a leg with the better one lives and is not behind. Who has
 /// jumped beyond the window is not believed yet (RM-14a).
 pub(super) fn outranks(
@@ -197,7 +149,12 @@ pub(super) fn outranks(
     next: ContextId,
     ledger: &Ledger,
 ) -> Judgement {
-    if rank(witness, next, ledger) >= rank(witness, witness.context, ledger) {
+    let rank = |context| {
+        ledger
+            .context(witness.sid, witness.epoch, context)
+            .map(|context| (context.complete, core::cmp::Reverse(context.first)))
+    };
+    if rank(next) >= rank(witness.context) {
         return Ok(());
     }
     let keeps = |leg: &Leg| {
@@ -278,7 +235,7 @@ pub(super) fn switched(
 /// A hold of fewer records is often full.
 pub(super) const SMALL_HOLD: usize = 100;
 /// A burst may cross a window of fewer numbers.
-pub(super) const NARROW_WINDOW: u64 = 1_000;
+const NARROW_WINDOW: u64 = 1_000;
 
 /// Lost is who was silent, stepped down, or was called gone.
 pub(super) fn leg(

@@ -19,8 +19,6 @@ pub struct LegHeard {
     pub epoch: Epoch,
     /// The context it last spoke in.
     pub context: ContextId,
-    /// Since when.
-    pub context_since: Time,
     /// Whether that was complete.
     pub complete: bool,
     /// The furthest number it vouched for in that epoch.
@@ -43,10 +41,6 @@ pub struct LegHeard {
     pub standby: bool,
     /// How many administrative messages its last heartbeat counts, and in whose numbering.
     pub adm: (u64, Generation),
-    /// Whether anything came in its name that it had not sent so.
-    forged: bool,
-    /// When each record first came.
-    came: BTreeMap<(Epoch, ContextId, Place), Time>,
     incarnations: Vec<Incarnation>,
     highest_dsn: u64,
     dsns: BTreeSet<u64>,
@@ -58,7 +52,6 @@ impl Default for LegHeard {
             last: None,
             epoch: Epoch::NONE,
             context: ContextId(0),
-            context_since: Time::ZERO,
             complete: false,
             progress: 0,
             brought: 0,
@@ -70,8 +63,6 @@ impl Default for LegHeard {
             said_stale: false,
             standby: false,
             adm: (0, Generation(0)),
-            forged: false,
-            came: BTreeMap::new(),
             incarnations: Vec::new(),
             highest_dsn: 0,
             dsns: BTreeSet::new(),
@@ -88,8 +79,6 @@ pub struct Heard {
     pub records: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
     /// The same, and those in copies that had reason to be refused.
     pub glimpsed: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
-    /// How far anybody had come in a context, and when that was first heard.
-    reached: BTreeMap<(Epoch, ContextId), Vec<(u64, Time)>>,
     /// Ranges of whose content the newest heartbeats of each leg told.
     ranges: BTreeMap<(Epoch, ContextId, u64), [bool; 2]>,
     /// Records that arrived again, in another datagram.
@@ -131,19 +120,6 @@ impl Heard {
 }
 
 impl LegHeard {
-    /// Whether it was not heard yet, or speaks in this context, and nothing ever came in its name that it had not sent so.
-    #[must_use]
-    pub fn is_plain(&self, epoch: Epoch, context: ContextId) -> bool {
-        let here = (self.epoch, self.context) == (epoch, context);
-        !self.forged && (here || self.last.is_none())
-    }
-
-    /// When the record at `place` first came on this leg.
-    #[must_use]
-    pub fn brought_at(&self, epoch: Epoch, context: ContextId, place: Place) -> Option<Time> {
-        self.came.get(&(epoch, context, place)).copied()
-    }
-
     /// Whether nothing newer than this datagram came from its sender.
     #[must_use]
     pub fn is_newest(&self, incarnation: Incarnation, dsn: Dsn) -> bool {
@@ -196,7 +172,6 @@ impl Heard {
         heard.stepped_down |= header.flags.has(Flags::END_OF_STREAM);
         heard.said_peer_lost |= header.flags.has(Flags::PEER_LOST);
         heard.said_stale |= header.flags.has(Flags::SOURCE_STALE);
-        heard.forged |= !genuine;
         if !genuine {
             return;
         }
@@ -218,9 +193,6 @@ impl Heard {
                 (heard.progress, heard.brought) = (0, 0);
                 heard.vouched = 0;
                 heard.stepped_back = back;
-            }
-            if (heard.epoch, heard.context) != (header.epoch, header.context) {
-                heard.context_since = now;
             }
             heard.epoch = header.epoch;
             heard.context = header.context;
@@ -263,38 +235,20 @@ impl Heard {
                 part: record.part,
             };
             self.again += u64::from(!records.insert(place));
-            let first = heard.came.entry((header.epoch, header.context, place));
-            first.or_insert(now);
             brought = brought.max(record.sseq + u64::from(record.is_last()));
         }
-        let progress = progress.max(brought);
-        let reached = self.reached.entry((header.epoch, header.context));
-        let reached = reached.or_default();
-        if reached.last().is_none_or(|(before, _)| *before < progress) {
-            reached.push((progress, now));
-        }
         if heard.epoch == header.epoch {
-            heard.progress = heard.progress.max(progress);
+            heard.progress = heard.progress.max(progress).max(brought);
             heard.brought = heard.brought.max(brought);
             heard.vouched = heard.vouched.max(vouched);
         }
     }
 
-    /// When it was first heard that somebody had come to `number`.
-    #[must_use]
-    pub fn reached_since(&self, epoch: Epoch, context: ContextId, number: u64) -> Option<Time> {
-        let reached = self.reached.get(&(epoch, context))?;
-        let first = reached.partition_point(|(until, _)| *until < number);
-        reached.get(first).map(|&(_, since)| since)
-    }
-
     /// The numbering stepped back: what came before says nothing of it.
     pub fn step_back(&mut self, epoch: Epoch, context: ContextId) {
         self.records.remove(&(epoch, context));
-        self.reached.remove(&(epoch, context));
         for leg in &mut self.legs {
             leg.stepped_back = false;
-            leg.came.clear();
         }
         self.ranges.clear();
     }

@@ -24,7 +24,6 @@ pub mod ledger;
 pub mod scattered;
 pub mod slots;
 pub mod streams;
-pub mod turns;
 pub mod witness;
 pub mod words;
 

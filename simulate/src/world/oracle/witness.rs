@@ -16,8 +16,7 @@ use super::administrative::{Spot, Standing, Tally};
 use super::claims::SMALL_HOLD;
 use super::ledger::Sent;
 use super::scattered::Scattered;
-use super::turns::Turns;
-use super::{Copied, Heard, Ledger, Told, claims, turns};
+use super::{Copied, Heard, Ledger, Told, claims};
 
 /// In place of a generation that is not known: that of no leg.
 const NOBODYS: Generation = Generation(u32::MAX);
@@ -41,8 +40,6 @@ pub struct Witness {
     pub scattered: Option<Scattered>,
     /// Numbers declared missing in this epoch.
     pub gaps: Vec<(Place, Place)>,
-    /// Whose turn it is.
-    pub turns: Turns,
     /// What it was told that no source said.
     pub tally: Tally,
     /// Whether it was told that the epoch ended.
@@ -84,7 +81,6 @@ impl Witness {
             cursor: Place::start(0),
             scattered: unordered.then(Scattered::default),
             gaps: Vec::new(),
-            turns: Turns::default(),
             tally: Tally::default(),
             ended: false,
             stale: false,
@@ -118,12 +114,12 @@ impl Witness {
     /// The promise that was broken, in words.
     pub fn judge(&mut self, now: Time, told: &Told, ledger: &Ledger) -> Judgement {
         match told {
-            Told::Record(record) => self.record(now, record, ledger),
+            Told::Record(record) => self.record(record, ledger),
             Told::Event(event) => self.event(now, event, ledger),
         }
     }
 
-    fn record(&mut self, now: Time, record: &Copied, ledger: &Ledger) -> Judgement {
+    fn record(&mut self, record: &Copied, ledger: &Ledger) -> Judgement {
         let place = record.place();
         if record.pos.epoch != self.epoch {
             return Err(format!(
@@ -162,9 +158,6 @@ impl Witness {
                 self.context
             ));
         }
-        claims::lesser(self, now, ledger)?;
-        let early = turns::early(self, now, record, ledger);
-        self.turns.record(record.leg, early);
         if let Some(spot) = ledger.spot(self.sid, self.epoch, place.sseq) {
             let here = self.standing(spot, ledger);
             self.tally.record(record, here)?;
@@ -322,7 +315,6 @@ impl Witness {
             } => self.recovered(epoch, from, until),
             Event::Switched(receipt) => {
                 self.receipt_duplicates += receipt.duplicates_dropped;
-                self.turns.switched(&receipt);
                 self.pin_moves = true;
                 claims::switched(self, now, &receipt, ledger)
             }
