@@ -187,10 +187,11 @@ mod tests {
     #[test]
     fn the_labels_are_those_of_the_committed_table() {
         let pages = page(include_str!("../../../protocol/tables/divergence.md"));
-        let sections: Vec<&str> = pages.iter().map(|page| page.0.as_str()).collect();
+        let sections: Vec<&str> = pages.iter().map(|page| page.title.as_str()).collect();
         assert_eq!(sections, ["FirstArrival", "PreferActive"]);
-        for (_, states, events) in pages {
-            assert_eq!(states, STATES);
+        for section in pages {
+            let events: Vec<&str> = section.rows.iter().map(|row| row.0.as_str()).collect();
+            assert_eq!(section.columns, STATES);
             assert_eq!(events, EVENTS);
         }
     }

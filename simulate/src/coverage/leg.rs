@@ -9,7 +9,9 @@ use core::time::Duration;
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{LegState, LegStatus, Policy};
 
-use super::{Cell, Machine, Table};
+use super::{Cell, Machine, Table, page};
+
+const PAGE: &str = include_str!("../../../protocol/tables/arbiter.md");
 
 /// The table.
 pub const TABLE: Table = Table {
@@ -17,7 +19,7 @@ pub const TABLE: Table = Table {
     name: "arbiter",
     cells: 2 * EVENTS.len() * STATES.len(),
     label,
-    is_transition: |_| true,
+    is_transition,
     excuse,
 };
 
@@ -130,22 +132,28 @@ fn label(place: usize) -> String {
     )
 }
 
+fn is_transition(place: usize) -> bool {
+    let (row, state) = (place / STATES.len(), place % STATES.len());
+    let section = &page(PAGE)[row / EVENTS.len()];
+    section.rows[row % EVENTS.len()].1[state] != STATES[state]
+}
+
 fn excuse(_: usize) -> Option<&'static str> {
     None
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::page;
     use super::*;
 
     #[test]
     fn the_labels_are_those_of_the_committed_table() {
         let pages = page(include_str!("../../../protocol/tables/arbiter.md"));
-        let sections: Vec<&str> = pages.iter().map(|page| page.0.as_str()).collect();
+        let sections: Vec<&str> = pages.iter().map(|page| page.title.as_str()).collect();
         assert_eq!(sections, ["FirstArrival", "PreferActive"]);
-        for (_, states, events) in pages {
-            assert_eq!(states, STATES);
+        for section in pages {
+            let events: Vec<&str> = section.rows.iter().map(|row| row.0.as_str()).collect();
+            assert_eq!(section.columns, STATES);
             assert_eq!(events, EVENTS);
         }
     }

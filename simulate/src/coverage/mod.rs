@@ -165,30 +165,61 @@ fn offset(machine: Machine) -> usize {
     before.map(|table| table.cells).sum()
 }
 
-/// The labels of a committed page: headings of level 2, and the first cells of the rows below them.
-#[cfg(test)]
-fn page(text: &str) -> Vec<(String, Vec<String>, Vec<String>)> {
-    let mut sections = vec![(String::new(), Vec::new(), Vec::new())];
+/// A part of a committed page: under a heading of level 2, or the whole.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Section {
+    /// Its heading.
+    pub(crate) title: String,
+    /// What stands above the columns but the first.
+    pub(crate) columns: Vec<String>,
+    /// The first cell of each row, and the others.
+    pub(crate) rows: Vec<(String, Vec<String>)>,
+}
+
+/// The tables of a committed page.
+pub(crate) fn page(text: &str) -> Vec<Section> {
+    let mut sections = vec![Section::default()];
     for line in text.lines() {
         if let Some(heading) = line.strip_prefix("## ") {
-            sections.push((heading.to_owned(), Vec::new(), Vec::new()));
+            sections.push(Section {
+                title: heading.to_owned(),
+                ..Section::default()
+            });
         }
-        let Some(row) = line.strip_prefix("| ") else {
-            continue;
-        };
-        let Some(section) = sections.last_mut() else {
+        let (Some(row), Some(section)) = (line.strip_prefix("| "), sections.last_mut()) else {
             continue;
         };
         let mut cells = row.trim_end_matches(" |").split(" | ").map(str::to_owned);
         let first = cells.next().unwrap_or_default();
         if first == "event" || first == "|" || first.starts_with("| ") {
-            section.1 = cells.collect();
+            section.columns = cells.collect();
         } else {
-            section.2.push(first);
+            section.rows.push((first, cells.collect()));
         }
     }
-    sections.retain(|section| !section.2.is_empty());
+    sections.retain(|section| !section.rows.is_empty());
     sections
+}
+
+/// Of a page with a section per state and columns for what is said and for the state behind: whether anything happens in a
+/// row, counted over all sections.
+pub(crate) fn something_happens(text: &str, place: usize) -> bool {
+    let rows = page(text).into_iter().flat_map(|section| {
+        let state = first_word(&section.title);
+        let rows = section.rows.into_iter();
+        rows.map(move |(_, cells)| {
+            let [said, then] = cells.as_slice() else {
+                return true;
+            };
+            !said.trim().is_empty() || first_word(then) != state
+        })
+    });
+    rows.collect::<Vec<bool>>()[place]
+}
+
+fn first_word(text: &str) -> String {
+    let word = text.split([' ', ',']).next().unwrap_or_default();
+    word.to_owned()
 }
 
 #[cfg(test)]

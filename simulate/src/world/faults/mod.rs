@@ -148,3 +148,25 @@ pub fn draw_of_long(rng: &mut Rng) -> Box<dyn Fault> {
         _ => Box::new(handover::HandOver::within(rng.pick(&[soon, later]))),
     }
 }
+
+/// A fault of a long world, drawn by chance, behind which both adapters still remember the same.
+#[must_use]
+pub fn draw_that_loses_nothing(rng: &mut Rng) -> Box<dyn Fault> {
+    let leg = rng.pick(&Leg::BOTH);
+    let soon = rng.micros(500, 50_000);
+    let later = rng.micros(50_000, 2_000_000);
+    let span = rng.pick(&[soon, later]);
+    match rng.below(12) {
+        0 => Box::new(process::Stop::for_a_while(leg, span)),
+        1 => Box::new(partition::Cut::of(leg, span)),
+        2 => Box::new(partition::CutOne::of(leg, span)),
+        3 => Box::new(pause::Pause::of(span)),
+        4 | 5 => Box::new(order::SwitchTo::new(leg)),
+        6 => Box::new(pair::LinkClosed::to(None, soon)),
+        7 => Box::new(pair::AdminAway::from(Some(leg), later)),
+        8 => Box::new(pair::Forced),
+        9 => Box::new(clock::Drift::of(clock::Whose::Adapter(leg), 200)),
+        10 => Box::new(clock::Step::of(leg, Duration::from_secs(3_600), true)),
+        _ => Box::new(handover::HandOver::within(later)),
+    }
+}

@@ -118,7 +118,7 @@ pub(super) fn regress(witness: &Witness, at: Place) -> Judgement {
         .heard
         .legs
         .iter()
-        .filter(|leg| leg.state == LegState::Live);
+        .filter(|leg| leg.state == LegState::Live && !leg.standby);
     if there.any(below) && speaking.into_iter().all(below) {
         return Ok(());
     }
