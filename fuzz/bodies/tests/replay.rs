@@ -2,6 +2,10 @@
 //!
 //! `fuzz/corpus/<target>` is what reaches the most code in the fewest bytes, `fuzz/regressions/<target>` what was once a
 //! finding, by the name of what was wrong.
+#![allow(
+    clippy::unwrap_used,
+    reason = "an input that cannot be read fails the test"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

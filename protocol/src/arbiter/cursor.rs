@@ -86,7 +86,9 @@ impl Cursor {
     pub(super) fn reach_of(&self, record: &Entry) -> Place {
         let begun = self.next.part != 0 && !record.is_message() && record.sseq > self.next.sseq;
         match begun {
-            true => record.reach().max(Place::start(self.next.sseq + 1)),
+            true => record
+                .reach()
+                .max(Place::start(self.next.sseq.saturating_add(1))),
             false => record.reach(),
         }
     }

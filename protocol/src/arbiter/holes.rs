@@ -99,6 +99,8 @@ impl Source {
             let live = side.transmits() && view.context == cursor.context && current;
             waiting |= live && view.next <= cursor.next;
         }
+        // Who goes on apart already has nothing to wait for in what lacks messages.
+        lacking &= !cursor.apart;
         let apart = owed.is_some() || lacking;
         let Some(until) = until.or(apart.then_some(cursor.next)) else {
             self.hole = None;
@@ -179,7 +181,10 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         out.counters.gaps += 1;
-        out.counters.gap_messages += until.sseq - from.sseq + u64::from(until.part > 0);
+        out.counters.gap_messages = out
+            .counters
+            .gap_messages
+            .saturating_add(until.sseq - from.sseq + u64::from(until.part > 0));
         out.handler.event(&Event::Gap {
             sid: self.sid,
             epoch,

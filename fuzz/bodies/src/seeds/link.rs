@@ -125,6 +125,7 @@ fn every_frame() -> Vec<Frame> {
             sid,
             generation,
             epoch: Epoch(2),
+            began: Msn(1),
             slot: Msn(9),
             attempt: 1,
             hold: false,
