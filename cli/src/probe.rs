@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use twinfeed_control::FeedName;
 use twinfeed_harness::probe::{Settings, serve};
+use twinfeed_subscriber::Selector;
 
 use crate::failure::Failure;
 use crate::policy::PolicyWord;
@@ -32,6 +33,12 @@ pub(crate) struct Args {
     /// Where the last grant is kept.
     #[arg(long, value_name = "DIRECTORY")]
     state_dir: Option<PathBuf>,
+    /// Certificates to trust instead of the public web's, PEM.
+    #[arg(long, value_name = "FILE", env = "TWINFEED_CA_FILE")]
+    ca_file: Option<PathBuf>,
+    /// The interface that faces the adapters: a name or an address; loopback without.
+    #[arg(long)]
+    interface: Option<Selector>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -43,6 +50,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         log: args.log,
         receive_buffer: args.receive_buffer,
         state_dir: args.state_dir.clone(),
+        ca_file: args.ca_file.clone(),
+        interface: args.interface.clone(),
     };
     Ok(serve(&settings)?)
 }

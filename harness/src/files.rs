@@ -4,7 +4,7 @@
 //!  <run directory>/
 //!    feed.toml  stream-admin.toml  exchange.toml
 //!    tokens/{adapter,subscriber,operator}
-//!    state/{active,backup,probe}  stream-admin.redb
+//!    state/{active,backup,probe,stream-admin.redb}
 //!    truth.jsonl  sent/<session>.itch                 what the exchange writes down
 //!    exchange-2.toml  truth-2.jsonl  sent-2/          and that of the second source
 //!    <process>.log
@@ -20,7 +20,7 @@ use twinfeed_exchange::flow::FlowConfig;
 use twinfeed_feed_adapter::decode::{TradingDay, itch50};
 
 use crate::error::Error;
-use crate::ports;
+use crate::hosts::{Addresses, Host, Hosts};
 use crate::run::{Content, Run};
 use crate::truth::Conversion;
 
@@ -52,6 +52,7 @@ pub struct AdapterAddresses {
 #[derive(Clone, Debug)]
 pub struct Files {
     directory: PathBuf,
+    hosts: Hosts,
     /// Where stream-admin listens.
     pub stream_admin: SocketAddr,
     /// The relay through which the active adapter reaches it, if there is one.
@@ -66,14 +67,28 @@ impl Files {
     /// # Errors
     /// When a file cannot be written, or no port is left.
     pub fn write(directory: &Path, run: &Run) -> Result<Self, Error> {
+        Self::write_for(directory, run, Hosts::default())
+    }
+
+    /// The same for processes that stand on these hosts.
+    ///
+    /// # Errors
+    /// As [`Files::write`].
+    pub fn write_for(directory: &Path, run: &Run, hosts: Hosts) -> Result<Self, Error> {
+        let mut at = Addresses::default();
+        let relay = |at: &mut Addresses| at.of(Host::THIS);
         let files = Self {
             directory: directory.to_owned(),
-            stream_admin: ports::loopback()?,
-            administration_relay: run
-                .relayed_administration
-                .then(ports::loopback)
-                .transpose()?,
-            adapters: [addresses(run)?, addresses(run)?],
+            stream_admin: at.of(hosts.stream_admin)?,
+            administration_relay: match run.relayed_administration {
+                true => Some(relay(&mut at)?),
+                false => None,
+            },
+            adapters: [
+                addresses(run, &hosts, hosts.adapters[0], &mut at)?,
+                addresses(run, &hosts, hosts.adapters[1], &mut at)?,
+            ],
+            hosts,
         };
         for folder in ["tokens", "state"] {
             let path = directory.join(folder);
@@ -104,10 +119,20 @@ impl Files {
         &self.directory
     }
 
+    /// Where the processes stand.
+    #[must_use]
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
     /// Base URL of stream-admin.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.stream_admin)
+        let scheme = match self.hosts.tls {
+            Some(_) => "https",
+            None => "http",
+        };
+        format!("{scheme}://{}", self.stream_admin)
     }
 
     /// The exchanges of the run, by their sources.
@@ -140,9 +165,16 @@ impl Files {
     fn stream_admin_toml(&self, run: &Run) -> String {
         let listen = self.stream_admin;
         let mut text = format!(
-            "listen = \"{listen}\"\nstate = \"stream-admin.redb\"\n\
+            "listen = \"{listen}\"\nstate = \"state/stream-admin.redb\"\n{tls}\
              [limits]\nhandover = \"10 s\"\ntakeovers_per_minute = {takeovers}\n{lease}\
              [[feed]]\nname = \"{FEED}\"\nsync_threshold = {threshold}\n",
+            tls = self
+                .hosts
+                .tls
+                .as_ref()
+                .map_or(String::new(), |[certificate, key]| {
+                    format!("[tls]\ncertificate = {certificate:?}\nkey = {key:?}\n")
+                }),
             takeovers = run.takeovers_per_minute,
             threshold = run.sync_threshold,
             lease = run.adapter_lease.map_or(String::new(), |lease| {
@@ -154,6 +186,9 @@ impl Files {
             let _ = writeln!(text, "missed_heartbeats = {missed}");
         }
         let _ = writeln!(text, "transmit = \"{}\"", run.transmit);
+        if self.hosts.streams.is_some() {
+            text.push_str("transport = \"multicast\"\n");
+        }
         if let Some(takeover) = run.takeover {
             let _ = writeln!(text, "takeover = \"{takeover}\"");
         }
@@ -180,10 +215,21 @@ impl Files {
         let [active, backup] = self.adapters;
         let mut text = format!(
             "feed = \"{FEED}\"\nformat = \"itch50\"\ntrading_day = \"{day}\"\n\
-             publisher_id = {PUBLISHER}\nmax_open_orders = {orders}\n{sources}\
+             publisher_id = {PUBLISHER}\nmax_open_orders = {orders}\n{sources}{publish}\
              [pair]\nsync_threshold = {threshold}\ntransmit = \"{transmit}\"\n{missed}{lead}\
              context_transfer = {transfer}\n\
-             [stream_admin]\nurl = \"{url}\"\ntoken_file = \"tokens/adapter\"\n",
+             [stream_admin]\nurl = \"{url}\"\ntoken_file = \"tokens/adapter\"\n{trust}",
+            publish = match self.hosts.streams {
+                Some(_) => "[publish]\nmode = \"multicast\"\n",
+                None => "",
+            },
+            trust = self
+                .hosts
+                .tls
+                .as_ref()
+                .map_or(String::new(), |[certificate, _]| {
+                    format!("ca_file = {certificate:?}\n")
+                }),
             day = run.trading_day,
             orders = open_orders(run),
             transmit = run.transmit,
@@ -200,9 +246,10 @@ impl Files {
             sources = self.sources_toml(run),
             url = self.url(),
         );
-        for (role, at, core) in [
-            (Role::Active, active, run.cores[0]),
-            (Role::Backup, backup, run.cores[1]),
+        let [first, second] = self.hosts.adapters;
+        for (role, at, host, core) in [
+            (Role::Active, active, first, run.cores[0]),
+            (Role::Backup, backup, second, run.cores[1]),
         ] {
             let _ = write!(
                 text,
@@ -219,13 +266,21 @@ impl Files {
             if let Some(core) = core {
                 let _ = writeln!(text, "core = {core}");
             }
+            let interface = host.address;
+            if self.hosts.streams.is_some() {
+                let _ = writeln!(text, "publish_interface = \"{interface}\"");
+            }
+            let joined = self
+                .hosts
+                .lines
+                .map_or(String::new(), |_| format!("interface = \"{interface}\"\n"));
             for exchange in self.exchanges() {
                 let (sid, lines) = (exchange.sid(), exchange.lines(&at));
                 for (line, address) in ["A", "B"].into_iter().zip(lines) {
                     let _ = write!(
                         text,
                         "[[{role}.line]]\nsid = {sid}\nline = \"{line}\"\n\
-                         address = \"{address}\"\n"
+                         address = \"{address}\"\n{joined}"
                     );
                 }
             }
@@ -247,8 +302,14 @@ impl Files {
         }
         let source = |exchange: Origin| {
             let [a, b] = exchange.lines(&self.adapters[0]);
+            let group = self
+                .hosts
+                .streams
+                .map_or(String::new(), |[active, backup]| {
+                    format!("group = {{ active = \"{active}\", backup = \"{backup}\" }}\n")
+                });
             format!(
-                "[[source]]\nsid = {}\ntype = \"moldudp64\"\n{spans}\
+                "[[source]]\nsid = {}\ntype = \"moldudp64\"\n{spans}{group}\
                  line.A = {{ address = \"{a}\" }}\nline.B = {{ address = \"{b}\" }}\n",
                 exchange.sid()
             )
@@ -257,9 +318,15 @@ impl Files {
     }
 
     fn exchange_toml(&self, exchange: Origin, run: &Run) -> Result<String, Error> {
-        let lines = |line: usize| {
-            let of = |adapter| exchange.lines(&adapter)[line].to_string();
-            self.adapters.map(of)
+        let lines = |line: usize| match self.hosts.lines {
+            Some(groups) => format!(
+                "destinations = [\"{}\"]\ninterface = \"{}\"",
+                groups[line], self.hosts.exchange.address
+            ),
+            None => {
+                let of = |adapter| exchange.lines(&adapter)[line].to_string();
+                format!("destinations = {:?}", self.adapters.map(of))
+            }
         };
         let ms = |key, span: std::time::Duration| match span.as_millis() {
             0 => Err(Error::Run {
@@ -270,7 +337,7 @@ impl Files {
         };
         let mut text = format!(
             "seed = {seed}\nwait = true\ntruth = \"{truth}\"\nsent_dir = \"{sent}\"\n\
-             [line_a]\ndestinations = {a:?}\n[line_b]\ndestinations = {b:?}\n\
+             [line_a]\n{a}\n[line_b]\n{b}\n\
              [mold]\nheartbeat_ms = 100\n\
              [pace]\nper_second = {rate}\n",
             seed = run.seed + u64::from(exchange.sid()) - 1,
@@ -314,9 +381,9 @@ impl Files {
         Ok(text)
     }
 
-    /// Arguments of `twinfeed probe`, for the probe called `name`.
+    /// Arguments of `twinfeed probe`, for the probe called `name` that stands on `host`.
     #[must_use]
-    pub fn probe_arguments(&self, run: &Run, name: &str) -> Vec<String> {
+    pub fn probe_arguments(&self, run: &Run, name: &str, host: Host) -> Vec<String> {
         let policy = match run.policy {
             Policy::FirstArrival => "first-arrival",
             Policy::PreferActive => "prefer-active",
@@ -332,6 +399,13 @@ impl Files {
         arguments.push(run.log.to_string());
         if let Some(bytes) = run.receive_buffer {
             arguments.extend(["--receive-buffer".to_owned(), bytes.to_string()]);
+        }
+        if host != Host::THIS {
+            arguments.extend(["--interface".to_owned(), host.address.to_string()]);
+        }
+        if let Some([certificate, _]) = &self.hosts.tls {
+            arguments.push("--ca-file".to_owned());
+            arguments.push(certificate.display().to_string());
         }
         arguments
     }
@@ -427,15 +501,29 @@ fn open_orders(run: &Run) -> usize {
         .next_power_of_two()
 }
 
-fn addresses(run: &Run) -> Result<AdapterAddresses, Error> {
-    let lines = || Ok::<_, Error>([ports::loopback()?, ports::loopback()?]);
+fn addresses(
+    run: &Run,
+    hosts: &Hosts,
+    host: Host,
+    at: &mut Addresses,
+) -> Result<AdapterAddresses, Error> {
+    let lines = |at: &mut Addresses| Ok::<_, Error>([at.of(host)?, at.of(host)?]);
     Ok(AdapterAddresses {
-        lines: lines()?,
-        second_lines: run.two_sources.then(lines).transpose()?,
-        link: ports::loopback()?,
-        relay: run.relayed_link.then(ports::loopback).transpose()?,
-        publish_from: ports::loopback()?,
-        operations: ports::loopback()?,
+        lines: match hosts.lines {
+            Some(groups) => groups,
+            None => lines(at)?,
+        },
+        second_lines: match run.two_sources {
+            true => Some(lines(at)?),
+            false => None,
+        },
+        link: at.of(host)?,
+        relay: match run.relayed_link {
+            true => Some(at.of(Host::THIS)?),
+            false => None,
+        },
+        publish_from: at.of(host)?,
+        operations: at.of(host)?,
     })
 }
 

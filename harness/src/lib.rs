@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`run`] | what is run? |
 //! | [`files`], [`ports`] | which files and addresses do the processes need? |
+//! | [`hosts`] | on which hosts do the processes stand? |
 //! | [`process`] | how is a process started, signalled and cleaned up after? |
 //! | [`rig`] | how do all of them come up, get hurt and go down together? |
 //! | [`exchange`], [`probe`] | what do the two ends of the path say? |
@@ -49,6 +50,7 @@ pub mod demo;
 pub mod error;
 pub mod exchange;
 pub mod files;
+pub mod hosts;
 pub mod input;
 pub mod judge;
 pub mod notices;

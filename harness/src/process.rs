@@ -20,6 +20,7 @@ use rustix::process::{
 use twinfeed_net::clock;
 
 use crate::error::Error;
+use crate::hosts::Host;
 
 /// Set in the environment of every child; see [`die_with_parent`].
 pub const WITH_PARENT: &str = "TWINFEED_WITH_PARENT";
@@ -68,6 +69,8 @@ pub fn be_apart(name: &str, arguments: impl IntoIterator<Item = std::ffi::OsStri
 pub struct Program {
     path: PathBuf,
     apart: bool,
+    /// The process whose network namespace children enter, by `nsenter`, which then becomes the program itself.
+    namespace: Option<u32>,
 }
 
 impl Program {
@@ -76,6 +79,7 @@ impl Program {
         Self {
             path: path.into(),
             apart: false,
+            namespace: None,
         }
     }
 
@@ -85,6 +89,15 @@ impl Program {
         Self {
             apart: true,
             ..self
+        }
+    }
+
+    /// Starts processes on this host.
+    #[must_use]
+    pub fn on(&self, host: Host) -> Self {
+        Self {
+            namespace: host.namespace,
+            ..self.clone()
         }
     }
 
@@ -102,6 +115,16 @@ impl Program {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn command(&self) -> Command {
+        let Some(owner) = self.namespace else {
+            return Command::new(&self.path);
+        };
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{owner}/ns/net"));
+        command.arg("--").arg(&self.path);
+        command
     }
 }
 
@@ -157,7 +180,7 @@ impl Process {
             Output::Piped => Stdio::piped(),
             Output::Logged => file.try_clone().map_err(Error::file("write", &log))?.into(),
         };
-        let mut command = Command::new(program.path());
+        let mut command = program.command();
         if program.apart {
             command.env(APART, "1");
         }

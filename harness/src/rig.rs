@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use twinfeed_control::{
-    Client, FeedName, FeedStatus, Role, RoleAction, RoleOrder, RoleOutcome, Secret, StopFlag,
-    StreamStatus, TransmitMode,
+    Client, ClientBuilder, FeedName, FeedStatus, Role, RoleAction, RoleOrder, RoleOutcome, Secret,
+    StopFlag, StreamStatus, TransmitMode,
 };
 use twinfeed_exchange::Command;
 use twinfeed_exchange::command::Target;
@@ -25,6 +25,7 @@ use twinfeed_net::clock;
 use crate::error::Error;
 use crate::exchange::{Exchange, Standing};
 use crate::files::{AdapterAddresses, FEED, Files, Origin};
+use crate::hosts::{Host, Hosts};
 use crate::judge::{Verdict, judge};
 use crate::probe::Probe;
 use crate::probe::wire::Summary;
@@ -133,7 +134,13 @@ impl Rig {
     pub fn start(program: &Program, run: &Run, stop: &StopFlag) -> Result<Self, Error> {
         let place = tempfile::Builder::new().prefix("twinfeed-").tempdir();
         let place = place.map_err(Error::file("make", std::env::temp_dir()))?;
-        Self::start_at(program, run, stop, Place::Temporary(place))
+        Self::start_at(
+            program,
+            run,
+            stop,
+            Place::Temporary(place),
+            Hosts::default(),
+        )
     }
 
     /// The same in a directory that stays.
@@ -146,11 +153,25 @@ impl Rig {
         stop: &StopFlag,
         directory: &Path,
     ) -> Result<Self, Error> {
+        Self::start_on(program, run, stop, directory, Hosts::default())
+    }
+
+    /// The same on these hosts.
+    ///
+    /// # Errors
+    /// As [`Rig::start`].
+    pub fn start_on(
+        program: &Program,
+        run: &Run,
+        stop: &StopFlag,
+        directory: &Path,
+        hosts: Hosts,
+    ) -> Result<Self, Error> {
         std::fs::create_dir_all(directory).map_err(Error::file("make", directory))?;
         let directory = directory
             .canonicalize()
             .map_err(Error::file("find", directory))?;
-        Self::start_at(program, run, stop, Place::Given(directory))
+        Self::start_at(program, run, stop, Place::Given(directory), hosts)
     }
 
     fn start_at(
@@ -158,8 +179,9 @@ impl Rig {
         run: &Run,
         stop: &StopFlag,
         place: Place,
+        hosts: Hosts,
     ) -> Result<Self, Error> {
-        let files = Files::write(place.path(), run)?;
+        let files = Files::write_for(place.path(), run, hosts)?;
         let relay = |at: &AdapterAddresses| Some(Relay::start(at.relay?, at.link));
         let relays = files
             .adapters
@@ -170,7 +192,7 @@ impl Rig {
             .administration_relay
             .map(|at| Relay::start(at, files.stream_admin))
             .transpose()?;
-        let client = Client::builder(files.url())
+        let client = reach(&files)
             .token(Secret::new("operator-of-this-run")?)
             .timeout(Duration::from_secs(2))
             .build()?;
@@ -184,7 +206,7 @@ impl Rig {
         let adapter = |seat| start_adapter(program, &files, seat, run).map(Some);
         let adapters = [adapter(Seat::Active)?, adapter(Seat::Backup)?];
         let mut rig = Self {
-            probe: start_probe(program, &files, run, "probe")?,
+            probe: start_probe(program, &files, run, ("probe", files.hosts().probe(0)))?,
             exchange,
             second_exchange,
             adapters,
@@ -231,7 +253,15 @@ impl Rig {
     /// # Errors
     /// When it cannot be started.
     pub fn another_probe(&self, name: &str) -> Result<Probe, Error> {
-        start_probe(&self.program, &self.files, &self.run, name)
+        self.another_probe_of(&self.run, name, self.files.hosts().probe(0))
+    }
+
+    /// One more probe, which subscribes as the first one of `run` would, on this host.
+    ///
+    /// # Errors
+    /// As [`Rig::another_probe`].
+    pub fn another_probe_of(&self, run: &Run, name: &str, host: Host) -> Result<Probe, Error> {
+        start_probe(&self.program, &self.files, run, (name, host))
     }
 
     /// An adapter that runs.
@@ -317,6 +347,11 @@ impl Rig {
     /// Kills stream-admin.
     pub fn kill_stream_admin(&mut self) {
         self.stream_admin = None;
+    }
+
+    /// stream-admin's process, if it runs.
+    pub fn stream_admin(&mut self) -> Option<&mut Process> {
+        self.stream_admin.as_mut()
     }
 
     /// Starts stream-admin again with its state, and returns when it is ready.
@@ -405,7 +440,7 @@ impl Rig {
     /// # Errors
     /// When the operator's token cannot be read.
     pub fn operator(&self, timeout: Duration) -> Result<Client, Error> {
-        let client = Client::builder(self.files.url())
+        let client = reach(&self.files)
             .token_file(self.files.path("tokens/operator"))
             .timeout(timeout)
             .build()?;
@@ -620,6 +655,15 @@ pub fn backup_streams(feed: &FeedStatus) -> impl Iterator<Item = &StreamStatus> 
         .flat_map(|report| &report.streams)
 }
 
+/// stream-admin, as its certificate is trusted.
+fn reach(files: &Files) -> ClientBuilder {
+    let builder = Client::builder(files.url());
+    match &files.hosts().tls {
+        Some([certificate, _]) => builder.ca_file(certificate),
+        None => builder,
+    }
+}
+
 fn terminate(process: &mut Process) -> Result<ExitStatus, Error> {
     process.signal(Signal::TERM)?;
     process.wait(END_LIMIT)
@@ -628,7 +672,7 @@ fn terminate(process: &mut Process) -> Result<ExitStatus, Error> {
 fn start_stream_admin(program: &Program, files: &Files) -> Result<Process, Error> {
     let arguments = ["stream-admin", "--config", "stream-admin.toml"];
     Process::start(
-        program,
+        &program.on(files.hosts().stream_admin),
         "stream-admin",
         arguments,
         files.directory(),
@@ -639,13 +683,20 @@ fn start_stream_admin(program: &Program, files: &Files) -> Result<Process, Error
 fn start_exchange(program: &Program, files: &Files, origin: Origin) -> Result<Exchange, Error> {
     let arguments = ["exchange", "--config", origin.configuration(), "--json"];
     let (name, directory) = (origin.process(), files.directory());
-    let process = Process::start(program, name, arguments, directory, Output::Piped)?;
+    let program = program.on(files.hosts().exchange);
+    let process = Process::start(&program, name, arguments, directory, Output::Piped)?;
     Exchange::new(process)
 }
 
-fn start_probe(program: &Program, files: &Files, run: &Run, name: &str) -> Result<Probe, Error> {
-    let arguments = files.probe_arguments(run, name);
-    let process = Process::start(program, name, arguments, files.directory(), Output::Piped)?;
+fn start_probe(
+    program: &Program,
+    files: &Files,
+    run: &Run,
+    (name, host): (&str, Host),
+) -> Result<Probe, Error> {
+    let arguments = files.probe_arguments(run, name, host);
+    let (program, directory) = (program.on(host), files.directory());
+    let process = Process::start(&program, name, arguments, directory, Output::Piped)?;
     Probe::new(process)
 }
 
@@ -662,7 +713,7 @@ fn start_adapter(
         environment.push(("TWINFEED_STREAM_ADMIN".to_owned(), url));
     }
     Process::start_with(
-        program,
+        &program.on(files.hosts().adapters[seat.index()]),
         seat.binary(),
         arguments,
         &environment,

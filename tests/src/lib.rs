@@ -1,7 +1,10 @@
 //! Worlds and end-to-end tests.
 #![forbid(unsafe_code)]
 
+pub mod faults;
 pub mod kills;
+pub mod lab;
+pub mod matrix;
 pub mod messages;
 pub mod program;
 

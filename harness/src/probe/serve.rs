@@ -11,7 +11,7 @@ use twinfeed_control::{Epoch, FeedName, StopFlag};
 use twinfeed_net::clock::{self, Reading};
 use twinfeed_subscriber::{
     Administration, BodyKind, Builder, DataPoller, Delivered, DiscontinuityCause, Error, Event,
-    Handler, Leg, Monitor, Policy, ResetCause,
+    Handler, Leg, Monitor, Policy, ResetCause, Selector, Snapshot,
 };
 use twinfeed_wire::AdminMessage;
 
@@ -44,6 +44,10 @@ pub struct Settings {
     pub receive_buffer: Option<usize>,
     /// Where the grant is kept.
     pub state_dir: Option<PathBuf>,
+    /// Certificates to trust instead of the public web's.
+    pub ca_file: Option<PathBuf>,
+    /// The interface that faces the adapters; `None`: loopback.
+    pub interface: Option<Selector>,
 }
 
 /// Subscribes and answers until told to stop, until standard input ends, or until the feed is closed and
@@ -61,6 +65,12 @@ pub fn serve(settings: &Settings) -> Result<(), Error> {
     }
     if let Some(bytes) = settings.receive_buffer {
         builder = builder.receive_buffer(bytes);
+    }
+    if let Some(path) = &settings.ca_file {
+        builder = builder.ca_file(path);
+    }
+    if let Some(interface) = &settings.interface {
+        builder = builder.interface(interface.clone());
     }
     let (mut poller, mut control) = builder.open()?;
     let destinations = control.destinations();
@@ -212,6 +222,8 @@ fn status(poller: &DataPoller, monitor: &Monitor, eye: &Eye) -> Status {
             .iter()
             .map(|gap| gap.until.saturating_sub(gap.from))
             .sum(),
+        refused: refused(&snapshot),
+        kernel_drops: Leg::BOTH.map(|leg| snapshot.received[leg.index()].kernel_drops),
         heard: Leg::BOTH.map(|leg| snapshot.is_heard(leg)),
         legs: Leg::BOTH.map(leg),
         epoch: (eye.last.0 != 0).then_some(Epoch(eye.last.0)),
@@ -220,6 +232,21 @@ fn status(poller: &DataPoller, monitor: &Monitor, eye: &Eye) -> Status {
         administration,
         closed: poller.is_closed(),
     }
+}
+
+/// Datagrams that were not believed; those said twice are none of them.
+fn refused(snapshot: &Snapshot) -> u64 {
+    let arbiter = &snapshot.arbiter;
+    let senders = snapshot
+        .received
+        .iter()
+        .map(|leg| leg.foreign_senders + leg.too_long);
+    arbiter.rejected_total()
+        + arbiter.foreign_stream
+        + arbiter.unknown_sid
+        + arbiter.stale_incarnation
+        + arbiter.quarantined
+        + senders.sum::<u64>()
 }
 
 /// What sees the records.

@@ -73,6 +73,10 @@ pub struct Status {
     pub switches: u64,
     /// Source messages declared lost so far.
     pub declared_lost: u64,
+    /// Datagrams that the library did not believe: of a form, a sender, a stream or a number that is not the feed's.
+    pub refused: u64,
+    /// Datagrams that the kernel dropped at the sockets of leg 0 and leg 1.
+    pub kernel_drops: [u64; 2],
     /// Whether each leg was ever heard, by the library's word.
     pub heard: [bool; 2],
     /// Each leg's state, by the library's word.

@@ -1,8 +1,12 @@
 //! State in one file of an embedded store (`redb`): one synced transaction per commit.
+//!
+//! After an error of the file the engine refuses everything until the file is opened again. Where the error was a full
+//! disk, that is done with the next commit: what was refused had not become part of the file, and there may be room now. After
+//! any other error it refuses for good, as nobody knows what the disk has.
 
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::codec::{FORMAT, FORMAT_KEY, decode, encode};
 use super::{Store, StoreError};
@@ -11,10 +15,20 @@ use crate::registry::record::{Record, Write};
 const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("stream-admin");
 
 /// The default store.
-#[derive(Debug)]
 pub struct EmbeddedStore {
-    database: Database,
+    /// `None` while it cannot be opened again.
+    database: Option<Database>,
+    open: Box<dyn Fn() -> Result<Database, DatabaseError> + Send>,
+    /// Whether the last commit found the disk full.
+    full: bool,
     path: String,
+}
+
+impl std::fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { path, full, .. } = self;
+        write!(f, "EmbeddedStore({path}, full: {full})")
+    }
 }
 
 impl EmbeddedStore {
@@ -25,25 +39,47 @@ impl EmbeddedStore {
     /// [`StoreError::Io`], also when another process holds the file.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let name = path.display().to_string();
-        let io = |cause: String| StoreError::Io {
-            path: name.clone(),
-            cause,
-        };
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| io(error.to_string()))?;
+            std::fs::create_dir_all(folder).map_err(|error| StoreError::Io {
+                path: name.clone(),
+                cause: error.to_string(),
+            })?;
         }
-        let database = Database::create(path).map_err(|error| io(error.to_string()))?;
-        let store = Self {
-            database,
-            path: name,
+        let path = path.to_owned();
+        Self::open_by(Box::new(move || Database::create(&path)), name)
+    }
+
+    fn open_by(
+        open: Box<dyn Fn() -> Result<Database, DatabaseError> + Send>,
+        path: String,
+    ) -> Result<Self, StoreError> {
+        let mut store = Self {
+            database: None,
+            open,
+            full: false,
+            path,
         };
+        store.open_again()?;
         store.write_format()?;
         Ok(store)
     }
 
+    fn open_again(&mut self) -> Result<(), StoreError> {
+        // The engine lets go of the file first: it lets nobody else have it.
+        self.database = None;
+        let opened = (self.open)();
+        self.database = Some(opened.map_err(|error| self.io(&error.into()))?);
+        self.full = false;
+        Ok(())
+    }
+
+    fn database(&self) -> Result<&Database, redb::Error> {
+        self.database.as_ref().ok_or(redb::Error::DatabaseClosed)
+    }
+
     fn write_format(&self) -> Result<(), StoreError> {
         let write = || -> Result<(), redb::Error> {
-            let transaction = self.database.begin_write()?;
+            let transaction = self.database()?.begin_write()?;
             {
                 let mut table = transaction.open_table(TABLE)?;
                 if table.get(FORMAT_KEY)?.is_none() {
@@ -63,7 +99,7 @@ impl EmbeddedStore {
     }
 
     fn rows(&self) -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
-        let transaction = self.database.begin_read()?;
+        let transaction = self.database()?.begin_read()?;
         let table = transaction.open_table(TABLE)?;
         let mut rows = Vec::new();
         for row in table.iter()? {
@@ -98,8 +134,11 @@ impl Store for EmbeddedStore {
                 cause: error.to_string(),
             })?);
         }
+        if self.full {
+            self.open_again()?;
+        }
         let commit = || -> Result<(), redb::Error> {
-            let transaction = self.database.begin_write()?;
+            let transaction = self.database()?.begin_write()?;
             {
                 let mut table = transaction.open_table(TABLE)?;
                 for change in &encoded {
@@ -111,12 +150,25 @@ impl Store for EmbeddedStore {
             }
             Ok(transaction.commit()?)
         };
-        commit().map_err(|error| self.io(&error))
+        let done = commit();
+        self.full = matches!(&done, Err(redb::Error::Io(error)) if is_full(error));
+        done.map_err(|error| self.io(&error))
     }
+}
+
+/// No space, or none for this user.
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use redb::StorageBackend;
+
     use super::*;
     use crate::grant::Override;
     use crate::registry::record::ServerRecord;
@@ -181,5 +233,78 @@ mod tests {
         std::fs::write(&path, b"no database").unwrap();
         assert!(EmbeddedStore::open(&path).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"no database");
+    }
+
+    /// A file in memory, on a disk that may get full.
+    #[derive(Clone, Debug, Default)]
+    struct Disk(Arc<Mutex<(Vec<u8>, bool)>>);
+
+    impl Disk {
+        fn fill(&self, full: bool) {
+            self.0.lock().unwrap().1 = full;
+        }
+
+        fn with<T>(&self, writes: bool, work: impl FnOnce(&mut Vec<u8>) -> T) -> io::Result<T> {
+            let mut disk = self.0.lock().unwrap();
+            match disk.1 && writes {
+                true => Err(io::ErrorKind::StorageFull.into()),
+                false => Ok(work(&mut disk.0)),
+            }
+        }
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> io::Result<u64> {
+            self.with(false, |bytes| bytes.len() as u64)
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            let at = offset as usize;
+            self.with(false, |bytes| {
+                out.copy_from_slice(&bytes[at..at + out.len()]);
+            })
+        }
+
+        fn set_len(&self, length: u64) -> io::Result<()> {
+            self.with(true, |bytes| bytes.resize(length as usize, 0))
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            let at = offset as usize;
+            self.with(true, |bytes| {
+                bytes[at..at + data.len()].copy_from_slice(data);
+            })
+        }
+    }
+
+    #[test]
+    fn a_disk_that_was_full_is_written_again_and_has_nothing_of_what_was_refused() {
+        let disk = Disk::default();
+        let on = disk.clone();
+        let open = move || Database::builder().create_with_backend(on.clone());
+        let mut store = EmbeddedStore::open_by(Box::new(open), "memory".to_owned()).unwrap();
+        let put = |principal: &str| [Write::Put(Record::Override(word(principal)))];
+        store.commit(&put("before")).unwrap();
+        disk.fill(true);
+        for _ in 0..3 {
+            let error = store.commit(&put("refused")).unwrap_err().to_string();
+            assert!(
+                error.contains("memory") && error.contains("free space"),
+                "{error}"
+            );
+        }
+        disk.fill(false);
+        store.commit(&put("after")).unwrap();
+        let of = |record: Record| match record {
+            Record::Override(it) => it.principal,
+            other => panic!("{other:?}"),
+        };
+        let mut found: Vec<_> = store.load().unwrap().into_iter().map(of).collect();
+        found.sort_unstable();
+        assert_eq!(found, ["after", "before"]);
     }
 }

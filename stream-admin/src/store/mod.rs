@@ -2,7 +2,8 @@
 //!
 //! One small trait: load everything once at the start, then commit changes. A commit returns when the
 //! disk has it, so an answer that follows a commit survives the machine. After an error the state on the
-//! disk is the one before the commit, and the store may refuse for good; nobody retries a failed sync.
+//! disk is the one before the commit, and the store may refuse for good unless the disk was only full; nobody
+//! retries a failed sync.
 
 mod codec;
 mod embedded;

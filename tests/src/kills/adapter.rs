@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
-use twinfeed_control::AdapterStatus;
+use twinfeed_control::{AdapterStatus, PairState};
 
 /// What an adapter says of its one stream.
 #[derive(Clone, Debug, Default)]
@@ -60,8 +60,31 @@ pub fn status(operations: SocketAddr) -> Option<AdapterStatus> {
     serde_json::from_value(document).ok()
 }
 
+/// Whether both adapters of a pair say now that they number alike, in every stream, and know the whole session.
+///
+/// # Errors
+/// How they stand if not.
+pub fn in_step(operations: [SocketAddr; 2]) -> Result<(), String> {
+    let both = operations.map(status);
+    let [Some(one), Some(other)] = &both else {
+        return Err("an adapter does not answer".to_owned());
+    };
+    let stands = |status: &AdapterStatus, state| {
+        let mut streams = status.streams.iter();
+        !status.streams.is_empty()
+            && streams.all(|it| it.complete && it.pair.protected && it.pair.state == state)
+    };
+    let paired = |active, backup| {
+        stands(active, PairState::Active) && stands(backup, PairState::Synchronised)
+    };
+    match one.generation == other.generation && (paired(one, other) || paired(other, one)) {
+        true => Ok(()),
+        false => Err(format!("{:?} {:?}", one.streams, other.streams)),
+    }
+}
+
 fn ask(operations: SocketAddr) -> Option<Value> {
-    let mut stream = TcpStream::connect(operations).ok()?;
+    let mut stream = TcpStream::connect_timeout(&operations, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream
         .write_all(b"GET /status.json HTTP/1.1\r\nHost: adapter\r\nConnection: close\r\n\r\n")

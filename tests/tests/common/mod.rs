@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use twinfeed_control::{
-    AdapterId, AdapterStatus, Client, Incarnation, MessagePlace, OrderOutcome, OrderRecord,
-    PairState, Policy, Role, RoleAction, RoleChange, RoleOrder, StopFlag,
+    AdapterId, AdapterStatus, Client, Incarnation, MessagePlace, OrderOutcome, OrderRecord, Policy,
+    Role, RoleAction, RoleChange, RoleOrder, StopFlag,
 };
 use twinfeed_harness::files::{FEED, Files};
 use twinfeed_harness::judge::{Verdict, judge};
@@ -100,22 +100,7 @@ pub(crate) fn until_in_step(rig: &Rig) {
 
 /// Whether they say so now, or how they stand.
 pub(crate) fn is_in_step(rig: &Rig) -> Result<(), String> {
-    let both = Seat::BOTH.map(|seat| status(rig, seat));
-    let [Some(one), Some(other)] = &both else {
-        return Err("an adapter does not answer".to_owned());
-    };
-    let stands = |status: &AdapterStatus, state| {
-        let mut streams = status.streams.iter();
-        !status.streams.is_empty()
-            && streams.all(|it| it.complete && it.pair.protected && it.pair.state == state)
-    };
-    let paired = |active, backup| {
-        stands(active, PairState::Active) && stands(backup, PairState::Synchronised)
-    };
-    match one.generation == other.generation && (paired(one, other) || paired(other, one)) {
-        true => Ok(()),
-        false => Err(format!("{:?} {:?}", one.streams, other.streams)),
-    }
+    adapter::in_step(rig.files().adapters.map(|at| at.operations))
 }
 
 /// Which process has a seat, as stream-admin knows it.
