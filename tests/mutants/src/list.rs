@@ -78,6 +78,12 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("list")
 }
 
+/// The folder of those that no seed has caught yet.
+#[must_use]
+pub fn uncaught() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("uncaught")
+}
+
 /// The root of the workspace.
 #[must_use]
 pub fn root() -> PathBuf {

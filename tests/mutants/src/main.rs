@@ -30,6 +30,9 @@ struct Check {
     /// With `--search`: only mutants that the seed written down for them does not catch.
     #[arg(long)]
     missing: bool,
+    /// With `--search`: the faults that no seed has caught yet, instead of the list; nothing is written down.
+    #[arg(long, requires = "search")]
+    uncaught: bool,
     /// Only this mutant; may be given several times.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -100,13 +103,20 @@ enum Fate {
 }
 
 fn check(options: &Check) -> Result<ExitCode, String> {
-    let all = list::read(&list::folder()).map_err(|wrong| wrong.to_string())?;
+    let folder = match options.uncaught {
+        true => list::uncaught(),
+        false => list::folder(),
+    };
+    let all = list::read(&folder).map_err(|wrong| wrong.to_string())?;
     if let Some(unknown) = options
         .only
         .iter()
         .find(|name| all.iter().all(|it| it.name != **name))
     {
-        return Err(format!("`{unknown}` is no mutant: see tests/mutants/list"));
+        return Err(format!(
+            "`{unknown}` is no mutant: see {}",
+            folder.display()
+        ));
     }
     let workshop = Workshop::of(&list::root());
     workshop.furnish(&all).map_err(|wrong| wrong.to_string())?;
@@ -129,7 +139,7 @@ fn check(options: &Check) -> Result<ExitCode, String> {
         .iter()
         .filter(|it| matches!(it, Fate::Caught(_)))
         .count();
-    if options.search.is_some() {
+    if options.search.is_some() && !options.uncaught {
         for ((_, mutant), fate) in chosen.iter().zip(&fates) {
             match fate {
                 Fate::Caught(by) => record.insert(mutant.name.clone(), by.clone()),

@@ -11,14 +11,36 @@ fn mutants() -> Vec<Mutant> {
     list::read(&list::folder()).unwrap()
 }
 
+fn uncaught() -> Vec<Mutant> {
+    list::read(&list::uncaught()).unwrap()
+}
+
 #[test]
 fn every_mutant_fits_the_sources() {
-    let mutants = mutants();
-    for file in files(&mutants) {
-        let text = std::fs::read_to_string(list::root().join(file)).unwrap();
-        if let Err(misfit) = inject(file, &text, &mutants) {
-            panic!("{misfit}");
+    for mutants in [mutants(), uncaught()] {
+        for file in files(&mutants) {
+            let text = std::fs::read_to_string(list::root().join(file)).unwrap();
+            if let Err(misfit) = inject(file, &text, &mutants) {
+                panic!("{misfit}");
+            }
         }
+    }
+}
+
+#[test]
+fn the_page_names_every_fault_that_no_seed_has_caught_yet() {
+    let text = std::fs::read_to_string(page::file()).unwrap();
+    let (_, section) = text.split_once("\n## Not caught yet\n").unwrap();
+    for mutant in uncaught() {
+        let name = &mutant.name;
+        assert!(
+            section.contains(&format!("| `{name}` |")),
+            "docs/mutants.md does not say why `{name}` is not caught"
+        );
+        assert!(
+            mutants().iter().all(|it| it.name != *name),
+            "`{name}` is in both lists"
+        );
     }
 }
 
