@@ -8,11 +8,11 @@ use twinfeed_mutants::{caught, page, worlds};
 const LEAST: usize = 30;
 
 fn mutants() -> Vec<Mutant> {
-    list::read(&list::folder()).unwrap()
+    list::read(&list::folder()).unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
 fn uncaught() -> Vec<Mutant> {
-    list::read(&list::uncaught()).unwrap()
+    list::read(&list::uncaught()).unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
 #[test]

@@ -13,11 +13,16 @@ use twinfeed_wire::{Adm, Epoch, Generation, Msn, Sid};
 use super::streams::At;
 use super::witness::Judgement;
 
+/// Source, generation, number, attempt.
+type Named = (Sid, Generation, Adm, u8);
+/// The slot, the epoch in which it counts, whether the stream is to be held in front of it.
+type Said = (Msn, Epoch, bool);
+
 /// What was announced.
 #[derive(Debug, Default)]
 pub struct Slots {
     threshold: u64,
-    said: BTreeMap<(Sid, Generation, Adm, u8), (Msn, Epoch, bool)>,
+    said: BTreeMap<Named, Said>,
     /// What the rules of each leg told last: that messages were dropped.
     dropped: [Option<Sid>; 2],
 }
