@@ -1,12 +1,12 @@
 //! Did an adapter give up what it had heard, or before its time?
 //!
-//! The last number of a range that is given up did not come, and one that did not come is not given up before it has been known for
+//! A number that did not come is not given up before it has been known for
 //! `reorder_hold` that it is missing, for the other line may bring it (N5). Where an epoch ends, what is left of it goes
 //! at once; and where a bound was reached, anything may.
 
 use core::ops::Range;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use twinfeed_protocol::time::Time;
 use twinfeed_wire::Epoch;
@@ -14,13 +14,9 @@ use twinfeed_wire::Epoch;
 use super::witness::Judgement;
 use crate::world::exchange::{Content, Packet};
 
-/// A range of more numbers is not asked about.
-const SHORT: u64 = 32;
-
 /// What one process heard of one source, on all its lines.
 #[derive(Debug, Default)]
 pub struct Hearing {
-    came: BTreeSet<(Epoch, u64)>,
     /// How far somebody spoke of an epoch, and since when.
     reached: BTreeMap<Epoch, Vec<(u64, Time)>>,
     /// Something came that no source had said.
@@ -40,8 +36,6 @@ impl Hearing {
             Content::Heartbeat | Content::End => 0,
         };
         let next = packet.first.saturating_add(count);
-        self.came
-            .extend((packet.first..next).map(|number| (packet.epoch, number)));
         let reached = self.reached.entry(packet.epoch).or_default();
         if reached.last().is_none_or(|(before, _)| *before < next) {
             reached.push((next, now));
@@ -50,17 +44,12 @@ impl Hearing {
 
     /// The adapter gives `range` of `epoch` up; `hold`: how long it must wait for the other line, if there is one.
     pub fn abandoned(&mut self, now: Time, epoch: Epoch, range: &Range<u64>, hold: Duration) {
-        let last = range.end.saturating_sub(1);
         let known = self.reached.get(&epoch).and_then(|reached| {
             let first = reached.partition_point(|(until, _)| *until < range.end);
             reached.get(first)
         });
         let waited = known.map(|&(_, since)| now.since(since));
-        // Not asked of long ranges: that some of them came was seen without a fault too, and is not understood.
-        let short = range.end.saturating_sub(range.start) <= SHORT;
-        if short && self.came.contains(&(epoch, last)) {
-            self.suspect = Some(format!("{range:?} is given up, and {last} came"));
-        } else if let Some(waited) = waited.filter(|waited| *waited < hold) {
+        if let Some(waited) = waited.filter(|waited| *waited < hold) {
             self.suspect = Some(format!("{range:?} is given up after {waited:?}"));
         }
     }
