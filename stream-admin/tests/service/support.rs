@@ -178,7 +178,7 @@ pub(crate) fn report(incarnation: u64, generation: Generation, role: Role) -> Re
         status: AdapterStatus {
             generation,
             role,
-            sync_threshold: 1_000,
+            sync_threshold: twinfeed_control::DEFAULT_SYNC_THRESHOLD,
             transmit: TransmitMode::Hot,
             link: LinkState::Up,
             reason: String::new(),
