@@ -397,7 +397,9 @@ impl Pairing {
     /// As active: says in the stream that its generation is handed over, and originates nothing more until it is told to go
     /// on, or another generation is granted. Whether it is the active.
     pub fn step_down(&mut self, now: Now, seq: &mut Sequencer, through: &mut Through<'_>) -> bool {
-        if !self.pair.steps_down() && self.pair.is_protected(seq) {
+        // Without a source the stream would not reach the message's slot, and the hand-over would wait for it.
+        let reaches = !seq.is_source_stale();
+        if !self.pair.steps_down() && self.pair.is_protected(seq) && reaches {
             let mut out = self.mouth.out(self.sid, through);
             let kind = AdminKind::StepDown;
             // Where there is no place for it, before the first epoch say, the hand-over goes on without it.

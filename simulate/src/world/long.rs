@@ -36,7 +36,9 @@ impl Plan {
         let heartbeat = rng.pick(&[50, 100].map(Duration::from_millis));
         let pair = pair(heartbeat, &mut rng);
         // Content is compared by ranges of 4,096 numbers: such a world has one long life.
-        let misconverts = rng.chance(MISCONVERTS).then(|| rng.micros(500_000, 25_000_000));
+        let misconverts = rng
+            .chance(MISCONVERTS)
+            .then(|| rng.micros(500_000, 25_000_000));
         let sources = sources(misconverts.is_some(), &mut rng);
         let gentle = misconverts.is_some();
         let faults = (0..rng.between(14, 22))
