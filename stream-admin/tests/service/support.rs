@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use twinfeed_control::{
@@ -63,10 +63,19 @@ impl Server {
 
     pub(crate) fn with(config: Config, store: MemoryStore) -> Self {
         let runtime = Runtime::new().unwrap();
-        let boxed: Box<dyn Store> = Box::new(store.clone());
-        let running = runtime
-            .block_on(Running::start_with(config, boxed))
-            .unwrap();
+        let start = || {
+            let boxed: Box<dyn Store> = Box::new(store.clone());
+            runtime.block_on(Running::start_with(config.clone(), boxed))
+        };
+        // A restart wants its port again, which another test's socket may have been given meanwhile.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let running = loop {
+            match start() {
+                Ok(running) => break running,
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
         let address = running.address();
         Self {
             runtime,
