@@ -58,10 +58,10 @@ fn hex(bytes: [u8; 32]) -> String {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        Self::with(config(""), MemoryStore::default())
+        Self::with(&config(""), MemoryStore::default())
     }
 
-    pub(crate) fn with(config: Config, store: MemoryStore) -> Self {
+    pub(crate) fn with(config: &Config, store: MemoryStore) -> Self {
         let runtime = Runtime::new().unwrap();
         let start = || {
             let boxed: Box<dyn Store> = Box::new(store.clone());
@@ -99,7 +99,7 @@ impl Server {
         self.stop();
         let mut config = config("");
         config.listen = self.address;
-        Self::with(config, self.store.clone())
+        Self::with(&config, self.store.clone())
     }
 
     fn stop(&mut self) {
