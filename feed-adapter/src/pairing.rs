@@ -618,7 +618,9 @@ pub const fn sid_of(frame: &Frame) -> Option<Sid> {
     }
 }
 
-fn said(frame: Frame) -> Option<Said> {
+/// What a frame of the link says to the rules of one stream; `None`: it is not theirs.
+#[must_use]
+pub fn said(frame: Frame) -> Option<Said> {
     Some(match frame {
         Frame::Report(report) => Said::Report(report),
         Frame::CutRequest { sid, generation } => Said::AskCut { sid, generation },
@@ -640,7 +642,9 @@ fn said(frame: Frame) -> Option<Said> {
     })
 }
 
-fn frame(said: Said) -> Frame {
+/// The frame in which the rules' words go over the link.
+#[must_use]
+pub fn frame(said: Said) -> Frame {
     match said {
         Said::Report(report) => Frame::Report(report),
         Said::AskCut { sid, generation } => Frame::CutRequest { sid, generation },
