@@ -11,13 +11,12 @@ use twinfeed_harness::certify::player::Lines;
 use twinfeed_harness::certify::report::Ink;
 use twinfeed_harness::certify::score::Settings;
 use twinfeed_harness::certify::{ALL, Claims, Listen, Plan, Under, certify};
-use twinfeed_harness::demo::Narrator;
 use twinfeed_harness::ports;
 use twinfeed_harness::process::Program;
 
 use crate::demo::stop_on_signals;
 use crate::failure::{Failure, RUNTIME};
-use crate::progress::Progress;
+use crate::progress::{Progress, Screen};
 
 /// Play line faults to a feed handler, ours or another's, and judge what comes out.
 ///
@@ -221,17 +220,4 @@ fn print(text: &str) -> Result<(), Failure> {
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text)
         .map_err(|error| Failure::new(RUNTIME, format!("{}: {error}", path.display())))
-}
-
-/// Shows how it goes.
-struct Screen(Progress);
-
-impl Narrator for Screen {
-    fn say(&mut self, line: &str) {
-        self.0.line(line);
-    }
-
-    fn live(&mut self, line: &str) {
-        self.0.say(line);
-    }
 }

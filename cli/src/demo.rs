@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use twinfeed_control::StopFlag;
-use twinfeed_harness::demo::{Narrator, demo, grouped, micros};
+use twinfeed_harness::demo::{demo, grouped, micros};
 use twinfeed_harness::process::Program;
 use twinfeed_harness::run::{Content, Run, SLICE_FIRST};
 use twinfeed_harness::summary::Summary;
 
 use crate::failure::{Failure, RUNTIME};
 use crate::policy::PolicyWord;
-use crate::progress::Progress;
+use crate::progress::{Progress, Screen};
 
 /// Kill the active adapter in mid-burst, twice, and count what a subscriber loses.
 ///
@@ -189,17 +189,4 @@ pub(crate) fn stop_on_signals() -> Result<StopFlag, Failure> {
     listener
         .map(|_| stop)
         .map_err(|error| Failure::new(RUNTIME, error))
-}
-
-/// Shows the narration.
-struct Screen(Progress);
-
-impl Narrator for Screen {
-    fn say(&mut self, line: &str) {
-        self.0.line(line);
-    }
-
-    fn live(&mut self, line: &str) {
-        self.0.say(line);
-    }
 }

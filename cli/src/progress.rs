@@ -7,6 +7,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use twinfeed_harness::demo::Narrator;
 
 /// A line that moves, or nothing.
 #[derive(Debug)]
@@ -65,5 +66,19 @@ impl Progress {
     /// The moving line goes away.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Shows a narration.
+#[derive(Debug)]
+pub(crate) struct Screen(pub(crate) Progress);
+
+impl Narrator for Screen {
+    fn say(&mut self, line: &str) {
+        self.0.line(line);
+    }
+
+    fn live(&mut self, line: &str) {
+        self.0.say(line);
     }
 }

@@ -397,7 +397,9 @@ impl Pairing {
     /// As active: says in the stream that its generation is handed over, and originates nothing more until it is told to go
     /// on, or another generation is granted. Whether it is the active.
     pub fn step_down(&mut self, now: Now, seq: &mut Sequencer, through: &mut Through<'_>) -> bool {
-        if !self.pair.steps_down() && self.pair.is_protected(seq) {
+        // Without a source the stream would not reach the message's slot, and the hand-over would wait for it.
+        let reaches = !seq.is_source_stale();
+        if !self.pair.steps_down() && self.pair.is_protected(seq) && reaches {
             let mut out = self.mouth.out(self.sid, through);
             let kind = AdminKind::StepDown;
             // Where there is no place for it, before the first epoch say, the hand-over goes on without it.
@@ -620,7 +622,9 @@ pub const fn sid_of(frame: &Frame) -> Option<Sid> {
     }
 }
 
-fn said(frame: Frame) -> Option<Said> {
+/// What a frame of the link says to the rules of one stream; `None`: it is not theirs.
+#[must_use]
+pub fn said(frame: Frame) -> Option<Said> {
     Some(match frame {
         Frame::Report(report) => Said::Report(report),
         Frame::CutRequest { sid, generation } => Said::AskCut { sid, generation },
@@ -642,7 +646,9 @@ fn said(frame: Frame) -> Option<Said> {
     })
 }
 
-fn frame(said: Said) -> Frame {
+/// The frame in which the rules' words go over the link.
+#[must_use]
+pub fn frame(said: Said) -> Frame {
     match said {
         Said::Report(report) => Frame::Report(report),
         Said::AskCut { sid, generation } => Frame::CutRequest { sid, generation },

@@ -3,7 +3,7 @@
 mod arbiter_kit;
 
 use arbiter_kit::*;
-use twinfeed_protocol::{DiscontinuityCause, Event, Leg, Limits, Place};
+use twinfeed_protocol::{DiscontinuityCause, Event, Leg, Limits, Place, Policy};
 use twinfeed_wire::{Adm, ContextId, Epoch};
 
 /// What follows counts, or begins, otherwise at this place.
@@ -89,6 +89,46 @@ fn whoever_has_the_rest_of_a_message_brings_it_whatever_it_counts() {
         Told::Record(5, 0, Leg::Zero),
     ];
     assert_eq!(kit.told(), told);
+}
+
+/// Records that lack a message are to lead, since nobody waits for the others any longer, and the policy holds them back: the others
+/// come after all. Nothing was led apart, and nothing is told.
+#[test]
+fn what_comes_before_others_lead_apart_counts_as_was_told() {
+    for comes in [true, false] {
+        let (mut kit, mut zero, mut one) = ordered(Limits {
+            policy: Policy::PreferActive,
+            ..Limits::default()
+        });
+        kit.joined(&mut zero, &mut one, 3);
+        let placed = zero.administrative(3, Adm(0));
+        kit.give(Leg::Zero, &placed);
+        assert_eq!(kit.told(), [message(3, Leg::Zero)]);
+        zero.header.base_adm = Adm(1);
+        let late = zero.records(&run(4..=5));
+        // It was overtaken by the next epoch; the other leg has not placed the message.
+        let mut ahead = zero.with(|header| {
+            header.epoch = Epoch(2);
+            header.predecessor = Epoch(1);
+            header.context = ContextId(20);
+        });
+        for _ in 0..4 {
+            kit.beat(&mut ahead, 0, 1);
+        }
+        kit.records(&mut one, &run(4..=5));
+        kit.pass(Limits::default().reorder_hold + ms(1));
+        assert_eq!(kit.told(), []);
+        if comes {
+            kit.give(Leg::Zero, &late);
+            let told = [Told::Record(4, 0, Leg::Zero), Told::Record(5, 0, Leg::Zero)];
+            assert_eq!(kit.told(), told);
+        } else {
+            kit.pass(ms(40));
+            let led = [recount(at(4, 0)), Told::Record(4, 0, Leg::One)];
+            let told = kit.told();
+            assert!(told.windows(2).any(|it| *it == led), "{told:?}");
+        }
+    }
 }
 
 #[test]

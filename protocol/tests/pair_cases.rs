@@ -474,6 +474,69 @@ fn beginnings_are_compared_only_where_both_saw_them_in_one_numbering() {
     assert_eq!(ends[0].out.placed, ends[1].out.placed);
 }
 
+/// What the active placed alone in an epoch counts in its numbering; who takes that over within the epoch did not see it begin in it.
+#[test]
+fn a_numbering_that_is_taken_over_within_an_epoch_does_not_say_where_that_began() {
+    let mut acts = acts(60);
+    acts.push(Act::Begin(8));
+    acts.extend((1..=300).map(|sseq| Act::Message(sseq, 1)));
+    let mut ends = synchronised(PairLimits::default(), &acts, 40);
+    for end in &mut ends {
+        end.work(2, &acts, 30);
+        end.link_down(2, false);
+    }
+    assert!(ends[0].originate(3));
+    for end in &mut ends {
+        end.work(3, &acts, 30);
+        end.out.said.clear();
+        end.link_up(4);
+    }
+    assert_eq!(ends[0].out.placed.len(), 1, "alone");
+    for tick in [5, 2_000, 20_000] {
+        ends.iter_mut().for_each(|end| end.settle(tick));
+        talk(tick, &mut ends);
+    }
+    assert!(ends.iter().all(End::is_protected));
+    assert!(ends[0].originate(20_001));
+    talk(20_001, &mut ends);
+    assert_eq!(ends[1].pair.counters().capable, 1);
+    assert_eq!(ends[1].pair.counters().unsynchronised, 0);
+    assert!(ends[1].is_protected());
+}
+
+/// The cut's place lies in the epoch before, and the backup lost the end of that behind it: what was announced in the next epoch
+/// while it sought the place is not agreed to.
+#[test]
+fn what_was_announced_behind_a_cut_is_compared_with_where_its_epoch_began() {
+    let mut acts = acts(60);
+    let next_epoch = acts.len();
+    acts.push(Act::Begin(8));
+    acts.extend((1..=200).map(|sseq| Act::Message(sseq, 1)));
+    let mut ends = pair(PairLimits::default());
+    ends[0].work(1, &acts, 50);
+    ends[1].work(1, &acts, 40);
+    talk(1, &mut ends);
+    assert_eq!(ends[1].state(), PairState::Resyncing, "its place is ahead");
+    ends[0].work(2, &acts, next_epoch - 50 + 30);
+    assert!(ends[0].originate(2));
+    let [one, other] = &mut ends;
+    let intents = |said: &Said| matches!(said, Said::Intent(_));
+    one.out.said.retain(intents);
+    carry(2, 0, one, other);
+    other.hear(2);
+    other.convert(3, &acts, 12);
+    other.done = next_epoch;
+    other.work(3, &acts, 25);
+    let answer = other.out.news.iter().find_map(|news| match news {
+        News::Decided(answer) => Some(*answer),
+        _ => None,
+    });
+    let answer = answer.unwrap();
+    assert!(answer.processed < answer.slot, "not too late: {answer:?}");
+    assert_eq!(answer.verdict, Verdict::Unsynchronised);
+    assert!(!other.is_protected());
+}
+
 #[test]
 fn a_backup_that_began_later_is_never_synchronised_by_accident() {
     let mut all = acts(3_000);

@@ -7,5 +7,7 @@ pub mod lab;
 pub mod matrix;
 pub mod messages;
 pub mod program;
+mod small_run;
 
+pub use small_run::small_run;
 pub use twinfeed_simulate::world;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use common::{
     LIMIT, alone, assert_saw, change, history, kept, nothing_lost, operator, ordered, placed,
-    program, seat_id, small_run, start, until_backup, until_delivered, until_session, wait_for,
+    placed_alone, program, seat_id, small_run, start, until_backup, until_delivered, until_session,
+    wait_for,
 };
 use rustix::process::Signal;
 use twinfeed_control::{
@@ -19,7 +20,6 @@ use twinfeed_harness::files::FEED;
 use twinfeed_harness::rig::backup_streams;
 use twinfeed_harness::run::Run;
 use twinfeed_harness::{Rig, Seat};
-use twinfeed_tests::kills::adapter::Standing;
 
 /// One session that lasts until the test ends it.
 fn one_session(policy: Policy) -> Run {
@@ -129,11 +129,7 @@ fn hands_over_and_back(policy: Policy) -> bool {
         assert_eq!(place.generation.0, generation.0);
         seen.push((text, place));
     }
-    let alone = rig.files().adapters.map(|at| {
-        let standing = Standing::of(at.operations).unwrap_or_default();
-        standing.counter("placed_alone")
-    });
-    if seen.iter().any(|(_, place)| !place.agreed) || alone != [0; 2] {
+    if seen.iter().any(|(_, place)| !place.agreed) || placed_alone(&rig) > 0 {
         nothing_lost(rig);
         return false;
     }

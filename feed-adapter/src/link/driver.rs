@@ -7,11 +7,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
+use twinfeed_net::bell::{Bell, Ear, bell};
 use twinfeed_net::clock;
 use twinfeed_net::tcp::{Closed, Link, LinkOptions, Listener, Received};
 use twinfeed_net::wait::{Interest, wait};
@@ -49,7 +49,7 @@ pub trait Told {
 #[derive(Debug)]
 pub struct LinkThread {
     commands: Arc<ArrayQueue<LinkCommand>>,
-    wake: UnixDatagram,
+    wake: Bell,
     local: SocketAddr,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -89,9 +89,7 @@ impl BoundLink {
         spoken: Spoken,
         told: impl Told + Send + 'static,
     ) -> io::Result<LinkThread> {
-        let (wake, woken) = UnixDatagram::pair()?;
-        wake.set_nonblocking(true)?;
-        woken.set_nonblocking(true)?;
+        let (wake, woken) = bell()?;
         let commands = Arc::new(ArrayQueue::new(MOST_COMMANDS));
         let local = self.local_addr();
         let mut driver = Driver {
@@ -133,7 +131,7 @@ impl LinkThread {
     pub fn tell(&self, command: LinkCommand) {
         // A newer command makes an older one of its kind worthless: the oldest may go.
         let _ = self.commands.force_push(command);
-        let _ = self.wake.send(&[1]);
+        self.wake.ring();
     }
 
     /// Says goodbye and waits for the thread.
@@ -148,7 +146,7 @@ impl LinkThread {
 
 struct Driver<T> {
     listener: Listener,
-    woken: UnixDatagram,
+    woken: Ear,
     commands: Arc<ArrayQueue<LinkCommand>>,
     rules: LinkRules,
     carrier: Carrier<T>,
@@ -172,7 +170,7 @@ impl<T: Told> Driver<T> {
     /// One round: wait, take commands, accept, receive, deadlines, connect. `false` at the end.
     fn cycle(&mut self) -> bool {
         self.sleep();
-        while self.woken.recv(&mut [0; 8]).is_ok() {}
+        self.woken.silence();
         self.speak();
         while let Some(command) = self.commands.pop() {
             match command {

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use twinfeed_feed_adapter::pairing;
 use twinfeed_protocol::pair::{Link, News, Pair, PairLimits, Said};
 use twinfeed_protocol::sequencer::Sequencer;
 use twinfeed_protocol::{Body, EpochStart, Now, SequencerConfig, Time, Transmit};
@@ -120,7 +121,7 @@ fn at(us: u64) -> Now {
 fn said(input: &mut Input<'_>, own: &mut Option<Said>, generation: u32) -> Option<Said> {
     let shape = input.byte();
     let mut bytes = [0; FRAME_BUFFER];
-    let length = match own.take().filter(|_| shape & 0x80 != 0).and_then(frame_of) {
+    let length = match own.take().filter(|_| shape & 0x80 != 0).map(pairing::frame) {
         Some(frame) => frame.emit(&mut bytes),
         None => {
             // Kind, and how long its payload is.
@@ -128,7 +129,7 @@ fn said(input: &mut Input<'_>, own: &mut Option<Said>, generation: u32) -> Optio
                 (4, 72),
                 (5, 8),
                 (6, 88),
-                (7, 56),
+                (7, 64),
                 (8, 40),
                 (10, 32),
                 (17, 40),
@@ -138,9 +139,12 @@ fn said(input: &mut Input<'_>, own: &mut Option<Said>, generation: u32) -> Optio
             bytes[8] = 1;
             bytes[12..16].copy_from_slice(&generation.to_le_bytes());
             if kind == 7 {
-                bytes[48..52].copy_from_slice(&generation.to_le_bytes());
-                bytes[52] = 8; // an operator's notice of eight letters
-                bytes[54] = 8;
+                bytes[56..60].copy_from_slice(&generation.to_le_bytes());
+                bytes[60] = 8; // an operator's notice of eight letters
+                bytes[62] = 8;
+            }
+            if kind == 8 {
+                bytes[41] = 1; // capable
             }
             8 + payload as usize
         }
@@ -149,28 +153,7 @@ fn said(input: &mut Input<'_>, own: &mut Option<Said>, generation: u32) -> Optio
         let place = 8 + usize::from(input.byte()) % (length - 8);
         bytes[place] = input.byte();
     }
-    match Frame::parse(&bytes[..length]).ok()? {
-        Frame::Report(report) => Some(Said::Report(report)),
-        Frame::CutRequest { sid, generation } => Some(Said::AskCut { sid, generation }),
-        Frame::Cut(cut) => Some(Said::Cut(cut)),
-        Frame::Intent(intent) => Some(Said::Intent(Box::new(intent))),
-        Frame::Answer(answer) => Some(Said::Answer(answer)),
-        Frame::Settled(settled) => Some(Said::Settled(settled)),
-        Frame::Content(content) => Some(Said::Content(content)),
-        _ => None,
-    }
-}
-
-fn frame_of(said: Said) -> Option<Frame> {
-    Some(match said {
-        Said::Report(report) => Frame::Report(report),
-        Said::AskCut { sid, generation } => Frame::CutRequest { sid, generation },
-        Said::Cut(cut) => Frame::Cut(cut),
-        Said::Intent(intent) => Frame::Intent(*intent),
-        Said::Answer(answer) => Frame::Answer(answer),
-        Said::Settled(settled) => Frame::Settled(settled),
-        Said::Content(content) => Frame::Content(content),
-    })
+    pairing::said(Frame::parse(&bytes[..length]).ok()?)
 }
 
 /// What one end sent and said.
@@ -209,6 +192,20 @@ impl Transmit for Out {
             let place = (header.epoch.0, record.sseq, u32::from(record.part) + 1);
             assert!(place > self.place, "{place:?} behind {:?}", self.place);
             self.place = place;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The frames made here by hand are frames of the link, whatever their layout has become.
+    #[test]
+    fn every_kind_that_is_made_by_hand_is_one() {
+        for shape in 0..7 {
+            let made = said(&mut Input::new(&[shape]), &mut None, 3);
+            assert!(made.is_some(), "shape {shape}");
         }
     }
 }

@@ -26,6 +26,7 @@ use twinfeed_wire::{Adm, BodyKind, Epoch, Generation, Incarnation, Sid, StreamId
 
 use super::exchange::{Becomes, MESSAGE_LENGTH, Packet, Shared, becomes};
 use super::lines::Ear;
+use super::oracle::hearing::Hearing;
 use super::pair::end::{Command, End};
 use super::rng::Rng;
 use crate::coverage::sequencer::{Event as Step, Standing};
@@ -43,6 +44,8 @@ pub trait Output {
     fn hands(&mut self, leg: Leg, generation: Generation, goes_on: bool);
     /// The rules of its pair told something.
     fn news(&mut self, leg: Leg, sid: Sid, news: News);
+    /// The adapter did what it must not.
+    fn wrong(&mut self, leg: Leg, sid: Sid, what: String);
     /// Something worth counting happened.
     fn fired(&mut self, name: &'static str);
     /// A machine met something in some state.
@@ -366,6 +369,8 @@ impl Desk {
                 sequencer,
                 epoch: Epoch::NONE,
                 memory: 0,
+                hearing: Hearing::default(),
+                hold: conduct.lines.map_or(Duration::ZERO, |it| it.reorder_hold),
                 wrong: false,
             },
             deaf_until: Time::ZERO,
@@ -402,6 +407,7 @@ impl Desk {
         if !packet.genuine && self.ear.would_believe(packet) {
             return; // what is heard first is believed, and rightly so: there is nothing to compare it with
         }
+        self.publisher.hearing.note(now.time, packet);
         self.drain(now, out, |ear, publishing| {
             ear.hear(line, now.time, packet, now.unix_ns, publishing)
         });
@@ -436,6 +442,10 @@ impl Desk {
             },
         );
         met.into_iter().for_each(|cell| out.met(cell));
+        let excused = self.ear.was_pressed();
+        if let Err(what) = self.publisher.hearing.settle(excused) {
+            out.wrong(leg, sid, what);
+        }
         self.tend(now, out);
         self.flush(now, out);
     }
@@ -448,6 +458,10 @@ pub(super) struct Publisher {
     epoch: Epoch,
     /// Digest of what conversion remembers; any will do that tells two memories apart.
     memory: u64,
+    /// What it has heard, and must not give up.
+    hearing: Hearing,
+    /// How long it waits for the other line.
+    hold: Duration,
     /// Whether what comes of a message is not what it should be.
     wrong: bool,
 }
@@ -487,6 +501,7 @@ impl Publishing<'_> {
 
 impl Source for Publishing<'_> {
     fn begin(&mut self, start: EpochStart) {
+        self.publisher.hearing.closed();
         let again = self.publisher.epoch == start.epoch;
         self.publisher.epoch = start.epoch;
         self.publisher.memory = mix(start.epoch.0, start.first);
@@ -521,12 +536,16 @@ impl Source for Publishing<'_> {
 
     fn abandoned(&mut self, range: Range<u64>) {
         self.out.fired("abandoned_range");
+        let (now, epoch, hold) = (self.now.time, self.publisher.epoch, self.publisher.hold);
+        let hearing = &mut self.publisher.hearing;
+        hearing.abandoned(now, epoch, &range, hold);
         self.publisher.memory = mix(self.publisher.memory, mix(range.start, range.end));
         let now = self.now;
         self.step(Step::Abandon, |seq, wire| seq.abandon(now, range, wire));
     }
 
     fn ended(&mut self, _: Epoch, next_sseq: u64) {
+        self.publisher.hearing.closed();
         let now = self.now;
         self.step(Step::End, |seq, wire| seq.end_epoch(now, next_sseq, wire));
     }

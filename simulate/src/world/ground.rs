@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use twinfeed_protocol::Leg;
 use twinfeed_protocol::line::Line;
-use twinfeed_protocol::pair::{News, Said};
+use twinfeed_protocol::pair::{News, PairState, Said};
 use twinfeed_protocol::sequencer::Now;
 use twinfeed_protocol::time::Time;
 use twinfeed_wire::{Generation, Sid};
@@ -422,6 +422,19 @@ impl Output for Ground {
         }
         let to = leg.other();
         let (at, pairing) = (pair.link.arrival(now, to), pair.link.pairing());
+        match &said {
+            Said::Intent(intent) => pair.slots.note_intent(intent),
+            Said::Answer(answer) => {
+                let at = self.ledger.streams().at(leg, sid);
+                if let Err(wrong) = pair.slots.judge(answer, at) {
+                    let number = answer.number;
+                    let what =
+                        format!("adapter {leg} sid {sid} answers for message {number}: {wrong}");
+                    self.ledger.complain(what);
+                }
+            }
+            _ => {}
+        }
         let last = pair.trap.as_mut();
         let last = last.is_some_and(|trap| trap.on_said(leg, sid, &said));
         pair.severed[leg.index()] = last;
@@ -463,6 +476,17 @@ impl Output for Ground {
         if let Some(pair) = &mut self.pair
             && !pair.severed[leg.index()]
         {
+            if let News::State {
+                to: PairState::Synchronised,
+                ..
+            } = news
+            {
+                self.ledger.note_renumbered(leg, sid);
+            }
+            if let Err(wrong) = pair.slots.note_news(leg, sid, &news) {
+                self.ledger
+                    .complain(format!("adapter {leg} sid {sid} takes over: {wrong}"));
+            }
             if let News::Opened {
                 generation,
                 inherited,
@@ -474,6 +498,11 @@ impl Output for Ground {
             }
             pair.news.push((leg, sid, news));
         }
+    }
+
+    fn wrong(&mut self, leg: Leg, sid: Sid, what: String) {
+        self.ledger
+            .complain(format!("adapter {leg} sid {sid}: {what}"));
     }
 
     fn fired(&mut self, name: &'static str) {

@@ -90,6 +90,18 @@ impl Ear {
         }
     }
 
+    /// Whether a bound was ever reached.
+    #[must_use]
+    pub fn was_pressed(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Two(lines, _) => {
+                let counters = lines.counters();
+                counters.hold_full + counters.quarantine_dropped > 0
+            }
+        }
+    }
+
     /// When it wants to be woken.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {

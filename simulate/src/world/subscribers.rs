@@ -17,7 +17,7 @@ use super::adapters::stream_id;
 use super::eyes::Eyes;
 use super::net::Flight;
 use super::oracle::heard::LegHeard;
-use super::oracle::{Assembly, Copied, Ledger, Told, Violation, Witness, words};
+use super::oracle::{Assembly, Copied, Ledger, Told, Violation, Witness, claims, words};
 use super::plant::{Plant, Saboteur};
 use super::stats::Stats;
 use super::trace::Trace;
@@ -66,6 +66,8 @@ pub struct Subscriber {
     dropped: [u64; 2],
     saboteur: Saboteur,
     told: Vec<Told>,
+    /// Since when it polls.
+    polls_since: Time,
     eyes: Vec<Eyes>,
     sources: Vec<(Sid, OrderingClass)>,
 }
@@ -104,6 +106,7 @@ impl Subscriber {
             dropped: [0; 2],
             saboteur: Saboteur::new(plant),
             told: Vec::new(),
+            polls_since: Time::ZERO,
             eyes: sources.iter().map(|&(sid, _)| Eyes::of(sid)).collect(),
             sources: sources.to_vec(),
         }
@@ -168,6 +171,7 @@ impl Subscriber {
             return;
         }
         self.state = State::Polling;
+        self.polls_since = now;
         while let Some((leg, flight)) = self.socket.pop_front() {
             self.arrive(now, leg, flight, watch);
         }
@@ -196,6 +200,8 @@ impl Subscriber {
         if !flight.genuine && self.would_join_on(&flight) {
             return;
         }
+        let from = self.polls_since;
+        self.demand(now, watch, |witness| claims::silence(witness, now, from));
         self.note_heard(now, leg, &flight, watch.ledger);
         for eyes in &mut self.eyes {
             eyes.arrives(now, leg, &flight.bytes, &self.arbiter, watch.coverage);
@@ -204,6 +210,34 @@ impl Subscriber {
             arbiter.on_datagram(leg, now, &flight.bytes, tap);
         });
         self.judge(now, watch);
+        if let Ok(header) = twinfeed_wire::Header::parse(&flight.bytes)
+            && flight.genuine
+            && header.stream == stream_id(leg, header.sid)
+        {
+            self.demand(now, watch, |witness| match witness.sid == header.sid {
+                true => claims::farewell(witness, leg, &header),
+                false => Ok(()),
+            });
+        }
+    }
+
+    /// Complains of every source for which something is not as it must be.
+    fn demand(
+        &self,
+        now: Time,
+        watch: &mut Watch<'_>,
+        must: impl Fn(&Witness) -> Result<(), String>,
+    ) {
+        for witness in &self.witnesses {
+            if let Err(what) = must(witness) {
+                watch.violations.push(Violation {
+                    at: now,
+                    subscriber: self.number,
+                    sid: witness.sid,
+                    what,
+                });
+            }
+        }
     }
 
     /// Whether a record of this datagram would be the first thing heard of its source stream. The first
@@ -402,6 +436,16 @@ impl Subscriber {
             complain(
                 sid,
                 format!("{again} records came again, no duplicate was counted"),
+            );
+        }
+        let told = |witness: &Witness| {
+            let heard = &witness.heard;
+            heard.both_told_a_range(witness.epoch, witness.context)
+        };
+        if self.witnesses.iter().any(told) && counters.compared_ranges == 0 {
+            complain(
+                sid,
+                "both legs told what a range holds, and nothing was compared".into(),
             );
         }
         if accounted > counters.duplicates {

@@ -398,7 +398,7 @@ fn who_is_affected_is_answered_for_adapters_and_entitlements() {
 #[test]
 fn an_oversize_body_and_a_typing_error_are_refused() {
     let server = Server::with(
-        config("[limits]\nrequest_bytes = 400\n"),
+        &config("[limits]\nrequest_bytes = 400\n"),
         MemoryStore::default(),
     );
     let mut request = wish(7000);
@@ -428,7 +428,7 @@ fn an_oversize_body_and_a_typing_error_are_refused() {
 #[test]
 fn pages_are_served_and_status_is_guarded() {
     let server = Server::with(
-        config("status_access = \"token\"\n"),
+        &config("status_access = \"token\"\n"),
         MemoryStore::default(),
     );
     assert_eq!(raw(&server, "/livez", &[]), (200, "ok\n".to_owned()));
@@ -468,7 +468,7 @@ fn a_page_elsewhere_cannot_read_a_loopback_status_under_its_own_name() {
 #[test]
 fn wrong_tokens_are_limited_and_right_ones_pass() {
     let config = config("[limits]\nauth_failures_per_minute = 2\n");
-    let server = Server::with(config, MemoryStore::default());
+    let server = Server::with(&config, MemoryStore::default());
     let wrong = server.client_with("wrong");
     // A minute may turn once in between, so up to twice the limit is answered.
     let refusals: Vec<_> = (0..6)

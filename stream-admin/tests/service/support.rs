@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use twinfeed_control::{
@@ -58,15 +58,24 @@ fn hex(bytes: [u8; 32]) -> String {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        Self::with(config(""), MemoryStore::default())
+        Self::with(&config(""), MemoryStore::default())
     }
 
-    pub(crate) fn with(config: Config, store: MemoryStore) -> Self {
+    pub(crate) fn with(config: &Config, store: MemoryStore) -> Self {
         let runtime = Runtime::new().unwrap();
-        let boxed: Box<dyn Store> = Box::new(store.clone());
-        let running = runtime
-            .block_on(Running::start_with(config, boxed))
-            .unwrap();
+        let start = || {
+            let boxed: Box<dyn Store> = Box::new(store.clone());
+            runtime.block_on(Running::start_with(config.clone(), boxed))
+        };
+        // A restart wants its port again, which another test's socket may have been given meanwhile.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let running = loop {
+            match start() {
+                Ok(running) => break running,
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
         let address = running.address();
         Self {
             runtime,
@@ -90,7 +99,7 @@ impl Server {
         self.stop();
         let mut config = config("");
         config.listen = self.address;
-        Self::with(config, self.store.clone())
+        Self::with(&config, self.store.clone())
     }
 
     fn stop(&mut self) {
@@ -180,7 +189,7 @@ pub(crate) fn report(incarnation: u64, generation: Generation, role: Role) -> Re
         status: AdapterStatus {
             generation,
             role,
-            sync_threshold: 1_000,
+            sync_threshold: twinfeed_control::DEFAULT_SYNC_THRESHOLD,
             transmit: TransmitMode::Hot,
             link: LinkState::Up,
             reason: String::new(),

@@ -23,7 +23,7 @@ fn a_trusted_certificate_carries_the_token_and_an_unknown_one_does_not() {
         certificate: certificate.clone(),
         key,
     });
-    let server = Server::with(config, MemoryStore::default());
+    let server = Server::with(&config, MemoryStore::default());
     let url = format!("https://localhost:{}", server.address.port());
     let builder = Client::builder(url).token(Secret::new("desk-token").unwrap());
 

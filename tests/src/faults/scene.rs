@@ -8,7 +8,7 @@ use twinfeed_harness::judge::{Verdict, judge};
 use twinfeed_harness::probe::Probe;
 use twinfeed_harness::probe::wire::{Status, Summary};
 use twinfeed_harness::process::{Seen, until};
-use twinfeed_harness::run::{Burst, Content, Run};
+use twinfeed_harness::run::Run;
 use twinfeed_harness::{Error, Rig, Seat};
 use twinfeed_net::clock;
 
@@ -16,6 +16,7 @@ use super::cells::{Owed, Stage};
 use super::{Evidence, Setting};
 use crate::kills::adapter;
 use crate::lab::{Lab, SUBSCRIBERS, Volume};
+use crate::small_run;
 
 /// Longest wait for anything; reached only by what fails.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -296,21 +297,12 @@ impl End {
     }
 }
 
-/// A run that a debug build on two busy cores can bear.
+/// A run that a debug build on two busy cores can bear, with sessions long enough for a fault.
 #[must_use]
 pub(super) fn run() -> Run {
     Run {
-        content: Content::Flow { instruments: 50 },
-        rate: 4_000,
-        burst: Some(Burst {
-            factor: 5,
-            period: Duration::from_millis(100),
-            length: Duration::from_millis(15),
-        }),
         session: Duration::from_secs(5),
-        // The host may take a process off its core for long; only faults are to count here.
-        missed_heartbeats: Some(100),
         log: 1 << 12,
-        ..Run::default()
+        ..small_run()
     }
 }

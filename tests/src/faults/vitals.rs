@@ -13,7 +13,7 @@ use crate::lab::limit::descriptors;
 
 /// What a life needs behind its warm-up before anything is said of it.
 const LEAST: Duration = Duration::from_secs(60);
-/// Growth allowed: one twentieth, as the issue of every soak asks.
+/// Growth allowed: one part in so many.
 const ALLOWED: u64 = 20;
 
 /// One look at one process.

@@ -2,11 +2,10 @@
 //!
 //! Wrong bits within a message are no scenario: MoldUDP64 has no check of its own, the datagram's is what guards it.
 
-use twinfeed_exchange::LineId;
 use twinfeed_exchange::mold::HEADER_LEN;
 
-use super::super::score::{BOTH, Parcel, Score};
-use super::Scenario;
+use super::super::score::{Parcel, Score};
+use super::{Scenario, broken_packets};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "corrupt",
@@ -17,28 +16,13 @@ pub(super) const SCENARIO: Scenario = Scenario {
     compose,
 };
 
-/// Packets broken on one line.
-const ROUNDS: u32 = 24;
-
 fn compose(score: &mut Score) {
-    score.clean(10);
-    for round in 0..ROUNDS {
-        let line = LineId::ALL[score.dice.below(2) as usize];
-        let other = LineId::ALL[1 - line.index()];
-        let parcel = score.parcel();
-        let bytes = broken(&parcel, round);
-        score.send_broken(&[line], &parcel, &bytes, "corrupt");
-        score.send(&[other], &parcel);
-        // Both copies are broken: what they hold is delivered or declared.
-        if round % 6 == 5 {
-            let parcel = score.parcel();
-            let bytes = broken(&parcel, 0);
-            score.send_broken(BOTH, &parcel, &bytes, "corrupt on both lines");
-        }
-        let between = 1 + score.dice.below(3);
-        score.clean(between);
-    }
-    score.clean(10);
+    broken_packets(
+        score,
+        ["corrupt", "corrupt on both lines"],
+        Score::parcel,
+        |_, parcel, round| broken(parcel, round),
+    );
 }
 
 fn broken(parcel: &Parcel, round: u32) -> Vec<u8> {

@@ -2,10 +2,8 @@
 //!
 //! A handler that believes the header takes numbers for delivered that were not, and drops what brings them.
 
-use twinfeed_exchange::LineId;
-
-use super::super::score::{BOTH, Parcel, Score};
-use super::Scenario;
+use super::super::score::{Parcel, Score};
+use super::{Scenario, broken_packets};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "count-lies",
@@ -16,27 +14,13 @@ pub(super) const SCENARIO: Scenario = Scenario {
     compose,
 };
 
-/// Lies on one line.
-const ROUNDS: u32 = 24;
-
 fn compose(score: &mut Score) {
-    score.clean(10);
-    for round in 0..ROUNDS {
-        let line = LineId::ALL[score.dice.below(2) as usize];
-        let other = LineId::ALL[1 - line.index()];
-        let parcel = score.parcel_of(3);
-        let bytes = lying(&parcel, round);
-        score.send_broken(&[line], &parcel, &bytes, "the count lies");
-        score.send(&[other], &parcel);
-        if round % 6 == 5 {
-            let parcel = score.parcel_of(3);
-            let bytes = lying(&parcel, 0);
-            score.send_broken(BOTH, &parcel, &bytes, "the count lies on both lines");
-        }
-        let between = 1 + score.dice.below(3);
-        score.clean(between);
-    }
-    score.clean(10);
+    broken_packets(
+        score,
+        ["the count lies", "the count lies on both lines"],
+        |score| score.parcel_of(3),
+        |_, parcel, round| lying(parcel, round),
+    );
 }
 
 fn lying(parcel: &Parcel, round: u32) -> Vec<u8> {

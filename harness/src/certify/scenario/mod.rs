@@ -4,7 +4,9 @@
 //! what it put on which line. Every scenario ends with parcels without a fault, so that whatever a handler
 //! made of the faults, it has something to be right about afterwards.
 
-use super::score::Score;
+use twinfeed_exchange::LineId;
+
+use super::score::{BOTH, Parcel, Score};
 
 /// One scenario.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +55,36 @@ scenarios! {
     count_lies
     absurd_sequence
     late_start
+}
+
+/// Packets that are broken on one line.
+const ROUNDS: u32 = 24;
+
+/// Packets that are `broken` on one line and whole on the other, which therefore delivers them; every sixth time one that is broken on
+/// both: what that holds is delivered or declared. `notes`: of the one and of the other.
+fn broken_packets(
+    score: &mut Score,
+    notes: [&'static str; 2],
+    parcel: impl Fn(&mut Score) -> Parcel,
+    broken: impl Fn(&mut Score, &Parcel, u32) -> Vec<u8>,
+) {
+    score.clean(10);
+    for round in 0..ROUNDS {
+        let line = LineId::ALL[score.dice.below(2) as usize];
+        let other = LineId::ALL[1 - line.index()];
+        let whole = parcel(score);
+        let bytes = broken(score, &whole, round);
+        score.send_broken(&[line], &whole, &bytes, notes[0]);
+        score.send(&[other], &whole);
+        if round % 6 == 5 {
+            let lost = parcel(score);
+            let bytes = broken(score, &lost, 0);
+            score.send_broken(BOTH, &lost, &bytes, notes[1]);
+        }
+        let between = 1 + score.dice.below(3);
+        score.clean(between);
+    }
+    score.clean(10);
 }
 
 /// The scenario called so.

@@ -1,9 +1,7 @@
 //! Datagrams arrive cut off.
 
-use twinfeed_exchange::LineId;
-
-use super::super::score::{BOTH, Parcel, Score};
-use super::Scenario;
+use super::super::score::{Parcel, Score};
+use super::{Scenario, broken_packets};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "truncated",
@@ -14,27 +12,13 @@ pub(super) const SCENARIO: Scenario = Scenario {
     compose,
 };
 
-/// Packets cut on one line.
-const ROUNDS: u32 = 24;
-
 fn compose(score: &mut Score) {
-    score.clean(10);
-    for round in 0..ROUNDS {
-        let line = LineId::ALL[score.dice.below(2) as usize];
-        let other = LineId::ALL[1 - line.index()];
-        let parcel = score.parcel();
-        let bytes = cut(score, &parcel);
-        score.send_broken(&[line], &parcel, &bytes, "truncated");
-        score.send(&[other], &parcel);
-        if round % 6 == 5 {
-            let parcel = score.parcel();
-            let bytes = cut(score, &parcel);
-            score.send_broken(BOTH, &parcel, &bytes, "truncated on both lines");
-        }
-        let between = 1 + score.dice.below(3);
-        score.clean(between);
-    }
-    score.clean(10);
+    broken_packets(
+        score,
+        ["truncated", "truncated on both lines"],
+        Score::parcel,
+        |score, parcel, _| cut(score, parcel),
+    );
 }
 
 /// Anywhere: in the header, in a length, in a message.

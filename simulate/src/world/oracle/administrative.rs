@@ -188,6 +188,13 @@ impl Roll {
             if record.prev != record.sseq || record.part != 0 {
                 return Err(format!("{:?} stands at no place", message.id()));
             }
+            let id = message.id();
+            let inherited = stream.inherited.get(&id.generation.0);
+            if inherited.is_some_and(|inherited| id.number.0 < *inherited) {
+                return Err(format!(
+                    "{id:?} is named by a generation that inherited its number"
+                ));
+            }
             let contexts = stream.spots.entry((message.id(), spot)).or_default();
             contexts.insert(header.context);
             let placed = (header.generation, message.id(), spot);

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{GapCause, Leg, LegState, Place, Policy, Receipt, Trigger};
-use twinfeed_wire::ContextId;
+use twinfeed_wire::{ContextId, Flags, Header};
 
 use std::collections::BTreeSet;
 
@@ -277,6 +277,42 @@ pub(super) fn stale(witness: &Witness, now: Time, ledger: &Ledger) -> Judgement 
     });
     match speaking {
         Some(leg) if !leg.said_stale => Err("Stale while a leg speaks".into()),
+        _ => Ok(()),
+    }
+}
+
+/// That nobody speaks is told once everybody has been silent for long enough. `from`: since when the application has
+/// polled without a pause.
+pub(in crate::world) fn silence(witness: &Witness, now: Time, from: Time) -> Judgement {
+    let (limits, legs) = (&witness.limits, &witness.heard.legs);
+    let last = legs.iter().filter_map(|leg| leg.last).max();
+    let waits = witness.epoch.is_some() && !witness.ended && !witness.stale;
+    let (Some(last), true) = (last, waits) else {
+        return Ok(());
+    };
+    let patience = limits.heartbeat * limits.missed_heartbeats * 2;
+    let bound = patience + limits.lag_time + limits.reorder_hold * 2;
+    let silent = now.since(last.max(from));
+    match silent > bound {
+        true => Err(format!(
+            "nobody has spoken for {silent:?}, and Stale was not told"
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Whoever announces its end is called lost with that word.
+pub(in crate::world) fn farewell(witness: &Witness, leg: Leg, header: &Header) -> Judgement {
+    let heard = &witness.heard.legs[leg.index()];
+    let span = witness.limits.window.min(NARROW_WINDOW);
+    let near = header.epoch == witness.epoch
+        && heard.progress <= witness.cursor.sseq.saturating_add(span)
+        && heard.is_newest(header.incarnation, header.dsn);
+    let said = header.flags.has(Flags::END_OF_STREAM) && !header.flags.has(Flags::STANDBY) && near;
+    match heard.state {
+        LegState::Live | LegState::Stalled if said => Err(format!(
+            "leg {leg} announced its end, and is not called lost"
+        )),
         _ => Ok(()),
     }
 }

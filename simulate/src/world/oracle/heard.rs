@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{LegState, Place};
-use twinfeed_wire::{BodyKind, ContextId, Datagram, Epoch, Flags, Generation, Incarnation, Record};
+use twinfeed_wire::Record;
+use twinfeed_wire::{BodyKind, ContextId, Datagram, Dsn, Epoch, Flags, Generation, Incarnation};
 
 /// What was heard on one leg.
 #[derive(Clone, Debug)]
@@ -78,6 +79,8 @@ pub struct Heard {
     pub records: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
     /// The same, and those in copies that had reason to be refused.
     pub glimpsed: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
+    /// Ranges of whose content the newest heartbeats of each leg told.
+    ranges: BTreeMap<(Epoch, ContextId, u64), [bool; 2]>,
     /// Records that arrived again, in another datagram.
     pub again: u64,
     /// Epochs spoken of.
@@ -113,6 +116,14 @@ impl Heard {
         between
             .into_iter()
             .any(|it| !self.cuts.contains(&Generation(it)))
+    }
+}
+
+impl LegHeard {
+    /// Whether nothing newer than this datagram came from its sender.
+    #[must_use]
+    pub fn is_newest(&self, incarnation: Incarnation, dsn: Dsn) -> bool {
+        self.incarnations.last() == Some(&incarnation) && self.highest_dsn == dsn.0
     }
 }
 
@@ -186,8 +197,12 @@ impl Heard {
             heard.epoch = header.epoch;
             heard.context = header.context;
             heard.complete = header.is_complete();
-            if header.is_heartbeat() {
+            if let Some(heartbeat) = datagram.heartbeat() {
                 heard.adm = (header.base_adm.0, header.generation);
+                for digest in heartbeat.digests() {
+                    let of = (header.epoch, header.context, digest.range);
+                    self.ranges.entry(of).or_default()[leg] = true;
+                }
             }
         }
         self.generations.insert(header.generation);
@@ -227,6 +242,24 @@ impl Heard {
             heard.brought = heard.brought.max(brought);
             heard.vouched = heard.vouched.max(vouched);
         }
+    }
+
+    /// The numbering stepped back: what came before says nothing of it.
+    pub fn step_back(&mut self, epoch: Epoch, context: ContextId) {
+        self.records.remove(&(epoch, context));
+        for leg in &mut self.legs {
+            leg.stepped_back = false;
+        }
+        self.ranges.clear();
+    }
+
+    /// Whether both legs told the content of a range in this context.
+    #[must_use]
+    pub fn both_told_a_range(&self, epoch: Epoch, context: ContextId) -> bool {
+        let mut here = self
+            .ranges
+            .range((epoch, context, 0)..=(epoch, context, u64::MAX));
+        here.any(|(_, told)| *told == [true; 2])
     }
 
     /// Whether the record at `place` arrived under this context in any genuine datagram.

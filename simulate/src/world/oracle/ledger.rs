@@ -12,6 +12,7 @@ use twinfeed_wire::{RecordFlags, Sid};
 
 use super::administrative::{Roll, Spot};
 use super::digest;
+use super::streams::Streams;
 use crate::world::adapters::Converted;
 use crate::world::exchange::Life;
 
@@ -23,6 +24,7 @@ pub struct Ledger {
     benches: BTreeMap<(usize, Sid), Bench>,
     faults: Vec<String>,
     roll: Roll,
+    streams: Streams,
     /// Whether a backup may withhold what it converted.
     withholds: bool,
     /// Whether an adapter ever converted wrongly.
@@ -135,6 +137,7 @@ impl Ledger {
     pub fn note_death(&mut self, leg: Leg) {
         self.benches.retain(|&(index, _), _| index != leg.index());
         self.roll.note_death(leg);
+        self.streams.note_death(leg);
     }
 
     /// What an adapter sent.
@@ -148,6 +151,11 @@ impl Ledger {
             }
         };
         let header = datagram.header();
+        let life = self.lives.get(&header.sid);
+        let life = life.and_then(|lives| lives.iter().find(|life| life.epoch == header.epoch));
+        if let Err(fault) = self.streams.note(leg, &datagram, life) {
+            self.faults.push(fault);
+        }
         let context = self
             .contexts
             .entry((header.sid, header.epoch, header.context))
@@ -181,6 +189,22 @@ impl Ledger {
     ) {
         self.roll
             .note_opened(leg, sid, generation, inherited, seamless);
+    }
+
+    /// Where every stream stands.
+    #[must_use]
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    /// The adapter of `leg` takes over another numbering.
+    pub fn note_renumbered(&mut self, leg: Leg, sid: Sid) {
+        self.streams.note_renumbered(leg, sid);
+    }
+
+    /// An adapter did wrong.
+    pub fn complain(&mut self, fault: String) {
+        self.faults.push(fault);
     }
 
     /// What adapters placed that no source said.

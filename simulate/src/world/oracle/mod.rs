@@ -19,8 +19,11 @@ use twinfeed_wire::{Adm, AdminId, AdminMessage, BodyKind, Pos, RecordFlags, Sid}
 pub mod administrative;
 pub mod claims;
 pub mod heard;
+pub mod hearing;
 pub mod ledger;
 pub mod scattered;
+pub mod slots;
+pub mod streams;
 pub mod witness;
 pub mod words;
 

@@ -500,10 +500,7 @@ impl Witness {
         let ResetCause::Epoch { from, tail } = cause else {
             claims::regress(self, at)?;
             // What came before the step back came for another count.
-            self.heard.records.remove(&(epoch, context));
-            for leg in &mut self.heard.legs {
-                leg.stepped_back = false;
-            }
+            self.heard.step_back(epoch, context);
             self.context = context;
             self.start(at);
             self.tally.begin(false);

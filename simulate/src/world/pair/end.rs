@@ -57,6 +57,8 @@ pub struct End {
     pub pair: Pair,
     /// Whether its stream is withheld.
     pub standby: Standby,
+    /// What it was granted last.
+    granted: Grant,
     stirred: bool,
     /// Packets that wait while the stream is held.
     waiting: VecDeque<(Line, Shared)>,
@@ -69,6 +71,7 @@ impl End {
         Self {
             pair: Pair::new(limits),
             standby: Standby::new(standby),
+            granted: Grant::NONE,
             stirred: false,
             waiting: VecDeque::new(),
         }
@@ -173,6 +176,9 @@ impl Desk {
         let mut wire = Wire::new(self.leg, self.sid, out);
         match command {
             Command::Grant(grant) => {
+                if grant.generation >= end.granted.generation {
+                    end.granted = *grant;
+                }
                 let generation = Generation(grant.generation);
                 let (active, authority) = (grant.active, grant.authority);
                 let granted = (generation, active, authority);
@@ -198,10 +204,16 @@ impl Desk {
             }
             Command::Originate(sid, kind, payload) if *sid == self.sid => {
                 let taken = end.pair.originate(now, *kind, payload, seq, &mut wire);
-                out.fired(match taken {
-                    Ok(_) => "pair.ordered",
-                    Err(_) => "pair.order_refused",
-                });
+                match taken {
+                    Ok(_) => {
+                        out.fired("pair.ordered");
+                        if !end.granted.active || now.time >= end.granted.authority {
+                            let what = format!("originates under {:?}", end.granted);
+                            out.wrong(self.leg, self.sid, what);
+                        }
+                    }
+                    Err(_) => out.fired("pair.order_refused"),
+                }
             }
             Command::Hands {
                 generation,

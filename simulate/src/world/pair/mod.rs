@@ -16,6 +16,7 @@ use twinfeed_wire::{BodyKind, Datagram, Generation, Record, Sid};
 
 use super::World;
 use super::adapters::Adapter;
+use super::oracle::slots::Slots;
 use super::rng::Rng;
 
 pub mod end;
@@ -201,6 +202,8 @@ pub struct PairGround {
     pub trap: Option<Trap>,
     /// Nothing more of this leg's process leaves its host.
     pub severed: [bool; 2],
+    /// What was announced, and whether it was answered rightly.
+    pub slots: Slots,
     /// What the rules told and nobody looked at yet.
     pub news: Vec<(Leg, Sid, News)>,
 }
@@ -251,6 +254,7 @@ impl PairWorld {
             link,
             trap: None,
             severed: [false; 2],
+            slots: Slots::under(plan.limits.sync_threshold),
             news: Vec::new(),
         };
         let world = Self {

@@ -21,6 +21,15 @@ pub struct Grant {
     pub authority: Time,
 }
 
+impl Grant {
+    /// Nothing.
+    pub const NONE: Self = Self {
+        generation: 0,
+        active: false,
+        authority: Time::ZERO,
+    };
+}
+
 /// Both seats of a pair.
 #[derive(Debug)]
 pub struct Registry {
