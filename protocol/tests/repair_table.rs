@@ -243,3 +243,60 @@ fn asking_ends_whatever_servers_do() {
         assert_eq!(case.repair.counters().given_up, 1);
     }
 }
+
+#[test]
+fn records_and_messages_missing_at_a_time_do_not_take_each_others_place() {
+    let mut case = Case::in_state("idle");
+    let begun = case.now;
+    let wish = |messages| Wish {
+        of: (Epoch(1), ContextId(1)),
+        messages,
+        from: (10, 0),
+        until: (20, 0),
+    };
+    let mut over = [false; 2];
+    while over != [true; 2] {
+        case.repair.look(case.now);
+        for messages in [false, true] {
+            if !over[usize::from(messages)] {
+                let verdict = case
+                    .repair
+                    .want(case.now, case.now, &wish(messages), &ORDER);
+                over[usize::from(messages)] = matches!(verdict, Verdict::GiveUp(_));
+            }
+        }
+        case.pass(ms(1));
+        let limit = RepairLimits::default().repair_time + ms(2);
+        assert!(case.now.since(begun) <= limit, "no end");
+    }
+    assert_eq!(case.repair.counters().opened, 2);
+    assert!(!case.repair.is_open());
+}
+
+#[test]
+fn time_stands_still_while_a_stream_may_bring_it() {
+    let mut case = Case::in_state("asking the first");
+    let time = RepairLimits::default().repair_time;
+    // Twice it is looked at what is missing, and this is not.
+    for _ in 0..2 {
+        case.repair.look(case.now);
+    }
+    assert_eq!(case.repair.deadline(), None, "nobody waits for it");
+    case.pass(2 * time);
+    let verdict = case.want();
+    assert!(matches!(verdict, Verdict::Ask(..)), "{verdict:?}");
+    assert!(case.repair.deadline().is_some_and(|due| due > case.now));
+    case.pass(time);
+    assert!(matches!(case.want(), Verdict::GiveUp(_)));
+}
+
+#[test]
+fn who_brings_some_and_never_says_that_this_is_all_is_asked_after_the_other() {
+    let mut case = Case::in_state("asking the first");
+    case.repair.on_progress(Leg::One);
+    case.from += 1;
+    assert_eq!(case.want(), Verdict::Wait);
+    case.pass(ms(8));
+    let verdict = case.want();
+    assert!(matches!(verdict, Verdict::Ask(Leg::Zero, _)), "{verdict:?}");
+}

@@ -62,6 +62,10 @@ pub(super) enum Missing {
 }
 
 impl Missing {
+    const fn is_of_messages(self) -> bool {
+        matches!(self, Self::Messages(..))
+    }
+
     fn wish(self, cursor: &Cursor) -> Wish {
         let pair = |place: Place| (place.sseq, place.part);
         let (messages, from, until) = match self {
@@ -101,7 +105,7 @@ impl Source {
     ) -> bool {
         self.gave_up = None;
         if self.forced() {
-            self.repair.close();
+            self.repair.declared(missing.is_of_messages());
             return true;
         }
         let Some(cursor) = self.cursor.filter(|_| self.repair.can_ask()) else {
@@ -118,7 +122,8 @@ impl Source {
         match verdict {
             Verdict::Wait => false,
             Verdict::Ask(leg, request) => {
-                self.ask = self.asking(leg, request, missing, &cursor, out.limits);
+                let kind = usize::from(missing.is_of_messages());
+                self.asks[kind] = self.asking(leg, request, missing, &cursor, out.limits);
                 false
             }
             Verdict::GiveUp(why) => {
@@ -137,7 +142,7 @@ impl Source {
             self.hole.is_some() || self.owed_since.is_some() || self.deserted_since.is_some();
         if !waits {
             self.repair.close();
-            self.ask = None;
+            self.asks = [None; 2];
         }
     }
 
@@ -265,24 +270,28 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let header = datagram.header();
-        let (Some(cursor), Some(until)) = (self.cursor, self.repair.asked_until()) else {
+        let records = self.repair.asked_until(false);
+        let messages = self.repair.asked_until(true);
+        let Some(cursor) = self.cursor.filter(|_| self.repair.is_open()) else {
             // It comes too late, or nobody asked for it.
             out.counters.fill_rejected += 1;
             return;
         };
-        let messages = self.repair.is_of_messages();
         let marked = header.flags.has(Flags::RETRANSMITTED) && !header.is_heartbeat();
-        let of_it = header.epoch == cursor.epoch
-            && (messages || header.context == cursor.context)
-            && Some(header.stream) == self.legs[leg.index()].stream;
+        let of_it =
+            header.epoch == cursor.epoch && Some(header.stream) == self.legs[leg.index()].stream;
+        // What a message counts does not depend on how records were converted.
+        let records = records.filter(|_| header.context == cursor.context);
+        let most = cursor.adm.0.saturating_add(MOST_MESSAGES);
         let wanted = |record: &Record<'_>| match record.kind {
-            BodyKind::Administrative if messages => record.adm.0 < until.0,
-            // It stands behind every part of its number.
             BodyKind::Administrative => {
-                let most = cursor.adm.0.saturating_add(MOST_MESSAGES);
-                record.sseq < until.0 && record.adm.0 < most
+                // Where it stands is its own word: no further than what is believed of a stream at once (RM-14a).
+                let near = record.sseq <= cursor.next.sseq.saturating_add(out.limits.window);
+                near && messages.is_some_and(|until| record.adm.0 < until.0)
+                    // It stands behind every part of its number.
+                    || record.adm.0 < most && records.is_some_and(|until| record.sseq < until.0)
             }
-            _ => !messages && (record.sseq, record.part) < until,
+            _ => records.is_some_and(|until| (record.sseq, record.part) < until),
         };
         let right = datagram.records().any(|record| wanted(&record));
         if !(marked && of_it && right && self.repair.has_asked(leg)) || self.is_apart(leg) {
@@ -330,6 +339,15 @@ impl Source {
             sent_at: header.sent_at,
             held_at: out.now,
         };
+        // Who lacks messages may close a hole whose sides count alike. To lead from there is for its stream alone, which
+        // says how it counts on (RM-25a).
+        if self.seen.is_none()
+            && self.lacks(&cursor, &entry)
+            && !self.stands_alike(home, &cursor, &entry)
+        {
+            out.counters.fill_rejected += 1;
+            return false;
+        }
         let brought = match self.standing(&cursor, &entry) {
             Standing::Delivered | Standing::Fenced => false,
             Standing::Next => {

@@ -225,7 +225,8 @@ impl Arbiter {
 
     /// A request that is to be sent, once. Ask after every call that may have decided something.
     pub fn poll_request(&mut self) -> Option<Ask> {
-        self.sources.iter_mut().find_map(|source| source.ask.take())
+        let asks = self.sources.iter_mut().flat_map(|source| &mut source.asks);
+        asks.into_iter().find_map(Option::take)
     }
 
     /// Whether an answer may come; while none may nobody need look.

@@ -62,8 +62,8 @@ pub(super) struct Source {
     pub(super) hole: Option<Hole>,
     /// Asking for what is missing, before it is declared.
     pub(super) repair: Repair,
-    /// What is to be asked, until the driver takes it.
-    pub(super) ask: Option<Ask>,
+    /// What is to be asked, for records and for messages, until the driver takes it.
+    pub(super) asks: [Option<Ask>; 2],
     /// Why asking for what is declared next was given up.
     pub(super) gave_up: Option<GaveUp>,
     pub(super) retired: Retired,
@@ -121,7 +121,7 @@ impl Source {
             legs: [LegSide::new(limits), LegSide::new(limits)],
             hole: None,
             repair: Repair::new(limits.repair),
-            ask: None,
+            asks: [None; 2],
             gave_up: None,
             retired: Retired::new(),
             overflow: Overflow::new(),

@@ -9,7 +9,8 @@
 //!         └── nothing is missing any more; or given up: time over, nobody has it, nobody answers
 //! ```
 //!
-//! One repair is open at a time per source stream: of the hole at the cursor, up to a *goal* that is fixed when it opens.
+//! One repair of records and one of administrative messages are open at a time per source stream, each with a time of its
+//! own: of the hole at the cursor, up to a *goal* that is fixed when it opens.
 //! What is asked for in one request may go beyond it, to holes further on: when the cursor comes to one of those its time
 //! began with that request. The arbiter says in [`Repair::want`] that it would declare a hole,
 //! and is told to wait, to ask, or to give up; everything else only changes what the next `want` answers.
@@ -146,7 +147,8 @@ pub struct Repair {
     known: [bool; 2],
     /// Requests in a row that each server did not answer.
     mute: [u32; 2],
-    open: Option<Open>,
+    /// Of records, and of administrative messages: what is missing of both at a time is asked for side by side.
+    open: [Option<Open>; 2],
     /// Number of the last request.
     request: u64,
     counters: RepairCounters,
@@ -156,6 +158,12 @@ pub struct Repair {
 struct Open {
     of: (Epoch, ContextId),
     messages: bool,
+    /// Number of its last request.
+    request: u64,
+    /// It was wanted since the last look at everything that is missing.
+    wanted: bool,
+    /// Since when it is not: a stream may bring it after all, and its time stands still.
+    unwanted_since: Option<Time>,
     /// What was missing when it was last looked at.
     from: (u64, u16),
     goal: (u64, u16),
@@ -201,7 +209,7 @@ impl Repair {
             limits,
             known: [false; 2],
             mute: [0; 2],
-            open: None,
+            open: [None; 2],
             request: 0,
             counters: RepairCounters::default(),
         }
@@ -220,67 +228,80 @@ impl Repair {
 
     /// Whether something is being asked for.
     #[must_use]
-    pub const fn is_open(&self) -> bool {
-        self.open.is_some()
+    pub fn is_open(&self) -> bool {
+        self.open.iter().any(Option::is_some)
     }
 
-    /// Whether the repair that is open is of administrative messages.
-    #[must_use]
-    pub fn is_of_messages(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.messages)
-    }
-
-    /// Whether `leg`'s adapter was asked in the repair that is open.
+    /// Whether `leg`'s adapter was asked in a repair that is open.
     #[must_use]
     pub fn has_asked(&self, leg: Leg) -> bool {
-        let open = self.open.as_ref();
-        open.is_some_and(|open| open.servers[leg.index()].asked)
+        let mut open = self.open.iter().flatten();
+        open.any(|open| open.servers[leg.index()].asked)
     }
 
-    /// The request that [`Verdict::Ask`] asked for reaches up to here.
+    /// The request for records that [`Verdict::Ask`] asked for reaches up to here.
     pub fn note_asked(&mut self, until: (u64, u16)) {
-        if let Some(open) = &mut self.open {
+        if let Some(open) = &mut self.open[RECORDS] {
             open.asked = open.asked.max(until);
         }
     }
 
-    /// Up to where the repair that is open has asked; `None`: none is.
+    /// Up to where records, or administrative messages, are asked for; `None`: none are.
     #[must_use]
-    pub fn asked_until(&self) -> Option<(u64, u16)> {
-        self.open.as_ref().map(|open| open.asked.max(open.goal))
+    pub fn asked_until(&self, messages: bool) -> Option<(u64, u16)> {
+        let open = self.open[usize::from(messages)].as_ref();
+        open.map(|open| open.asked.max(open.goal))
     }
 
     /// Whether the repair that is open is of what begins at `from`.
     #[must_use]
     pub fn covers(&self, wish: &Wish) -> bool {
-        self.open.as_ref().is_some_and(|open| open.covers(wish))
+        let open = self.open[usize::from(wish.messages)].as_ref();
+        open.is_some_and(|open| open.covers(wish))
     }
 
-    /// Nothing is missing any more, or what is missing was declared.
+    /// Nothing is missing any more.
     pub const fn close(&mut self) {
-        self.open = None;
+        self.open = [None; 2];
+    }
+
+    /// What is missing of one kind was declared.
+    pub fn declared(&mut self, messages: bool) {
+        self.open[usize::from(messages)] = None;
+    }
+
+    /// Everything that is missing is looked at: what is not wanted from here on waits for nothing, and its time stands still.
+    pub fn look(&mut self, now: Time) {
+        for open in self.open.iter_mut().flatten() {
+            if !open.wanted && open.unwanted_since.is_none() {
+                open.unwanted_since = Some(now);
+            }
+            open.wanted = false;
+        }
     }
 
     /// This would be declared missing: what is to be done? `judged`: up to when what came was read, so that the driver's
     /// pause is not taken for a server's silence. `order`: whom to ask first; who is not in it is not asked.
     pub fn want(&mut self, now: Time, judged: Time, wish: &Wish, order: &[Leg]) -> Verdict {
+        let kind = usize::from(wish.messages);
         if !self.can_ask() {
-            self.open = None;
+            self.open[kind] = None;
             return Verdict::GiveUp(GaveUp::NoServer);
         }
-        let mut open = match self.open.filter(|open| open.covers(wish)) {
+        let mut open = match self.open[kind].filter(|open| open.covers(wish)) {
             Some(open) => open,
             None => {
                 self.counters.opened += 1;
                 Open::new(now, wish)
             }
         };
+        open.note_wanted(now);
         open.note_progress(wish);
         let verdict = self.decide(now, judged, &mut open, order);
-        self.open = Some(open);
+        self.open[kind] = Some(open);
         if let Verdict::GiveUp(_) = verdict {
             self.counters.given_up += 1;
-            self.open = None;
+            self.open[kind] = None;
         }
         verdict
     }
@@ -302,6 +323,8 @@ impl Repair {
             State::Asking(leg, until) if judged >= until => {
                 self.counters.silent += 1;
                 self.mute[leg.index()] = self.mute[leg.index()].saturating_add(1);
+                // Whatever came of it before: its word that this is all did not, and another server may be quicker.
+                open.servers[leg.index()].turns += 1;
             }
             State::Asking(..) => {}
             State::Resting(until) if judged < until => return Verdict::Wait,
@@ -321,6 +344,7 @@ impl Repair {
             return Verdict::Wait;
         };
         self.request += 1;
+        open.request = self.request;
         self.counters.requests += 1;
         let patience = self.patience(open.attempts, count);
         open.attempts += 1;
@@ -342,14 +366,16 @@ impl Repair {
 
     /// A server says what became of a request.
     pub fn on_reply(&mut self, now: Time, leg: Leg, reply: &Reply) {
-        let (request, limits) = (self.request, self.limits);
+        let (request, limits) = (reply.request, self.limits);
         self.mute[leg.index()] = 0;
-        let Some(open) = &mut self.open else { return };
-        let asked = matches!(open.state, State::Asking(of, _) if of == leg);
-        if !asked || reply.request != request {
+        let awaits = |open: &&mut Open| {
+            let asked = matches!(open.state, State::Asking(of, _) if of == leg);
+            asked && open.request == request
+        };
+        let Some(open) = self.open.iter_mut().flatten().find(awaits) else {
             // It was given up for silent, and asked no more: what it says is old.
             return;
-        }
+        };
         let pause = nanos(limits.fill_patience) / 4;
         let pause = Duration::from_nanos(pause + spread(limits.fill_seed ^ request) % pause.max(1));
         let server = &mut open.servers[leg.index()];
@@ -378,7 +404,8 @@ impl Repair {
     /// Something that is missing came from a server.
     pub fn on_progress(&mut self, leg: Leg) {
         self.mute[leg.index()] = 0;
-        if let Some(open) = &mut self.open {
+        let asked = |open: &&mut Open| open.servers[leg.index()].asked;
+        for open in self.open.iter_mut().flatten().filter(asked) {
             open.attempts = 0;
             open.servers[leg.index()].brought = true;
             for server in &mut open.servers {
@@ -390,7 +417,8 @@ impl Repair {
     /// A server said what was not asked for, or what cannot be.
     pub fn on_fault(&mut self, leg: Leg) {
         self.counters.faults += 1;
-        if let Some(open) = &mut self.open {
+        let asked = |open: &&mut Open| open.servers[leg.index()].asked;
+        for open in self.open.iter_mut().flatten().filter(asked) {
             open.servers[leg.index()].faults += 1;
         }
     }
@@ -398,15 +426,19 @@ impl Repair {
     /// When [`Repair::want`] must be called again although nothing came.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        let open = self.open.as_ref()?;
-        let (State::Asking(_, until) | State::Resting(until)) = open.state;
-        earlier(Some(until), Some(open.since.after(self.limits.repair_time)))
+        let wanted = self.open.iter().flatten().filter(|open| open.wanted);
+        let due = wanted.map(|open| {
+            let (State::Asking(_, until) | State::Resting(until)) = open.state;
+            Some(until.min(open.since.after(self.limits.repair_time)))
+        });
+        due.fold(None, earlier)
     }
 
-    /// Where asking stands.
+    /// Where asking for records, or else for administrative messages, stands.
     #[must_use]
     pub fn state(&self) -> RepairState {
-        match self.open.as_ref().map(|open| open.state) {
+        let mut open = self.open.iter().flatten();
+        match open.next().map(|open| open.state) {
             None => RepairState::Idle,
             Some(State::Asking(leg, _)) => RepairState::Asking(leg),
             Some(State::Resting(_)) => RepairState::Resting,
@@ -426,6 +458,8 @@ impl Repair {
     }
 }
 
+/// The place of the repair of records.
+const RECORDS: usize = 0;
 /// Faults after which a server is not asked again in the same repair.
 pub const MOST_FAULTS: u32 = 3;
 /// Requests in a row that stay without an answer before a server is asked but once per repair.
@@ -438,6 +472,9 @@ impl Open {
         Self {
             of: wish.of,
             messages: wish.messages,
+            request: 0,
+            wanted: true,
+            unwanted_since: None,
             from: wish.from,
             goal: wish.until,
             asked: wish.from,
@@ -452,6 +489,16 @@ impl Open {
     fn covers(&self, wish: &Wish) -> bool {
         let same = self.of == wish.of && self.messages == wish.messages;
         same && (self.from..self.goal.max(self.asked)).contains(&wish.from)
+    }
+
+    /// What nobody wanted for a while may be asked for so much longer.
+    fn note_wanted(&mut self, now: Time) {
+        self.wanted = true;
+        if let Some(since) = self.unwanted_since.take() {
+            let pause = now.since(since);
+            self.since = self.since.after(pause);
+            self.asked_at = self.asked_at.after(pause);
+        }
     }
 
     /// What a server lacks is the first of what was asked for: once that came it may have more. What lies behind the
