@@ -14,6 +14,7 @@ use super::rng::Rng;
 
 pub mod clock;
 pub mod disk;
+pub mod fill_server;
 pub mod handover;
 pub mod hearing;
 pub mod misconvert;

@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use twinfeed_protocol::time::Time;
-use twinfeed_protocol::{GapCause, Leg, LegState, Place, Policy, Receipt, Trigger};
+use twinfeed_protocol::{GapCause, Leg, LegState, Limits, Place, Policy, Receipt, Trigger};
 use twinfeed_wire::{ContextId, Flags, Header};
 
 use std::collections::BTreeSet;
@@ -73,6 +73,21 @@ pub(super) fn gap(
         )),
         None => Ok(()),
     }
+}
+
+/// How long an adapter must have been within reach before a gap is no excuse: as long as it may be asked, and a little.
+pub fn reach(limits: &Limits) -> Duration {
+    limits.repair.repair_time + Duration::from_millis(10)
+}
+
+/// Whether adapters are asked before a gap of this cause is told. A full hold waits for nobody.
+pub fn waits_for_fills(witness: &Witness, cause: GapCause) -> bool {
+    let pressed = witness.overflowed || witness.limits.held_records < SMALL_HOLD;
+    let asked = match cause {
+        GapCause::HoldFull | GapCause::Abandoned => false,
+        _ => true,
+    };
+    asked && !pressed && witness.pinned.is_none()
 }
 
 /// Whether `leg` was heard a moment ago, in the application's context, before `until`.

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{LegState, Place};
 use twinfeed_wire::Record;
-use twinfeed_wire::{BodyKind, ContextId, Datagram, Dsn, Epoch, Flags, Generation, Incarnation};
+use twinfeed_wire::{
+    BodyKind, ContextId, Datagram, Dsn, Epoch, Flags, Generation, Incarnation, Sid,
+};
 
 /// What was heard on one leg.
 #[derive(Clone, Debug)]
@@ -242,6 +244,23 @@ impl Heard {
             heard.brought = heard.brought.max(brought);
             heard.vouched = heard.vouched.max(vouched);
         }
+    }
+
+    /// A datagram that an adapter sent again is about to reach the arbiter.
+    pub fn note_given(&mut self, sid: Sid, bytes: &[u8]) {
+        let Ok(datagram) = Datagram::parse(bytes) else {
+            return;
+        };
+        let header = datagram.header();
+        if header.sid != sid {
+            return;
+        }
+        let glimpsed = self.glimpsed.entry((header.epoch, header.context));
+        let records = datagram.records().filter(is_of_source);
+        glimpsed.or_default().extend(records.map(|record| Place {
+            sseq: record.sseq,
+            part: record.part,
+        }));
     }
 
     /// The numbering stepped back: what came before says nothing of it.
