@@ -34,6 +34,9 @@ pub use trick::Trick;
 
 use desk::Desk;
 
+/// The network's faults on one way.
+type Faults = Vec<Box<dyn Decorator>>;
+
 /// What a world's adapters retain, and how they are asked.
 #[derive(Debug)]
 pub struct FillPlan {
@@ -44,7 +47,7 @@ pub struct FillPlan {
     /// Which adapters serve.
     pub known: [bool; 2],
     /// The network's faults on the ways there and back, by subscriber and leg.
-    pub ways: Vec<[[Vec<Box<dyn Decorator>>; 2]; 2]>,
+    pub ways: Vec<[[Faults; 2]; 2]>,
 }
 
 impl FillPlan {
@@ -330,8 +333,11 @@ const SHORT_RANGE: u64 = 64;
 /// When each record was kept, and how many messages it counts, by context.
 type KeptAt = BTreeMap<(Sid, Epoch, ContextId), BTreeMap<Place, (Time, u64)>>;
 
+/// Places, and how many messages the record of each counts.
+type Counted = Vec<(Place, u64)>;
+
 /// The places of the source's records in a datagram with the messages that they count, and what they are of.
-fn places(bytes: &[u8]) -> Option<((Epoch, ContextId), Vec<(Place, u64)>)> {
+fn places(bytes: &[u8]) -> Option<((Epoch, ContextId), Counted)> {
     let datagram = Datagram::parse(bytes).ok()?;
     let header = datagram.header();
     let records = datagram.records();

@@ -83,10 +83,7 @@ pub fn reach(limits: &Limits) -> Duration {
 /// Whether adapters are asked before a gap of this cause is told. A full hold waits for nobody.
 pub fn waits_for_fills(witness: &Witness, cause: GapCause) -> bool {
     let pressed = witness.overflowed || witness.limits.held_records < SMALL_HOLD;
-    let asked = match cause {
-        GapCause::HoldFull | GapCause::Abandoned => false,
-        _ => true,
-    };
+    let asked = !matches!(cause, GapCause::HoldFull | GapCause::Abandoned);
     asked && !pressed && witness.pinned.is_none()
 }
 
