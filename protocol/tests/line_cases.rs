@@ -245,9 +245,14 @@ fn cases() {
             "begin 7 at 50 after 0, 50a, 51b, 52c, 53d, stale",
         ),
         (
-            "it is one once neither line has gone on for as long as silence lasts",
-            "A 7 50 a b; B 7 50 a b; A 7 52 c; B 7 52 c; A 7 1 o; B 7 1 o; +2999; A 7 2 p; +1; B 7 2 p; +2999",
-            "begin 7 at 50 after 0, 50a, 51b, 52c, begin 7 at 1 complete after 0, 1o, 2p",
+            "nor are they when the source then says nothing",
+            "A 7 50 a b; B 7 50 a b; A 7 52 c; B 7 52 c; A 7 1 o; B 7 1 o; +9000; A 7 53 d; +1",
+            "begin 7 at 50 after 0, 50a, 51b, 52c, stale, fresh, 53d",
+        ),
+        (
+            "it is one once nothing else was said for as long as silence lasts",
+            "A 7 50 a b; B 7 50 a b; A 7 52 c; B 7 52 c; A 7 1 o; B 7 1 o; +2000; A 7 2 p; B 7 2 p; +1000; A 7 hb 3; +1",
+            "begin 7 at 50 after 0, 50a, 51b, 52c, stale, fresh, begin 7 at 1 complete after 0, 1o, 2p",
         ),
         (
             "the hold is full of numbers: the oldest hole is given up",

@@ -226,7 +226,7 @@ impl Arbiter {
                         Control::Roles { generation, .. } => {
                             source.on_active(leg, generation, &mut out);
                         }
-                        _ => source.pin_to(leg, &mut out),
+                        _ => source.pin_by_order(leg, &mut out),
                     }
                     source.prefer(leg, &mut out);
                     source.settle(&mut out);

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  settle: ┌► which legs count?             liveness
+//!          │  is the active back?           pin               ─► Discontinuity
 //!          │  whose context is delivered?   contexts          ─► Discontinuity
 //!          │  whose numbering is in force?  fence             ─► Discontinuity
 //!          │  what silence is vouched for?  cover
@@ -30,7 +31,8 @@ impl Source {
     pub(super) fn settle<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
         loop {
             self.refresh_legs(out);
-            let moved = self.choose_context(out)
+            let moved = self.judge_pin(out)
+                || self.choose_context(out)
                 || self.judge_generation(out)
                 || self.cover(out)
                 || self.deliver_held(out)
@@ -327,6 +329,7 @@ impl Source {
             self.apart_deadline(limits),
             self.standby_due(limits).filter(|_| !self.stale),
             self.health_due(),
+            self.pin_due(limits),
         ];
         let legs = Leg::BOTH
             .into_iter()

@@ -197,7 +197,7 @@ impl Source {
         } else {
             self.judge_waiting(leg, datagram, out);
             self.process(leg, datagram, late, out);
-            self.release_believed(leg.other(), &claim, out);
+            self.release_believed(&[leg.other()], &claim, out);
         }
         if self.owed_switch.is_some() {
             self.tell_owed(out);

@@ -300,7 +300,7 @@ pub struct Standing<'a> {
     pub roll: &'a Roll,
     /// The newest generation of which the subscriber knows what it inherited.
     pub generation: Generation,
-    /// Whether a heartbeat of this epoch counts the messages that were told.
+    /// Whether a heartbeat of this epoch, or a record of a leg in step, counts the messages that were told.
     pub vouched: bool,
     /// Whether the source has an order.
     pub ordered: bool,

@@ -235,6 +235,9 @@ impl Heard {
                 part: record.part,
             };
             self.again += u64::from(!records.insert(place));
+            if !header.flags.has(Flags::UNSYNCHRONISED) {
+                self.counts.insert((header.epoch, record.adm.0));
+            }
             brought = brought.max(record.sseq + u64::from(record.is_last()));
         }
         if heard.epoch == header.epoch {

@@ -350,11 +350,14 @@ impl Ledger {
         self.contexts.get(&(sid, epoch, context))
     }
 
-    /// Whether two adapters sent different things in this range of 4,096 numbers, in whatever context.
+    /// Whether two adapters sent different things in this range of 4,096 numbers, in whatever context; or one that converts
+    /// wrongly may have withheld its own.
     #[must_use]
     pub fn differ_in(&self, sid: Sid, epoch: Epoch, range: u64) -> bool {
         let mut contexts = self.contexts.iter();
-        contexts.any(|(key, context)| (key.0, key.1) == (sid, epoch) && context.differs_in(range))
+        let sent = contexts
+            .any(|(key, context)| (key.0, key.1) == (sid, epoch) && context.differs_in(range));
+        sent || self.misconverted && self.withholds
     }
 
     /// The first place at or behind `place` that the source's numbering owes a record to: covered numbers
