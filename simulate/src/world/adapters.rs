@@ -24,6 +24,7 @@ use twinfeed_protocol::time::{Time, earlier};
 use twinfeed_protocol::{EpochStart, Leg};
 use twinfeed_wire::{Adm, BodyKind, Epoch, Generation, Incarnation, Sid, StreamId};
 
+use super::asked::Sleeper;
 use super::exchange::{Becomes, MESSAGE_LENGTH, Packet, Shared, becomes};
 use super::lines::Ear;
 use super::oracle::hearing::Hearing;
@@ -298,20 +299,6 @@ impl Adapter {
         }
     }
 
-    /// When it wants to be woken, if it can be.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Time> {
-        if self.state != State::Running {
-            return None;
-        }
-        self.desks.iter().fold(None, |soonest, desk| {
-            earlier(
-                earlier(soonest, desk.publisher.sequencer.next_deadline()),
-                desk.next_deadline(),
-            )
-        })
-    }
-
     /// Wakes it.
     pub fn on_deadline(&mut self, now: Now, out: &mut dyn Output) {
         for desk in &mut self.desks {
@@ -326,6 +313,20 @@ impl Adapter {
             }
         }
         self.say_step_down(out);
+    }
+}
+
+impl Sleeper for Adapter {
+    fn next_deadline(&self) -> Option<Time> {
+        if self.state != State::Running {
+            return None;
+        }
+        self.desks.iter().fold(None, |soonest, desk| {
+            earlier(
+                earlier(soonest, desk.publisher.sequencer.next_deadline()),
+                desk.next_deadline(),
+            )
+        })
     }
 }
 

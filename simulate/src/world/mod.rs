@@ -22,6 +22,7 @@ use twinfeed_protocol::{Leg, OrderingClass};
 use twinfeed_wire::{Generation, Sid};
 
 pub mod adapters;
+mod asked;
 pub mod clock;
 pub mod exchange;
 mod eyes;
@@ -45,6 +46,7 @@ pub mod trace;
 pub use plan::{Kind, Plan};
 
 use adapters::{Adapter, State};
+use asked::Asked;
 use clock::Clock;
 use exchange::{Shared, Source};
 use faults::Fault;
@@ -92,10 +94,10 @@ pub struct Outcome {
 pub struct World {
     ground: Ground,
     sources: Vec<Source>,
-    adapters: [Adapter; 2],
+    adapters: [Asked<Adapter>; 2],
     paths: [[LinePath; 2]; 2],
     path_rng: Rng,
-    subscribers: Vec<Subscriber>,
+    subscribers: Vec<Asked<Subscriber>>,
     faults: Vec<Option<Box<dyn Fault>>>,
     violations: Vec<Violation>,
     generation: Generation,
@@ -151,13 +153,13 @@ impl World {
         for (number, application) in plan.subscribers.into_iter().enumerate() {
             ground.add_subscriber(number, application.ways);
             ground.schedule(application.joins, Happening::Join { subscriber: number });
-            subscribers.push(Subscriber::new(
+            subscribers.push(Asked::new(Subscriber::new(
                 number,
                 application.limits,
                 &classes,
                 application.socket_room,
                 application.plant,
-            ));
+            )));
         }
         let subscribers_number = subscribers.len();
         for leg in Leg::BOTH {
@@ -187,7 +189,8 @@ impl World {
         }
         Self {
             ground,
-            adapters: Leg::BOTH.map(|leg| Adapter::new(leg, plan.conduct, sources.clone())),
+            adapters: Leg::BOTH
+                .map(|leg| Asked::new(Adapter::new(leg, plan.conduct, sources.clone()))),
             sources: plan
                 .sources
                 .into_iter()
@@ -388,8 +391,8 @@ impl World {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        let adapters = self.adapters.iter().map(Adapter::next_deadline);
-        let subscribers = self.subscribers.iter().map(Subscriber::next_deadline);
+        let adapters = self.adapters.iter().map(Asked::next_deadline);
+        let subscribers = self.subscribers.iter().map(Asked::next_deadline);
         let clocks = self.clocks.iter().chain(&self.watches);
         let deadlines = adapters.chain(subscribers).zip(clocks);
         let in_world = deadlines.map(|(deadline, clock)| deadline.map(|it| clock.world(it)));
@@ -414,9 +417,9 @@ impl World {
         if due(self.next_deadline(), now.time) {
             // A driver would spin. Go on, to see what else is wrong; the count is judged in the end.
             self.ground.count(STUCK_DEADLINE);
-            let adapters = self.adapters.each_ref().map(Adapter::next_deadline);
+            let adapters = self.adapters.each_ref().map(Asked::next_deadline);
             let all = self.subscribers.iter();
-            let subscribers: Vec<_> = all.map(Subscriber::next_deadline).collect();
+            let subscribers: Vec<_> = all.map(Asked::next_deadline).collect();
             self.ground
                 .say(|| format!("stuck: adapters {adapters:?}, subscribers {subscribers:?}"));
             self.not_before = now.time.after(Duration::from_micros(100));

@@ -14,6 +14,7 @@ use twinfeed_protocol::{
 use twinfeed_wire::Sid;
 
 use super::adapters::stream_id;
+use super::asked::Sleeper;
 use super::eyes::Eyes;
 use super::net::Flight;
 use super::oracle::heard::LegHeard;
@@ -270,15 +271,6 @@ impl Subscriber {
         }
     }
 
-    /// When its arbiter wants to be woken, if it can be.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Time> {
-        match self.state {
-            State::Polling => self.arbiter.next_deadline(),
-            State::Absent | State::Paused | State::Gone => None,
-        }
-    }
-
     /// Wakes it.
     pub fn on_deadline(&mut self, now: Time, watch: &mut Watch<'_>) {
         for eyes in &mut self.eyes {
@@ -478,6 +470,15 @@ impl Subscriber {
         watch
             .stats
             .add_many("count.retired_epoch", counters.retired_epoch);
+    }
+}
+
+impl Sleeper for Subscriber {
+    fn next_deadline(&self) -> Option<Time> {
+        match self.state {
+            State::Polling => self.arbiter.next_deadline(),
+            State::Absent | State::Paused | State::Gone => None,
+        }
     }
 }
 
