@@ -14,6 +14,7 @@ use twinfeed_protocol::{Leg, Place};
 use twinfeed_wire::{Adm, AdminId, AdminMessage, BodyKind, ContextId, Epoch, Generation};
 use twinfeed_wire::{Header, Record, Sid};
 
+use super::sorted::Sorted;
 use super::witness::Judgement;
 use super::{Copied, digest};
 
@@ -54,7 +55,7 @@ struct Succession {
     /// In which memory of the past the process of each leg speaks.
     contexts: [Option<(Epoch, ContextId)>; 2],
     /// How many messages each leg's records count, and in whose numbering.
-    counts: BTreeMap<(usize, Spot, u16), (u64, Generation)>,
+    counts: [Sorted<(Spot, u16), (u64, Generation)>; 2],
 }
 
 impl Succession {
@@ -201,10 +202,8 @@ impl Roll {
             stream.sent[leg.index()].push(placed);
         }
         if record.kind != BodyKind::Administrative {
-            let place = (leg.index(), spot, record.part);
-            stream
-                .counts
-                .insert(place, (record.adm.0, header.generation));
+            let (counts, place) = (&mut stream.counts[leg.index()], (spot, record.part));
+            counts.insert(place, (record.adm.0, header.generation));
         }
         if stream.active == Some((leg, header.generation)) {
             stream.follow(header, record, (spot, over))?;
@@ -228,8 +227,8 @@ impl Roll {
 
     /// How many messages the record at this place counts in the stream of `leg`, and in whose numbering.
     fn counted(&self, sid: Sid, leg: Leg, (spot, part): (Spot, u16)) -> Option<(u64, Generation)> {
-        let counts = &self.streams.get(&sid)?.counts;
-        counts.get(&(leg.index(), spot, part)).copied()
+        let counts = &self.streams.get(&sid)?.counts[leg.index()];
+        counts.get((spot, part)).copied()
     }
 
     /// Whether this is the message of its number that the actives placed.

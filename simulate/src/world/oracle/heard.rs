@@ -10,6 +10,8 @@ use twinfeed_protocol::{LegState, Place};
 use twinfeed_wire::Record;
 use twinfeed_wire::{BodyKind, ContextId, Datagram, Dsn, Epoch, Flags, Generation, Incarnation};
 
+use super::sorted::Sorted;
+
 /// What was heard on one leg.
 #[derive(Clone, Debug)]
 pub struct LegHeard {
@@ -43,7 +45,7 @@ pub struct LegHeard {
     pub adm: (u64, Generation),
     incarnations: Vec<Incarnation>,
     highest_dsn: u64,
-    dsns: BTreeSet<u64>,
+    dsns: Sorted<u64, ()>,
 }
 
 impl Default for LegHeard {
@@ -65,7 +67,7 @@ impl Default for LegHeard {
             adm: (0, Generation(0)),
             incarnations: Vec::new(),
             highest_dsn: 0,
-            dsns: BTreeSet::new(),
+            dsns: Sorted::default(),
         }
     }
 }
@@ -76,9 +78,9 @@ pub struct Heard {
     /// By leg.
     pub legs: [LegHeard; 2],
     /// Every record that arrived, per context, with the leg and time of its first arrival.
-    pub records: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
+    pub records: BTreeMap<(Epoch, ContextId), Sorted<Place, ()>>,
     /// The same, and those in copies that had reason to be refused.
-    pub glimpsed: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
+    pub glimpsed: BTreeMap<(Epoch, ContextId), Sorted<Place, ()>>,
     /// Ranges of whose content the newest heartbeats of each leg told.
     ranges: BTreeMap<(Epoch, ContextId, u64), [bool; 2]>,
     /// Records that arrived again, in another datagram.
@@ -143,10 +145,10 @@ impl Heard {
                 .glimpsed
                 .entry((header.epoch, header.context))
                 .or_default();
-            glimpsed.extend(datagram.records().filter(is_of_source).map(|record| Place {
-                sseq: record.sseq,
-                part: record.part,
-            }));
+            for record in datagram.records().filter(is_of_source) {
+                let (sseq, part) = (record.sseq, record.part);
+                glimpsed.insert(Place { sseq, part }, ());
+            }
         }
         let heard = &mut self.legs[leg];
         if heard.incarnations.contains(&header.incarnation) {
@@ -162,7 +164,7 @@ impl Heard {
             (heard.progress, heard.brought) = (0, 0);
             heard.vouched = 0;
         }
-        if !heard.dsns.insert(header.dsn.0) {
+        if heard.dsns.insert(header.dsn.0, ()).is_some() {
             return; // a copy is no sign of life, and brings nothing new
         }
         if header.dsn.0 < heard.highest_dsn && header.epoch != heard.epoch {
@@ -234,7 +236,7 @@ impl Heard {
                 sseq: record.sseq,
                 part: record.part,
             };
-            self.again += u64::from(!records.insert(place));
+            self.again += u64::from(records.insert(place, ()).is_some());
             brought = brought.max(record.sseq + u64::from(record.is_last()));
         }
         if heard.epoch == header.epoch {
@@ -267,6 +269,6 @@ impl Heard {
     pub fn has(&self, epoch: Epoch, context: ContextId, place: Place) -> bool {
         self.glimpsed
             .get(&(epoch, context))
-            .is_some_and(|places| places.contains(&place))
+            .is_some_and(|places| places.contains(place))
     }
 }

@@ -12,6 +12,7 @@ use twinfeed_wire::{RecordFlags, Sid};
 
 use super::administrative::{Roll, Spot};
 use super::digest;
+use super::sorted::Sorted;
 use super::streams::Streams;
 use crate::world::adapters::Converted;
 use crate::world::exchange::Life;
@@ -35,7 +36,7 @@ impl Context {
     /// Whether the adapter of `leg` may have sent this at `place`; `None`: nobody sent anything there.
     #[must_use]
     pub fn sent(&self, leg: Leg, place: Place, what: Sent) -> Option<bool> {
-        let first = self.records.get(&place)?;
+        let first = self.records.get(place)?;
         let apart = self.apart.get(&(place, leg.index()));
         Some(*first == what || apart.is_some_and(|sent| sent.contains(&what)))
     }
@@ -59,7 +60,7 @@ pub struct Context {
     /// Numbers given up.
     pub abandoned: u32,
     /// Records by place, as they were sent first.
-    pub records: BTreeMap<Place, Sent>,
+    pub records: Sorted<Place, Sent>,
     /// What the adapter of a leg sent otherwise, while one converted wrongly.
     apart: BTreeMap<(Place, usize), Vec<Sent>>,
 }
@@ -163,7 +164,7 @@ impl Ledger {
                 first: header.first,
                 complete: header.is_complete(),
                 abandoned: header.abandoned,
-                records: BTreeMap::new(),
+                records: Sorted::default(),
                 apart: BTreeMap::new(),
             });
         if context.first != header.first || context.complete != header.is_complete() {
@@ -244,7 +245,7 @@ impl Ledger {
         };
         let key = (header.sid, header.epoch, header.context);
         if let Some(context) = self.contexts.get_mut(&key) {
-            let first = *context.records.entry(place).or_insert(sent);
+            let first = *context.records.get_or_insert(place, sent);
             if first != sent && self.misconverted {
                 context
                     .apart

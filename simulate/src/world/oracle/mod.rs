@@ -23,6 +23,7 @@ pub mod hearing;
 pub mod ledger;
 pub mod scattered;
 pub mod slots;
+pub mod sorted;
 pub mod streams;
 pub mod witness;
 pub mod words;
