@@ -594,8 +594,12 @@ fn convert(bytes: &[u8; MESSAGE_LENGTH], sseq: u64, memory: u64) -> Vec<(BodyKin
     let salt = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes are eight bytes"));
     let mut rng = Rng::new(mix(salt, mix(memory, sseq)));
     let mut body = |kind, length: usize| {
-        let words = (0..length.div_ceil(8)).flat_map(|_| rng.bits().to_le_bytes());
-        (kind, words.take(length).collect::<Vec<u8>>())
+        let mut bytes = Vec::with_capacity(length.next_multiple_of(8));
+        for _ in 0..length.div_ceil(8) {
+            bytes.extend_from_slice(&rng.bits().to_le_bytes());
+        }
+        bytes.truncate(length);
+        (kind, bytes)
     };
     match becomes(bytes) {
         Becomes::Nothing => Vec::new(),
