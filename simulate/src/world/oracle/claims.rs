@@ -53,7 +53,7 @@ pub(super) fn gap(
     // What the leg that is set apart brings fills nothing.
     if !witness.overflowed
         && witness.pinned.is_none()
-        && let Some(places) = witness.heard.records.get(&key)
+        && let Some(places) = witness.heard.records.get(key)
         && let Some((place, ())) = places
             .range(from..until)
             .iter()

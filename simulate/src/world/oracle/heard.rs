@@ -78,9 +78,9 @@ pub struct Heard {
     /// By leg.
     pub legs: [LegHeard; 2],
     /// Every record that arrived, per context, with the leg and time of its first arrival.
-    pub records: BTreeMap<(Epoch, ContextId), Sorted<Place, ()>>,
+    pub records: Sorted<(Epoch, ContextId), Sorted<Place, ()>>,
     /// The same, and those in copies that had reason to be refused.
-    pub glimpsed: BTreeMap<(Epoch, ContextId), Sorted<Place, ()>>,
+    pub glimpsed: Sorted<(Epoch, ContextId), Sorted<Place, ()>>,
     /// Ranges of whose content the newest heartbeats of each leg told.
     ranges: BTreeMap<(Epoch, ContextId, u64), [bool; 2]>,
     /// Records that arrived again, in another datagram.
@@ -90,7 +90,7 @@ pub struct Heard {
     /// Numbers of administrative messages that arrived, by the numbering in which they stand.
     pub admins: BTreeMap<(Epoch, ContextId, Generation), BTreeSet<u64>>,
     /// How many administrative messages heartbeats counted in an epoch.
-    counts: BTreeSet<(Epoch, u64)>,
+    counts: Sorted<(Epoch, u64), ()>,
     /// Generations whose heartbeats arrived.
     cuts: BTreeSet<Generation>,
     /// Generations of which anything arrived.
@@ -107,7 +107,7 @@ impl Heard {
     /// Whether a heartbeat counted so many administrative messages in this epoch.
     #[must_use]
     pub fn counts(&self, epoch: Epoch, adm: u64) -> bool {
-        self.counts.contains(&(epoch, adm))
+        self.counts.contains((epoch, adm))
     }
 
     /// Whether it is not known what every generation inherited since the first that was heard of.
@@ -141,10 +141,7 @@ impl Heard {
         };
         let header = datagram.header();
         if genuine {
-            let glimpsed = self
-                .glimpsed
-                .entry((header.epoch, header.context))
-                .or_default();
+            let glimpsed = self.glimpsed.get_or_default((header.epoch, header.context));
             for record in datagram.records().filter(is_of_source) {
                 let (sseq, part) = (record.sseq, record.part);
                 glimpsed.insert(Place { sseq, part }, ());
@@ -210,7 +207,7 @@ impl Heard {
         self.generations.insert(header.generation);
         if header.is_heartbeat() {
             self.cuts.insert(header.generation);
-            self.counts.insert((header.epoch, header.base_adm.0));
+            self.counts.insert((header.epoch, header.base_adm.0), ());
         }
         let admins = datagram.records().filter(|record| !is_of_source(record));
         let numbers: Vec<u64> = admins.map(|record| record.adm.0).collect();
@@ -220,10 +217,7 @@ impl Heard {
             arrived.or_default().extend(numbers);
         }
         self.epochs.insert(header.epoch);
-        let records = self
-            .records
-            .entry((header.epoch, header.context))
-            .or_default();
+        let records = self.records.get_or_default((header.epoch, header.context));
         let vouched = datagram.heartbeat().map_or(0, |beat| beat.beat.next_sseq);
         let (mut progress, mut brought) = (vouched, vouched);
         for record in datagram.records() {
@@ -248,7 +242,7 @@ impl Heard {
 
     /// The numbering stepped back: what came before says nothing of it.
     pub fn step_back(&mut self, epoch: Epoch, context: ContextId) {
-        self.records.remove(&(epoch, context));
+        self.records.remove((epoch, context));
         for leg in &mut self.legs {
             leg.stepped_back = false;
         }
@@ -268,7 +262,7 @@ impl Heard {
     #[must_use]
     pub fn has(&self, epoch: Epoch, context: ContextId, place: Place) -> bool {
         self.glimpsed
-            .get(&(epoch, context))
+            .get((epoch, context))
             .is_some_and(|places| places.contains(place))
     }
 }
