@@ -22,6 +22,7 @@ use twinfeed_protocol::{Leg, OrderingClass};
 use twinfeed_wire::{Generation, Sid};
 
 pub mod adapters;
+mod agenda;
 mod asked;
 pub mod clock;
 pub mod exchange;
@@ -391,12 +392,17 @@ impl World {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        let adapters = self.adapters.iter().map(Asked::next_deadline);
-        let subscribers = self.subscribers.iter().map(Asked::next_deadline);
-        let clocks = self.clocks.iter().chain(&self.watches);
-        let deadlines = adapters.chain(subscribers).zip(clocks);
-        let in_world = deadlines.map(|(deadline, clock)| deadline.map(|it| clock.world(it)));
-        in_world.fold(None, earlier)
+        let mut soonest = None;
+        for (adapter, clock) in self.adapters.iter().zip(&self.clocks) {
+            soonest = earlier(soonest, adapter.next_deadline().map(|it| clock.world(it)));
+        }
+        for (subscriber, clock) in self.subscribers.iter().zip(&self.watches) {
+            soonest = earlier(
+                soonest,
+                subscriber.next_deadline().map(|it| clock.world(it)),
+            );
+        }
+        soonest
     }
 
     fn fire_deadlines(&mut self) {
