@@ -91,17 +91,43 @@ pub struct Heard {
     pub admins: BTreeMap<(Epoch, ContextId, Generation), BTreeSet<u64>>,
     /// How many administrative messages heartbeats counted in an epoch.
     counts: Sorted<(Epoch, u64), ()>,
+    cuts: Cuts,
+}
+
+/// Which generations were heard of, and of which it is known what they inherited.
+#[derive(Clone, Debug, Default)]
+struct Cuts {
     /// Generations whose heartbeats arrived.
-    cuts: BTreeSet<Generation>,
+    known: BTreeSet<Generation>,
     /// Generations of which anything arrived.
-    generations: BTreeSet<Generation>,
+    heard: BTreeSet<Generation>,
+    /// The newest known one.
+    newest: Generation,
+    /// Whether one is not known between the first that was heard of and the last.
+    lacks: bool,
+}
+
+impl Cuts {
+    /// Something of `generation` arrived; whether it was a heartbeat.
+    fn note(&mut self, generation: Generation, beat: bool) {
+        let new = self.heard.insert(generation) | (beat && self.known.insert(generation));
+        if !new {
+            return;
+        }
+        self.newest = self.known.last().copied().unwrap_or_default();
+        let (first, last) = (self.heard.first(), self.heard.last());
+        let between = first.map_or(1, |it| it.0 + 1)..=last.map_or(0, |it| it.0);
+        self.lacks = between
+            .into_iter()
+            .any(|it| !self.known.contains(&Generation(it)));
+    }
 }
 
 impl Heard {
     /// The newest generation of which it is known what it inherited.
     #[must_use]
     pub fn generation(&self) -> Generation {
-        self.cuts.last().copied().unwrap_or_default()
+        self.cuts.newest
     }
 
     /// Whether a heartbeat counted so many administrative messages in this epoch.
@@ -113,11 +139,7 @@ impl Heard {
     /// Whether it is not known what every generation inherited since the first that was heard of.
     #[must_use]
     pub fn misses_a_cut(&self) -> bool {
-        let (first, last) = (self.generations.first(), self.generations.last());
-        let between = first.map_or(1, |it| it.0 + 1)..=last.map_or(0, |it| it.0);
-        between
-            .into_iter()
-            .any(|it| !self.cuts.contains(&Generation(it)))
+        self.cuts.lacks
     }
 }
 
@@ -204,9 +226,8 @@ impl Heard {
                 }
             }
         }
-        self.generations.insert(header.generation);
+        self.cuts.note(header.generation, header.is_heartbeat());
         if header.is_heartbeat() {
-            self.cuts.insert(header.generation);
             self.counts.insert((header.epoch, header.base_adm.0), ());
         }
         let admins = datagram.records().filter(|record| !is_of_source(record));
