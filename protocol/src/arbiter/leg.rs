@@ -368,6 +368,7 @@ impl LegSide {
         }
     }
 
+    #[inline]
     pub(super) fn status(&self, sid: Sid) -> LegStatus {
         let latest = self.latest();
         LegStatus {
@@ -397,6 +398,7 @@ impl LegSide {
 }
 
 /// Where a leg stands that was last seen so.
+#[inline]
 fn pos(sid: Sid, latest: Option<&View>) -> Pos {
     latest.map_or(
         Pos {
