@@ -21,6 +21,7 @@ pub mod claims;
 pub mod heard;
 pub mod hearing;
 pub mod ledger;
+mod placed;
 pub mod scattered;
 pub mod slots;
 pub mod sorted;

@@ -117,6 +117,10 @@ impl<K: Copy + Ord, V> Sorted<K, V> {
     /// Where `key` is, or would be.
     #[inline]
     fn find(&self, key: K) -> Result<usize, usize> {
+        match self.entries.last() {
+            Some(last) if last.0 >= key => {}
+            _ => return Err(self.entries.len()),
+        }
         let near = self.near.get();
         for index in [near, near + 1] {
             if self.entries.get(index).is_some_and(|entry| entry.0 == key) {
