@@ -110,6 +110,8 @@ pub struct World {
     pair: Option<PairWorld>,
     line_faults: Vec<Box<dyn LineFault>>,
     line_rng: Rng,
+    /// What passes the faults of a line, before and behind one of them; empty between two packets.
+    under_way: [Vec<Under>; 2],
     /// What each adapter's clocks show.
     clocks: [Clock; 2],
     /// What each subscriber's clock shows.
@@ -211,6 +213,7 @@ impl World {
             pair,
             line_faults: plan.line_faults,
             line_rng: Rng::of(seed, "line faults"),
+            under_way: [Vec::new(), Vec::new()],
             clocks: [Clock::default(); 2],
             watches: vec![Clock::default(); subscribers_number],
             disks: [Disk::Sound; 2],
@@ -327,7 +330,9 @@ impl World {
         {
             let path = self.paths[leg.index()][index];
             let path = if two && !self.calm { path } else { path.calm() };
-            for under in self.under_way(leg, line, packet) {
+            self.pass_line_faults(leg, line, packet);
+            let mut passed = core::mem::take(&mut self.under_way[0]);
+            for under in passed.drain(..) {
                 let ground = &mut self.ground;
                 let copies = path.copies(&mut self.path_rng, |name| ground.harm(name));
                 for delay in copies.into_iter().flatten() {
@@ -336,28 +341,28 @@ impl World {
                     self.ground.schedule(delay + under.late, happening);
                 }
             }
+            self.under_way[0] = passed;
         }
     }
 
-    /// What the faults of the lines make of a packet on its way.
-    fn under_way(&mut self, leg: Leg, line: Line, packet: &Shared) -> Vec<Under> {
-        let mut all = vec![Under {
+    /// Puts under way what the faults of the lines make of a packet.
+    fn pass_line_faults(&mut self, leg: Leg, line: Line, packet: &Shared) {
+        let [all, on] = &mut self.under_way;
+        all.push(Under {
             leg,
             line,
             packet: Shared::clone(packet),
             late: Duration::ZERO,
-        }];
+        });
         let harms = !self.calm && self.adapters[leg.index()].hears_two_lines();
         for fault in self.line_faults.iter_mut().filter(|_| harms) {
-            let mut on = Vec::with_capacity(all.len());
-            for under in all {
-                if fault.pass(under, &mut self.line_rng, &mut on) {
+            for under in all.drain(..) {
+                if fault.pass(under, &mut self.line_rng, on) {
                     self.ground.harm(fault.name());
                 }
             }
-            all = on;
+            core::mem::swap(all, on);
         }
-        all
     }
 
     fn arrive(&mut self, subscriber: usize, leg: Leg, flight: Flight) {
