@@ -117,7 +117,7 @@ impl Ledger {
         let bench = self
             .benches
             .get_or_default((converted.leg.index(), converted.sid));
-        let count = converted.bodies.len();
+        let count = converted.bodies.count();
         for (index, (kind, bytes)) in converted.bodies.iter().enumerate() {
             let place = Place {
                 sseq: converted.sseq,
@@ -126,7 +126,7 @@ impl Ledger {
             bench.waiting.push_back((
                 converted.epoch,
                 place,
-                *kind,
+                kind,
                 digest(0, bytes),
                 index + 1 == count,
             ));
