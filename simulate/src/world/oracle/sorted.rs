@@ -45,6 +45,10 @@ impl<K: Copy + Ord, V> Sorted<K, V> {
 
     /// Puts `value` at `key`; the answer is what stood there.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        if self.is_behind_all(key) {
+            self.entries.push((key, value));
+            return None;
+        }
         match self.find(key) {
             Ok(index) => Some(core::mem::replace(&mut self.entries[index].1, value)),
             Err(index) => {
@@ -63,7 +67,11 @@ impl<K: Copy + Ord, V> Sorted<K, V> {
 
     /// What stands at `key`: what `value` gives if nothing did.
     pub fn get_or_insert_with(&mut self, key: K, value: impl FnOnce() -> V) -> &mut V {
-        let index = self.find(key).unwrap_or_else(|index| {
+        let found = match self.is_behind_all(key) {
+            true => Err(self.entries.len()),
+            false => self.find(key),
+        };
+        let index = found.unwrap_or_else(|index| {
             self.entries.insert(index, (key, value()));
             index
         });
@@ -117,10 +125,6 @@ impl<K: Copy + Ord, V> Sorted<K, V> {
     /// Where `key` is, or would be.
     #[inline]
     fn find(&self, key: K) -> Result<usize, usize> {
-        match self.entries.last() {
-            Some(last) if last.0 >= key => {}
-            _ => return Err(self.entries.len()),
-        }
         let near = self.near.get();
         for index in [near, near + 1] {
             if self.entries.get(index).is_some_and(|entry| entry.0 == key) {
@@ -132,6 +136,10 @@ impl<K: Copy + Ord, V> Sorted<K, V> {
         let (Ok(index) | Err(index)) = found;
         self.near.set(index);
         found
+    }
+
+    fn is_behind_all(&self, key: K) -> bool {
+        self.entries.last().is_none_or(|last| last.0 < key)
     }
 
     fn search(&self, key: K) -> Result<usize, usize> {
