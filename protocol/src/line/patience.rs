@@ -51,6 +51,11 @@ impl Lines {
             .map(|line| self.current.heard[line.index()]);
         let alive = left.fold(self.current.progress, Time::max);
         let since = alive.max(confirmed).max(candidate.joined);
+        // Copies that are late on every line look like a source that begins anew, but that one says nothing else any more.
+        let stands = self.current.words >= u64::from(self.limits.confirmations);
+        if candidate.kind == Kind::Regress && stands {
+            return Some(since.after(longest));
+        }
         Some(self.patience(since, longest, |line| candidate.has_voted(line)))
     }
 
