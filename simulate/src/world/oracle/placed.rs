@@ -11,8 +11,15 @@ use super::administrative::Spot;
 /// Messages by number, each with where it stands; none where only the number is known.
 #[derive(Debug, Default)]
 pub(super) struct Placed {
-    /// Each message, and the furthest place of it and all before it.
-    messages: Vec<(Option<(AdminId, Spot)>, Option<Spot>)>,
+    messages: Vec<One>,
+}
+
+/// One message.
+#[derive(Clone, Copy, Debug)]
+struct One {
+    stands: Option<(AdminId, Spot)>,
+    /// The furthest place of it and of all before it.
+    furthest: Option<Spot>,
 }
 
 impl Placed {
@@ -24,14 +31,14 @@ impl Placed {
     /// What is known of the message of that number.
     pub(super) fn at(&self, number: u64) -> Option<(AdminId, Spot)> {
         let index = usize::try_from(number).ok()?;
-        self.messages.get(index)?.0
+        self.messages.get(index)?.stands
     }
 
     /// How many stand before `spot`: those in front of the first that is known not to.
     pub(super) fn before(&self, spot: Spot) -> u64 {
         match self.messages.last() {
-            Some((_, furthest)) if *furthest >= Some(spot) => {
-                let before = |it: &(_, Option<Spot>)| it.1 < Some(spot);
+            Some(last) if last.furthest >= Some(spot) => {
+                let before = |it: &One| it.furthest < Some(spot);
                 self.messages.partition_point(before) as u64
             }
             _ => self.count(),
@@ -39,10 +46,10 @@ impl Placed {
     }
 
     /// One more.
-    pub(super) fn push(&mut self, message: Option<(AdminId, Spot)>) {
-        let before = self.messages.last().and_then(|last| last.1);
-        let furthest = before.max(message.map(|(_, spot)| spot));
-        self.messages.push((message, furthest));
+    pub(super) fn push(&mut self, stands: Option<(AdminId, Spot)>) {
+        let before = self.messages.last().and_then(|last| last.furthest);
+        let furthest = before.max(stands.map(|(_, spot)| spot));
+        self.messages.push(One { stands, furthest });
     }
 
     /// Keeps the first `count`.
