@@ -137,8 +137,9 @@ impl Source {
         if self.legs[other].quarantine.agrees_with(&claim, stride)
             || self.legs[this].quarantine.confirms_itself(stride)
         {
-            self.release_believed(leg, &claim, out);
+            // What confirms comes last: it may leave no time for what it confirms.
             self.release_believed(leg.other(), &claim, out);
+            self.release_believed(leg, &claim, out);
         }
     }
 
@@ -150,6 +151,9 @@ impl Source {
         confirmed: &Claim,
         out: &mut Out<'_, H>,
     ) {
+        if self.legs[leg.index()].quarantine.newest().is_none() {
+            return;
+        }
         let stride = self.strides(out.limits);
         loop {
             let believed = |waiting: &Claim| {

@@ -193,13 +193,13 @@ impl Heard {
         heard.stepped_down |= header.flags.has(Flags::END_OF_STREAM);
         heard.said_peer_lost |= header.flags.has(Flags::PEER_LOST);
         heard.said_stale |= header.flags.has(Flags::SOURCE_STALE);
-        if !genuine {
-            return;
-        }
         let newest = header.dsn.0 > heard.highest_dsn;
         if header.flags.has(Flags::STANDBY) {
-            // It lives, and says nothing of where it stands.
+            // It lives, and says nothing of where it stands, whatever number is there.
             heard.standby |= newest;
+            return;
+        }
+        if !genuine {
             return;
         }
         heard.standby &= !newest;
