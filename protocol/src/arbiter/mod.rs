@@ -253,6 +253,7 @@ impl Arbiter {
 
     /// How a leg of a source stream is doing; `None` for an unknown sid.
     #[must_use]
+    #[inline]
     pub fn leg_status(&self, sid: Sid, leg: Leg) -> Option<LegStatus> {
         self.source(sid).map(|source| source.status(leg))
     }

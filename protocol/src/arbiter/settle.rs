@@ -25,7 +25,7 @@ use super::source::{Out, Pressure, Source};
 use crate::event::{Handler, Leg, Place};
 use crate::limits::{Limits, Policy};
 use crate::receipt::Trigger;
-use crate::time::Time;
+use crate::time::{Time, earlier};
 
 impl Source {
     pub(super) fn settle<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
@@ -315,7 +315,11 @@ impl Source {
         };
         let after = |since: Option<Time>, span| since.map(|since| since.after(span));
         let hold = limits.reorder_hold;
-        let deadlines = [
+        let mut soonest = None;
+        let mut ask = |due: Option<Time>| {
+            soonest = earlier(soonest, due.filter(|due| *due > self.judged_at));
+        };
+        for due in [
             after(self.hole.and_then(|hole| hole.passed), hold),
             after(self.orphan_since, hold),
             after(self.deserted_since, hold),
@@ -330,15 +334,14 @@ impl Source {
             self.standby_due(limits).filter(|_| !self.stale),
             self.health_due(),
             self.pin_due(limits),
-        ];
-        let legs = Leg::BOTH
-            .into_iter()
-            .flat_map(|leg| self.liveness_deadlines(leg, limits));
-        deadlines
-            .into_iter()
-            .chain(legs)
-            .flatten()
-            .filter(|due| *due > self.judged_at)
-            .min()
+        ] {
+            ask(due);
+        }
+        for leg in Leg::BOTH {
+            self.liveness_deadlines(leg, limits)
+                .into_iter()
+                .for_each(&mut ask);
+        }
+        soonest
     }
 }

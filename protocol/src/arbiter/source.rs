@@ -145,6 +145,7 @@ impl Source {
         self.legs[leg.index()].stream = Some(stream);
     }
 
+    #[inline]
     pub(super) fn status(&self, leg: Leg) -> LegStatus {
         let status = self.legs[leg.index()].status(self.sid);
         let apart = self.is_apart(leg);
