@@ -117,16 +117,24 @@ pub fn of_record(
     let seed = sseq.wrapping_mul(1 << 16).wrapping_add(u64::from(part));
     let front = [kind.code(), flags.0];
     // One call over a small copy is several times faster than a hasher fed in two steps.
-    let mut bytes = [0; 2 + SHORT];
+    if body.len() <= SHORTEST {
+        return Some(in_one_call::<{ 2 + SHORTEST }>(front, body, seed));
+    }
     if body.len() <= SHORT {
-        bytes[..2].copy_from_slice(&front);
-        bytes[2..2 + body.len()].copy_from_slice(body);
-        return Some(xxh3_64_with_seed(&bytes[..2 + body.len()], seed));
+        return Some(in_one_call::<{ 2 + SHORT }>(front, body, seed));
     }
     let mut hasher = Xxh3::with_seed(seed);
     hasher.update(&front);
     hasher.update(body);
     Some(hasher.digest())
+}
+
+/// The digest of `front` and `body` together, which fit `N` bytes.
+fn in_one_call<const N: usize>(front: [u8; 2], body: &[u8], seed: u64) -> u64 {
+    let mut bytes = [0; N];
+    bytes[..2].copy_from_slice(&front);
+    bytes[2..2 + body.len()].copy_from_slice(body);
+    xxh3_64_with_seed(&bytes[..2 + body.len()], seed)
 }
 
 /// The content digests of one sender's or receiver's whole ranges, newest [`MOST_DIGESTS`] kept.
@@ -233,3 +241,5 @@ const fn never_zero(digest: u64) -> u64 {
 
 /// Bodies up to this length are digested in one call: all DBN records of the data path.
 const SHORT: usize = 384;
+/// Bodies up to this length need little room for it: trades, orders, statuses.
+const SHORTEST: usize = 94;

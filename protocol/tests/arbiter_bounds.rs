@@ -525,6 +525,23 @@ fn a_jump_is_believed_once_the_other_leg_gets_near() {
 }
 
 #[test]
+fn what_waits_to_be_believed_is_not_declared_missing_by_what_confirms_it() {
+    let (mut kit, mut zero, mut one) = bounded(Limits {
+        window: 16,
+        held_records: 4,
+        ..Limits::default()
+    });
+    kit.records(&mut zero, &run(31..=32));
+    kit.records(&mut one, &run(33..=40));
+    let told = kit.told();
+    let expected: Vec<_> = (31..=32)
+        .map(|it| (it, Leg::Zero))
+        .chain((33..=40).map(|it| (it, Leg::One)))
+        .collect();
+    assert_eq!(records(&told), expected, "{told:?}");
+}
+
+#[test]
 fn a_jump_is_believed_when_its_sender_goes_on_behind_it() {
     let (mut kit, mut zero, mut one) = narrow_window();
     kit.records(&mut zero, &run(21..=22));

@@ -200,6 +200,91 @@ fn when_the_pinned_leg_dies_the_other_one_follows_behind_a_discontinuity() {
     }
 }
 
+/// Both legs say where they stand, every millisecond.
+fn both_say(kit: &mut Kit, [zero, one]: [&mut Sender; 2], at: u64, millis: u64) {
+    for _ in 0..millis {
+        kit.pass(ms(1));
+        kit.says(zero, at, &[]);
+        kit.says(one, at, &[]);
+    }
+}
+
+#[test]
+fn an_active_that_lives_again_for_long_is_gone_back_to() {
+    for policy in POLICIES {
+        let (mut kit, mut zero, mut one) = parted(policy);
+        let hold_down = kit.arbiter.limits().hold_down.as_millis() as u64;
+        kit.records(&mut zero, &run(11..=14));
+        for _ in 0..40 {
+            kit.pass(ms(1));
+            kit.says(&mut zero, 14, &[]);
+        }
+        assert_eq!(brought_by(&kit.told()), [Leg::Zero; 4], "{policy:?}");
+        kit.records(&mut one, &run(13..=14));
+        both_say(&mut kit, [&mut zero, &mut one], 14, hold_down - 1);
+        assert_eq!(kit.told(), [], "{policy:?}: not for long");
+        both_say(&mut kit, [&mut zero, &mut one], 14, 2);
+        let told = kit.told();
+        assert_eq!(switches(&told)[0].trigger, Trigger::Health, "{policy:?}");
+        kit.records(&mut zero, &run(15..=16));
+        kit.records(&mut one, &run(15..=16));
+        let expected = [
+            gone_over(15, Leg::Zero),
+            record(15, Leg::One),
+            record(16, Leg::One),
+        ];
+        assert_eq!(kit.told(), expected, "{policy:?}");
+    }
+}
+
+#[test]
+fn what_an_operator_chose_is_not_taken_back() {
+    for policy in POLICIES {
+        let (mut kit, mut zero, mut one) = parted(policy);
+        let hold_down = kit.arbiter.limits().hold_down.as_millis() as u64;
+        kit.control(Control::Order { to: Leg::Zero });
+        kit.records(&mut zero, &run(11..=14));
+        kit.records(&mut one, &run(11..=14));
+        kit.told();
+        both_say(&mut kit, [&mut zero, &mut one], 14, 2 * hold_down);
+        kit.records(&mut one, &run(15..=16));
+        assert_eq!(kit.told(), [], "{policy:?}");
+        kit.records(&mut zero, &run(15..=16));
+        assert_eq!(brought_by(&kit.told()), [Leg::Zero; 2], "{policy:?}");
+    }
+}
+
+#[test]
+fn messages_of_the_active_that_an_operator_left_are_declared() {
+    let gap = |told: &Told| matches!(told, Told::Event(Event::AdministrativeGap { .. }));
+    for policy in POLICIES {
+        let (mut kit, mut zero, mut one) = parted(policy);
+        roles(&mut kit, Leg::Zero, 2);
+        zero.header.generation = Generation(2);
+        kit.records(&mut zero, &run(11..=12));
+        kit.control(Control::Order { to: Leg::One });
+        kit.records(&mut one, &run(11..=13));
+        kit.records(&mut zero, &run(13..=13));
+        kit.told();
+        both_say(&mut kit, [&mut zero, &mut one], 13, 500);
+        assert!(!kit.told().iter().any(gap), "{policy:?}: nothing is owed");
+        zero.header.base_adm = Adm(1);
+        both_say(&mut kit, [&mut zero, &mut one], 13, 500);
+        let told = kit.told();
+        assert_eq!(told.iter().filter(|it| gap(it)).count(), 1, "{policy:?}");
+        kit.records(&mut one, &run(14..=14));
+        kit.pass(ms(5));
+        let told = kit.told();
+        let cause = |told: &Told| match told {
+            Told::Event(Event::Discontinuity { cause, .. }) => Some(*cause),
+            _ => None,
+        };
+        let causes: Vec<_> = told.iter().filter_map(cause).collect();
+        assert_eq!(causes, [DiscontinuityCause::Administrative], "{policy:?}");
+        assert_eq!(brought_by(&told), [Leg::One], "{policy:?}");
+    }
+}
+
 #[test]
 fn another_active_is_gone_over_to_and_the_same_word_again_is_no_news() {
     for policy in POLICIES {

@@ -240,6 +240,21 @@ fn cases() {
             "begin 7 at 9000 after 0, 9000x, begin 7 at 1 complete after 0, 1a, 2b, 3c, 4d",
         ),
         (
+            "copies that are late on both lines are no new numbering",
+            "A 7 50 a b; B 7 50 a b; A 7 52 c; B 7 52 c; A 7 1 o; B 7 1 o; +2999; A 7 53 d; +9000",
+            "begin 7 at 50 after 0, 50a, 51b, 52c, 53d, stale",
+        ),
+        (
+            "nor are they when the source then says nothing",
+            "A 7 50 a b; B 7 50 a b; A 7 52 c; B 7 52 c; A 7 1 o; B 7 1 o; +9000; A 7 53 d; +1",
+            "begin 7 at 50 after 0, 50a, 51b, 52c, stale, fresh, 53d",
+        ),
+        (
+            "it is one once nothing else was said for as long as silence lasts",
+            "A 7 50 a b; B 7 50 a b; A 7 52 c; B 7 52 c; A 7 1 o; B 7 1 o; +2000; A 7 2 p; B 7 2 p; +1000; A 7 hb 3; +1",
+            "begin 7 at 50 after 0, 50a, 51b, 52c, stale, fresh, begin 7 at 1 complete after 0, 1o, 2p",
+        ),
+        (
             "the hold is full of numbers: the oldest hole is given up",
             "+; A 7 4 d e f g h i j; A 7 11 k l m n o p q r; B 7 hb 3; A 7 19 s t",
             "=, lost 3..4, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, 14n, 15o, 16p, 17q, 18r, 19s, 20t",

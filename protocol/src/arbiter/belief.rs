@@ -137,31 +137,32 @@ impl Source {
         if self.legs[other].quarantine.agrees_with(&claim, stride)
             || self.legs[this].quarantine.confirms_itself(stride)
         {
-            self.release_believed(leg, &claim, out);
-            self.release_believed(leg.other(), &claim, out);
+            self.release_believed(&Leg::BOTH, &claim, out);
         }
     }
 
-    /// Processes in order of arrival what waited and is covered by `confirmed`, or is not absurd any more
-    /// for what has become known meanwhile; the rest goes on waiting.
+    /// Processes what waited of these legs and is covered by `confirmed`, or is not absurd any more for what has become
+    /// known meanwhile; the rest goes on waiting. Of each leg in order of arrival, and of two whoever is further back: the
+    /// other one may leave no room for it.
     pub(super) fn release_believed<H: Handler + ?Sized>(
         &mut self,
-        leg: Leg,
+        legs: &[Leg],
         confirmed: &Claim,
         out: &mut Out<'_, H>,
     ) {
         let stride = self.strides(out.limits);
         loop {
-            let believed = |waiting: &Claim| {
-                waiting.is_covered_by(confirmed, stride)
-                    || !self.is_absurd(leg, waiting, out.limits)
+            let first = |&leg: &Leg| {
+                let mut waiting = self.legs[leg.index()].quarantine.claims().enumerate();
+                let believed = waiting.find(|(_, waiting)| {
+                    waiting.is_covered_by(confirmed, stride)
+                        || !self.is_absurd(leg, waiting, out.limits)
+                });
+                believed.map(|(index, claim)| (claim.sseq, leg, index))
             };
-            let first = self.legs[leg.index()]
-                .quarantine
-                .claims()
-                .position(believed);
-            let Some(slot) = first.and_then(|index| self.legs[leg.index()].quarantine.take(index))
-            else {
+            let next = legs.iter().filter_map(first).min();
+            let Some((_, leg, index)) = next else { return };
+            let Some(slot) = self.legs[leg.index()].quarantine.take(index) else {
                 return;
             };
             let buffer = self.legs[leg.index()].quarantine.lend(slot);
@@ -187,7 +188,7 @@ impl Source {
             return;
         }
         let claim = self.claim(datagram, out.limits);
-        self.release_believed(leg, &claim, out);
+        self.release_believed(&[leg], &claim, out);
         let at = self.cursor.map(|cursor| cursor.epoch);
         let side = &mut self.legs[leg.index()];
         if side.quarantine.newest().is_none_or(|it| claim.dsn <= it) {

@@ -25,9 +25,8 @@ impl Source {
             .into_iter()
             .filter(live)
             .filter_map(|leg| {
-                self.legs[leg.index()]
-                    .view(cursor.epoch)
-                    .map(|view| (leg, *view))
+                let view = self.legs[leg.index()].view(cursor.epoch)?;
+                Some((leg, view))
             })
             .max_by_key(|(_, view)| (view.rank, view.context == cursor.context));
         let Some((leg, view)) = best else {
@@ -39,6 +38,7 @@ impl Source {
             self.orphan_since = None;
             return false;
         }
+        let view = *view;
         if view.rank > cursor.rank && !apart {
             self.enter(&view);
             return true;

@@ -68,11 +68,11 @@ impl Rounds {
     }
 
     /// Whether one more switch may be decided.
-    fn has_room(&self, now: Time) -> bool {
+    pub(super) fn has_room(&self, now: Time) -> bool {
         self.decided[self.at].is_none_or(|oldest| now.since(oldest) >= MINUTE)
     }
 
-    fn note(&mut self, now: Time) {
+    pub(super) fn note(&mut self, now: Time) {
         self.decided[self.at] = Some(now);
         self.at = (self.at + 1) % SWITCHES_PER_MINUTE;
     }

@@ -367,10 +367,11 @@ impl LegSide {
         Side {
             stream: self.stream.unwrap_or_default(),
             generation: self.generation,
-            pos: self.pos(sid),
+            pos: pos(sid, self.latest()),
         }
     }
 
+    #[inline]
     pub(super) fn status(&self, sid: Sid) -> LegStatus {
         let latest = self.latest();
         LegStatus {
@@ -378,7 +379,7 @@ impl LegSide {
             stream: self.stream,
             generation: self.generation,
             incarnation: self.incarnation,
-            next: self.pos(sid),
+            next: pos(sid, latest),
             context: latest.map_or(ContextId(0), |view| view.context),
             complete: latest.is_some_and(|view| view.complete),
             offered: self.offered,
@@ -398,19 +399,21 @@ impl LegSide {
             degraded: self.health.is_degraded(),
         }
     }
+}
 
-    fn pos(&self, sid: Sid) -> Pos {
-        self.latest().map_or(
-            Pos {
-                sid,
-                ..Pos::default()
-            },
-            |view| Pos {
-                sid,
-                epoch: view.epoch,
-                sseq: view.next.sseq,
-                part: view.next.part,
-            },
-        )
-    }
+/// Where a leg stands that was last seen so.
+#[inline]
+fn pos(sid: Sid, latest: Option<&View>) -> Pos {
+    latest.map_or(
+        Pos {
+            sid,
+            ..Pos::default()
+        },
+        |view| Pos {
+            sid,
+            epoch: view.epoch,
+            sseq: view.next.sseq,
+            part: view.next.part,
+        },
+    )
 }

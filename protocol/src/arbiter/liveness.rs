@@ -298,8 +298,12 @@ impl Source {
                 .then(|| other.next.sseq.saturating_sub(this.next.sseq));
         }
         let cursor = self.cursor?;
-        // Still in the epoch that the application is in, while the other one went on.
-        (this.epoch == cursor.epoch && cursor.predecessor != other.epoch).then_some(0)
+        // Still in the epoch that the application is in, while the other one went on; or came from further back than is
+        // known here: then who works under the newer generation is nearer to the truth.
+        let older = self.legs[leg.other().index()].generation < self.legs[leg.index()].generation;
+        let known = cursor.epoch == other.predecessor;
+        (this.epoch == cursor.epoch && cursor.predecessor != other.epoch && (known || !older))
+            .then_some(0)
     }
 
     fn set_state<H: Handler + ?Sized>(&mut self, leg: Leg, state: LegState, out: &mut Out<'_, H>) {

@@ -296,7 +296,7 @@ impl Arbiter {
                         Control::Roles { generation, .. } => {
                             source.on_active(leg, generation, &mut out);
                         }
-                        _ => source.pin_to(leg, &mut out),
+                        _ => source.pin_by_order(leg, &mut out),
                     }
                     source.prefer(leg, &mut out);
                     source.settle(&mut out);
@@ -330,6 +330,7 @@ impl Arbiter {
 
     /// How a leg of a source stream is doing; `None` for an unknown sid.
     #[must_use]
+    #[inline]
     pub fn leg_status(&self, sid: Sid, leg: Leg) -> Option<LegStatus> {
         self.source(sid).map(|source| source.status(leg))
     }

@@ -30,6 +30,20 @@ impl Source {
         merged.map(|leg| &self.legs[leg.index()])
     }
 
+    /// The leg that is set apart, where it alone works in the numbering in force: its messages are never delivered while
+    /// an operator wants the other one, and what is not delivered is declared.
+    fn unheeded(&self, cursor: &Cursor) -> Option<&LegSide> {
+        let apart = Leg::BOTH.into_iter().find(|leg| self.is_apart(*leg))?;
+        let works = |leg: Leg| {
+            let view = self.legs[leg.index()].view(cursor.epoch);
+            view.is_some_and(|view| {
+                view.beat.is_some() && view.beat_generation == cursor.generation
+            })
+        };
+        let alone = works(apart) && !works(apart.other());
+        (alone && !cursor.adopts).then(|| &self.legs[apart.index()])
+    }
+
     /// What a view's newest heartbeat counts, in the numbering in force.
     fn beat_count(&self, cursor: &Cursor, view: &View) -> Option<Count> {
         let count = self
@@ -52,6 +66,7 @@ impl Source {
     pub(super) fn owed(&self, cursor: &Cursor) -> Option<Adm> {
         let counted = self
             .counting()
+            .chain(self.unheeded(cursor))
             .filter_map(|side| side.view(cursor.epoch))
             .filter(|view| {
                 let reached = |prev| cursor.is_behind_all(prev);

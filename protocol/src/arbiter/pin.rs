@@ -1,10 +1,10 @@
 //! Which leg is believed when both say different things under equal numbers?
 //!
 //! ```text
-//!          a range differs                          pinned leg gone, another one active or ordered
-//!  merged ────────────────► pinned to the active ───────────────────────────────────► pinned to the other
-//!    ▲       Divergence        │                             Discontinuity                    │
-//!    └──── Converged ◄── so many ranges in a row agree ───────────────────────────────────────┘
+//!          a range differs                pinned leg gone, another one active or ordered, the active back for long
+//!  merged ────────────────► pinned to the active ─────────────────────────────────────────► pinned to the other
+//!    ▲       Divergence        │                             Discontinuity                          │
+//!    └──── Converged ◄── so many ranges in a row agree ─────────────────────────────────────────────┘
 //! ```
 //!
 //! While a leg is pinned the other one is set *apart*: what it brings waits in its hold, fills nothing, vouches
@@ -24,6 +24,7 @@ use crate::agreement::{Agreement, Turn};
 use crate::event::{DiscontinuityCause, Event, Handler, Leg, LegState, Place};
 use crate::limits::Limits;
 use crate::receipt::Trigger;
+use crate::time::Time;
 
 /// What is known of a source stream's divergence.
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ pub(super) struct Pin {
     agreement: Agreement,
     /// Who is active under which generation, as stream administration said last.
     active: Option<(Generation, Leg)>,
+    /// The leg that an operator chose: from there the active is not gone back to.
+    ordered: Option<Leg>,
 }
 
 impl Source {
@@ -70,6 +73,7 @@ impl Source {
             None => {}
             Some(Turn::Parted) => {
                 let pinned = self.believed();
+                self.pin.ordered = None;
                 (self.pin.leg, self.preferred) = (Some(pinned), pinned);
                 let at = self.cursor.map_or(Place::start(0), |cursor| cursor.next);
                 // This follows the join, too.
@@ -108,18 +112,63 @@ impl Source {
         let known = self.pin.active;
         if known.is_none_or(|(known, _)| generation > known) {
             self.pin.active = Some((generation, leg));
-            self.pin_to(leg, out);
+            self.pin.ordered = None;
+            self.pin_to(leg, Trigger::Order, out);
         }
     }
 
-    /// Pins `leg` instead of the one that is, if any is and `leg` lives.
-    pub(super) fn pin_to<H: Handler + ?Sized>(&mut self, leg: Leg, out: &mut Out<'_, H>) {
-        let Some(cursor) = self.cursor else { return };
+    /// An operator wants `leg`, for as long as nobody says who is active anew.
+    pub(super) fn pin_by_order<H: Handler + ?Sized>(&mut self, leg: Leg, out: &mut Out<'_, H>) {
+        self.pin.ordered = Some(leg);
+        self.pin_to(leg, Trigger::Order, out);
+    }
+
+    /// Pins `leg` instead of the one that is, if any is and `leg` lives; says whether that changed anything.
+    fn pin_to<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        trigger: Trigger,
+        out: &mut Out<'_, H>,
+    ) -> bool {
+        let Some(cursor) = self.cursor else {
+            return false;
+        };
         let view = self.legs[leg.index()].view(cursor.epoch).copied();
-        if let Some(view) = view.filter(|_| self.is_apart(leg) && self.lives(leg)) {
-            self.switch(leg.other(), Trigger::Order, None, out);
+        let view = view.filter(|_| self.is_apart(leg) && self.lives(leg));
+        if let Some(view) = view {
+            self.switch(leg.other(), trigger, None, out);
             self.go_over(leg, &view, out);
         }
+        view.is_some()
+    }
+
+    /// Goes back to the active that was left and is has lived for `hold_down` again: it alone brings all administrative messages (RM-31).
+    pub(super) fn judge_pin<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) -> bool {
+        let Some(active) = self.strayed_from() else {
+            return false;
+        };
+        // It is pinned for what it brings and not for its score, which under first-arrival nobody keeps.
+        let since = self.legs[active.index()].live_since;
+        let back = out.now.since(since) >= out.limits.hold_down
+            && self.rounds.has_room(out.now)
+            && self.pin_to(active, Trigger::Health, out);
+        if back {
+            self.rounds.note(out.now);
+        }
+        back
+    }
+
+    /// When [`Source::judge_pin`] goes back, if nothing happens until then.
+    pub(super) fn pin_due(&self, limits: &Limits) -> Option<Time> {
+        let active = self.strayed_from()?;
+        let since = self.legs[active.index()].live_since;
+        self.lives(active).then(|| since.after(limits.hold_down))
+    }
+
+    /// The active, while it is set apart and no operator wants it so.
+    fn strayed_from(&self) -> Option<Leg> {
+        let active = self.active()?;
+        (self.is_apart(active) && self.pin.ordered != self.pin.leg).then_some(active)
     }
 
     /// Delivers the leg that was set apart from here on, and sets the other one apart. Told when something follows.
@@ -142,18 +191,23 @@ impl Source {
         };
     }
 
-    /// The active of the newest generation that is known, if it transmits; else whoever does.
-    fn believed(&self) -> Leg {
+    /// The active of the newest generation that is known.
+    fn active(&self) -> Option<Leg> {
         let [zero, one] = [&self.legs[0], &self.legs[1]].map(|side| side.generation);
         let told = self.pin.active;
         let told = told.filter(|(generation, _)| *generation >= zero.max(one) || zero == one);
-        let active = match told {
-            Some((_, leg)) => leg,
+        match told {
+            Some((_, leg)) => Some(leg),
             // Who works under a newer one than was told is nearer to whoever holds it.
-            None if zero > one => Leg::Zero,
-            None if one > zero => Leg::One,
-            None => self.preferred,
-        };
+            None if zero > one => Some(Leg::Zero),
+            None if one > zero => Some(Leg::One),
+            None => None,
+        }
+    }
+
+    /// The active, if it transmits; else whoever does.
+    fn believed(&self) -> Leg {
+        let active = self.active().unwrap_or(self.preferred);
         let transmits = |leg: Leg| self.legs[leg.index()].transmits();
         match transmits(active) || !transmits(active.other()) {
             true => active,

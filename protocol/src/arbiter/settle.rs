@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  settle: ┌► which legs count?             liveness
+//!          │  is the active back?           pin               ─► Discontinuity
 //!          │  whose context is delivered?   contexts          ─► Discontinuity
 //!          │  whose numbering is in force?  fence             ─► Discontinuity
 //!          │  what silence is vouched for?  cover
@@ -24,14 +25,15 @@ use super::source::{Out, Pressure, Source};
 use crate::event::{Handler, Leg, Place};
 use crate::limits::{Limits, Policy};
 use crate::receipt::Trigger;
-use crate::time::Time;
+use crate::time::{Time, earlier};
 
 impl Source {
     pub(super) fn settle<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
         loop {
             self.repair.look(out.now);
             self.refresh_legs(out);
-            let moved = self.choose_context(out)
+            let moved = self.judge_pin(out)
+                || self.choose_context(out)
                 || self.judge_generation(out)
                 || self.cover(out)
                 || self.deliver_held(out)
@@ -320,7 +322,11 @@ impl Source {
         };
         let after = |since: Option<Time>, span| since.map(|since| since.after(span));
         let hold = limits.reorder_hold;
-        let deadlines = [
+        let mut soonest = None;
+        let mut ask = |due: Option<Time>| {
+            soonest = earlier(soonest, due.filter(|due| *due > self.judged_at));
+        };
+        for due in [
             after(self.hole.and_then(|hole| hole.passed), hold),
             after(self.orphan_since, hold),
             after(self.deserted_since, hold),
@@ -334,16 +340,16 @@ impl Source {
             self.apart_deadline(limits),
             self.standby_due(limits).filter(|_| !self.stale),
             self.health_due(),
+            self.pin_due(limits),
             self.repair.deadline(),
-        ];
-        let legs = Leg::BOTH
-            .into_iter()
-            .flat_map(|leg| self.liveness_deadlines(leg, limits));
-        deadlines
-            .into_iter()
-            .chain(legs)
-            .flatten()
-            .filter(|due| *due > self.judged_at)
-            .min()
+        ] {
+            ask(due);
+        }
+        for leg in Leg::BOTH {
+            self.liveness_deadlines(leg, limits)
+                .into_iter()
+                .for_each(&mut ask);
+        }
+        soonest
     }
 }

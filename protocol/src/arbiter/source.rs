@@ -156,6 +156,7 @@ impl Source {
         self.legs[leg.index()].stream = Some(stream);
     }
 
+    #[inline]
     pub(super) fn status(&self, leg: Leg) -> LegStatus {
         let status = self.legs[leg.index()].status(self.sid);
         let apart = self.is_apart(leg);
@@ -208,7 +209,7 @@ impl Source {
         } else {
             self.judge_waiting(leg, datagram, out);
             self.process(leg, datagram, late, out);
-            self.release_believed(leg.other(), &claim, out);
+            self.release_believed(&[leg.other()], &claim, out);
         }
         if self.owed_switch.is_some() {
             self.tell_owed(out);

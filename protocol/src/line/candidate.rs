@@ -32,6 +32,8 @@ pub(super) struct Candidate {
     pub(super) confirmed: Option<Time>,
     /// When the last line began to say so.
     pub(super) joined: Time,
+    /// When a line last said so.
+    pub(super) said: Time,
     /// How many times in a row each line said so.
     votes: [u32; 2],
     /// How many words contradicted it since it was last said.
@@ -47,6 +49,7 @@ impl Candidate {
             since: word.now,
             confirmed: None,
             joined: word.now,
+            said: word.now,
             votes: [0; 2],
             against: 0,
             spoken: (word.first, word.next()),
@@ -64,6 +67,7 @@ impl Candidate {
         let (low, high) = self.spoken;
         self.spoken = (low.min(word.first), high.max(word.next()));
         self.against = 0;
+        self.said = word.now;
         let votes = &mut self.votes[word.line.index()];
         if *votes == 0 {
             self.joined = word.now;

@@ -271,7 +271,7 @@ impl Lines {
         if word.next() >= self.current.lines[line] {
             self.retract(word.line);
         }
-        self.current.heard[line] = word.now;
+        self.current.hear(word);
         if self.state == LinesState::Open {
             self.current.withdraw_end(word);
             if word.end && word.next() >= self.current.horizon {

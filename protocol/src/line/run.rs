@@ -61,6 +61,8 @@ pub(super) struct Run {
     pub(super) progress: Time,
     /// When each line last spoke of this run; [`Time::ZERO`]: it did not.
     pub(super) heard: [Time; 2],
+    /// How often a line spoke of this run.
+    pub(super) words: u64,
     hold: Hold,
     memory: Memory,
 }
@@ -78,6 +80,7 @@ impl Run {
             end_said: [false; 2],
             progress: Time::ZERO,
             heard: [Time::ZERO; 2],
+            words: 0,
             hold: Hold::new(limits.held_messages, limits.held_bytes),
             memory: Memory::new(limits.held_messages * 2),
         }
@@ -98,6 +101,13 @@ impl Run {
         self.end_said = [false; 2];
         self.progress = Time::ZERO;
         self.heard = [Time::ZERO; 2];
+        self.words = 0;
+    }
+
+    /// A line speaks of this run.
+    pub(super) fn hear(&mut self, word: &Word) {
+        self.heard[word.line.index()] = word.now;
+        self.words += 1;
     }
 
     /// The line says that nothing follows. The first statement of an end stands; one below what is known
@@ -224,7 +234,7 @@ impl Run {
                 account.counters.quarantine_dropped += 1;
             }
         }
-        self.heard[word.line.index()] = word.now;
+        self.hear(word);
     }
 
     /// Takes over what `other`, a run of the same epoch, keeps; it is empty afterwards.

@@ -81,13 +81,14 @@ impl Watch {
     #[must_use]
     pub fn before(&self, arbiter: &Arbiter) -> Option<Before> {
         let status = |leg| arbiter.leg_status(self.sid, leg);
-        let both: [LegStatus; 2] = [status(Leg::Zero)?, status(Leg::One)?];
-        let pinned = match (both[0].apart, both[1].apart) {
+        let seen = |status: LegStatus| (status.apart, status.state);
+        let both = [seen(status(Leg::Zero)?), seen(status(Leg::One)?)];
+        let pinned = match (both[0].0, both[1].0) {
             (true, _) => Some(Leg::One),
             (_, true) => Some(Leg::Zero),
             _ => None,
         };
-        let lost = |leg: Leg| both[leg.index()].state == LegState::Lost;
+        let lost = |leg: Leg| both[leg.index()].1 == LegState::Lost;
         let (state, zero) = match (pinned, self.parted) {
             (Some(pinned), Some((first, agreed))) if pinned == first => {
                 (2 + usize::from(agreed), first)

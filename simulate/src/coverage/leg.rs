@@ -110,6 +110,9 @@ impl Watch {
     /// Spans of silence that have passed and were not noted yet; before it is heard at all it counts from the beginning.
     pub fn silences(&mut self, now: Time, interval: Duration, missed: u32) -> Vec<Event> {
         let silence = now.since(self.heard.unwrap_or(Time::ZERO));
+        if silence < interval && missed > 0 {
+            return Vec::new(); // no span is shorter
+        }
         let spans = [interval * 3 / 2, interval * missed];
         let mut events = Vec::new();
         for (place, event) in [Event::Quiet, Event::Silent].into_iter().enumerate() {

@@ -24,6 +24,7 @@ use twinfeed_protocol::time::{Time, earlier};
 use twinfeed_protocol::{EpochStart, Leg};
 use twinfeed_wire::{Adm, BodyKind, Epoch, Generation, Incarnation, Sid, StreamId};
 
+use super::asked::Sleeper;
 use super::exchange::{Becomes, MESSAGE_LENGTH, Packet, Shared, becomes};
 use super::lines::Ear;
 use super::oracle::hearing::Hearing;
@@ -66,7 +67,50 @@ pub struct Converted<'a> {
     /// Its number.
     pub sseq: u64,
     /// What it became.
-    pub bodies: &'a [(BodyKind, Vec<u8>)],
+    pub bodies: &'a Bodies,
+}
+
+/// The bodies that one message becomes.
+#[derive(Clone, Debug, Default)]
+pub struct Bodies {
+    /// What each is, and where it ends.
+    ends: Vec<(BodyKind, usize)>,
+    /// One behind the other.
+    bytes: Vec<u8>,
+}
+
+impl Bodies {
+    /// None.
+    fn clear(&mut self) {
+        self.ends.clear();
+        self.bytes.clear();
+    }
+
+    /// One more, of `length` bytes by chance.
+    fn draw(&mut self, kind: BodyKind, length: usize, rng: &mut Rng) {
+        let end = self.bytes.len() + length;
+        for _ in 0..length.div_ceil(8) {
+            self.bytes.extend_from_slice(&rng.bits().to_le_bytes());
+        }
+        self.bytes.truncate(end);
+        self.ends.push((kind, end));
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Each, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (BodyKind, &[u8])> + Clone {
+        let mut from = 0;
+        self.ends.iter().map(move |&(kind, end)| {
+            let bytes = &self.bytes[from..end];
+            from = end;
+            (kind, bytes)
+        })
+    }
 }
 
 /// What all adapters of a world have in common.
@@ -300,20 +344,6 @@ impl Adapter {
         }
     }
 
-    /// When it wants to be woken, if it can be.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Time> {
-        if self.state != State::Running {
-            return None;
-        }
-        self.desks.iter().fold(None, |soonest, desk| {
-            earlier(
-                earlier(soonest, desk.publisher.sequencer.next_deadline()),
-                desk.next_deadline(),
-            )
-        })
-    }
-
     /// Wakes it.
     pub fn on_deadline(&mut self, now: Now, out: &mut dyn Output) {
         for desk in &mut self.desks {
@@ -328,6 +358,20 @@ impl Adapter {
             }
         }
         self.say_step_down(out);
+    }
+}
+
+impl Sleeper for Adapter {
+    fn next_deadline(&self) -> Option<Time> {
+        if self.state != State::Running {
+            return None;
+        }
+        self.desks.iter().fold(None, |soonest, desk| {
+            earlier(
+                earlier(soonest, desk.publisher.sequencer.next_deadline()),
+                desk.next_deadline(),
+            )
+        })
     }
 }
 
@@ -374,6 +418,7 @@ impl Desk {
                 hearing: Hearing::default(),
                 hold: conduct.lines.map_or(Duration::ZERO, |it| it.reorder_hold),
                 wrong: false,
+                bodies: Bodies::default(),
             },
             deaf_until: Time::ZERO,
             end: conduct.pair.map(|limits| End::new(limits, standby)),
@@ -466,6 +511,8 @@ pub(super) struct Publisher {
     hold: Duration,
     /// Whether what comes of a message is not what it should be.
     wrong: bool,
+    /// Room for what the message in hand becomes.
+    bodies: Bodies,
 }
 
 impl Publisher {
@@ -515,7 +562,8 @@ impl Source for Publishing<'_> {
     fn message(&mut self, sseq: u64, bytes: &[u8], received_at: u64) {
         let Ok(bytes) = bytes.try_into() else { return };
         let memory = self.publisher.memory ^ u64::from(self.publisher.wrong);
-        let bodies = convert(bytes, sseq, memory);
+        let mut bodies = core::mem::take(&mut self.publisher.bodies);
+        convert(bytes, sseq, memory, &mut bodies);
         self.out.converted(Converted {
             leg: self.leg,
             sid: self.sid,
@@ -523,17 +571,16 @@ impl Source for Publishing<'_> {
             sseq,
             bodies: &bodies,
         });
-        let step = match bodies.is_empty() {
-            true => Step::Covered,
-            false => Step::Message,
+        let step = match bodies.count() {
+            0 => Step::Covered,
+            _ => Step::Message,
         };
-        let bodies = bodies
-            .iter()
-            .map(|(kind, bytes)| Body { kind: *kind, bytes });
+        let each = bodies.iter().map(|(kind, bytes)| Body { kind, bytes });
         let now = self.now;
         self.step(step, |seq, wire| {
-            seq.message(now, sseq, received_at, bodies, wire);
+            seq.message(now, sseq, received_at, each, wire);
         });
+        self.publisher.bodies = bodies;
     }
 
     fn abandoned(&mut self, range: Range<u64>) {
@@ -595,20 +642,21 @@ impl Link for Wire<'_> {
 }
 
 /// What the message becomes under this memory: a pure function of its arguments.
-fn convert(bytes: &[u8; MESSAGE_LENGTH], sseq: u64, memory: u64) -> Vec<(BodyKind, Vec<u8>)> {
+fn convert(bytes: &[u8; MESSAGE_LENGTH], sseq: u64, memory: u64, bodies: &mut Bodies) {
     let salt = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes are eight bytes"));
     let mut rng = Rng::new(mix(salt, mix(memory, sseq)));
-    let mut body = |kind, length: usize| {
-        let words = (0..length.div_ceil(8)).flat_map(|_| rng.bits().to_le_bytes());
-        (kind, words.take(length).collect::<Vec<u8>>())
-    };
+    bodies.clear();
     match becomes(bytes) {
-        Becomes::Nothing => Vec::new(),
-        Becomes::Records(count) => (0..count).map(|_| body(BodyKind::Dbn, 56)).collect(),
-        Becomes::Long(length) => vec![
-            body(BodyKind::Dbn, 56),
-            body(BodyKind::Opaque, usize::from(length)),
-        ],
+        Becomes::Nothing => {}
+        Becomes::Records(count) => {
+            for _ in 0..count {
+                bodies.draw(BodyKind::Dbn, 56, &mut rng);
+            }
+        }
+        Becomes::Long(length) => {
+            bodies.draw(BodyKind::Dbn, 56, &mut rng);
+            bodies.draw(BodyKind::Opaque, usize::from(length), &mut rng);
+        }
     }
 }
 

@@ -61,8 +61,8 @@ impl Eyes {
 
     /// Time has passed; what that met is told.
     pub(super) fn look(&mut self, now: Time, arbiter: &Arbiter, coverage: &mut Coverage) {
-        if let Some(both) = self.both(arbiter) {
-            self.look_at(now, &both, arbiter, coverage);
+        if let Some(both) = &self.both(arbiter) {
+            self.look_at(now, both, arbiter, coverage);
         }
     }
 
@@ -107,10 +107,11 @@ impl Eyes {
         if header.sid != self.sid {
             return;
         }
-        let Some(both) = self.both(arbiter) else {
+        let both = self.both(arbiter);
+        let Some(both) = &both else {
             return;
         };
-        self.look_at(now, &both, arbiter, coverage);
+        self.look_at(now, both, arbiter, coverage);
         let policy = arbiter.limits().policy;
         let (own, other) = (&both[leg.index()], &both[leg.other().index()]);
         if own.stream != Some(header.stream) {

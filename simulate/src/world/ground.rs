@@ -3,10 +3,7 @@
 //! [`Ground`] is virtual time with its agenda, the links between adapters and subscribers, the ledger of
 //! what is true, and the counts and lines of what happened.
 
-use core::cmp::Ordering;
-use core::cmp::Reverse;
 use core::time::Duration;
-use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 use twinfeed_protocol::Leg;
@@ -19,6 +16,7 @@ use twinfeed_wire::{Generation, Sid};
 
 use super::Outcome;
 use super::adapters::{Converted, Output};
+use super::agenda::Agenda;
 use super::exchange::{Life, Shared};
 use super::fills::{Fills, Given};
 use super::net::{Decorator, Flight, Link};
@@ -106,41 +104,12 @@ pub enum Happening {
     },
 }
 
-/// A happening with its time; of two at one time the one scheduled first comes first.
-#[derive(Debug)]
-struct Due {
-    at: Time,
-    turn: u64,
-    what: Happening,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (self.at, self.turn).cmp(&(other.at, other.turn))
-    }
-}
-
 /// Time, links, truth and counts.
 #[derive(Debug)]
 pub struct Ground {
     seed: u64,
     now: Time,
-    agenda: BinaryHeap<Reverse<Due>>,
-    turns: u64,
+    agenda: Agenda<Happening>,
     /// By subscriber, then leg.
     links: Vec<[Link; 2]>,
     ledger: Ledger,
@@ -161,8 +130,7 @@ impl Ground {
         Self {
             seed,
             now: Time::ZERO,
-            agenda: BinaryHeap::new(),
-            turns: 0,
+            agenda: Agenda::new(),
             links: Vec::new(),
             ledger: Ledger::default(),
             assembly: Assembly::default(),
@@ -301,26 +269,18 @@ impl Ground {
     }
 
     fn put(&mut self, at: Time, what: Happening) {
-        self.turns += 1;
-        self.agenda.push(Reverse(Due {
-            at,
-            turn: self.turns,
-            what,
-        }));
+        self.agenda.put(at, what);
     }
 
     /// When the next thing on the agenda is due.
     #[must_use]
     pub fn next(&self) -> Option<Time> {
-        self.agenda.peek().map(|due| due.0.at)
+        self.agenda.next()
     }
 
     /// Takes the next thing that is due by now.
     pub fn take_due(&mut self) -> Option<Happening> {
-        if self.next()? > self.now {
-            return None;
-        }
-        self.agenda.pop().map(|due| due.0.what)
+        self.agenda.take(self.now)
     }
 
     /// Time goes on.
@@ -508,26 +468,22 @@ impl Output for Ground {
             Fate::Leaves | Fate::Last => None,
         };
         let (now, shared) = (self.now, Rc::<[u8]>::from(bytes));
-        let mut arrivals = Vec::new();
         for (subscriber, links) in self.links.iter_mut().enumerate() {
             if only.is_some_and(|only| only != subscriber) {
                 continue;
             }
-            let stats = &mut self.stats;
+            let (stats, agenda) = (&mut self.stats, &mut self.agenda);
             links[leg.index()].send(
                 now,
                 &shared,
                 |name| stats.fault(name),
-                |at, flight| arrivals.push((at, subscriber, flight)),
-            );
-        }
-        for (at, subscriber, flight) in arrivals {
-            self.put(
-                at,
-                Happening::Datagram {
-                    subscriber,
-                    leg,
-                    flight,
+                |at, flight| {
+                    let happening = Happening::Datagram {
+                        subscriber,
+                        leg,
+                        flight,
+                    };
+                    agenda.put(at, happening);
                 },
             );
         }

@@ -22,6 +22,8 @@ use twinfeed_protocol::{Leg, OrderingClass};
 use twinfeed_wire::{Generation, Sid};
 
 pub mod adapters;
+mod agenda;
+mod asked;
 pub mod clock;
 pub mod exchange;
 mod eyes;
@@ -47,6 +49,7 @@ pub mod trace;
 pub use plan::{Kind, Plan};
 
 use adapters::{Adapter, State};
+use asked::Asked;
 use clock::Clock;
 use exchange::{Shared, Source};
 use faults::Fault;
@@ -95,10 +98,10 @@ pub struct Outcome {
 pub struct World {
     ground: Ground,
     sources: Vec<Source>,
-    adapters: [Adapter; 2],
+    adapters: [Asked<Adapter>; 2],
     paths: [[LinePath; 2]; 2],
     path_rng: Rng,
-    subscribers: Vec<Subscriber>,
+    subscribers: Vec<Asked<Subscriber>>,
     faults: Vec<Option<Box<dyn Fault>>>,
     violations: Vec<Violation>,
     generation: Generation,
@@ -110,6 +113,8 @@ pub struct World {
     pair: Option<PairWorld>,
     line_faults: Vec<Box<dyn LineFault>>,
     line_rng: Rng,
+    /// What passes the faults of a line, before and behind one of them; empty between two packets.
+    under_way: [Vec<Under>; 2],
     /// What each adapter's clocks show.
     clocks: [Clock; 2],
     /// What each subscriber's clock shows.
@@ -154,13 +159,13 @@ impl World {
         for (number, application) in plan.subscribers.into_iter().enumerate() {
             ground.add_subscriber(number, application.ways);
             ground.schedule(application.joins, Happening::Join { subscriber: number });
-            subscribers.push(Subscriber::new(
+            subscribers.push(Asked::new(Subscriber::new(
                 number,
                 application.limits,
                 &classes,
                 application.socket_room,
                 application.plant,
-            ));
+            )));
         }
         let subscribers_number = subscribers.len();
         if let Some(fills) = plan.fills {
@@ -197,7 +202,8 @@ impl World {
         }
         Self {
             ground,
-            adapters: Leg::BOTH.map(|leg| Adapter::new(leg, plan.conduct, sources.clone())),
+            adapters: Leg::BOTH
+                .map(|leg| Asked::new(Adapter::new(leg, plan.conduct, sources.clone()))),
             sources: plan
                 .sources
                 .into_iter()
@@ -217,6 +223,7 @@ impl World {
             pair,
             line_faults: plan.line_faults,
             line_rng: Rng::of(seed, "line faults"),
+            under_way: [Vec::new(), Vec::new()],
             clocks: [Clock::default(); 2],
             watches: vec![Clock::default(); subscribers_number],
             disks: [Disk::Sound; 2],
@@ -345,7 +352,9 @@ impl World {
         {
             let path = self.paths[leg.index()][index];
             let path = if two && !self.calm { path } else { path.calm() };
-            for under in self.under_way(leg, line, packet) {
+            self.pass_line_faults(leg, line, packet);
+            let mut passed = core::mem::take(&mut self.under_way[0]);
+            for under in passed.drain(..) {
                 let ground = &mut self.ground;
                 let copies = path.copies(&mut self.path_rng, |name| ground.harm(name));
                 for delay in copies.into_iter().flatten() {
@@ -354,28 +363,28 @@ impl World {
                     self.ground.schedule(delay + under.late, happening);
                 }
             }
+            self.under_way[0] = passed;
         }
     }
 
-    /// What the faults of the lines make of a packet on its way.
-    fn under_way(&mut self, leg: Leg, line: Line, packet: &Shared) -> Vec<Under> {
-        let mut all = vec![Under {
+    /// Puts under way what the faults of the lines make of a packet.
+    fn pass_line_faults(&mut self, leg: Leg, line: Line, packet: &Shared) {
+        let [all, on] = &mut self.under_way;
+        all.push(Under {
             leg,
             line,
             packet: Shared::clone(packet),
             late: Duration::ZERO,
-        }];
+        });
         let harms = !self.calm && self.adapters[leg.index()].hears_two_lines();
         for fault in self.line_faults.iter_mut().filter(|_| harms) {
-            let mut on = Vec::with_capacity(all.len());
-            for under in all {
-                if fault.pass(under, &mut self.line_rng, &mut on) {
+            for under in all.drain(..) {
+                if fault.pass(under, &mut self.line_rng, on) {
                     self.ground.harm(fault.name());
                 }
             }
-            all = on;
+            core::mem::swap(all, on);
         }
-        all
     }
 
     fn arrive(&mut self, subscriber: usize, leg: Leg, flight: Flight) {
@@ -393,7 +402,14 @@ impl World {
 
     /// What subscribers ask for since the last look.
     fn look_at_requests(&mut self) {
+        if self.ground.fills_mut().is_none() {
+            return;
+        }
         for number in 0..self.subscribers.len() {
+            // Who is not had in hand need not be asked for its deadline again.
+            if !self.subscribers[number].is_asking() {
+                continue;
+            }
             while let Some(ask) = self.subscribers[number].poll_request() {
                 self.ground.ask(number, &ask);
             }
@@ -455,12 +471,17 @@ impl World {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        let adapters = self.adapters.iter().map(Adapter::next_deadline);
-        let subscribers = self.subscribers.iter().map(Subscriber::next_deadline);
-        let clocks = self.clocks.iter().chain(&self.watches);
-        let deadlines = adapters.chain(subscribers).zip(clocks);
-        let in_world = deadlines.map(|(deadline, clock)| deadline.map(|it| clock.world(it)));
-        in_world.fold(None, earlier)
+        let mut soonest = None;
+        for (adapter, clock) in self.adapters.iter().zip(&self.clocks) {
+            soonest = earlier(soonest, adapter.next_deadline().map(|it| clock.world(it)));
+        }
+        for (subscriber, clock) in self.subscribers.iter().zip(&self.watches) {
+            soonest = earlier(
+                soonest,
+                subscriber.next_deadline().map(|it| clock.world(it)),
+            );
+        }
+        soonest
     }
 
     fn fire_deadlines(&mut self) {
@@ -481,9 +502,9 @@ impl World {
         if due(self.next_deadline(), now.time) {
             // A driver would spin. Go on, to see what else is wrong; the count is judged in the end.
             self.ground.count(STUCK_DEADLINE);
-            let adapters = self.adapters.each_ref().map(Adapter::next_deadline);
+            let adapters = self.adapters.each_ref().map(Asked::next_deadline);
             let all = self.subscribers.iter();
-            let subscribers: Vec<_> = all.map(Subscriber::next_deadline).collect();
+            let subscribers: Vec<_> = all.map(Asked::next_deadline).collect();
             self.ground
                 .say(|| format!("stuck: adapters {adapters:?}, subscribers {subscribers:?}"));
             self.not_before = now.time.after(Duration::from_micros(100));

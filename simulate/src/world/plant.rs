@@ -68,8 +68,18 @@ impl Saboteur {
         }
     }
 
+    /// Makes of what the arbiter told what the application is told.
+    pub fn pass_all(&mut self, told: &mut Vec<Told>) {
+        if self.plant == Plant::Nothing {
+            return;
+        }
+        for each in core::mem::take(told) {
+            self.pass(each, told);
+        }
+    }
+
     /// Passes on what the arbiter told, or something else.
-    pub fn pass(&mut self, told: Told, on: &mut Vec<Told>) {
+    fn pass(&mut self, told: Told, on: &mut Vec<Told>) {
         match (&told, self.plant) {
             (_, Plant::Nothing) => {}
             (Told::Record(record), _) if record.admin.is_some() => {

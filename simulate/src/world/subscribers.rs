@@ -15,6 +15,7 @@ use twinfeed_protocol::{
 use twinfeed_wire::Sid;
 
 use super::adapters::stream_id;
+use super::asked::Sleeper;
 use super::eyes::Eyes;
 use super::fills::Fills;
 use super::net::Flight;
@@ -125,6 +126,12 @@ impl Subscriber {
         for leg in Leg::BOTH {
             self.arbiter.set_fill_server(leg, known[leg.index()]);
         }
+    }
+
+    /// Whether it waits for an answer, or is about to.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.arbiter.is_asking()
     }
 
     /// A request that is to be sent.
@@ -313,15 +320,6 @@ impl Subscriber {
         }
     }
 
-    /// When its arbiter wants to be woken, if it can be.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Time> {
-        match self.state {
-            State::Polling => self.arbiter.next_deadline(),
-            State::Absent | State::Paused | State::Gone => None,
-        }
-    }
-
     /// Wakes it.
     pub fn on_deadline(&mut self, now: Time, watch: &mut Watch<'_>) {
         for eyes in &mut self.eyes {
@@ -369,28 +367,36 @@ impl Subscriber {
                 witness.overflowed = true;
             }
         }
-        let mut seen = Vec::new();
-        for told in self.told.drain(..) {
-            self.saboteur.pass(told, &mut seen);
+        let mut told = core::mem::take(&mut self.told);
+        self.saboteur.pass_all(&mut told);
+        let kept = self.judge_told(now, &told, watch);
+        told.clear();
+        self.told = told;
+        if kept {
+            self.check_bounds(now, watch);
         }
-        for told in seen {
-            watch.trace.told(now, self.number, &told);
-            if let Told::Event(event) = &told {
+    }
+
+    /// Judges what was told; whether every promise was kept.
+    fn judge_told(&mut self, now: Time, all: &[Told], watch: &mut Watch<'_>) -> bool {
+        for told in all {
+            watch.trace.told(now, self.number, told);
+            if let Told::Event(event) = told {
                 watch.stats.add(words::word(event));
             }
-            let sid = sid_of(&told);
+            let sid = sid_of(told);
             for witness in self
                 .witnesses
                 .iter_mut()
                 .filter(|witness| Some(witness.sid) == sid)
             {
-                if let Some(name) = unordered_word(witness, &told) {
+                if let Some(name) = unordered_word(witness, told) {
                     watch.stats.add(name);
                 }
-                let judged = witness.judge(now, &told, watch.ledger);
-                let judged = judged.and_then(|()| gather(&told, watch));
+                let judged = witness.judge(now, told, watch.ledger);
+                let judged = judged.and_then(|()| gather(told, watch));
                 let since = (self.number, self.polls_since);
-                let judged = judged.and_then(|()| within_reach(witness, now, &told, since, watch));
+                let judged = judged.and_then(|()| within_reach(witness, now, told, since, watch));
                 if let Err(what) = judged {
                     let (subscriber, sid) = (self.number, witness.sid);
                     watch.violations.push(Violation {
@@ -399,11 +405,11 @@ impl Subscriber {
                         sid,
                         what,
                     });
-                    return; // what follows from a broken promise says nothing new
+                    return false; // what follows from a broken promise says nothing new
                 }
             }
         }
-        self.check_bounds(now, watch);
+        true
     }
 
     fn check_bounds(&self, now: Time, watch: &mut Watch<'_>) {
@@ -537,6 +543,15 @@ impl Subscriber {
         watch
             .stats
             .add_many("count.retired_epoch", counters.retired_epoch);
+    }
+}
+
+impl Sleeper for Subscriber {
+    fn next_deadline(&self) -> Option<Time> {
+        match self.state {
+            State::Polling => self.arbiter.next_deadline(),
+            State::Absent | State::Paused | State::Gone => None,
+        }
     }
 }
 

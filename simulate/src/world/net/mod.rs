@@ -63,6 +63,8 @@ pub struct Link {
     cut_until: Time,
     last: Time,
     rng: Rng,
+    /// What passes the decorators, before and behind one of them; empty between two datagrams.
+    under_way: [Vec<Flight>; 2],
 }
 
 impl Link {
@@ -81,6 +83,7 @@ impl Link {
             cut_until: Time::ZERO,
             last: Time::ZERO,
             rng,
+            under_way: [Vec::new(), Vec::new()],
         }
     }
 
@@ -108,17 +111,17 @@ impl Link {
             fired("partition");
             return;
         }
-        let mut flights = vec![Flight::genuine(Rc::clone(bytes))];
+        let [flights, on] = &mut self.under_way;
+        flights.push(Flight::genuine(Rc::clone(bytes)));
         for decorator in &mut self.decorators {
-            let mut on = Vec::with_capacity(flights.len());
-            for flight in flights {
-                if decorator.pass(flight, &mut self.rng, &mut on) {
+            for flight in flights.drain(..) {
+                if decorator.pass(flight, &mut self.rng, on) {
                     fired(decorator.name());
                 }
             }
-            flights = on;
+            core::mem::swap(flights, on);
         }
-        for flight in flights {
+        for flight in flights.drain(..) {
             let jitter = Duration::from_micros(self.rng.below(self.jitter_us + 1));
             let mut at = now.after(self.delay + jitter + flight.late);
             if !flight.strays {

@@ -14,6 +14,8 @@ use twinfeed_protocol::{Leg, Place};
 use twinfeed_wire::{Adm, AdminId, AdminMessage, BodyKind, ContextId, Epoch, Generation};
 use twinfeed_wire::{Header, Record, Sid};
 
+use super::placed::Placed;
+use super::sorted::Sorted;
 use super::witness::Judgement;
 use super::{Copied, digest};
 
@@ -46,7 +48,7 @@ struct Succession {
     /// Who is active, under which generation.
     active: Option<(Leg, Generation)>,
     /// What stands where; unknown, when only its number is.
-    messages: Vec<Option<(AdminId, Spot)>>,
+    messages: Placed,
     /// The newest generation.
     newest: Generation,
     /// Whether the active may still differ from the one before it.
@@ -54,14 +56,13 @@ struct Succession {
     /// In which memory of the past the process of each leg speaks.
     contexts: [Option<(Epoch, ContextId)>; 2],
     /// How many messages each leg's records count, and in whose numbering.
-    counts: BTreeMap<(usize, Spot, u16), (u64, Generation)>,
+    counts: [Sorted<(Spot, u16), (u64, Generation)>; 2],
 }
 
 impl Succession {
     /// How many messages stand before a record of the source.
     fn count_before(&self, spot: Spot) -> u64 {
-        let before = |it: &Option<(AdminId, Spot)>| it.is_none_or(|(_, at)| at < spot);
-        self.messages.iter().take_while(|it| before(it)).count() as u64
+        self.messages.before(spot)
     }
 
     /// A datagram of `leg`, with whatever it says of how the epoch before ended.
@@ -86,12 +87,12 @@ impl Succession {
         record: &Record<'_>,
         (spot, over): (Spot, bool),
     ) -> Judgement {
-        let (number, known) = (record.adm.0, self.messages.len() as u64);
+        let (number, known) = (record.adm.0, self.messages.count());
         let id = AdminMessage::of(record).ok().map(|message| message.id());
         let agrees = match id {
             None => number == self.count_before(spot),
             Some(_) if number == known => true,
-            Some(id) => self.messages.get(number as usize) == Some(&Some((id, spot))),
+            Some(id) => self.messages.at(number) == Some((id, spot)),
         };
         if !agrees {
             let place = format!("{}.{} with adm {number}", record.sseq, record.part);
@@ -108,15 +109,17 @@ impl Succession {
                 ));
             }
             self.may_differ = false;
-            let kept = self.count_before(spot).min(number) as usize;
+            let kept = self.count_before(spot).min(number);
             self.messages.truncate(kept);
-            self.messages.resize(number as usize, None);
+            for _ in kept..number {
+                self.messages.push(None);
+            }
         }
-        if id.is_none() && self.messages.len() as u64 == number {
+        if id.is_none() && self.messages.count() == number {
             // It has passed everything that the one before it had.
             self.may_differ = false;
         }
-        if let Some(id) = id.filter(|_| self.messages.len() as u64 == number) {
+        if let Some(id) = id.filter(|_| self.messages.count() == number) {
             self.messages.push(Some((id, spot)));
         }
         Ok(())
@@ -140,12 +143,12 @@ impl Roll {
             stream.active = Some((leg, generation));
             if !seamless {
                 stream.may_differ = true;
-                stream.messages.truncate(inherited.0 as usize);
+                stream.messages.truncate(inherited.0);
             }
             // What it had agreed to, it may have placed before the one that is gone did.
             for &(of, id, spot) in &stream.sent[leg.index()] {
                 let before = of.0 + 1 == generation.0;
-                if before && id.number.0 == stream.messages.len() as u64 {
+                if before && id.number.0 == stream.messages.count() {
                     stream.messages.push(Some((id, spot)));
                 }
             }
@@ -201,10 +204,8 @@ impl Roll {
             stream.sent[leg.index()].push(placed);
         }
         if record.kind != BodyKind::Administrative {
-            let place = (leg.index(), spot, record.part);
-            stream
-                .counts
-                .insert(place, (record.adm.0, header.generation));
+            let (counts, place) = (&mut stream.counts[leg.index()], (spot, record.part));
+            counts.insert(place, (record.adm.0, header.generation));
         }
         if stream.active == Some((leg, header.generation)) {
             stream.follow(header, record, (spot, over))?;
@@ -228,21 +229,21 @@ impl Roll {
 
     /// How many messages the record at this place counts in the stream of `leg`, and in whose numbering.
     fn counted(&self, sid: Sid, leg: Leg, (spot, part): (Spot, u16)) -> Option<(u64, Generation)> {
-        let counts = &self.streams.get(&sid)?.counts;
-        counts.get(&(leg.index(), spot, part)).copied()
+        let counts = &self.streams.get(&sid)?.counts[leg.index()];
+        counts.get((spot, part)).copied()
     }
 
     /// Whether this is the message of its number that the actives placed.
     fn is_in_place(&self, sid: Sid, id: AdminId) -> bool {
         let stream = self.streams.get(&sid);
-        let there = stream.and_then(|it| it.messages.get(id.number.0 as usize));
-        matches!(there, Some(Some((known, _))) if *known == id)
+        let there = stream.and_then(|it| it.messages.at(id.number.0));
+        matches!(there, Some((known, _)) if known == id)
     }
 
     /// Whether the actives placed this message, and there.
     fn stands(&self, sid: Sid, id: AdminId, spot: Spot) -> bool {
         let stream = self.streams.get(&sid);
-        stream.is_some_and(|it| it.messages.get(id.number.0 as usize) == Some(&Some((id, spot))))
+        stream.is_some_and(|it| it.messages.at(id.number.0) == Some((id, spot)))
     }
 
     /// Whether a message was sent at both places by adapters with one memory of the past: slots are counted in
@@ -300,7 +301,7 @@ pub struct Standing<'a> {
     pub roll: &'a Roll,
     /// The newest generation of which the subscriber knows what it inherited.
     pub generation: Generation,
-    /// Whether a heartbeat of this epoch counts the messages that were told.
+    /// Whether a heartbeat of this epoch, or a record of a leg in step, counts the messages that were told.
     pub vouched: bool,
     /// Whether the source has an order.
     pub ordered: bool,

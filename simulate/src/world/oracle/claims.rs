@@ -9,10 +9,9 @@ use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{GapCause, Leg, LegState, Limits, Place, Policy, Receipt, Trigger};
 use twinfeed_wire::{ContextId, Flags, Header};
 
-use std::collections::BTreeSet;
-
 use super::heard::LegHeard;
 use super::ledger::Ledger;
+use super::sorted::Sorted;
 use super::witness::{Judgement, Witness};
 
 /// A gap must cover only numbers that exist and did not arrive, and no live leg may still bring them.
@@ -54,10 +53,11 @@ pub(super) fn gap(
     // What the leg that is set apart brings fills nothing.
     if !witness.overflowed
         && witness.pinned.is_none()
-        && let Some(places) = witness.heard.records.get(&key)
-        && let Some(place) = places
+        && let Some(places) = witness.heard.records.get(key)
+        && let Some((place, ())) = places
             .range(from..until)
-            .find(|&&place| could_be_told(witness, places, place))
+            .iter()
+            .find(|&&(place, ())| could_be_told(witness, places, place))
     {
         return Err(format!(
             "Gap {from} to {until} ({}): {place} has arrived",
@@ -110,8 +110,8 @@ fn may_still_bring(witness: &Witness, now: Time, leg: Leg, until: Place) -> bool
 
 /// Whether a record that arrived could have been told: in an unordered source a later part waits for the
 /// earlier ones of its message alone, in an ordered one nothing that arrived is missing.
-fn could_be_told(witness: &Witness, arrived: &BTreeSet<Place>, place: Place) -> bool {
-    let earlier = |part| arrived.contains(&Place { part, ..place });
+fn could_be_told(witness: &Witness, arrived: &Sorted<Place, ()>, place: Place) -> bool {
+    let earlier = |part| arrived.contains(Place { part, ..place });
     witness.scattered.is_none() || (0..place.part).all(earlier)
 }
 
@@ -214,7 +214,9 @@ pub(super) fn switched(
         Trigger::Order => witness.ordered,
         // Nobody goes over to a leg that does not speak.
         Trigger::Health => {
-            witness.limits.policy == Policy::PreferActive
+            // The active that was left is gone back to, whatever the policy, while content differs.
+            let pinned = witness.pinned == Some(receipt.from_leg);
+            (pinned || witness.limits.policy == Policy::PreferActive)
                 && to.state == LegState::Live
                 && !to.stepped_down
         }

@@ -12,6 +12,8 @@ use twinfeed_wire::{
     BodyKind, ContextId, Datagram, Dsn, Epoch, Flags, Generation, Incarnation, Sid,
 };
 
+use super::sorted::Sorted;
+
 /// What was heard on one leg.
 #[derive(Clone, Debug)]
 pub struct LegHeard {
@@ -45,7 +47,7 @@ pub struct LegHeard {
     pub adm: (u64, Generation),
     incarnations: Vec<Incarnation>,
     highest_dsn: u64,
-    dsns: BTreeSet<u64>,
+    dsns: Sorted<u64, ()>,
 }
 
 impl Default for LegHeard {
@@ -67,7 +69,7 @@ impl Default for LegHeard {
             adm: (0, Generation(0)),
             incarnations: Vec::new(),
             highest_dsn: 0,
-            dsns: BTreeSet::new(),
+            dsns: Sorted::default(),
         }
     }
 }
@@ -78,9 +80,9 @@ pub struct Heard {
     /// By leg.
     pub legs: [LegHeard; 2],
     /// Every record that arrived, per context, with the leg and time of its first arrival.
-    pub records: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
+    pub records: Sorted<(Epoch, ContextId), Sorted<Place, ()>>,
     /// The same, and those in copies that had reason to be refused.
-    pub glimpsed: BTreeMap<(Epoch, ContextId), BTreeSet<Place>>,
+    pub glimpsed: Sorted<(Epoch, ContextId), Sorted<Place, ()>>,
     /// Ranges of whose content the newest heartbeats of each leg told.
     ranges: BTreeMap<(Epoch, ContextId, u64), [bool; 2]>,
     /// Records that arrived again, in another datagram.
@@ -90,34 +92,56 @@ pub struct Heard {
     /// Numbers of administrative messages that arrived, by the numbering in which they stand.
     pub admins: BTreeMap<(Epoch, ContextId, Generation), BTreeSet<u64>>,
     /// How many administrative messages heartbeats counted in an epoch.
-    counts: BTreeSet<(Epoch, u64)>,
+    counts: Sorted<(Epoch, u64), ()>,
+    cuts: Cuts,
+}
+
+/// Which generations were heard of, and of which it is known what they inherited.
+#[derive(Clone, Debug, Default)]
+struct Cuts {
     /// Generations whose heartbeats arrived.
-    cuts: BTreeSet<Generation>,
+    known: BTreeSet<Generation>,
     /// Generations of which anything arrived.
-    generations: BTreeSet<Generation>,
+    heard: BTreeSet<Generation>,
+    /// The newest known one.
+    newest: Generation,
+    /// Whether one is not known between the first that was heard of and the last.
+    lacks: bool,
+}
+
+impl Cuts {
+    /// Something of `generation` arrived; whether it was a heartbeat.
+    fn note(&mut self, generation: Generation, beat: bool) {
+        let new = self.heard.insert(generation) | (beat && self.known.insert(generation));
+        if !new {
+            return;
+        }
+        self.newest = self.known.last().copied().unwrap_or_default();
+        let (first, last) = (self.heard.first(), self.heard.last());
+        let between = first.map_or(1, |it| it.0 + 1)..=last.map_or(0, |it| it.0);
+        self.lacks = between
+            .into_iter()
+            .any(|it| !self.known.contains(&Generation(it)));
+    }
 }
 
 impl Heard {
     /// The newest generation of which it is known what it inherited.
     #[must_use]
     pub fn generation(&self) -> Generation {
-        self.cuts.last().copied().unwrap_or_default()
+        self.cuts.newest
     }
 
     /// Whether a heartbeat counted so many administrative messages in this epoch.
     #[must_use]
     pub fn counts(&self, epoch: Epoch, adm: u64) -> bool {
-        self.counts.contains(&(epoch, adm))
+        self.counts.contains((epoch, adm))
     }
 
     /// Whether it is not known what every generation inherited since the first that was heard of.
     #[must_use]
     pub fn misses_a_cut(&self) -> bool {
-        let (first, last) = (self.generations.first(), self.generations.last());
-        let between = first.map_or(1, |it| it.0 + 1)..=last.map_or(0, |it| it.0);
-        between
-            .into_iter()
-            .any(|it| !self.cuts.contains(&Generation(it)))
+        self.cuts.lacks
     }
 }
 
@@ -141,14 +165,11 @@ impl Heard {
         };
         let header = datagram.header();
         if genuine {
-            let glimpsed = self
-                .glimpsed
-                .entry((header.epoch, header.context))
-                .or_default();
-            glimpsed.extend(datagram.records().filter(is_of_source).map(|record| Place {
-                sseq: record.sseq,
-                part: record.part,
-            }));
+            let glimpsed = self.glimpsed.get_or_default((header.epoch, header.context));
+            for record in datagram.records().filter(is_of_source) {
+                let (sseq, part) = (record.sseq, record.part);
+                glimpsed.insert(Place { sseq, part }, ());
+            }
         }
         let heard = &mut self.legs[leg];
         if heard.incarnations.contains(&header.incarnation) {
@@ -164,7 +185,7 @@ impl Heard {
             (heard.progress, heard.brought) = (0, 0);
             heard.vouched = 0;
         }
-        if !heard.dsns.insert(header.dsn.0) {
+        if heard.dsns.insert(header.dsn.0, ()).is_some() {
             return; // a copy is no sign of life, and brings nothing new
         }
         if header.dsn.0 < heard.highest_dsn && header.epoch != heard.epoch {
@@ -174,13 +195,13 @@ impl Heard {
         heard.stepped_down |= header.flags.has(Flags::END_OF_STREAM);
         heard.said_peer_lost |= header.flags.has(Flags::PEER_LOST);
         heard.said_stale |= header.flags.has(Flags::SOURCE_STALE);
-        if !genuine {
-            return;
-        }
         let newest = header.dsn.0 > heard.highest_dsn;
         if header.flags.has(Flags::STANDBY) {
-            // It lives, and says nothing of where it stands.
+            // It lives, and says nothing of where it stands, whatever number is there.
             heard.standby |= newest;
+            return;
+        }
+        if !genuine {
             return;
         }
         heard.standby &= !newest;
@@ -207,10 +228,9 @@ impl Heard {
                 }
             }
         }
-        self.generations.insert(header.generation);
+        self.cuts.note(header.generation, header.is_heartbeat());
         if header.is_heartbeat() {
-            self.cuts.insert(header.generation);
-            self.counts.insert((header.epoch, header.base_adm.0));
+            self.counts.insert((header.epoch, header.base_adm.0), ());
         }
         let admins = datagram.records().filter(|record| !is_of_source(record));
         let numbers: Vec<u64> = admins.map(|record| record.adm.0).collect();
@@ -220,10 +240,7 @@ impl Heard {
             arrived.or_default().extend(numbers);
         }
         self.epochs.insert(header.epoch);
-        let records = self
-            .records
-            .entry((header.epoch, header.context))
-            .or_default();
+        let records = self.records.get_or_default((header.epoch, header.context));
         let vouched = datagram.heartbeat().map_or(0, |beat| beat.beat.next_sseq);
         let (mut progress, mut brought) = (vouched, vouched);
         for record in datagram.records() {
@@ -236,7 +253,10 @@ impl Heard {
                 sseq: record.sseq,
                 part: record.part,
             };
-            self.again += u64::from(!records.insert(place));
+            self.again += u64::from(records.insert(place, ()).is_some());
+            if !header.flags.has(Flags::UNSYNCHRONISED) {
+                self.counts.insert((header.epoch, record.adm.0), ());
+            }
             brought = brought.max(record.sseq + u64::from(record.is_last()));
         }
         if heard.epoch == header.epoch {
@@ -255,17 +275,16 @@ impl Heard {
         if header.sid != sid {
             return;
         }
-        let glimpsed = self.glimpsed.entry((header.epoch, header.context));
-        let records = datagram.records().filter(is_of_source);
-        glimpsed.or_default().extend(records.map(|record| Place {
-            sseq: record.sseq,
-            part: record.part,
-        }));
+        let glimpsed = self.glimpsed.get_or_default((header.epoch, header.context));
+        for record in datagram.records().filter(is_of_source) {
+            let (sseq, part) = (record.sseq, record.part);
+            glimpsed.insert(Place { sseq, part }, ());
+        }
     }
 
     /// The numbering stepped back: what came before says nothing of it.
     pub fn step_back(&mut self, epoch: Epoch, context: ContextId) {
-        self.records.remove(&(epoch, context));
+        self.records.remove((epoch, context));
         for leg in &mut self.legs {
             leg.stepped_back = false;
         }
@@ -285,7 +304,7 @@ impl Heard {
     #[must_use]
     pub fn has(&self, epoch: Epoch, context: ContextId, place: Place) -> bool {
         self.glimpsed
-            .get(&(epoch, context))
-            .is_some_and(|places| places.contains(&place))
+            .get((epoch, context))
+            .is_some_and(|places| places.contains(place))
     }
 }

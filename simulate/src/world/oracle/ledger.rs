@@ -12,6 +12,7 @@ use twinfeed_wire::{RecordFlags, Sid};
 
 use super::administrative::{Roll, Spot};
 use super::digest;
+use super::sorted::Sorted;
 use super::streams::Streams;
 use crate::world::adapters::Converted;
 use crate::world::exchange::Life;
@@ -19,9 +20,9 @@ use crate::world::exchange::Life;
 /// Everything that sources said and adapters sent.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    lives: BTreeMap<Sid, Vec<Life>>,
-    contexts: BTreeMap<(Sid, Epoch, ContextId), Context>,
-    benches: BTreeMap<(usize, Sid), Bench>,
+    lives: Sorted<Sid, Vec<Life>>,
+    contexts: Sorted<(Sid, Epoch, ContextId), Context>,
+    benches: Sorted<(usize, Sid), Bench>,
     faults: Vec<String>,
     roll: Roll,
     streams: Streams,
@@ -35,7 +36,7 @@ impl Context {
     /// Whether the adapter of `leg` may have sent this at `place`; `None`: nobody sent anything there.
     #[must_use]
     pub fn sent(&self, leg: Leg, place: Place, what: Sent) -> Option<bool> {
-        let first = self.records.get(&place)?;
+        let first = self.records.get(place)?;
         let apart = self.apart.get(&(place, leg.index()));
         Some(*first == what || apart.is_some_and(|sent| sent.contains(&what)))
     }
@@ -59,7 +60,7 @@ pub struct Context {
     /// Numbers given up.
     pub abandoned: u32,
     /// Records by place, as they were sent first.
-    pub records: BTreeMap<Place, Sent>,
+    pub records: Sorted<Place, Sent>,
     /// What the adapter of a leg sent otherwise, while one converted wrongly.
     apart: BTreeMap<(Place, usize), Vec<Sent>>,
 }
@@ -96,7 +97,7 @@ impl Ledger {
 
     /// The source's lives, as far as they have come.
     pub fn note_lives(&mut self, sid: Sid, lives: &[Life]) {
-        let known = self.lives.entry(sid).or_default();
+        let known = self.lives.get_or_default(sid);
         for (index, life) in lives.iter().enumerate() {
             match known.get_mut(index) {
                 Some(old) if index + 1 < lives.len() && old.ended == life.ended => {}
@@ -115,9 +116,8 @@ impl Ledger {
     pub fn note_converted(&mut self, converted: Converted<'_>) {
         let bench = self
             .benches
-            .entry((converted.leg.index(), converted.sid))
-            .or_default();
-        let count = converted.bodies.len();
+            .get_or_default((converted.leg.index(), converted.sid));
+        let count = converted.bodies.count();
         for (index, (kind, bytes)) in converted.bodies.iter().enumerate() {
             let place = Place {
                 sseq: converted.sseq,
@@ -126,7 +126,7 @@ impl Ledger {
             bench.waiting.push_back((
                 converted.epoch,
                 place,
-                *kind,
+                kind,
                 digest(0, bytes),
                 index + 1 == count,
             ));
@@ -135,7 +135,7 @@ impl Ledger {
 
     /// The adapter was killed: what it had not sent, it will not.
     pub fn note_death(&mut self, leg: Leg) {
-        self.benches.retain(|&(index, _), _| index != leg.index());
+        self.benches.retain(|(index, _)| index != leg.index());
         self.roll.note_death(leg);
         self.streams.note_death(leg);
     }
@@ -151,21 +151,19 @@ impl Ledger {
             }
         };
         let header = datagram.header();
-        let life = self.lives.get(&header.sid);
+        let life = self.lives.get(header.sid);
         let life = life.and_then(|lives| lives.iter().find(|life| life.epoch == header.epoch));
         if let Err(fault) = self.streams.note(leg, &datagram, life) {
             self.faults.push(fault);
         }
-        let context = self
-            .contexts
-            .entry((header.sid, header.epoch, header.context))
-            .or_insert_with(|| Context {
-                first: header.first,
-                complete: header.is_complete(),
-                abandoned: header.abandoned,
-                records: BTreeMap::new(),
-                apart: BTreeMap::new(),
-            });
+        let key = (header.sid, header.epoch, header.context);
+        let context = self.contexts.get_or_insert_with(key, || Context {
+            first: header.first,
+            complete: header.is_complete(),
+            abandoned: header.abandoned,
+            records: Sorted::default(),
+            apart: BTreeMap::new(),
+        });
         if context.first != header.first || context.complete != header.is_complete() {
             self.faults
                 .push(format!("one context id, two contexts: {header:?}"));
@@ -243,8 +241,8 @@ impl Ledger {
             content: digest(0, record.body),
         };
         let key = (header.sid, header.epoch, header.context);
-        if let Some(context) = self.contexts.get_mut(&key) {
-            let first = *context.records.entry(place).or_insert(sent);
+        if let Some(context) = self.contexts.get_mut(key) {
+            let first = *context.records.get_or_insert_with(place, || sent);
             if first != sent && self.misconverted {
                 context
                     .apart
@@ -264,7 +262,7 @@ impl Ledger {
                 header.sid, record.prev
             ));
         }
-        self.put_together(leg, header, record);
+        self.put_together(leg, header, record, sent.content);
     }
 
     /// Whether no number between `prev` and the record carries records.
@@ -278,14 +276,14 @@ impl Ledger {
             && between.into_iter().all(|number| !life.speaks_at(number))
     }
 
-    fn put_together(&mut self, leg: Leg, header: &Header, record: &Record<'_>) {
+    /// `content`: the digest of the record's body by itself.
+    fn put_together(&mut self, leg: Leg, header: &Header, record: &Record<'_>, content: u64) {
         let sid = header.sid;
-        let bench = self.benches.entry((leg.index(), sid)).or_default();
-        let before = match bench.partial_open && record.part > 0 {
-            true => bench.partial,
-            false => 0,
+        let bench = self.benches.get_or_default((leg.index(), sid));
+        bench.partial = match bench.partial_open && record.part > 0 {
+            true => digest(bench.partial, record.body),
+            false => content,
         };
-        bench.partial = digest(before, record.body);
         bench.partial_open = record.flags.has(RecordFlags::CONTINUED);
         if bench.partial_open {
             return;
@@ -335,7 +333,7 @@ impl Ledger {
     /// The lives of one source, oldest first.
     #[must_use]
     pub fn lives(&self, sid: Sid) -> &[Life] {
-        self.lives.get(&sid).map_or(&[], Vec::as_slice)
+        self.lives.get(sid).map_or(&[], Vec::as_slice)
     }
 
     /// One life.
@@ -347,14 +345,17 @@ impl Ledger {
     /// One context.
     #[must_use]
     pub fn context(&self, sid: Sid, epoch: Epoch, context: ContextId) -> Option<&Context> {
-        self.contexts.get(&(sid, epoch, context))
+        self.contexts.get((sid, epoch, context))
     }
 
-    /// Whether two adapters sent different things in this range of 4,096 numbers, in whatever context.
+    /// Whether two adapters sent different things in this range of 4,096 numbers, in whatever context; or one that converts
+    /// wrongly may have withheld its own.
     #[must_use]
     pub fn differ_in(&self, sid: Sid, epoch: Epoch, range: u64) -> bool {
         let mut contexts = self.contexts.iter();
-        contexts.any(|(key, context)| (key.0, key.1) == (sid, epoch) && context.differs_in(range))
+        let sent = contexts
+            .any(|(key, context)| (key.0, key.1) == (sid, epoch) && context.differs_in(range));
+        sent || self.misconverted && self.withholds
     }
 
     /// The first place at or behind `place` that the source's numbering owes a record to: covered numbers

@@ -3,10 +3,9 @@
 //! No cursor can say that of records in any order, so everything told in an epoch is kept, and everything
 //! declared. The witness's cursor then is the first place that neither holds.
 
-use std::collections::BTreeMap;
-
 use twinfeed_protocol::Place;
 
+use super::sorted::Sorted;
 use super::witness::Judgement;
 
 /// What an application was told of one epoch of an unordered source.
@@ -14,7 +13,7 @@ use super::witness::Judgement;
 pub struct Scattered {
     from: Place,
     /// Every place told, and whether it was the last of its message.
-    told: BTreeMap<Place, bool>,
+    told: Sorted<Place, bool>,
     lost: Vec<(Place, Place)>,
     /// Whether it went over to another context within the epoch.
     pub went_over: bool,
@@ -44,7 +43,7 @@ impl Scattered {
             .part
             .checked_sub(1)
             .map(|part| Place { part, ..place });
-        if before.is_some_and(|before| !self.told.contains_key(&before)) {
+        if before.is_some_and(|before| !self.told.contains(before)) {
             return Err(format!("record {place} without the part before"));
         }
         match self.told.insert(place, last) {
@@ -58,7 +57,7 @@ impl Scattered {
         if from < self.from {
             return Err(format!("Gap {from} to {until} begins before {}", self.from));
         }
-        if let Some((place, _)) = self.told.range(from..until).next() {
+        if let Some((place, _)) = self.told.range(from..until).first() {
             return Err(format!("Gap {from} to {until}: {place} was told"));
         }
         if let Some(other) = self.lost.iter().find(|gap| gap.0 < until && from < gap.1) {
@@ -77,7 +76,7 @@ impl Scattered {
         if let Some(gap) = self.lost.iter().find(|gap| gap.0 <= place && place < gap.1) {
             return Some(gap.1);
         }
-        self.told.get(&place).map(|last| {
+        self.told.get(place).map(|last| {
             if *last {
                 Place::start(place.sseq + 1)
             } else {
@@ -92,7 +91,7 @@ impl Scattered {
     /// Behind the highest number told.
     #[must_use]
     pub fn top(&self) -> u64 {
-        let last = self.told.last_key_value();
-        last.map_or(self.from.sseq, |(place, _)| place.sseq + 1)
+        let last = self.told.last();
+        last.map_or(self.from.sseq, |place| place.sseq + 1)
     }
 }

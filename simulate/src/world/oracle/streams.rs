@@ -33,6 +33,10 @@ pub struct At {
     /// The number of the next record, and how many administrative messages stand before it; not known where a numbering
     /// begins.
     pub next: Option<(Msn, Adm)>,
+    /// Its last datagram said that it withholds records.
+    silent: bool,
+    /// How often it took over another numbering among the records that it withheld: sent after all, they show where.
+    withheld: u32,
 }
 
 impl Streams {
@@ -65,20 +69,27 @@ impl Streams {
         }
         let known = before.filter(|at| at.generation == header.generation);
         let next = known.and_then(|at| at.next);
+        let mut withheld = known.map_or(0, |at| at.withheld);
         if let Some((msn, _)) = next.filter(|(msn, _)| *msn != header.first_msn) {
-            return Err(format!(
-                "{}: msn {} in datagram {}, {msn} is the next",
-                name(),
-                header.first_msn,
-                header.dsn
-            ));
+            if withheld == 0 {
+                return Err(format!(
+                    "{}: msn {} in datagram {}, {msn} is the next",
+                    name(),
+                    header.first_msn,
+                    header.dsn
+                ));
+            }
+            withheld -= 1;
         }
+        let silent = header.flags.has(Flags::STANDBY);
         let at = At {
             incarnation: header.incarnation,
             dsn: header.dsn,
             epoch: header.epoch,
             generation: header.generation,
-            next: (!header.flags.has(Flags::STANDBY)).then(|| behind(header, datagram)),
+            next: (!silent).then(|| behind(header, datagram)),
+            silent,
+            withheld,
         };
         self.at.insert(key, at);
         Ok(())
@@ -88,6 +99,7 @@ impl Streams {
     pub fn note_renumbered(&mut self, leg: Leg, sid: Sid) {
         if let Some(at) = self.at.get_mut(&(leg.index(), sid)) {
             at.next = None;
+            at.withheld += u32::from(at.silent);
         }
     }
 

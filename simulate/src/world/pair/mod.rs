@@ -15,7 +15,6 @@ use twinfeed_protocol::pair::{News, PairLimits, Said};
 use twinfeed_wire::{BodyKind, Datagram, Generation, Record, Sid};
 
 use super::World;
-use super::adapters::Adapter;
 use super::oracle::slots::Slots;
 use super::rng::Rng;
 
@@ -295,12 +294,12 @@ impl World {
             PairEvent::Renew { leg, life } => self.renew(leg, life),
             PairEvent::Granted { leg, life, grant } => {
                 if self.adapters[leg.index()].life() == life {
-                    let both = self.adapters.iter().all(Adapter::is_active);
+                    let both = self.adapters.iter().all(|adapter| adapter.is_active());
                     self.learn_addresses(leg);
                     let authority = self.clocks[leg.index()].time(grant.authority);
                     let grant = Grant { authority, ..grant };
                     self.tell(leg, Command::Grant(grant));
-                    if !both && self.adapters.iter().all(Adapter::is_active) {
+                    if !both && self.adapters.iter().all(|adapter| adapter.is_active()) {
                         self.ground.count("pair.split");
                     }
                 }
