@@ -135,6 +135,12 @@ impl Source {
 
     /// Nothing is asked for any more that is not missing.
     pub(super) fn close_repair(&mut self) {
+        for messages in [false, true] {
+            // What was to be asked for was declared before the driver took it.
+            if self.repair.asked_until(messages).is_none() {
+                self.asks[usize::from(messages)] = None;
+            }
+        }
         if !self.repair.is_open() {
             return;
         }
