@@ -29,9 +29,9 @@ impl Source {
         merged.map(|leg| &self.legs[leg.index()])
     }
 
-    /// The leg that is set apart, where it alone works in the numbering in force: its messages are never delivered while
-    /// an operator wants the other one, and what is not delivered is declared.
-    fn unheeded(&self, cursor: &Cursor) -> Option<&LegSide> {
+    /// The leg that is set apart, where it alone works in the numbering in force: nobody else brings its messages, which
+    /// mean the same to every leg.
+    pub(super) fn unheeded(&self, cursor: &Cursor) -> Option<Leg> {
         let apart = Leg::BOTH.into_iter().find(|leg| self.is_apart(*leg))?;
         let works = |leg: Leg| {
             let view = self.legs[leg.index()].view(cursor.epoch);
@@ -40,7 +40,7 @@ impl Source {
             })
         };
         let alone = works(apart) && !works(apart.other());
-        (alone && !cursor.adopts).then(|| &self.legs[apart.index()])
+        (alone && !cursor.adopts).then_some(apart)
     }
 
     /// What a view's newest heartbeat counts, in the numbering in force.
@@ -63,9 +63,10 @@ impl Source {
     /// The lowest number behind messages that were sent before what is next here and did not come. Whatever the
     /// context: such a message means the same in each.
     pub(super) fn owed(&self, cursor: &Cursor) -> Option<Adm> {
+        let unheeded = self.unheeded(cursor).map(|leg| &self.legs[leg.index()]);
         let counted = self
             .counting()
-            .chain(self.unheeded(cursor))
+            .chain(unheeded)
             .filter_map(|side| side.view(cursor.epoch))
             .filter(|view| {
                 let reached = |prev| cursor.is_behind_all(prev);
@@ -77,7 +78,8 @@ impl Source {
             })
             .min()?;
         // What is held behind the missing one is delivered, not declared.
-        let held = self.counting().filter(|side| side.hold.messages() > 0);
+        let held = self.counting().chain(unheeded);
+        let held = held.filter(|side| side.hold.messages() > 0);
         let held = held.flat_map(|side| side.hold.iter()).filter(|entry| {
             entry.is_message()
                 && self.fence.count(cursor, entry.generation, entry.adm) == Count::As(entry.adm)
