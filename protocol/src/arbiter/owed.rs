@@ -23,15 +23,15 @@ use crate::event::{DiscontinuityCause, Handler, Leg};
 pub(super) const GENERATION_STRIDE: u32 = 1_000;
 
 impl Source {
-    /// The legs whose administrative messages may be delivered: one that is set apart brings none.
+    /// The legs whose count of administrative messages is heard: that of one that is set apart is not.
     pub(super) fn counting(&self) -> impl Iterator<Item = &LegSide> {
         let merged = Leg::BOTH.into_iter().filter(|leg| !self.is_apart(*leg));
         merged.map(|leg| &self.legs[leg.index()])
     }
 
-    /// The leg that is set apart, where it alone works in the numbering in force: nobody else brings its messages, which
-    /// mean the same to every leg.
-    pub(super) fn unheeded(&self, cursor: &Cursor) -> Option<Leg> {
+    /// The leg that is set apart, where it alone works in the numbering in force: nobody else knows how many messages that
+    /// has.
+    fn unheeded(&self, cursor: &Cursor) -> Option<&LegSide> {
         let apart = Leg::BOTH.into_iter().find(|leg| self.is_apart(*leg))?;
         let works = |leg: Leg| {
             let view = self.legs[leg.index()].view(cursor.epoch);
@@ -40,7 +40,7 @@ impl Source {
             })
         };
         let alone = works(apart) && !works(apart.other());
-        (alone && !cursor.adopts).then_some(apart)
+        (alone && !cursor.adopts).then(|| &self.legs[apart.index()])
     }
 
     /// What a view's newest heartbeat counts, in the numbering in force.
@@ -63,10 +63,9 @@ impl Source {
     /// The lowest number behind messages that were sent before what is next here and did not come. Whatever the
     /// context: such a message means the same in each.
     pub(super) fn owed(&self, cursor: &Cursor) -> Option<Adm> {
-        let unheeded = self.unheeded(cursor).map(|leg| &self.legs[leg.index()]);
         let counted = self
             .counting()
-            .chain(unheeded)
+            .chain(self.unheeded(cursor))
             .filter_map(|side| side.view(cursor.epoch))
             .filter(|view| {
                 let reached = |prev| cursor.is_behind_all(prev);
@@ -78,8 +77,7 @@ impl Source {
             })
             .min()?;
         // What is held behind the missing one is delivered, not declared.
-        let held = self.counting().chain(unheeded);
-        let held = held.filter(|side| side.hold.messages() > 0);
+        let held = self.legs.iter().filter(|side| side.hold.messages() > 0);
         let held = held.flat_map(|side| side.hold.iter()).filter(|entry| {
             entry.is_message()
                 && self.fence.count(cursor, entry.generation, entry.adm) == Count::As(entry.adm)

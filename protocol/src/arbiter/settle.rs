@@ -178,8 +178,8 @@ impl Source {
         next.or_else(|| self.next_elsewhere(&cursor))
     }
 
-    /// The administrative message to deliver next that is held in another context, or of a leg that is set apart: only
-    /// its leg has it.
+    /// The administrative message to deliver next that is held in another context, or of a leg that is set apart: it means
+    /// the same to every leg, and perhaps only this one has it.
     pub(super) fn next_elsewhere(&self, cursor: &Cursor) -> Option<(Leg, usize)> {
         Leg::BOTH.into_iter().find_map(|leg| {
             let side = &self.legs[leg.index()];
@@ -187,9 +187,6 @@ impl Source {
                 return None;
             }
             let apart = self.is_apart(leg);
-            if apart && self.unheeded(cursor) != Some(leg) {
-                return None;
-            }
             let turn = side.view(cursor.epoch)?.turn;
             let mut held = side.hold.iter().take_while(|entry| entry.turn <= turn);
             let next = held.position(|entry| {
