@@ -202,9 +202,9 @@ pub(super) fn switched(
         Trigger::Order => witness.ordered,
         // Nobody goes over to a leg that does not speak.
         Trigger::Health => {
-            // The active that was left is gone back to, whatever the policy, while content differs.
-            let pinned = witness.pinned == Some(receipt.from_leg);
-            (pinned || witness.limits.policy == Policy::PreferActive)
+            // The active that was left is gone back to, whatever the policy, while content differs; also before anything
+            // was told of the leg that it was left for.
+            (witness.pinned.is_some() || witness.limits.policy == Policy::PreferActive)
                 && to.state == LegState::Live
                 && !to.stepped_down
         }
