@@ -306,7 +306,12 @@ pub(in crate::world) fn silence(witness: &Witness, now: Time, from: Time) -> Jud
 /// Whoever announces its end is called lost with that word.
 pub(in crate::world) fn farewell(witness: &Witness, leg: Leg, header: &Header) -> Judgement {
     let heard = &witness.heard.legs[leg.index()];
-    let span = witness.limits.window.min(NARROW_WINDOW);
+    // Of an unordered source, what is remembered is as far as one datagram is believed.
+    let remembered = match witness.scattered {
+        Some(_) => witness.limits.seen_window as u64 - 1,
+        None => u64::MAX,
+    };
+    let span = witness.limits.window.min(NARROW_WINDOW).min(remembered);
     let near = header.epoch == witness.epoch
         && heard.progress <= witness.cursor.sseq.saturating_add(span)
         && heard.is_newest(header.incarnation, header.dsn);
