@@ -255,7 +255,7 @@ fn what_an_operator_chose_is_not_taken_back() {
 }
 
 #[test]
-fn messages_of_the_active_that_an_operator_left_are_declared() {
+fn messages_of_the_active_that_an_operator_left_are_told_or_declared() {
     let gap = |told: &Told| matches!(told, Told::Event(Event::AdministrativeGap { .. }));
     for policy in POLICIES {
         let (mut kit, mut zero, mut one) = parted(policy);
@@ -268,7 +268,11 @@ fn messages_of_the_active_that_an_operator_left_are_declared() {
         kit.told();
         both_say(&mut kit, [&mut zero, &mut one], 13, 500);
         assert!(!kit.told().iter().any(gap), "{policy:?}: nothing is owed");
-        zero.header.base_adm = Adm(1);
+        let message = zero.administrative(13, Adm(0));
+        kit.give(Leg::Zero, &message);
+        assert_eq!(kit.told(), [record(13, Leg::Zero)], "{policy:?}: told");
+        let _lost = zero.administrative(13, Adm(1));
+        zero.header.base_adm = Adm(2);
         both_say(&mut kit, [&mut zero, &mut one], 13, 500);
         let told = kit.told();
         assert_eq!(told.iter().filter(|it| gap(it)).count(), 1, "{policy:?}");

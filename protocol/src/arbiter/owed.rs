@@ -24,14 +24,14 @@ use crate::event::{DiscontinuityCause, Handler, Leg};
 pub(super) const GENERATION_STRIDE: u32 = 1_000;
 
 impl Source {
-    /// The legs whose administrative messages may be delivered: one that is set apart brings none.
+    /// The legs whose count of administrative messages is heard: that of one that is set apart is not.
     pub(super) fn counting(&self) -> impl Iterator<Item = &LegSide> {
         let merged = Leg::BOTH.into_iter().filter(|leg| !self.is_apart(*leg));
         merged.map(|leg| &self.legs[leg.index()])
     }
 
-    /// The leg that is set apart, where it alone works in the numbering in force: its messages are never delivered while
-    /// an operator wants the other one, and what is not delivered is declared.
+    /// The leg that is set apart, where it alone works in the numbering in force: nobody else knows how many messages that
+    /// has.
     fn unheeded(&self, cursor: &Cursor) -> Option<&LegSide> {
         let apart = Leg::BOTH.into_iter().find(|leg| self.is_apart(*leg))?;
         let works = |leg: Leg| {
@@ -78,7 +78,7 @@ impl Source {
             })
             .min()?;
         // What is held behind the missing one is delivered, not declared.
-        let held = self.counting().filter(|side| side.hold.messages() > 0);
+        let held = self.legs.iter().filter(|side| side.hold.messages() > 0);
         let held = held.flat_map(|side| side.hold.iter()).filter(|entry| {
             entry.is_message()
                 && self.fence.count(cursor, entry.generation, entry.adm) == Count::As(entry.adm)

@@ -8,9 +8,10 @@
 //! ```
 //!
 //! While a leg is pinned the other one is set *apart*: what it brings waits in its hold, fills nothing, vouches
-//! for nothing and is nobody's context, until the pinned leg is gone (RM-31). Which of the two is right is not
-//! known here; that they are not mixed is. A range is told when it is over, so of the numbers between its first
-//! and the place of the event either leg's may have been delivered.
+//! for nothing and is nobody's context, until the pinned leg is gone (RM-31). Administrative messages alone are taken
+//! from both: no conversion made them. Which of the two is right is not known here; that they are not mixed is. A range
+//! is told when it is over, so of the numbers between its first and the place of the event either leg's may have been
+//! delivered.
 //!
 //! How far a leg has come, and when its epoch ended, is numbering: that of a leg set apart still counts.
 

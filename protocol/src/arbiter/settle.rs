@@ -180,19 +180,21 @@ impl Source {
         next.or_else(|| self.next_elsewhere(&cursor))
     }
 
-    /// The administrative message to deliver next that is held in another context: only its leg has it.
+    /// The administrative message to deliver next that is held in another context, or of a leg that is set apart: it means
+    /// the same to every leg, and perhaps only this one has it.
     pub(super) fn next_elsewhere(&self, cursor: &Cursor) -> Option<(Leg, usize)> {
-        let merged = Leg::BOTH.into_iter().filter(|leg| !self.is_apart(*leg));
-        merged.into_iter().find_map(|leg| {
+        Leg::BOTH.into_iter().find_map(|leg| {
             let side = &self.legs[leg.index()];
             if side.hold.messages() == 0 {
                 return None;
             }
+            let apart = self.is_apart(leg);
             let turn = side.view(cursor.epoch)?.turn;
             let mut held = side.hold.iter().take_while(|entry| entry.turn <= turn);
             let next = held.position(|entry| {
                 entry.is_message()
-                    && (entry.turn, entry.context != cursor.context) == (turn, true)
+                    && entry.turn == turn
+                    && (apart || entry.context != cursor.context)
                     && self.standing(cursor, entry) == Standing::Next
             });
             next.map(|index| (leg, index))

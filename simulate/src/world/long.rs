@@ -23,9 +23,7 @@ use super::pair::PairPlan;
 use super::plan::{Application, Plan};
 use super::rng::Rng;
 
-/// In how many of a hundred worlds an adapter converts wrongly. None: what a subscriber is owed of messages and at the end, while
-/// one leg alone is delivered, is not settled between oracle and arbiter. With 20, seeds 50, 99, 101, 116, 119, 186 and 187 broke a
-/// promise.
+/// In how many of a hundred worlds an adapter converts wrongly.
 const MISCONVERTS: u64 = 20;
 
 impl Plan {

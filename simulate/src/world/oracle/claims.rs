@@ -214,9 +214,9 @@ pub(super) fn switched(
         Trigger::Order => witness.ordered,
         // Nobody goes over to a leg that does not speak.
         Trigger::Health => {
-            // The active that was left is gone back to, whatever the policy, while content differs.
-            let pinned = witness.pinned == Some(receipt.from_leg);
-            (pinned || witness.limits.policy == Policy::PreferActive)
+            // The active that was left is gone back to, whatever the policy, while content differs; also before anything
+            // was told of the leg that it was left for.
+            (witness.pinned.is_some() || witness.limits.policy == Policy::PreferActive)
                 && to.state == LegState::Live
                 && !to.stepped_down
         }
@@ -318,7 +318,12 @@ pub(in crate::world) fn silence(witness: &Witness, now: Time, from: Time) -> Jud
 /// Whoever announces its end is called lost with that word.
 pub(in crate::world) fn farewell(witness: &Witness, leg: Leg, header: &Header) -> Judgement {
     let heard = &witness.heard.legs[leg.index()];
-    let span = witness.limits.window.min(NARROW_WINDOW);
+    // Of an unordered source, what is remembered is as far as one datagram is believed.
+    let remembered = match witness.scattered {
+        Some(_) => witness.limits.seen_window as u64 - 1,
+        None => u64::MAX,
+    };
+    let span = witness.limits.window.min(NARROW_WINDOW).min(remembered);
     let near = header.epoch == witness.epoch
         && heard.progress <= witness.cursor.sseq.saturating_add(span)
         && heard.is_newest(header.incarnation, header.dsn);
