@@ -218,6 +218,35 @@ fn fifty_that_lost_the_same_cost_one_look_up() {
 }
 
 #[test]
+fn those_who_ask_one_after_the_other_cost_one_look_up_while_nothing_has_made_room() {
+    let mut stage = Stage::new(ServerLimits::default());
+    let counted = |stage: &mut Stage, asker, ranges: &[FillRange]| {
+        stage.ask(asker, ranges);
+        let sent = stage.answer().datagrams.len();
+        let counters = stage.server.counters();
+        (sent, counters.repairs, counters.shared)
+    };
+    let range = [records(5, 8), records(11, 12)];
+    assert_eq!(counted(&mut stage, 0, &range), (4, 1, 0));
+    assert_eq!(counted(&mut stage, 1, &range), (4, 1, 1));
+    assert_eq!(counted(&mut stage, 2, &range), (4, 1, 2));
+    assert_eq!(counted(&mut stage, 3, &range[..1]), (3, 2, 2), "another");
+    // What was not all there may come in yet.
+    let beyond = [records(200, 203)];
+    assert_eq!(counted(&mut stage, 4, &beyond), (1, 3, 2));
+    assert_eq!(counted(&mut stage, 5, &beyond), (1, 4, 2));
+    // 5 makes room for 1,005.
+    let mut sender = Sender::new(Leg::Zero);
+    for number in 1..=1_005 {
+        let datagram = sender.records(&run(number..=number));
+        if number > 200 {
+            stage.kept.keep(&datagram);
+        }
+    }
+    assert_eq!(counted(&mut stage, 6, &range), (3, 5, 2));
+}
+
+#[test]
 fn the_same_asker_is_not_given_the_same_twice_in_a_moment() {
     let mut stage = Stage::new(ServerLimits::default());
     stage.ask(1, &[records(5, 8)]);

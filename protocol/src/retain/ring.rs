@@ -82,6 +82,8 @@ pub struct Found {
     ring: Which,
     /// Whether every number of the range is.
     pub whole: bool,
+    /// How many runs had begun.
+    runs: u64,
 }
 
 /// The recent output of one stream.
@@ -147,6 +149,16 @@ impl Retained {
             }
             FillRange::Messages { from, until } => self.messages.find_messages(from.0..until.0),
         }
+    }
+
+    /// Whether looking again would find the same: all of the range was here, nothing of it has made room, and no run began
+    /// that may have it anew. Of messages nobody says so: a later generation gives their numbers again within a run.
+    #[must_use]
+    pub fn still_has(&self, found: &Found) -> bool {
+        found.ring == Which::All
+            && found.whole
+            && found.runs == self.all.next_run
+            && found.first >= self.all.first
     }
 
     /// The datagrams of what was found, in order.
@@ -368,6 +380,7 @@ impl Ring {
             behind: 0,
             ring: Which::All,
             whole: false,
+            runs: self.next_run,
         };
         // The newest run that has any of it.
         for run in self.runs.iter().rev().filter(|run| run.of == of) {
@@ -421,6 +434,7 @@ impl Ring {
             behind: self.first + behind.unwrap_or(0) as u64,
             ring: Which::Messages,
             whole: wanted.is_empty(),
+            runs: self.next_run,
         }
     }
 

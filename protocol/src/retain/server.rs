@@ -3,8 +3,9 @@
 //! ```text
 //!  ask ──┬─ the same asker, the same ranges, within `moment` ─────────────► Busy
 //!        ├─ its quota, or everybody's, is used up; too many wait ─────────► Busy, retry after
-//!        ├─ somebody waits for the same ranges ─► one look-up for both ─┐
-//!        └─ else ─────────────────────────────────► waits ──────────────┴─► answer
+//!        ├─ somebody waits for the same ranges ───► one look-up for both ────┐
+//!        ├─ they were looked up a while ago ──────► what was found, once more ┤
+//!        └─ else ─────────────────────────────────► waits ───────────────────┴─► answer
 //! ```
 //!
 //! **How to drive it:** [`Server::ask`] for every request that has come, then [`Server::answer`] once. Whoever asks is
@@ -16,7 +17,7 @@ use std::collections::VecDeque;
 
 use twinfeed_wire::fill::{FillRange, MOST_RANGES, Reply, Request, RequestHeader, Status};
 
-use super::Retained;
+use super::{Found, Retained};
 use crate::limits::BadLimit;
 use crate::time::Time;
 
@@ -125,7 +126,18 @@ pub struct Server {
     used: Vec<Time>,
     total: Time,
     recent: VecDeque<Recent>,
+    /// The latest look-ups, the oldest first.
+    known: VecDeque<Known>,
     counters: ServerCounters,
+}
+
+/// What was found for a request.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    key: u64,
+    header: RequestHeader,
+    ranges: [FillRange; MOST_RANGES],
+    found: [Option<Found>; MOST_RANGES],
 }
 
 #[derive(Debug)]
@@ -158,6 +170,7 @@ impl Server {
             used: vec![Time::ZERO; limits.clients],
             total: Time::ZERO,
             recent: VecDeque::with_capacity(MOST_RECENT),
+            known: VecDeque::with_capacity(MOST_KNOWN),
             counters: ServerCounters::default(),
         })
     }
@@ -254,10 +267,21 @@ impl Server {
                 it.reply(out, Status::Refused, 0, 0);
                 continue;
             };
-            self.counters.repairs += 1;
-            self.counters.shared += it.askers.len() as u64 - 1;
-            let (sent, bytes, lacking) = it.send(retained, self.limits.answer, out);
             let askers = it.askers.len() as u64;
+            let found = match self.known(&it, retained) {
+                Some(found) => {
+                    self.counters.shared += askers;
+                    found
+                }
+                None => {
+                    self.counters.repairs += 1;
+                    self.counters.shared += askers - 1;
+                    let found = it.look_up(retained);
+                    self.remember(&it, found);
+                    found
+                }
+            };
+            let (sent, bytes, lacking) = it.send(retained, &found, self.limits.answer, out);
             self.counters.lacking += u64::from(lacking.count_ones());
             self.counters.datagrams += u64::from(sent) * askers;
             self.counters.bytes += bytes * askers;
@@ -265,6 +289,27 @@ impl Server {
             it.reply(out, Status::Sent, lacking, sent);
         }
         self.waiting = waiting;
+    }
+
+    /// What was found for the same ranges a while ago, if looking again would find the same.
+    fn known(&self, of: &Waiting, retained: &Retained) -> Option<[Option<Found>; MOST_RANGES]> {
+        let same = |it: &&Known| it.key == of.key && it.is_of(of);
+        let found = self.known.iter().rev().find(same)?.found;
+        let stands = |found: &Found| retained.still_has(found);
+        found.iter().flatten().all(stands).then_some(found)
+    }
+
+    fn remember(&mut self, of: &Waiting, found: [Option<Found>; MOST_RANGES]) {
+        self.known.retain(|it| it.key != of.key || !it.is_of(of));
+        if self.known.len() == MOST_KNOWN {
+            self.known.pop_front();
+        }
+        self.known.push_back(Known {
+            key: of.key,
+            header: of.header,
+            ranges: of.ranges,
+            found,
+        });
     }
 
     fn charge(&mut self, now: Time, of: &Waiting, sent: u32) {
@@ -297,6 +342,8 @@ impl Server {
 
 /// Answers remembered, so that nobody is given the same twice in a moment.
 const MOST_RECENT: usize = 1_024;
+/// Look-ups remembered: those who lose the same ask within milliseconds of each other.
+const MOST_KNOWN: usize = 32;
 /// Least time that a busy reply asks for, µs.
 const LEAST_RETRY_US: u32 = 100;
 
@@ -314,6 +361,16 @@ fn reply_to(header: &RequestHeader, request: u64) -> Reply {
     }
 }
 
+impl Known {
+    fn is_of(&self, of: &Waiting) -> bool {
+        let header = RequestHeader {
+            request: self.header.request,
+            ..of.header
+        };
+        self.header == header && self.ranges == of.ranges
+    }
+}
+
 impl Waiting {
     fn is_as(&self, request: &Request<'_>) -> bool {
         let header = RequestHeader {
@@ -326,14 +383,27 @@ impl Waiting {
                 .eq(self.ranges[..self.count].iter().copied())
     }
 
-    /// Sends what is retained; returns datagrams, bytes, and the ranges of which something is not.
-    fn send(&self, retained: &Retained, most: u32, out: &mut impl Answer) -> (u32, u64, u32) {
+    fn look_up(&self, retained: &Retained) -> [Option<Found>; MOST_RANGES] {
+        let mut all = [None; MOST_RANGES];
+        for (found, range) in all.iter_mut().zip(&self.ranges[..self.count]) {
+            *found = Some(retained.find(self.header.epoch, self.header.context, range));
+        }
+        all
+    }
+
+    /// Sends what was found; returns datagrams, bytes, and the ranges of which something is missing.
+    fn send(
+        &self,
+        retained: &Retained,
+        found: &[Option<Found>; MOST_RANGES],
+        most: u32,
+        out: &mut impl Answer,
+    ) -> (u32, u64, u32) {
         let most = most.min(self.header.datagrams);
         let (mut sent, mut bytes, mut lacking) = (0, 0, 0);
-        for (index, range) in self.ranges[..self.count].iter().enumerate() {
-            let found = retained.find(self.header.epoch, self.header.context, range);
+        for (index, found) in found.iter().flatten().enumerate() {
             lacking |= u32::from(!found.whole) << index;
-            for datagram in retained.datagrams(&found) {
+            for datagram in retained.datagrams(found) {
                 if sent == most {
                     return (sent, bytes, lacking);
                 }
