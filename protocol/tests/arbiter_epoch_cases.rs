@@ -223,6 +223,88 @@ fn an_unknown_end_is_said_to_be_unknown() {
 }
 
 #[test]
+fn an_end_that_the_next_heartbeat_says_is_waited_for() {
+    for says in [true, false] {
+        let (mut kit, mut zero, mut one) = pair();
+        kit.joined(&mut zero, &mut one, 3);
+        for sender in [&mut zero, &mut one] {
+            sender.header.epoch = Epoch(2);
+            sender.header.predecessor = Epoch(1);
+            sender.header.context = ContextId(20);
+            kit.records(sender, &run(1..=1));
+        }
+        for number in 2..=4 {
+            kit.pass(ms(10));
+            for sender in [&mut zero, &mut one] {
+                kit.records(sender, &run(number..=number));
+            }
+        }
+        assert_eq!(kit.told(), [], "a heartbeat comes every 30 ms");
+        let beat = Beat {
+            next_sseq: 5,
+            prev: 4,
+            interval_us: 10_000,
+            predecessor_next: 8,
+            predecessor_prev: 7,
+            ..Beat::default()
+        };
+        let expected = match says {
+            true => {
+                kit.beat_of(&mut zero, beat);
+                kit.beat_of(&mut one, beat);
+                Tail::Complete
+            }
+            false => Tail::Unknown,
+        };
+        kit.pass(ms(20));
+        let told = kit.told();
+        let tail = told.iter().find_map(|told| match told {
+            Told::Event(Event::Reset {
+                cause: ResetCause::Epoch { tail, .. },
+                ..
+            }) => Some(*tail),
+            _ => None,
+        });
+        assert_eq!(tail, Some(expected), "{told:?}");
+        assert_eq!(told[0] == lost(4, 8), says, "{told:?}");
+    }
+}
+
+#[test]
+fn a_message_that_was_begun_is_missing_to_its_end_where_the_other_leg_never_heard_of_it() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 5);
+    kit.records(&mut zero, &run(6..=9));
+    kit.records(&mut zero, &[(10, 0, false, 9)]);
+    kit.told();
+    one.header.epoch = Epoch(2);
+    one.header.predecessor = Epoch(1);
+    for number in 1..=6 {
+        kit.pass(ms(10));
+        let beat = Beat {
+            next_sseq: number,
+            prev: number - 1,
+            interval_us: 10_000,
+            predecessor_next: 6,
+            predecessor_prev: 5,
+            ..Beat::default()
+        };
+        kit.beat_of(&mut one, beat);
+        kit.records(&mut one, &run(number..=number));
+    }
+    let told = kit.told();
+    let gap = gap_of(at(10, 1), at(11, 0), GapCause::LostOnEveryLeg);
+    let gaps = told
+        .iter()
+        .filter(|told| matches!(told, Told::Event(Event::Gap { .. })));
+    assert_eq!(gaps.collect::<Vec<_>>(), [&gap], "{told:?}");
+    let reset = told
+        .iter()
+        .any(|told| matches!(told, Told::Event(Event::Reset { .. })));
+    assert!(reset, "{told:?}");
+}
+
+#[test]
 fn the_end_of_an_epoch_is_told_and_silence_after_it_is_not_stale() {
     let (mut kit, mut zero, mut one) = pair();
     kit.joined(&mut zero, &mut one, 3);

@@ -77,6 +77,15 @@ fn recovered(from: u64, until: u64) -> Told {
     })
 }
 
+/// The numbers of the records told.
+fn told_numbers(kit: &mut Kit) -> Vec<u64> {
+    let number = |told: Told| match told {
+        Told::Record(sseq, ..) => Some(sseq),
+        Told::Event(_) => None,
+    };
+    kit.told().into_iter().filter_map(number).collect()
+}
+
 /// Both legs lost these numbers, and brought the ones behind them.
 fn lose(kit: &mut Kit, [zero, one]: [&mut Sender; 2], lost: std::ops::Range<u64>, last: u64) {
     for sender in [zero, one] {
@@ -110,6 +119,65 @@ fn a_hole_on_both_legs_is_asked_for_and_filled_before_any_gap() {
     assert_eq!((counters.gaps, counters.filled), (0, 2));
     assert_eq!(kit.arbiter.leg_status(SID, Leg::One).unwrap().filled, 2);
     assert!(!kit.arbiter.is_asking());
+}
+
+#[test]
+fn a_fill_opens_no_generation_and_counts_no_further_than_a_stream() {
+    let changes: [fn(&mut Header); 2] = [
+        |header| header.generation = Generation(header.generation.0 + 1),
+        |header| header.base_adm = Adm(1 << 40),
+    ];
+    for change in changes {
+        let (mut kit, mut zero, mut one) = pair();
+        lose(&mut kit, [&mut zero, &mut one], 4..6, 7);
+        kit.pass(ms(HOLD));
+        kit.asks(Leg::One, &[records(4, 6)]);
+        let mut liar = Sender::new(Leg::One).with(change);
+        let fill = liar.records(&run(4..=5));
+        kit.fill(Leg::One, &fill);
+        assert_eq!(kit.told(), [], "taken from nobody");
+        assert_eq!(kit.arbiter.counters().filled, 0);
+        let fill = one.records(&run(4..=5));
+        kit.fill(Leg::One, &fill);
+        assert_eq!(told_numbers(&mut kit), [4, 5, 6, 7]);
+    }
+}
+
+#[test]
+fn what_was_asked_for_in_an_epoch_that_was_left_bars_nobody() {
+    let (mut kit, mut zero, mut one) = pair();
+    lose(&mut kit, [&mut zero, &mut one], 4..6, 7);
+    kit.pass(ms(HOLD));
+    kit.asks(Leg::One, &[records(4, 6)]);
+    let late = one.records(&run(4..=5));
+    kit.records(&mut zero, &run(4..=5));
+    assert_eq!(told_numbers(&mut kit), [4, 5, 6, 7]);
+    for sender in [&mut zero, &mut one] {
+        sender.header.epoch = Epoch(2);
+        sender.header.predecessor = Epoch(1);
+        kit.beat_of(
+            sender,
+            Beat {
+                next_sseq: 1,
+                predecessor_next: 8,
+                predecessor_prev: 7,
+                interval_us: 10_000,
+                ..Beat::default()
+            },
+        );
+        kit.records(sender, &run(1..=3));
+        kit.records(sender, &run(6..=7));
+    }
+    kit.pass(ms(HOLD));
+    kit.told();
+    kit.asks(Leg::One, &[records(4, 6)]);
+    for _ in 0..5 {
+        kit.fill(Leg::One, &late);
+    }
+    kit.pass(ms(1));
+    let fill = one.records(&run(4..=5));
+    kit.fill(Leg::One, &fill);
+    assert_eq!(told_numbers(&mut kit), [4, 5, 6, 7]);
 }
 
 #[test]

@@ -255,6 +255,13 @@ fn cases() {
             "begin 7 at 50 after 0, 50a, 51b, 52c, stale, fresh, begin 7 at 1 complete after 0, 1o, 2p",
         ),
         (
+            "a source that stepped back is not taken for the old one when it comes by where that stood",
+            "A 7 50 a b; B 7 50 a b; A 7 52 c; B 7 52 c; A 7 40 o p q; B 7 40 o p q; +1000; A 7 43 r s t u v w x; \
+             B 7 43 r s t u v w x; +1000; A 7 50 y z; B 7 50 y z; +1000; A 7 52 m; B 7 52 m; +1; A 7 53 n; B 7 53 n",
+            "begin 7 at 50 after 0, 50a, 51b, 52c, stale, fresh, begin 7 at 40 after 0, 40o, 41p, 42q, 43r, 44s, 45t, 46u, 47v, \
+             48w, 49x, 50y, 51z, 52m, 53n",
+        ),
+        (
             "the hold is full of numbers: the oldest hole is given up",
             "+; A 7 4 d e f g h i j; A 7 11 k l m n o p q r; B 7 hb 3; A 7 19 s t",
             "=, lost 3..4, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, 14n, 15o, 16p, 17q, 18r, 19s, 20t",

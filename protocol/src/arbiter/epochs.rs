@@ -11,6 +11,8 @@
 //! An epoch that was left is retired and never returns. Of two epochs ahead the one comes first that the
 //! other names as its predecessor.
 
+use core::time::Duration;
+
 use twinfeed_wire::Epoch;
 
 use super::cursor::Cursor;
@@ -19,6 +21,8 @@ use super::leg::LegSide;
 use super::source::{Out, Source};
 use super::view::{End, View};
 use crate::event::{DiscontinuityCause, Event, Handler, Leg, LegState, Place, ResetCause, Tail};
+use crate::limits::Limits;
+use crate::time::Time;
 
 /// Epochs that were left, as many as are remembered.
 #[derive(Debug)]
@@ -103,8 +107,20 @@ impl Source {
                 return false;
             }
             let since = *self.deserted_since.get_or_insert(out.now);
-            let due = self.waited(since, out);
-            let missing = end.filter(|_| !over).map(|end| Place::start(end.prev + 1));
+            let due = match link {
+                Some(None) if end.is_none() => {
+                    let patience = self.end_patience(target, out.limits);
+                    self.forced() || self.judged_at >= since.after(patience)
+                }
+                _ => self.waited(since, out),
+            };
+            // A message that was begun is missing to its end, also where another leg never heard of it.
+            let begun = match cursor.next.part {
+                0 => cursor.next,
+                _ => Place::start(cursor.next.sseq.saturating_add(1)),
+            };
+            let missing = end.filter(|_| !over);
+            let missing = missing.map(|end| Place::start(end.prev + 1).max(begun));
             let given_up = match missing.filter(|until| *until > cursor.next) {
                 Some(until) => self.is_given_up(Missing::Records(cursor.next, until), due, out),
                 None => due,
@@ -112,9 +128,9 @@ impl Source {
             if !given_up {
                 return false;
             }
-            if let Some(end) = end.filter(|_| !over) {
+            if let Some(until) = missing {
                 let cause = self.cause(since, out.limits);
-                self.declare(Place::start(end.prev + 1), cause, out);
+                self.declare(until, cause, out);
                 return true;
             }
         }
@@ -173,6 +189,23 @@ impl Source {
         let best =
             links.max_by_key(|(knows, end)| (end.is_some(), *knows, end.map(|end| end.next)));
         best.map(|(_, end)| end)
+    }
+
+    /// How long to wait for the end of an epoch that `target` names as the one before: a heartbeat of it would say it, and
+    /// with it what is missing at the tail.
+    fn end_patience(&self, target: Epoch, limits: &Limits) -> Duration {
+        let silent = |side: &&LegSide| {
+            let view = side.view(target);
+            side.transmits() && view.is_some_and(|view| view.beat.is_none())
+        };
+        let waits = self.legs.iter().filter(silent).map(end_said_within);
+        waits.fold(limits.reorder_hold, Duration::max)
+    }
+
+    /// When the wait for a heartbeat that says the end is over, if it is waited for.
+    pub(super) fn end_due(&self) -> Option<Time> {
+        let longest = self.legs.iter().map(end_said_within).max()?;
+        Some(self.deserted_since?.after(longest))
     }
 
     /// Whether a leg is still in the cursor's epoch: a live one that has not ended it, or, when the way on is
@@ -323,7 +356,7 @@ impl Source {
         true
     }
 
-    pub(super) fn regress_patience(&self) -> core::time::Duration {
+    pub(super) fn regress_patience(&self) -> Duration {
         self.legs[0].heartbeat.max(self.legs[1].heartbeat) * 3
     }
 }
@@ -360,4 +393,9 @@ fn below_at_all<'a>(
             .is_some_and(|view| view.stepped_back && view.next < reached)
     };
     live.next().is_some_and(said) && live.all(said)
+}
+
+/// On a busy stream a heartbeat comes every three intervals.
+fn end_said_within(side: &LegSide) -> Duration {
+    side.heartbeat * 4
 }

@@ -284,8 +284,19 @@ impl Source {
             return;
         };
         let marked = header.flags.has(Flags::RETRANSMITTED) && !header.is_heartbeat();
-        let of_it =
-            header.epoch == cursor.epoch && Some(header.stream) == self.legs[leg.index()].stream;
+        let own = Some(header.stream) == self.legs[leg.index()].stream;
+        if marked && own && (header.epoch, header.context) != (cursor.epoch, cursor.context) {
+            // Of a hole that was left with its epoch or context: late, and no fault. Messages may come in another context.
+            let message = |record: Record<'_>| record.kind == BodyKind::Administrative;
+            if header.epoch != cursor.epoch || !datagram.records().any(message) {
+                out.counters.fill_rejected += 1;
+                return;
+            }
+        }
+        let of_it = own && header.epoch == cursor.epoch;
+        // A fill opens no generation, and counts no further than a stream would be believed (RM-14a).
+        let ahead = header.generation > cursor.generation.max(self.fence.newest());
+        let far = ahead || self.counts_far(&cursor, &self.claim(datagram, out.limits), out.limits);
         // What a message counts does not depend on how records were converted.
         let records = records.filter(|_| header.context == cursor.context);
         let most = cursor.adm.0.saturating_add(MOST_MESSAGES);
@@ -300,7 +311,8 @@ impl Source {
             _ => records.is_some_and(|until| (record.sseq, record.part) < until),
         };
         let right = datagram.records().any(|record| wanted(&record));
-        if !(marked && of_it && right && self.repair.has_asked(leg)) || self.is_apart(leg) {
+        let told = marked && of_it && right && !far;
+        if !(told && self.repair.has_asked(leg)) || self.is_apart(leg) {
             return self.on_broken_fill(leg, out);
         }
         let mut brought = false;

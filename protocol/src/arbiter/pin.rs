@@ -151,12 +151,33 @@ impl Source {
         // It is pinned for what it brings and not for its score, which under first-arrival nobody keeps.
         let since = self.legs[active.index()].live_since;
         let back = out.now.since(since) >= out.limits.hold_down
+            && self.goes_on_here(active)
             && self.rounds.has_room(out.now)
             && self.pin_to(active, Trigger::Health, out);
         if back {
             self.rounds.note(out.now);
         }
         back
+    }
+
+    /// Whether `leg`, which is set apart, transmits and brings what is next: nothing is lost by going over to it now.
+    fn goes_on_here(&self, leg: Leg) -> bool {
+        let side = &self.legs[leg.index()];
+        let Some(cursor) = self.cursor.filter(|_| side.transmits()) else {
+            return false;
+        };
+        let Some(view) = side.view(cursor.epoch) else {
+            return false;
+        };
+        let mut held = side.hold.iter().filter(|entry| {
+            let here = (entry.turn, entry.context) == (view.turn, view.context);
+            here && !entry.is_message() && entry.place() >= cursor.next
+        });
+        self.seen.is_some()
+            || match held.next() {
+                Some(entry) => cursor.reach_of(entry) <= cursor.next,
+                None => view.next <= cursor.next,
+            }
     }
 
     /// When [`Source::judge_pin`] goes back, if nothing happens until then.

@@ -332,6 +332,7 @@ impl Source {
             after(self.hole.and_then(|hole| hole.passed), hold),
             after(self.orphan_since, hold),
             after(self.deserted_since, hold),
+            self.end_due(),
             after(self.regress_since, self.regress_patience()),
             after(self.miscounted_since, self.regress_patience()),
             after(self.outranked_since, hold),

@@ -3,7 +3,7 @@
 //! A word is ordinary when it speaks of the epoch at hand, near what is known of it; anything else waits
 //! to be confirmed, or comes from the past. Everything here only looks.
 
-use super::candidate::Kind;
+use super::candidate::{Candidate, Kind};
 use super::run::Word;
 use super::{Lines, LinesState};
 
@@ -36,10 +36,20 @@ impl Lines {
             Judgement::Odd(Kind::Reopen)
         } else if !ended && (beyond || jumps && word.first >= self.kept.next) {
             Judgement::Odd(Kind::Jump)
-        } else if word.next().saturating_add(window) < before {
+        } else if word.next().saturating_add(window) < before || self.goes_on_stepped_back(word) {
             Judgement::Odd(Kind::Regress)
         } else {
             Judgement::Ordinary
         }
+    }
+
+    /// Whether a line that stepped back goes on from there: however near it comes to where it stood, it means other messages.
+    fn goes_on_stepped_back(&self, word: &Word) -> bool {
+        let stepped = |candidate: &Candidate| {
+            candidate.kind == Kind::Regress && candidate.has_voted(word.line)
+        };
+        self.candidate.as_ref().is_some_and(stepped)
+            && self.kept.epoch == word.epoch
+            && (self.kept.first..=self.kept.horizon).contains(&word.first)
     }
 }

@@ -51,11 +51,12 @@ impl Lines {
             .map(|line| self.current.heard[line.index()]);
         let alive = left.fold(self.current.progress, Time::max);
         let since = alive.max(confirmed).max(candidate.joined);
-        // Copies that are late on every line look like a source that begins anew, but that one says nothing else any more,
-        // and goes on saying it.
+        // Copies that are late on every line look like a source that begins anew, but that one says nothing else any more
+        // on any line, and goes on saying it.
         let stands = self.current.words >= u64::from(self.limits.confirmations);
         if candidate.kind == Kind::Regress && stands {
-            let due = since.after(longest);
+            let [a, b] = self.current.heard;
+            let due = since.max(a).max(b).after(longest);
             return (candidate.said >= due).then_some(due);
         }
         Some(self.patience(since, longest, |line| candidate.has_voted(line)))

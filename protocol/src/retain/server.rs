@@ -314,7 +314,8 @@ impl Server {
 
     fn charge(&mut self, now: Time, of: &Waiting, sent: u32) {
         let cost = |rate: u32, count: u64| {
-            Duration::from_nanos((u64::from(sent) * count * 1_000_000_000) / u64::from(rate))
+            // A look-up that finds nothing is work as well.
+            Duration::from_nanos((u64::from(sent.max(1)) * count * 1_000_000_000) / u64::from(rate))
         };
         for asker in &of.askers {
             if let Some(used) = self.used.get_mut(asker.0) {
