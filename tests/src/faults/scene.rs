@@ -47,6 +47,8 @@ pub struct End {
     pub duplicates_dropped: [u64; SUBSCRIBERS],
     /// Source messages that the third subscriber did not get and was told of.
     pub declared: u64,
+    /// Records that subscriber was given by an adapter that retains them.
+    pub filled: u64,
     /// Switches of all three.
     pub switches: u64,
     /// What was promised and not kept.
@@ -275,7 +277,10 @@ impl End {
             },
             false => verdict.clone(),
         };
-        self.declared += if may_have_gaps { verdict.declared } else { 0 };
+        if may_have_gaps {
+            self.declared += verdict.declared;
+            self.filled += seen.filled.iter().sum::<u64>();
+        }
         let broken = judged.broken();
         self.broken
             .extend(broken.iter().map(|it| format!("subscriber {who}: {it}")));

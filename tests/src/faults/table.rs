@@ -50,9 +50,9 @@ impl Row {
 
     pub(super) fn take_end(&mut self, mut end: End) {
         self.broken.append(&mut end.broken);
-        if self.cell.owed == Owed::ToldOfGaps && end.declared == 0 {
+        if self.cell.owed == Owed::ToldOfGaps && end.declared + end.filled == 0 {
             self.broken
-                .push("no gap was declared: nothing was lost".to_owned());
+                .push("nothing was declared missing or filled: nothing was lost".to_owned());
         }
         self.end = end;
     }
@@ -67,17 +67,18 @@ impl fmt::Display for Row {
         let dropped: u64 = self.end.duplicates_dropped.iter().sum();
         write!(
             f,
-            "| {} | {} | {} | {} | {dropped} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {dropped} | {} | {}, {} | {} |",
             self.cell.name,
             self.turns,
             evidence.collect::<Vec<_>>().join(", "),
             self.end.messages,
             self.end.switches,
             self.end.declared,
+            self.end.filled,
             self.broken.len()
         )
     }
 }
 
 /// Names the columns.
-pub const HEAD: &str = "| cell | turns | what shows that it happened | source messages | duplicates dropped | switches | declared missing, where owed | broken promises |\n|---|---|---|---|---|---|---|---|";
+pub const HEAD: &str = "| cell | turns | what shows that it happened | source messages | duplicates dropped | switches | declared missing, or filled, where lost | broken promises |\n|---|---|---|---|---|---|---|---|";
