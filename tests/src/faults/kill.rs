@@ -62,5 +62,5 @@ fn killed(scene: &mut Scene, seat: Seat) -> Result<u64, Error> {
     Ok(u64::from(status.signal() == Some(Signal::KILL.as_raw())))
 }
 
-/// How long the survivor is alone at least.
-const AFTERWARDS: std::time::Duration = std::time::Duration::from_millis(300);
+/// How long the survivor is alone at least: longer than the exchange rests between two sessions.
+const AFTERWARDS: std::time::Duration = std::time::Duration::from_millis(700);

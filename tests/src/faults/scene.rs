@@ -270,9 +270,11 @@ impl End {
         self.duplicates_dropped[index] = verdict.duplicates_dropped;
         let overload = verdict.overload() && !may_have_gaps;
         let judged = match may_have_gaps {
-            // What no gap names is in `undeclared` all the same.
+            // What no gap names is in `undeclared` all the same. Who was away at an end is told by the reset behind it;
+            // the end of the last session was waited for.
             true => Verdict {
                 lost: 0,
+                missing_ends: 0,
                 ..verdict.clone()
             },
             false => verdict.clone(),
