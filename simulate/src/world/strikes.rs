@@ -10,6 +10,7 @@ use super::faults::clock::Whose;
 use super::ground::Happening;
 use super::pair::Ending;
 use super::{Disk, World};
+use crate::coverage::lines::Undecided;
 
 /// What faults may do to a world.
 impl World {
@@ -106,6 +107,27 @@ impl World {
     pub fn deafen(&mut self, leg: Leg, span: Duration) {
         let until = self.now_of(leg).time.after(span);
         self.adapters[leg.index()].deafen(until);
+    }
+
+    /// Whether the lines of the adapter of `leg`, which runs, have not decided this.
+    #[must_use]
+    pub fn has_undecided(&self, leg: Leg, what: Undecided) -> bool {
+        let adapter = &self.adapters[leg.index()];
+        adapter.state() == State::Running && adapter.has_undecided(what)
+    }
+
+    /// Stops the adapter of `leg`, which will not have heard what comes within `span`.
+    pub fn stop_undecided(&mut self, leg: Leg, span: Duration) {
+        self.ground.fault("undecided.stopped");
+        self.stop(leg);
+        self.deafen(leg, span + Duration::from_millis(1));
+    }
+
+    /// Every subscriber is told once more who is active.
+    pub fn say_roles_again(&mut self) {
+        if let Some((active, generation)) = self.roles() {
+            self.control(|| Control::Roles { active, generation });
+        }
     }
 
     /// Nothing of `leg` reaches any subscriber for `span`.
