@@ -90,6 +90,8 @@ struct Row {
     length: u32,
     /// Where the source stood when the first of them came, if the table knows that.
     section: Option<usize>,
+    /// Whether that was beyond the window.
+    jumped: bool,
     /// Of which epoch they are.
     epoch: Epoch,
     /// What the line brought of it without a hole, last.
@@ -98,10 +100,11 @@ struct Row {
 }
 
 impl Row {
-    fn add(&mut self, heard: &Heard, section: Option<usize>) {
+    fn add(&mut self, heard: &Heard, (section, jumped): (Option<usize>, bool)) {
         if self.length == 0 || self.epoch != heard.epoch {
             *self = Self {
                 section,
+                jumped,
                 epoch: heard.epoch,
                 low: heard.first,
                 ..Self::default()
@@ -126,6 +129,8 @@ struct Seen {
     jumps: Row,
     /// Packets of another epoch.
     elsewhere: Row,
+    /// Packets of an epoch that was left, far behind where it was left.
+    late: Row,
     /// Words out of the ordinary that no source said, since it said something ordinary.
     forged: u32,
 }
@@ -139,8 +144,8 @@ pub struct Watch {
     /// Epochs that were left, and where.
     left: Vec<(Epoch, u64)>,
     lines: [Seen; 2],
-    /// Where the source stood when the packet at hand came.
-    stood: Option<usize>,
+    /// Where the source stood when the packet at hand came, and whether that was beyond the window.
+    stood: (Option<usize>, bool),
     /// What came last, if it had its turn then, and where the source stood.
     last: Option<(Heard, usize)>,
 }
@@ -176,7 +181,7 @@ impl Watch {
             next: 0,
             left: Vec::new(),
             lines: [Seen::default(); 2],
-            stood: None,
+            stood: (None, false),
             last: None,
         }
     }
@@ -287,7 +292,18 @@ impl Watch {
         }
         let goes_on = |row: &Row| row.length >= 3 && row.epoch == heard.epoch;
         if goes_on(&own.elsewhere) {
-            return own.elsewhere.section.map(|section| cell(section, 13));
+            let row = &own.elsewhere;
+            let same = self.lines[1 - heard.line.index()].elsewhere.epoch == row.epoch;
+            let event = match (row.section, row.jumped) {
+                (Some(1), true) => 11,
+                // The other line spoke of it before.
+                (Some(1), false) if same => return None,
+                _ => 13,
+            };
+            return row.section.map(|section| cell(section, event));
+        }
+        if goes_on(&own.late) {
+            return own.late.section.map(|section| cell(section, 11));
         }
         if goes_on(&own.jumps) && heard.first >= own.jumps.low {
             return own.jumps.section.map(|section| cell(section, 11));
@@ -314,7 +330,10 @@ impl Watch {
         };
         let follows = row.epoch == heard.epoch && row.length > 0 && own.elsewhere.length == 0;
         if lines.state() == LinesState::Unborn {
-            return !(follows && repeats(row.low, row.next));
+            // What contradicts the line that spoke is dropped.
+            let odd = heard.epoch != row.epoch && row.length > 0 && own.elsewhere.length == 0;
+            let believed = !odd || own.forged + other.forged > 0;
+            return believed && !(follows && repeats(row.low, row.next));
         }
         if follows {
             return heard.kind != Kind::End || !repeats(row.low, row.next);
@@ -331,15 +350,13 @@ impl Watch {
     /// A packet is about to reach the machine.
     pub fn before(&mut self, lines: &Lines, heard: &Heard) -> Vec<Cell> {
         let fourth = self.fourth(lines, heard);
-        self.stood = self.section(lines, heard);
-        let event = self
-            .stood
-            .and_then(|section| Some((section, self.event(lines, section, heard)?)));
+        let section = self.section(lines, heard);
+        let event = section.and_then(|at| Some((at, self.event(lines, at, heard)?)));
+        self.stood = (section, event.is_some_and(|(_, event)| event == 10));
         let again = self.last.take().filter(|(last, _)| {
-            let copies = matches!(heard.kind, Kind::Messages(_, false));
-            copies
-                && last.line != heard.line
-                && (last.epoch, last.first) == (heard.epoch, heard.first)
+            let same =
+                (last.epoch, last.first, last.kind) == (heard.epoch, heard.first, heard.kind);
+            same && last.line != heard.line
         });
         self.last = event
             .filter(|&(_, event)| event == 0)
@@ -371,9 +388,15 @@ impl Watch {
     /// It reached the machine.
     pub fn after(&mut self, heard: &Heard, genuine: bool) {
         let (epoch, horizon, window) = (self.epoch, self.horizon(), self.window);
-        let (stood, straggles) = (self.stood, self.left(heard.epoch).is_some());
+        let (stood, left) = (self.stood, self.left(heard.epoch));
         let line = &mut self.lines[heard.line.index()];
-        if heard.first == 0 || straggles {
+        if heard.first == 0 {
+            return;
+        }
+        if let Some(next) = left {
+            if heard.first > next.saturating_add(window) {
+                line.late.add(heard, stood);
+            }
             return;
         }
         let end = heard.end();

@@ -133,6 +133,9 @@ fn excuse(place: usize) -> Option<&'static str> {
             "Unborn" | "Ended at 1",
             "message 2" | "message 2, covered" | "abandon 2..4" | "end of the epoch at 2",
         ) => Some("refused for the caller's mistake, which no driver makes"),
+        ("Open, a record under way", "peer back") => {
+            Some("what is withheld is sent when the link goes down, before it comes back")
+        }
         ("Ended at 1", "source stale") => {
             Some("the silence of a source that has ended is not stale")
         }

@@ -232,6 +232,25 @@ impl Source {
         &self.lives
     }
 
+    /// Whether it is within a burst.
+    #[must_use]
+    pub fn is_in_burst(&self) -> bool {
+        self.in_burst > 0
+    }
+
+    /// Whether its life is about to end, with so many messages to be said at most.
+    #[must_use]
+    pub fn says_at_most(&self, messages: u64) -> bool {
+        self.left() <= messages && !self.is_spent()
+    }
+
+    /// Whether a life that is not its first has said something, but not more than so much.
+    #[must_use]
+    pub fn has_begun_anew(&self, messages: u64) -> bool {
+        let said = self.life().speaks.len() as u64;
+        self.lives.len() > 1 && (1..=messages).contains(&said)
+    }
+
     /// Whether every message of every life has been said.
     #[must_use]
     pub fn is_spent(&self) -> bool {

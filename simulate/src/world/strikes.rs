@@ -6,6 +6,7 @@ use twinfeed_protocol::{Control, Leg};
 use twinfeed_wire::Generation;
 
 use super::adapters::State;
+use super::exchange::Source;
 use super::faults::clock::Whose;
 use super::ground::Happening;
 use super::pair::Ending;
@@ -121,6 +122,26 @@ impl World {
         self.ground.fault("undecided.stopped");
         self.stop(leg);
         self.deafen(leg, span + Duration::from_millis(1));
+    }
+
+    /// Whether a source is within a burst.
+    #[must_use]
+    pub fn is_in_burst(&self) -> bool {
+        self.sources.iter().any(Source::is_in_burst)
+    }
+
+    /// Whether the life of a source is about to end, with so many messages to be said at most.
+    #[must_use]
+    pub fn says_at_most(&self, messages: u64) -> bool {
+        let mut sources = self.sources.iter();
+        sources.any(|source| source.says_at_most(messages))
+    }
+
+    /// Whether a life of a source that is not its first has said something, but not more than so much.
+    #[must_use]
+    pub fn has_begun_anew(&self, messages: u64) -> bool {
+        let mut sources = self.sources.iter();
+        sources.any(|source| source.has_begun_anew(messages))
     }
 
     /// Every subscriber is told once more who is active.

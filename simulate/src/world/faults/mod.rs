@@ -13,6 +13,7 @@ use super::pair::trap::Case;
 use super::rng::Rng;
 use crate::coverage::lines::Undecided;
 
+pub mod born;
 pub mod clock;
 pub mod disk;
 pub mod handover;
@@ -197,6 +198,14 @@ pub fn draw_rare(seed: u64) -> Vec<(Duration, Box<dyn Fault>)> {
     for _ in 0..rng.below(3) {
         let (leg, away) = (rng.pick(&Leg::BOTH), rng.micros(500, 500_000));
         let fault = unheard::Unheard::of(leg, away, rng.micros(1_000, 200_000));
+        faults.push((some_time(&mut rng), Box::new(fault)));
+    }
+    let mut rng = Rng::of(seed, "born");
+    for _ in 0..rng.below(5) {
+        use born::Moment::{AtEnd, BehindEnd, InBurst};
+        let (leg, moment) = (rng.pick(&Leg::BOTH), rng.pick(&[InBurst, AtEnd, BehindEnd]));
+        let longest = rng.pick(&[500, 8_000]);
+        let fault = born::Born::at(leg, moment, rng.micros(0, longest));
         faults.push((some_time(&mut rng), Box::new(fault)));
     }
     let mut rng = Rng::of(seed, "undecided");

@@ -1,8 +1,10 @@
 //! A sender on a line's group that says what nobody confirms.
 //!
 //! It knows what the source says, and says something else beside it: an end that was passed long ago, another epoch, numbers far away, what
-//! goes on behind an end, other bytes under known numbers. It speaks on one line of an adapter only, for what two lines say is true by any
-//! rule that there is; what would be believed of a single line is dropped where it arrives.
+//! goes on behind an end, other bytes under known numbers. It speaks on one line of an adapter only (of what is over, on both), for what two
+//! lines say is true by any rule that there is; what would be believed all the same is dropped where it arrives.
+
+use core::time::Duration;
 
 use twinfeed_protocol::Leg;
 use twinfeed_protocol::line::Line;
@@ -17,6 +19,8 @@ use crate::world::rng::Rng;
 pub struct Babble {
     to: (Leg, Line),
     once_in: u64,
+    /// The epoch at hand and the one before, and behind which number each was left.
+    epochs: [(Epoch, u64); 2],
     rng: Rng,
 }
 
@@ -24,7 +28,50 @@ impl Babble {
     /// Beside one in so many, on this line of this adapter.
     #[must_use]
     pub fn on(to: (Leg, Line), once_in: u64, rng: Rng) -> Self {
-        Self { to, once_in, rng }
+        Self {
+            to,
+            once_in,
+            epochs: [(Epoch::NONE, 0); 2],
+            rng,
+        }
+    }
+
+    fn note(&mut self, packet: &Packet) {
+        let count = match &packet.content {
+            Content::Messages(messages) => messages.len() as u64,
+            Content::Heartbeat | Content::End => 0,
+        };
+        if packet.epoch != self.epochs[1].0 {
+            self.epochs.rotate_left(1);
+        }
+        self.epochs[1] = (packet.epoch, packet.first + count);
+    }
+
+    /// Of an epoch that is over, on both lines: what goes on behind its end, and what is far behind it.
+    fn of_the_past(&mut self, under: &Under, on: &mut Vec<Under>) {
+        let (epoch, next) = self.epochs[0];
+        if !epoch.is_some() {
+            return;
+        }
+        let message: [u8; MESSAGE_LENGTH] = core::array::from_fn(|_| self.rng.below(256) as u8);
+        let far = next + self.rng.between(1 << 12, 1 << 16);
+        let firsts = [next, far, far + 1, far + 2, far + 3];
+        for (place, first) in firsts.into_iter().enumerate() {
+            let mut packet = (*under.packet).clone();
+            packet.content = Content::Messages(vec![message]);
+            (packet.epoch, packet.first, packet.genuine) = (epoch, first, false);
+            let packet = Shared::new(packet);
+            let late = under.late + Duration::from_micros(2_000 * place as u64);
+            for line in Line::BOTH {
+                let packet = Shared::clone(&packet);
+                on.push(Under {
+                    leg: under.leg,
+                    line,
+                    packet,
+                    late,
+                });
+            }
+        }
     }
 
     /// What is said beside `packet`.
@@ -75,8 +122,19 @@ impl LineFault for Babble {
     fn next(&mut self, _: &mut Rng) {}
 
     fn pass(&mut self, under: Under, _: &mut Rng, on: &mut Vec<Under>) -> bool {
-        let babbles = (under.leg, under.line) == self.to && self.rng.one_in(self.once_in);
-        if babbles {
+        let to = (under.leg, under.line) == self.to;
+        if to && under.packet.genuine {
+            self.note(&under.packet);
+        }
+        let once_in = match &under.packet.content {
+            Content::Messages(_) => self.once_in,
+            // Rests are few.
+            Content::Heartbeat | Content::End => self.once_in.div_ceil(8),
+        };
+        let babbles = to && self.rng.one_in(once_in);
+        if babbles && self.rng.one_in(12) {
+            self.of_the_past(&under, on);
+        } else if babbles {
             let packet = Shared::new(self.beside(&under.packet));
             let latest = self.rng.pick(&[500, 3_000, 200_000, 2_000_000]);
             on.push(Under {

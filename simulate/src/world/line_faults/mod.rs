@@ -65,27 +65,31 @@ pub fn draw(rng: &mut Rng) -> Vec<Box<dyn LineFault>> {
     faults
 }
 
-/// More of them, for moments that seldom come: each by a generator of its own.
+/// More of them, for moments that seldom come: each by a generator of its own, all at one adapter.
 #[must_use]
 pub fn draw_rare(seed: u64) -> Vec<Box<dyn LineFault>> {
     let mut faults: Vec<Box<dyn LineFault>> = Vec::new();
+    let mut rng = Rng::of(seed, "rare lines");
+    let (leg, babbling, slow) = (
+        rng.pick(&Leg::BOTH),
+        rng.pick(&Line::BOTH),
+        rng.pick(&Line::BOTH),
+    );
     let mut rng = Rng::of(seed, "babble");
     if rng.chance(50) {
-        let to = (rng.pick(&Leg::BOTH), rng.pick(&Line::BOTH));
-        let once_in = rng.pick(&[4, 20, 100]);
-        faults.push(Box::new(babble::Babble::on(to, once_in, rng)));
+        let once_in = rng.pick(&[3, 10, 50]);
+        let fault = babble::Babble::on((leg, babbling), once_in, rng);
+        faults.push(Box::new(fault));
     }
     let mut rng = Rng::of(seed, "outage");
     if rng.chance(60) {
-        let (leg, once_in) = (rng.pick(&Leg::BOTH), rng.pick(&[30, 100, 300]));
-        let longest = rng.pick(&[12, 80, 300]);
+        let (once_in, longest) = (rng.pick(&[15, 50, 200]), rng.pick(&[12, 80, 300]));
         faults.push(Box::new(outage::Outage::of(leg, once_in, longest, rng)));
     }
     let mut rng = Rng::of(seed, "slow line");
-    if rng.chance(40) {
-        let (leg, line) = (rng.pick(&Leg::BOTH), rng.pick(&Line::BOTH));
-        let late = rng.pick(&[3, 12, 60, 300].map(Duration::from_millis));
-        faults.push(Box::new(lag::Slow::by(leg, line, late)));
+    if rng.chance(50) {
+        let late = rng.pick(&[1, 3, 12, 60, 300].map(Duration::from_millis));
+        faults.push(Box::new(lag::Slow::by(leg, slow, late)));
     }
     let mut rng = Rng::of(seed, "echo");
     if rng.chance(30) {

@@ -16,6 +16,8 @@ pub struct Outage {
     longest: u64,
     /// For how many packets each line goes on as it is, and then is dead.
     lines: [(u64, u64); 2],
+    /// Whether a packet is lost before, too.
+    stutters: bool,
     rng: Rng,
 }
 
@@ -28,6 +30,7 @@ impl Outage {
             once_in,
             longest,
             lines: [(0, 0); 2],
+            stutters: false,
             rng,
         }
     }
@@ -38,10 +41,14 @@ impl Outage {
             false => self.rng.between(1, self.longest.min(12)),
         };
         let apart = self.rng.pick(&[1, 4, 12, 60]);
+        self.stutters = self.rng.one_in(2);
         let one = self.rng.chance(40).then(|| self.rng.below(2));
         for (line, dead) in self.lines.iter_mut().enumerate() {
             if one.is_none_or(|one| one == line as u64) {
-                *dead = (self.rng.below(apart), length + self.rng.below(apart));
+                *dead = (
+                    STUTTER + self.rng.below(apart),
+                    length + self.rng.below(apart),
+                );
             }
         }
     }
@@ -70,11 +77,16 @@ impl LineFault for Outage {
             Line::A => 0,
             Line::B => 1,
         }];
+        let dead = begins_in == 0 && left > 0;
+        let stutters = self.stutters && begins_in == STUTTER;
         // What the source did not say comes by ways of its own.
-        let lost = under.leg == self.leg && under.packet.genuine && begins_in == 0 && left > 0;
+        let lost = under.leg == self.leg && under.packet.genuine && (dead || stutters);
         if !lost {
             on.push(under);
         }
         lost
     }
 }
+
+/// A packet so far before the first of an outage is lost, too.
+const STUTTER: u64 = 2;
