@@ -10,6 +10,7 @@ use twinfeed_protocol::line::{Line, Lines, LinesState, Source};
 use twinfeed_wire::Epoch;
 
 use super::{Cell, Machine, Table, something_happens};
+use crate::world::exchange::is_of_a_source;
 
 const PAGE: &str = include_str!("../../../protocol/tables/lines.md");
 
@@ -328,10 +329,11 @@ impl Watch {
             Kind::Heartbeat => end <= next,
             Kind::End => end < next,
         };
+        let made_up = !is_of_a_source(heard.epoch);
         let follows = row.epoch == heard.epoch && row.length > 0 && own.elsewhere.length == 0;
         if lines.state() == LinesState::Unborn {
             // What contradicts the line that spoke is dropped.
-            let odd = heard.epoch != row.epoch && row.length > 0 && own.elsewhere.length == 0;
+            let odd = made_up && row.length > 0 && own.elsewhere.length == 0;
             let believed = !odd || own.forged + other.forged > 0;
             return believed && !(follows && repeats(row.low, row.next));
         }
@@ -343,7 +345,10 @@ impl Watch {
         }
         let ended = lines.state() == LinesState::Ended;
         let far = heard.first > self.horizon().saturating_add(FAR);
-        let odd = heard.epoch != self.epoch || ended || far;
+        let odd = match heard.epoch == self.epoch {
+            true => ended || far,
+            false => made_up,
+        };
         !odd || own.forged > 1 || other.forged > 0
     }
 

@@ -150,6 +150,12 @@ pub fn becomes(bytes: &[u8; MESSAGE_LENGTH]) -> Becomes {
     }
 }
 
+/// Whether an epoch's name may be a source's: those are odd.
+#[must_use]
+pub const fn is_of_a_source(epoch: Epoch) -> bool {
+    epoch.0 & 1 == 1
+}
+
 /// One life of a numbering, as it really was.
 #[derive(Clone, Debug)]
 pub struct Life {

@@ -94,8 +94,8 @@ impl Babble {
                 said.content = Content::Heartbeat;
                 said.first = packet.first.saturating_sub(near).max(1);
             }
-            3 => (said.content, said.epoch) = (Content::End, Epoch(rng.bits() | 1)),
-            4 => (said.content, said.epoch) = (nonsense(rng), Epoch(rng.bits() | 1)),
+            3 => (said.content, said.epoch) = (Content::End, made_up(rng)),
+            4 => (said.content, said.epoch) = (nonsense(rng), made_up(rng)),
             5 => {
                 said.content = nonsense(rng);
                 said.first = packet.first.saturating_add(rng.between(1 << 24, 1 << 40));
@@ -146,4 +146,9 @@ impl LineFault for Babble {
         on.push(under);
         babbles
     }
+}
+
+/// The name of an epoch that no source has.
+fn made_up(rng: &mut Rng) -> Epoch {
+    Epoch((rng.bits() | 2) & !1)
 }
