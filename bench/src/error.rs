@@ -13,6 +13,12 @@ pub(crate) enum Error {
     /// Stream administration.
     #[error(transparent)]
     Administration(#[from] twinfeed_control::Error),
+    /// An adapter's part.
+    #[error(transparent)]
+    Adapter(#[from] twinfeed_feed_adapter::AdapterError),
+    /// A socket of a client.
+    #[error("a client's socket on 127.0.0.1: {0}")]
+    Socket(std::io::Error),
     /// No session of many could be used.
     #[error(
         "{sessions} sessions in a row could not be used; the last one because {reason}; give sessions \
@@ -54,7 +60,11 @@ impl Error {
         match self {
             Self::Flag { .. } => 2,
             Self::Administration(error) => error.exit_code(),
-            Self::Harness(_) | Self::NoSession { .. } | Self::Write { .. } => 1,
+            Self::Harness(_)
+            | Self::Adapter(_)
+            | Self::Socket(_)
+            | Self::NoSession { .. }
+            | Self::Write { .. } => 1,
         }
     }
 }

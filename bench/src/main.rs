@@ -1,6 +1,6 @@
-//! What does a failure of the active adapter cost, measured?
+//! What do failures and losses cost, measured?
 //!
-//! `twinfeed-bench failover` starts the real processes from the `twinfeed` program, hurts the active
+//! `twinfeed-bench repair` measures how what both streams lost is given again. `twinfeed-bench failover` starts the real processes from the `twinfeed` program, hurts the active
 //! adapter hundreds of times in every way that matters, and writes down what the application saw.
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ mod error;
 mod failover;
 mod host;
 mod program;
+mod repair;
 mod report;
 mod stats;
 
@@ -28,12 +29,17 @@ struct Bench {
 enum Command {
     /// Kill, stop, end and cut off the active adapter, and measure what the application sees.
     Failover(failover::Args),
+    /// Lose the same on both streams, alone and in a storm, and measure how long it takes to be given it.
+    Repair(repair::Args),
 }
 
 /// Exit codes: 0; 1 a promise broke, or the bench could not be completed; 2 usage.
 fn main() -> ExitCode {
-    let Command::Failover(args) = Bench::parse().command;
-    match failover::run(&args) {
+    let done = match Bench::parse().command {
+        Command::Failover(args) => failover::run(&args),
+        Command::Repair(args) => repair::run(&args),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

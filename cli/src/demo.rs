@@ -120,6 +120,10 @@ fn print(summary: &Summary) {
         ),
         ("discontinuities", grouped(summary.breaks.len() as u64)),
         ("gaps", grouped(summary.gaps)),
+        ("filled by leg 0, by leg 1", {
+            let [zero, one] = summary.filled.map(grouped);
+            format!("{zero}, {one}")
+        }),
         ("administrative gaps", grouped(summary.administrative_gaps)),
         ("divergences", grouped(summary.divergences)),
         ("operator's notices", notices(summary)),

@@ -20,7 +20,7 @@ use crate::progress::Progress;
 /// product's own rules, under virtual time and faults. docs/simulate.md says how to read what comes of it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Kinds of worlds; each seed is one of each: alone, pair, long.
+    /// Kinds of worlds; each seed is one of each: alone, pair, filled, long.
     #[arg(
         long,
         value_delimiter = ',',

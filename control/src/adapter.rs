@@ -43,6 +43,9 @@ pub struct Register {
     pub streams: Vec<OfferedStream>,
     /// Where the peer reaches this adapter's end of the pair link (TCP).
     pub link_address: SocketAddr,
+    /// Where subscribers ask this adapter for what they missed (UDP), if it serves that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fills: Option<SocketAddr>,
     /// Where this process serves `/metrics` and `/status.json`, if anywhere.
     #[serde(default)]
     pub operations_address: Option<String>,
@@ -112,6 +115,9 @@ pub struct Assignment {
     pub peer: Option<Peer>,
     /// Everybody to whom unicast streams go; empty for multicast.
     pub destinations: Vec<Destination>,
+    /// Who may ask for what they missed, and from where: every open subscription that asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fill_clients: Vec<Destination>,
     /// What holds for the feed.
     pub constraints: Constraints,
     /// What operators ordered of the active and it has not reported on yet, oldest first.

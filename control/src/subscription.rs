@@ -58,6 +58,9 @@ pub struct Subscribe {
     /// Where leg 0 and leg 1 receive, for unicast; `null` when the feed is multicast.
     #[serde(default)]
     pub destinations: Option<[SocketAddr; 2]>,
+    /// From where it asks adapters for what it missed, and where answers are received; `null`: it never asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fills: Option<SocketAddr>,
     /// Which leg it delivers from.
     pub policy: Policy,
 }
@@ -114,6 +117,9 @@ pub struct GrantedLeg {
     pub incarnation: Option<Incarnation>,
     /// What it sends; empty while pending.
     pub streams: Vec<GrantedStream>,
+    /// Where its adapter is asked for what was missed, if it serves that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fills: Option<SocketAddr>,
     /// What stream-admin knows of it.
     pub state: LegState,
     /// Why it is not live.

@@ -24,6 +24,7 @@ pub mod converter;
 pub mod decode;
 pub mod error;
 mod fault_points;
+pub mod fills;
 pub mod grant;
 pub mod link;
 pub mod logs;

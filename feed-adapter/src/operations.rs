@@ -13,7 +13,7 @@ use twinfeed_control::{LinkState, Role};
 
 use crate::config::Config;
 use crate::error::AdapterError;
-use crate::present::{CONTEXT_COUNTERS, PAIR_COUNTERS, Present};
+use crate::present::{CONTEXT_COUNTERS, FILL_COUNTERS, FILL_GAUGES, PAIR_COUNTERS, Present};
 use crate::snapshot::{LineSnapshot, SourceSnapshot};
 
 /// Serves `/metrics`, `/livez`, `/readyz` and `/status.json` if an address is configured.
@@ -255,6 +255,7 @@ impl Collector for Metrics {
         }
         pairs(&mut encoder, feed, &sources)?;
         contexts(&mut encoder, feed, &sources)?;
+        self.fills(&mut encoder)?;
         for (name, help, value) in LINE_COUNTERS {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (labels, line) in lines(feed, &sources) {
@@ -268,6 +269,25 @@ impl Collector for Metrics {
 }
 
 impl Metrics {
+    fn fills(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(fills) = self.present.fills() else {
+            return Ok(());
+        };
+        let labels = [("feed", self.feed.clone())];
+        for (name, help, value) in FILL_COUNTERS {
+            let name = format!("fills_{name}");
+            let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value(&fills)).encode(family.encode_family(&labels)?)?;
+        }
+        for (name, help, value) in FILL_GAUGES {
+            let name = format!("fills_{name}");
+            let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
+            let value = i64::try_from(value(&fills)).unwrap_or(i64::MAX);
+            ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
     fn standing(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let standing = self.present.standing();
         let rows: [(&str, &str, bool); 5] = [

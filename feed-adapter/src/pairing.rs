@@ -560,6 +560,10 @@ impl Transmit for Out<'_, '_> {
     fn datagram(&mut self, bytes: &[u8]) {
         self.through.datagram(bytes);
     }
+
+    fn withheld(&mut self, bytes: &[u8]) {
+        self.through.withheld(bytes);
+    }
 }
 
 impl Link for Out<'_, '_> {

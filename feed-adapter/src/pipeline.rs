@@ -28,6 +28,7 @@ use crate::config::{Config, InputConfig, SourceConfig};
 use crate::converter::Converter;
 use crate::error::AdapterError;
 use crate::fault_points;
+use crate::fills::Tap;
 use crate::link::notice::Heard;
 use crate::link::voice::Voice;
 use crate::mailbox::{Command, Inbox, Ordered};
@@ -61,6 +62,8 @@ pub struct Ends {
     pub wishes: crossbeam::channel::Sender<Wish>,
     /// What the workshop should do.
     pub errands: crossbeam::channel::Sender<Errand>,
+    /// Where what is sent is retained, if it is.
+    pub tap: Option<Tap>,
 }
 
 /// One adapter's data path.
@@ -429,7 +432,7 @@ impl Path {
             lines: Lines::new(limits)?,
             pairing: Pairing::new(sid, pair, standby, voice, notes, wishes),
             converter,
-            outlet: Outlet::new(config, sid, group, &ends.sender)?,
+            outlet: Outlet::new(config, sid, group, &ends.sender, ends.tap.clone())?,
         })
     }
 

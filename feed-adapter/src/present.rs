@@ -4,7 +4,7 @@
 //! and to whoever asks. The data thread never looks here.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use twinfeed_control::{
     AdapterStatus, ContextId, DataState, Epoch, Generation, LineName, LineState, LineStatus,
@@ -14,6 +14,7 @@ use twinfeed_protocol::line::LineState as Heard;
 use twinfeed_protocol::pair::{PairCounters, PairState as Stands, Reason};
 use twinfeed_wire::RangeDigest;
 
+use crate::fills::{FillCounters, Fills};
 use crate::pairing::PairSnapshot;
 use crate::pipeline::TransferCounters;
 use crate::snapshot::{Board, LineSnapshot, SourceSnapshot};
@@ -66,6 +67,7 @@ impl Standing {
 pub struct Present {
     standing: Arc<Mutex<Standing>>,
     board: Board,
+    fills: Arc<OnceLock<Fills>>,
 }
 
 impl Present {
@@ -75,7 +77,19 @@ impl Present {
         Self {
             standing: Arc::new(Mutex::new(standing)),
             board,
+            fills: Arc::default(),
         }
+    }
+
+    /// Whose counters of fills are shown; the first counts.
+    pub fn show_fills(&self, fills: Fills) {
+        let _ = self.fills.set(fills);
+    }
+
+    /// What was counted of fills, if this adapter serves any.
+    #[must_use]
+    pub fn fills(&self) -> Option<FillCounters> {
+        self.fills.get().map(Fills::counters)
     }
 
     /// Changes the standing.
@@ -118,7 +132,14 @@ impl Present {
             draining: standing.draining,
             kernel_drops: lines.iter().map(|line| line.kernel_drops).sum(),
             streams: sources.iter().map(stream_status).collect(),
-            counters: counters(&sources),
+            counters: {
+                let fills = self.fills();
+                let fills = fills.iter().flat_map(|fills| {
+                    let of = FILL_COUNTERS.iter();
+                    of.map(move |(name, _, value)| (format!("fills_{name}_total"), value(fills)))
+                });
+                counters(&sources).into_iter().chain(fills).collect()
+            },
             lines,
         }
     }
@@ -281,6 +302,73 @@ pub(crate) const PAIR_COUNTERS: &[OfPair] = &[
         "Holds that ended without the active's word.",
         |of| of.hold_expired,
     ),
+];
+
+/// What an adapter counts of fills: name, help, value.
+pub(crate) type OfFills = (&'static str, &'static str, fn(&FillCounters) -> u64);
+
+pub(crate) const FILL_COUNTERS: &[OfFills] = &[
+    ("requests", "Requests for what was missed.", |of| {
+        of.server.requests
+    }),
+    ("repairs", "Look-ups: different requests answered.", |of| {
+        of.server.repairs
+    }),
+    ("shared", "Requests answered by another's look-up.", |of| {
+        of.server.shared
+    }),
+    (
+        "repeated",
+        "Requests of a subscriber that has just been given the same.",
+        |of| of.server.repeated,
+    ),
+    (
+        "busy",
+        "Requests put off: a quota was used up, or too many waited.",
+        |of| of.server.busy,
+    ),
+    (
+        "lacking",
+        "Ranges of which something was not retained.",
+        |of| of.server.lacking,
+    ),
+    (
+        "refused",
+        "Requests for a stream that is not this adapter's.",
+        |of| of.server.refused,
+    ),
+    ("datagrams", "Datagrams given, once for each asker.", |of| {
+        of.server.datagrams
+    }),
+    ("given_bytes", "Bytes of datagrams given.", |of| {
+        of.server.bytes
+    }),
+    ("retained", "Datagrams retained.", |of| of.retention.kept),
+    (
+        "overwritten",
+        "Datagrams that made room for later ones.",
+        |of| of.retention.overwritten,
+    ),
+    (
+        "dropped",
+        "Datagrams not retained, for retention did not keep up.",
+        |of| of.dropped,
+    ),
+    (
+        "unentitled",
+        "Requests from addresses of no open subscription.",
+        |of| of.unentitled,
+    ),
+    ("malformed", "Frames that are no request.", |of| {
+        of.malformed
+    }),
+];
+
+pub(crate) const FILL_GAUGES: &[OfFills] = &[
+    ("held_messages", "Records retained at present.", |of| {
+        of.messages
+    }),
+    ("held_bytes", "Bytes retained at present.", |of| of.bytes),
 ];
 
 /// What an adapter counts of contexts handed over: name, help, value.

@@ -21,6 +21,7 @@ use twinfeed_wire::Sid;
 use crate::config::{Config, PublishMode};
 use crate::error::AdapterError;
 use crate::fault_points;
+use crate::fills::Tap;
 use crate::mailbox::DestinationPlan;
 use crate::note::{News, Notes};
 
@@ -44,6 +45,8 @@ pub struct Outlet {
     destinations: Destinations,
     /// Counters of destinations that are gone.
     gone: DestinationCounters,
+    /// Where what is sent is retained, if it is.
+    tap: Option<Tap>,
 }
 
 impl Outlet {
@@ -57,6 +60,7 @@ impl Outlet {
         sid: Sid,
         group: Option<SocketAddr>,
         sender: &Sender,
+        tap: Option<Tap>,
     ) -> Result<Self, AdapterError> {
         let limit = match config.publish.mode {
             PublishMode::Unicast => config.publish.max_destinations,
@@ -82,6 +86,7 @@ impl Outlet {
             outbox,
             destinations,
             gone: DestinationCounters::default(),
+            tap,
         })
     }
 
@@ -172,6 +177,7 @@ impl Through<'_> {
 
 impl Transmit for Through<'_> {
     fn datagram(&mut self, bytes: &[u8]) {
+        self.withheld(bytes);
         if let Some(some) = fault_points::reaches_only(bytes, &self.outlet.destinations) {
             return self.send_to(some, bytes);
         }
@@ -179,6 +185,12 @@ impl Transmit for Through<'_> {
             self.send();
             // An empty outbox holds any datagram of `max_datagram` bytes, and none is longer.
             let _ = self.outlet.outbox.push(bytes);
+        }
+    }
+
+    fn withheld(&mut self, bytes: &[u8]) {
+        if let Some(tap) = &self.outlet.tap {
+            tap.keep(bytes);
         }
     }
 }

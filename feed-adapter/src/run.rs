@@ -31,6 +31,7 @@ use twinfeed_wire::{Generation, Incarnation};
 use crate::args::Args;
 use crate::config::{Config, PublishMode};
 use crate::error::AdapterError;
+use crate::fills::{BoundFills, Fills};
 use crate::grant::{stream_of, wire_role};
 use crate::link::driver::{BoundLink, LinkThread, Told};
 use crate::link::notice::{Heard, Notice};
@@ -142,6 +143,8 @@ struct Adapter {
     deferred: Vec<PendingOrder>,
     stop: StopFlag,
     present: Present,
+    /// Who gives subscribers what they missed, if somebody does.
+    fills: Option<Fills>,
     notes: Notes,
     inputs: Inputs,
     _operations: Option<Operations>,
@@ -174,6 +177,7 @@ impl Adapter {
         let (errands, errand) = bounded(MOST_ERRANDS);
         let sender = open_sender(&config)?;
         let bound = BoundLink::bind(config.host.link).map_err(AdapterError::socket("link"))?;
+        let bound_fills = BoundFills::bind(&config)?;
         let present = Present::new(standing(&config), Board::new(snapshots.clone()));
         let operations = operations::start(&config, &present)?;
 
@@ -187,6 +191,7 @@ impl Adapter {
         );
         let request = Register {
             operations_address: address.map(|at| at.to_string()),
+            fills: bound_fills.as_ref().map(BoundFills::address),
             ..request
         };
         let seat = Seat::new(client(&config)?, request);
@@ -201,6 +206,12 @@ impl Adapter {
         assignment.orders.clear();
         assignment.step_down = None;
         let mut warnings = Vec::new();
+        let started =
+            bound_fills.map(|bound| bound.start(&config, &assignment.streams, stop.clone()));
+        let (fills, tap) = started.transpose()?.unzip();
+        if let Some(fills) = &fills {
+            present.show_fills(fills.clone());
+        }
         let ends = Ends {
             sender,
             inbox,
@@ -209,6 +220,7 @@ impl Adapter {
             voice: voice.clone(),
             wishes: wishing,
             errands: errands.clone(),
+            tap,
         };
         let streams = |sid| stream_of(&assignment, sid);
         let pipeline = Pipeline::new(&config, incarnation, streams, ends, &mut warnings)?;
@@ -265,6 +277,7 @@ impl Adapter {
             deferred: Vec::new(),
             stop,
             present,
+            fills,
             notes,
             inputs: Inputs {
                 signals,

@@ -176,6 +176,7 @@ pub(crate) fn register(
             .link_advertised
             .unwrap_or_else(|| link.local_addr()),
         operations_address: None,
+        fills: None,
         generation_held: held.map(|held| held.assignment.generation),
         unverified: false,
     }

@@ -124,6 +124,7 @@ fn keep_saying(
         streams: Vec::new(),
         link_address: address,
         operations_address: None,
+        fills: None,
         generation_held: None,
         unverified: false,
     };

@@ -26,6 +26,15 @@ use crate::truth::Conversion;
 
 /// Name of the one feed.
 pub const FEED: &str = "demo";
+/// Nothing where nothing but the defaults is wanted: another build may not know of the table.
+fn fills_toml(run: &Run) -> String {
+    match (run.fills, run.retained) {
+        (true, None) => String::new(),
+        (false, _) => "[fills]\nenabled = false\n".to_owned(),
+        (true, Some(messages)) => format!("[fills]\nmessages = {messages}\n"),
+    }
+}
+
 /// Bytes of the shortest message of a BinaryFILE with its length: a delete.
 const SHORTEST_MESSAGE: u64 = 21;
 /// DBN publisher of every record.
@@ -218,6 +227,7 @@ impl Files {
              publisher_id = {PUBLISHER}\nmax_open_orders = {orders}\n{sources}{publish}\
              [pair]\nsync_threshold = {threshold}\ntransmit = \"{transmit}\"\n{missed}{lead}\
              context_transfer = {transfer}\n\
+             {fills}\
              [stream_admin]\nurl = \"{url}\"\ntoken_file = \"tokens/adapter\"\n{trust}",
             publish = match self.hosts.streams {
                 Some(_) => "[publish]\nmode = \"multicast\"\n",
@@ -242,6 +252,7 @@ impl Files {
                 format!("least_lead = \"{}us\"\n", lead.as_micros())
             }),
             transfer = run.context_transfer,
+            fills = fills_toml(run),
             threshold = run.sync_threshold,
             sources = self.sources_toml(run),
             url = self.url(),

@@ -45,6 +45,10 @@ pub struct Run {
     pub trading_day: String,
     /// Whether an adapter that started in mid-session takes its peer's context over.
     pub context_transfer: bool,
+    /// Whether adapters give subscribers what they missed.
+    pub fills: bool,
+    /// Most records that they retain for that; `None`: the adapters' default.
+    pub retained: Option<usize>,
     /// Idle strategy of the adapters' data threads; `None`: their default.
     pub idle: Option<String>,
     /// Deliveries that the probe's log remembers.
@@ -129,6 +133,8 @@ impl Default for Run {
             lag: None,
             trading_day: "2019-12-30".to_owned(),
             context_transfer: true,
+            fills: true,
+            retained: None,
             idle: None,
             log: 1 << 21,
             receive_buffer: None,

@@ -72,6 +72,12 @@ pub struct Summary {
     pub breaks: Vec<Break>,
     /// Session by session.
     pub sessions: Vec<SessionVerdict>,
+    /// Records that were missing on both legs and that the adapter of leg 0 and of leg 1 gave when asked.
+    #[serde(default)]
+    pub filled: [u64; 2],
+    /// Requests for what was missing on both legs.
+    #[serde(default)]
+    pub fill_requests: u64,
     /// Promises that were not kept, in words.
     pub broken: Vec<String>,
 }
@@ -179,6 +185,8 @@ impl Summary {
             declared_gaps: seen.gaps.clone(),
             breaks: seen.breaks.clone(),
             sessions: verdict.sessions,
+            filled: seen.filled,
+            fill_requests: seen.fill_requests,
             broken,
         }
     }

@@ -102,6 +102,10 @@ pub enum GapCause {
     HoldFull,
     /// The source itself, or every adapter, gave the range up.
     Abandoned,
+    /// Lost on every leg, and no adapter that could be asked retains it any more.
+    NotRetained,
+    /// Lost on every leg, and no adapter that was asked gave it in time.
+    Unanswered,
 }
 
 impl GapCause {
@@ -114,6 +118,8 @@ impl GapCause {
             Self::Lag => "lag",
             Self::HoldFull => "hold_full",
             Self::Abandoned => "abandoned",
+            Self::NotRetained => "not_retained",
+            Self::Unanswered => "unanswered",
         }
     }
 }

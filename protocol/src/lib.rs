@@ -23,6 +23,8 @@ pub mod limits;
 pub mod line;
 pub mod pair;
 pub mod receipt;
+pub mod repair;
+pub mod retain;
 pub mod sequencer;
 pub mod standby;
 pub mod time;

@@ -6,6 +6,8 @@ use core::time::Duration;
 
 use twinfeed_wire::{LONGEST_DATAGRAM, RECORD_HEADER_LENGTH};
 
+use crate::repair::RepairLimits;
+
 /// Which leg's records an application gets.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Policy {
@@ -65,6 +67,8 @@ pub struct Limits {
     /// How long the leg that is pinned in a divergence may be behind, where that is longer than
     /// [`Limits::lag_time`]. Longer: the other leg's differing records come later, and its hold may fill first.
     pub pinned_lag_time: Duration,
+    /// How adapters are asked for what is missing, before it is declared.
+    pub repair: RepairLimits,
 }
 
 /// Bytes of the shortest record in a datagram: its header, and a body padded to 8.
@@ -92,6 +96,7 @@ impl Default for Limits {
             health_high: 75,
             agreed_ranges: 2,
             pinned_lag_time: Duration::from_secs(1),
+            repair: RepairLimits::default(),
         }
     }
 }
@@ -161,6 +166,17 @@ impl Limits {
                 self.health_low <= self.health_high,
             ),
             ("health_high", "be at most 100", self.health_high <= 100),
+            (
+                "fill_patience",
+                "be at least 10 µs",
+                self.repair.fill_patience >= Duration::from_micros(10),
+            ),
+            ("fill_range", "be at least 1", self.repair.fill_range >= 1),
+            (
+                "fill_datagrams",
+                "be at least 1",
+                self.repair.fill_datagrams >= 1,
+            ),
         ];
         match rules.iter().find(|(_, _, holds)| !holds) {
             Some(&(name, must, _)) => Err(BadLimit { name, must }),

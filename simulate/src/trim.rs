@@ -22,6 +22,8 @@ pub enum Part {
     Lines,
     /// One fault of several lines at once, by its place.
     LineFault(usize),
+    /// Every fault of the ways on which adapters are asked.
+    FillWays,
     /// What the operator orders.
     Orders,
     /// A subscriber.
@@ -105,6 +107,14 @@ impl Trim {
             plan.paths = plan.paths.map(|paths| paths.map(LinePath::calm));
         }
         plan.line_faults = kept(plan.line_faults, |place| !left_out(Part::LineFault(place)));
+        if let Some(fills) = &mut plan.fills {
+            fills.ways = kept(core::mem::take(&mut fills.ways), |place| {
+                !left_out(Part::Subscriber(place))
+            });
+            let ways = fills.ways.iter_mut().flatten().flatten();
+            ways.filter(|_| left_out(Part::FillWays))
+                .for_each(Vec::clear);
+        }
         if left_out(Part::Orders)
             && let Some(pair) = &mut plan.pair
         {
@@ -133,6 +143,9 @@ impl Trim {
             parts.push(Part::Lines);
         }
         parts.extend((0..plan.line_faults.len()).map(Part::LineFault));
+        if plan.fills.is_some() {
+            parts.push(Part::FillWays);
+        }
         if plan.pair.is_some() {
             parts.push(Part::Orders);
         }
@@ -155,6 +168,7 @@ impl fmt::Display for Part {
             Self::Way(subscriber, leg, place) => write!(f, "way:{subscriber}.{leg}.{place}"),
             Self::Lines => f.write_str("lines"),
             Self::LineFault(place) => write!(f, "line:{place}"),
+            Self::FillWays => f.write_str("fill-ways"),
             Self::Orders => f.write_str("orders"),
             Self::Subscriber(place) => write!(f, "subscriber:{place}"),
             Self::Source(place) => write!(f, "source:{place}"),
@@ -168,7 +182,7 @@ impl FromStr for Part {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || {
             format!(
-                "`{text}` is no part: lines, orders, fault:N, way:S.L.N, line:N, subscriber:N, source:N"
+                "`{text}` is no part: lines, fill-ways, orders, fault:N, way:S.L.N, line:N, subscriber:N, source:N"
             )
         };
         let (name, rest) = text.split_once(':').unwrap_or((text, ""));
@@ -182,6 +196,7 @@ impl FromStr for Part {
             ("way", &[subscriber, leg, place]) => Ok(Self::Way(subscriber, leg, place)),
             ("lines", []) => Ok(Self::Lines),
             ("line", &[place]) => Ok(Self::LineFault(place)),
+            ("fill-ways", []) => Ok(Self::FillWays),
             ("orders", []) => Ok(Self::Orders),
             ("subscriber", &[place]) => Ok(Self::Subscriber(place)),
             ("source", &[place]) => Ok(Self::Source(place)),

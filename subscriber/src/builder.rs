@@ -86,6 +86,7 @@ pub(crate) struct Settings {
     pub(crate) no_wait: bool,
     interface: Selector,
     ports: [u16; 2],
+    fill_port: u16,
     receive_buffer: usize,
     profile: Profile,
 }
@@ -112,6 +113,7 @@ impl Builder {
                 no_wait: false,
                 interface: Selector::Address(LOOPBACK),
                 ports: [0, 0],
+                fill_port: 0,
                 receive_buffer: DEFAULT_RECEIVE_BUFFER,
                 profile: Profile::default(),
             },
@@ -187,6 +189,13 @@ impl Builder {
     #[must_use]
     pub fn ports(mut self, ports: [u16; 2]) -> Self {
         self.settings.ports = ports;
+        self
+    }
+
+    /// UDP port on which adapters' answers are received, and from which they are asked; default: the kernel's choice.
+    #[must_use]
+    pub fn fill_port(mut self, port: u16) -> Self {
+        self.settings.fill_port = port;
         self
     }
 
@@ -322,8 +331,23 @@ impl Settings {
         }
     }
 
+    /// Whether adapters are asked for what was missed.
+    pub(crate) fn asks(&self) -> bool {
+        self.tuning.repair_time != Some(Duration::ZERO)
+    }
+
+    /// Where answers to requests for what was missed are received.
+    pub(crate) fn fill_address(&self) -> Result<SocketAddr, Error> {
+        Ok(SocketAddr::new(self.local_address()?, self.fill_port))
+    }
+
     /// Where leg 0 and leg 1 are received for unicast.
     pub(crate) fn local_addresses(&self) -> Result<[SocketAddr; 2], Error> {
+        let address = self.local_address()?;
+        Ok(self.ports.map(|port| SocketAddr::new(address, port)))
+    }
+
+    fn local_address(&self) -> Result<IpAddr, Error> {
         let address = match &self.interface {
             Selector::Address(address) => *address,
             Selector::Name(_) | Selector::Index(_) => {
@@ -337,7 +361,7 @@ impl Settings {
                 })?
             }
         };
-        Ok(self.ports.map(|port| SocketAddr::new(address, port)))
+        Ok(address)
     }
 }
 

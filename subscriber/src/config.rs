@@ -73,6 +73,18 @@ pub struct SubscriberConfig {
     pub agreed_ranges: Option<u32>,
     /// How long the leg that is pinned in a divergence may be behind.
     pub pinned_lag_time: Option<Span>,
+    /// How long adapters may be asked for a hole before it is declared; `"0ms"`: nobody is asked.
+    pub repair_time: Option<Span>,
+    /// How long an answer may take at first.
+    pub fill_patience: Option<Span>,
+    /// Requests in vain before a hole is declared.
+    pub fill_attempts: Option<u32>,
+    /// Most source numbers in one range of a request.
+    pub fill_range: Option<u64>,
+    /// Most datagrams that one request asks for.
+    pub fill_datagrams: Option<u32>,
+    /// Port on which answers are received.
+    pub fill_port: Option<u16>,
     /// Interface that faces the adapters: name, address or `%index`.
     pub interface: Option<String>,
     /// Unicast ports of leg 0 and leg 1.
@@ -164,6 +176,7 @@ impl SubscriberConfig {
             // Whatever is no address and no index is a name: parsing cannot fail.
             interface: self.interface.as_ref().and_then(|text| text.parse().ok()),
             ports: self.ports,
+            fill_port: self.fill_port,
             receive_buffer: self.receive_buffer,
             idle: self.idle.map(|IdleText(idle)| idle),
             core: self.core,
@@ -194,6 +207,11 @@ impl SubscriberConfig {
             health_high: self.health_high,
             agreed_ranges: self.agreed_ranges,
             pinned_lag_time: span(self.pinned_lag_time),
+            repair_time: span(self.repair_time),
+            fill_patience: span(self.fill_patience),
+            fill_attempts: self.fill_attempts,
+            fill_range: self.fill_range,
+            fill_datagrams: self.fill_datagrams,
         }
     }
 }
@@ -266,6 +284,12 @@ mod tests {
             health_high = 80
             agreed_ranges = 4
             pinned_lag_time = "2s"
+            repair_time = "200ms"
+            fill_patience = "1ms"
+            fill_attempts = 6
+            fill_range = 1000
+            fill_datagrams = 16
+            fill_port = 0
             interface = "lo"
             ports = [0, 0]
             receive_buffer = 100000

@@ -10,6 +10,7 @@ use twinfeed_protocol::arbiter::{Arbiter, Control};
 use twinfeed_protocol::{CloseReason, Event, Handler, Leg, Receipt, Time};
 use twinfeed_wire::Sid;
 
+use crate::fills::FillSocket;
 use crate::guard::{FeedHandler, FeedIndex, Guard, Kept, Panic, Seen};
 use crate::metrics::{Snapshot, SourceSnapshot};
 use crate::queue::{Command, Notice, Plan, PollerEnd};
@@ -27,6 +28,8 @@ pub(crate) struct Feed {
     arbiter: Option<Arbiter>,
     sids: Vec<Sid>,
     sockets: Vec<LegSocket>,
+    /// Where adapters are asked for what was missed, if they are.
+    fills: Option<FillSocket>,
     /// The socket that is read first next time.
     turn: usize,
     received: [LegReceived; 2],
@@ -43,6 +46,7 @@ impl Feed {
             arbiter: None,
             sids: Vec::new(),
             sockets: Vec::new(),
+            fills: None,
             turn: 0,
             received: [LegReceived::default(); 2],
             kept: Kept::default(),
@@ -60,7 +64,10 @@ impl Feed {
     }
 
     pub(crate) fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.iter().map(AsFd::as_fd)
+        let asking = self.arbiter.as_ref().is_some_and(Arbiter::is_asking);
+        let fills = self.fills.iter().filter(move |_| asking);
+        let legs = self.sockets.iter().map(AsFd::as_fd);
+        legs.chain(fills.map(AsFd::as_fd))
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {
@@ -105,6 +112,7 @@ impl Feed {
             arbiter,
             sids,
             sockets,
+            fills,
             turn,
             received,
             kept,
@@ -129,11 +137,13 @@ impl Feed {
                     work += 1;
                     match command {
                         Command::Plan(plan) => {
-                            put_in_force(*plan, arbiter, sids, sockets, at, &mut guard);
+                            let ends = (&mut *sids, &mut *sockets, &mut *fills);
+                            put_in_force(*plan, arbiter, ends, at, &mut guard);
                         }
                         Command::Close(reason) => {
                             close(reason, arbiter, at, &mut guard);
                             sockets.clear();
+                            *fills = None;
                             break;
                         }
                     }
@@ -141,7 +151,13 @@ impl Feed {
                 work
             }
             Step::Datagrams => arbiter.as_mut().map_or(0, |arbiter| {
-                receive(budget, arbiter, sockets, turn, received, at, &mut guard)
+                let work = receive(budget, arbiter, sockets, turn, received, at, &mut guard);
+                match fills {
+                    Some(fills) if arbiter.is_asking() && !guard.has_panicked() => {
+                        work + fills.receive(arbiter, at, &mut guard)
+                    }
+                    _ => work,
+                }
             }),
             Step::Deadline => arbiter.as_mut().map_or(0, |arbiter| {
                 let due = arbiter
@@ -149,6 +165,13 @@ impl Feed {
                     .is_some_and(|deadline| deadline <= at);
                 if due {
                     arbiter.on_deadline(at, &mut guard);
+                }
+                if let Some(fills) = fills
+                    && arbiter.is_asking()
+                {
+                    while let Some(ask) = arbiter.poll_request() {
+                        fills.ask(&ask);
+                    }
                 }
                 usize::from(due)
             }),
@@ -161,6 +184,7 @@ impl Feed {
             end,
             arbiter,
             sids,
+            fills,
             received,
             seen,
             ..
@@ -169,11 +193,13 @@ impl Feed {
         end.publisher.publish(|snapshot: &mut Snapshot| {
             snapshot.at_unix_ns = unix_ns;
             snapshot.received = *received;
+            snapshot.fills = fills.as_ref().map(FillSocket::received).unwrap_or_default();
             snapshot.queues = queues;
             snapshot.set_seen(seen);
             snapshot.sources.clear();
             if let Some(arbiter) = arbiter {
                 snapshot.arbiter.clone_from(arbiter.counters());
+                snapshot.repairs = arbiter.repairs();
                 snapshot
                     .sources
                     .extend(sids.iter().map(|&sid| SourceSnapshot {
@@ -237,8 +263,7 @@ impl<H: FeedHandler, R: FnMut(&Receipt)> StoppableHandler for Guard<'_, H, R> {
 fn put_in_force(
     plan: Plan,
     arbiter: &mut Option<Arbiter>,
-    sids: &mut Vec<Sid>,
-    sockets: &mut Vec<LegSocket>,
+    (sids, sockets, fills): (&mut Vec<Sid>, &mut Vec<LegSocket>, &mut Option<FillSocket>),
     at: Time,
     guard: &mut impl Handler,
 ) {
@@ -266,6 +291,15 @@ fn put_in_force(
     for (key, senders) in plan.senders {
         if let Some(socket) = sockets.iter_mut().find(|socket| socket.key() == key) {
             socket.set_senders(senders);
+        }
+    }
+    if plan.fills.is_some() {
+        *fills = plan.fills;
+    }
+    if let (Some(servers), Some(socket)) = (plan.fill_servers, fills) {
+        socket.set_servers(servers);
+        for leg in Leg::BOTH {
+            arbiter.set_fill_server(leg, servers[leg.index()].is_some());
         }
     }
     for name in plan.kept {

@@ -65,6 +65,7 @@ mod builder;
 mod control;
 mod error;
 mod feed;
+mod fills;
 mod guard;
 mod latest;
 mod metrics;
@@ -87,6 +88,7 @@ pub use builder::{Builder, DEFAULT_RECEIVE_BUFFER, MAX_APPLICATION, Profile};
 pub use control::rewritten;
 pub use control::{Control, ControlThread, MAX_SOCKETS, MAX_SOURCES, RECEIPTS_KEPT};
 pub use error::Error;
+pub use fills::FillsReceived;
 pub use guard::{FeedHandler, FeedIndex};
 pub use metrics::{Snapshot, SourceSnapshot};
 pub use monitor::{Administration, Monitor};
@@ -103,6 +105,7 @@ pub use twinfeed_control::{FeedName, Secret, StopFlag};
 pub use twinfeed_net::idle::Idle;
 pub use twinfeed_net::interface::Selector;
 pub use twinfeed_protocol::arbiter::{Counters, LegStatus};
+pub use twinfeed_protocol::repair::RepairCounters;
 pub use twinfeed_protocol::{
     CloseReason, Delivered, DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Limits,
     Place, Policy, Receipt, ResetCause, Side, Tail, Time, Trigger,

@@ -7,10 +7,12 @@
 use std::fmt::{self, Write};
 
 use twinfeed_protocol::arbiter::{Counters, LegStatus};
+use twinfeed_protocol::repair::RepairCounters;
 use twinfeed_protocol::{Leg, LegState};
 use twinfeed_wire::{Malformed, Sid};
 
 use crate::control::MAX_SOURCES;
+use crate::fills::FillsReceived;
 use crate::guard::{Seen, TRIGGERS};
 use crate::queue::QueueCounters;
 use crate::receive::LegReceived;
@@ -24,6 +26,10 @@ pub struct Snapshot {
     pub arbiter: Counters,
     /// What the sockets of leg 0 and leg 1 saw.
     pub received: [LegReceived; 2],
+    /// What went over the socket on which adapters are asked for what was missed.
+    pub fills: FillsReceived,
+    /// What asking came to.
+    pub repairs: RepairCounters,
     /// Source stream by source stream, in the order of granting.
     pub sources: Vec<SourceSnapshot>,
     /// Switches by trigger, in the order of [`Snapshot::switches`].
@@ -52,6 +58,8 @@ impl Default for Snapshot {
             at_unix_ns: 0,
             arbiter: Counters::default(),
             received: [LegReceived::default(); 2],
+            fills: FillsReceived::default(),
+            repairs: RepairCounters::default(),
             sources: Vec::with_capacity(MAX_SOURCES),
             switches: [0; TRIGGERS.len()],
             handler_panics: 0,
@@ -96,6 +104,7 @@ impl Snapshot {
         // Writing to a String cannot fail.
         let _ = self
             .write_feed(&mut page)
+            .and_then(|()| self.write_fills(&mut page))
             .and_then(|()| self.write_legs(&mut page))
             .and_then(|()| self.write_sources(&mut page));
     }
@@ -204,6 +213,79 @@ impl Snapshot {
         Ok(())
     }
 
+    fn write_fills(&self, page: &mut Page<'_>) -> fmt::Result {
+        let (arbiter, repairs, fills) = (&self.arbiter, &self.repairs, &self.fills);
+        let plain = [
+            (
+                "filled_records",
+                "Records that were missing on every leg and that an adapter gave.",
+                arbiter.filled,
+            ),
+            (
+                "fill_duplicates",
+                "Records given that had come before.",
+                arbiter.fill_duplicates,
+            ),
+            (
+                "fill_rejected",
+                "Answers that were not asked for, or not what was.",
+                arbiter.fill_rejected,
+            ),
+            (
+                "repairs",
+                "Holes that adapters were asked for.",
+                repairs.opened,
+            ),
+            (
+                "repairs_given_up",
+                "Of those, the ones that nobody gave in time.",
+                repairs.given_up,
+            ),
+            (
+                "fill_requests",
+                "Requests for what was missed.",
+                repairs.requests,
+            ),
+            (
+                "fill_requests_silent",
+                "Requests that nobody answered in time.",
+                repairs.silent,
+            ),
+            (
+                "fill_requests_busy",
+                "Requests that were put off.",
+                repairs.busy,
+            ),
+            (
+                "fill_requests_lacking",
+                "Requests for what was not retained any more.",
+                repairs.lacking,
+            ),
+            ("fill_packets", "Answers received.", fills.datagrams),
+            ("fill_bytes", "Bytes of answers.", fills.bytes),
+            (
+                "fill_foreign_senders",
+                "Answers of whom nobody asked.",
+                fills.foreign_senders,
+            ),
+            (
+                "fill_unsent",
+                "Requests that could not be sent.",
+                fills.unsent,
+            ),
+            (
+                "fill_kernel_drops",
+                "Answers that this host's kernel dropped.",
+                fills.kernel_drops,
+            ),
+        ];
+        for (name, help, value) in plain {
+            page.family(name, help)?;
+            page.sample(name, "", value)?;
+        }
+        Ok(())
+    }
+
     fn write_legs(&self, page: &mut Page<'_>) -> fmt::Result {
         type Read = fn(&LegReceived) -> u64;
         let families: [(&str, &str, Read); 6] = [
@@ -238,7 +320,7 @@ impl Snapshot {
 
     fn write_sources(&self, page: &mut Page<'_>) -> fmt::Result {
         type Read = fn(&LegStatus) -> u64;
-        let families: [(&str, &str, Read); 4] = [
+        let families: [(&str, &str, Read); 5] = [
             ("leg_offered_records", "Records a leg offered.", |leg| {
                 leg.offered
             }),
@@ -250,6 +332,11 @@ impl Snapshot {
             ("leg_duplicates", "Records a leg brought second.", |leg| {
                 leg.duplicates
             }),
+            (
+                "leg_filled_records",
+                "Records missing everywhere that a leg's adapter gave.",
+                |leg| leg.filled,
+            ),
             (
                 "leg_missing_packets",
                 "Datagrams missing in a leg's numbering.",

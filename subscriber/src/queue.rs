@@ -10,6 +10,7 @@
 //! keeps the newest grant and tries again. When notices are full Control is away: a receipt is dropped
 //! here and counted; the application had it as an event all the same.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use twinfeed_net::sync::{ArrayQueue, AtomicBool, AtomicU64, Ordering};
@@ -17,6 +18,7 @@ use twinfeed_protocol::arbiter::{Arbiter, OrderingClass};
 use twinfeed_protocol::{CloseReason, Leg, Receipt};
 use twinfeed_wire::{Generation, Sid, StreamId};
 
+use crate::fills::FillSocket;
 use crate::latest::{Publisher, Reader, latest};
 use crate::metrics::Snapshot;
 use crate::receive::{LegSocket, Senders, SocketKey};
@@ -50,6 +52,10 @@ pub(crate) struct Plan {
     pub(crate) shut: Vec<SocketKey>,
     /// Sockets whose senders changed.
     pub(crate) senders: Vec<(SocketKey, Senders)>,
+    /// The socket from which adapters are asked for what was missed, once.
+    pub(crate) fills: Option<FillSocket>,
+    /// Where leg 0's and leg 1's adapters are asked, when that changed.
+    pub(crate) fill_servers: Option<[Option<SocketAddr>; 2]>,
     /// Who is active, under which generation.
     pub(crate) roles: Option<(Leg, Generation)>,
     /// Longest datagram from now on, bytes.
@@ -67,6 +73,8 @@ impl Plan {
             && self.open.is_empty()
             && self.shut.is_empty()
             && self.senders.is_empty()
+            && self.fills.is_none()
+            && self.fill_servers.is_none()
             && self.roles.is_none()
             && self.longest.is_none()
             && self.kept.is_empty()

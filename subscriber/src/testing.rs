@@ -48,6 +48,7 @@ pub(crate) fn grant() -> Grant {
                 source: "127.0.0.1:9".parse().unwrap(),
             },
         }],
+        fills: None,
         state: LegState::Live,
         reason: String::new(),
     };

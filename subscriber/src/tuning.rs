@@ -47,6 +47,16 @@ pub struct Tuning {
     /// How long the leg that is pinned in a divergence may be behind before the other one follows, with a
     /// `Discontinuity`. Default 1 s.
     pub pinned_lag_time: Option<Duration>,
+    /// How long adapters may be asked for a hole before it is declared; zero: nobody is asked. Default 500 ms.
+    pub repair_time: Option<Duration>,
+    /// How long an answer may take at first, at least 10 µs. Default 5 ms.
+    pub fill_patience: Option<Duration>,
+    /// Requests in vain before a hole is declared. Default 12.
+    pub fill_attempts: Option<u32>,
+    /// Most source numbers in one range of a request, at least 1. Default 65,536.
+    pub fill_range: Option<u64>,
+    /// Most datagrams that one request asks for, at least 1. Default 64.
+    pub fill_datagrams: Option<u32>,
 }
 
 impl Tuning {

@@ -85,6 +85,8 @@ fn a_paused_application_is_told_what_its_own_host_dropped() {
     let _alone = alone();
     let run = twinfeed_harness::run::Run {
         receive_buffer: Some(16 << 10),
+        // With them nothing would be missing: see e2e_fills.
+        fills: false,
         ..small_run()
     };
     let mut rig = start(&run);

@@ -12,7 +12,8 @@ use twinfeed_tests::world::{self, Kind};
 /// Long worlds with the same seeds every time, and with fresh ones. Seed 119 is open: behind a `Regress` a gap is declared over
 /// what came before it. So are 158 and 259.
 const LONG: u64 = 118;
-/// Short worlds with fresh seeds, of each kind; the same ones are tried by `world.rs` and `world_pair.rs`.
+/// Short worlds with fresh seeds, of each kind; the same ones are tried by `world.rs`, `world_pair.rs` and
+/// `world_filled.rs`.
 const SHORT: u64 = 1_000;
 /// How much of a failing world is looked for.
 const EFFORT: usize = 200;
@@ -102,7 +103,7 @@ fn long_worlds_keep_their_promises_and_have_enough_in_them() {
 fn seeds_that_nobody_tried_are_tried() {
     let from = fresh();
     for (kinds, number) in [
-        (&[Kind::Alone, Kind::Pair][..], SHORT),
+        (&[Kind::Alone, Kind::Pair, Kind::Filled][..], SHORT),
         (&[Kind::Long], LONG),
     ] {
         let (report, failure) = tries(kinds, from, seeds(number));

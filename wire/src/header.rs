@@ -205,6 +205,17 @@ pub fn restamp(datagram: &mut [u8], dsn: Dsn, more: Flags, sent_at: u64) {
     seal(datagram);
 }
 
+/// Marks a complete datagram as one that is sent again on request; everything else in it stays.
+///
+/// # Panics
+/// When `datagram` is shorter than a header: it was never complete.
+pub fn mark_retransmitted(datagram: &mut [u8]) {
+    let flags = u16::from_le_bytes([datagram[FLAGS_AT], datagram[FLAGS_AT + 1]]);
+    let flags = Flags(flags).with(Flags::RETRANSMITTED).0.to_le_bytes();
+    datagram[FLAGS_AT..FLAGS_AT + 2].copy_from_slice(&flags);
+    seal(datagram);
+}
+
 /// Whether no byte of a datagram was changed on its way.
 pub(crate) fn is_intact(datagram: &[u8]) -> bool {
     datagram

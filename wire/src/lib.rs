@@ -5,6 +5,7 @@
 //!  Header, Record, Beat ──► Writer, write_heartbeat ──► bytes   (into a buffer of the caller's)
 //!  bytes ◄─► AdminMessage, StoredAdmin                         (what a stream says for itself)
 //!  bytes ◄─► link::Frame                                        (the pair link of two adapters)
+//!  bytes ◄─► fill::Fill                                         (a subscriber asks for what it missed)
 //!  record::*                                                    (bodies in DBN v3 layout)
 //! ```
 //!
@@ -21,6 +22,7 @@ mod admin;
 mod datagram;
 mod emit;
 mod error;
+pub mod fill;
 mod header;
 mod heartbeat;
 mod ids;
@@ -37,6 +39,8 @@ pub use datagram::{
 };
 pub use emit::{Refused, Writer, longest_body, write_heartbeat};
 pub use error::Malformed;
-pub use header::{Flags, HEADER_LENGTH, HEADER_WORDS, Header, MAGIC, VERSION, restamp};
+pub use header::{
+    Flags, HEADER_LENGTH, HEADER_WORDS, Header, MAGIC, VERSION, mark_retransmitted, restamp,
+};
 pub use heartbeat::{Beat, DIGEST_RANGE, HEARTBEAT_LENGTH, Heartbeat, MOST_DIGESTS, RangeDigest};
 pub use ids::{Adm, ContextId, Dsn, Epoch, Generation, Incarnation, Msn, Pos, Sid, StreamId};

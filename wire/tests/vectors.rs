@@ -482,3 +482,53 @@ fn refusals_name_the_culprit() {
             .contains("version 9, this receiver version 1")
     );
 }
+
+#[test]
+fn fill_frames() {
+    use twinfeed_wire::fill::*;
+    let vectors = vectors();
+    let header = RequestHeader {
+        sid: Sid(1),
+        stream: StreamId(0x11),
+        request: 5,
+        epoch: Epoch(0xe1e2_e3e4_e5e6_e7e8),
+        context: ContextId(0xc1c2_c3c4_c5c6_c7c8),
+        datagrams: 64,
+    };
+    let ranges = [
+        FillRange::Records {
+            from: (1_000_010, 1),
+            until: (1_000_012, 0),
+        },
+        FillRange::Messages {
+            from: Adm(2),
+            until: Adm(3),
+        },
+    ];
+    let mut buffer = [0; LONGEST_REQUEST];
+    let length = write_request(&mut buffer, &header, &ranges);
+    let sent = Reply {
+        sid: Sid(1),
+        stream: StreamId(0x11),
+        request: 5,
+        status: Status::Sent,
+        lacking: 0b10,
+        retry_after_us: 0,
+        sent: 1,
+    };
+    let busy = Reply {
+        request: 6,
+        status: Status::Busy,
+        lacking: 0,
+        retry_after_us: 2_000,
+        sent: 0,
+        ..sent
+    };
+    let written = [
+        buffer[..length].to_vec(),
+        write_reply(&sent).to_vec(),
+        write_reply(&busy).to_vec(),
+    ];
+    let expected = ["fill-request", "fill-reply", "fill-busy"].map(|name| vectors[name].clone());
+    assert_eq!(written, expected);
+}

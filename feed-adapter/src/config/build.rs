@@ -9,16 +9,20 @@ use std::time::Duration;
 
 use twinfeed_control::FeedName;
 use twinfeed_net::idle::Idle;
+use twinfeed_protocol::BadLimit;
 use twinfeed_protocol::line::{LineLimits, Lines};
+use twinfeed_protocol::retain::{RetentionLimits, ServerLimits};
 use twinfeed_protocol::sequencer::RetainLimits;
 use twinfeed_protocol::standby::StandbyLimits;
 use twinfeed_wire::link::Role;
 use twinfeed_wire::{DEFAULT_DATAGRAM, LONGEST_DATAGRAM, SMALLEST_MAX_DATAGRAM, Sid};
 
-use super::file::{FeedFile, HostTable, LineLetter, LineTable, LinesTable, PairTable, SourceTable};
+use super::file::{
+    FeedFile, FillsTable, HostTable, LineLetter, LineTable, LinesTable, PairTable, SourceTable,
+};
 use super::{
-    Config, ConfigError, HostConfig, InputConfig, LineConfig, MOST_SOURCES, Overrides, PairConfig,
-    Profile, PublishConfig, PublishMode, SourceConfig, SourceType, Span, StandbyConfig,
+    Config, ConfigError, FillsConfig, HostConfig, InputConfig, LineConfig, MOST_SOURCES, Overrides,
+    PairConfig, Profile, PublishConfig, PublishMode, SourceConfig, SourceType, Span, StandbyConfig,
     StreamAdminConfig,
 };
 
@@ -42,6 +46,7 @@ pub(super) fn build(
         .overridden_by(host_file);
     let publish = publish(&file)?;
     let standby = standby(&file.pair, &publish)?;
+    let fills = fills(&file.fills, &publish)?;
     let sources = sources(&file.source, &host, publish.mode, base)?;
     let token_file = host.token_file.clone().or(file.stream_admin.token_file);
     let config = Config {
@@ -53,6 +58,7 @@ pub(super) fn build(
         profile: file.profile,
         sources,
         publish,
+        fills,
         pair: PairConfig {
             sync_threshold: file
                 .pair
@@ -111,6 +117,47 @@ fn publish(file: &FeedFile) -> Result<PublishConfig, ConfigError> {
     })
 }
 
+fn fills(table: &FillsTable, publish: &PublishConfig) -> Result<FillsConfig, ConfigError> {
+    let (retention, server) = (RetentionLimits::default(), ServerLimits::default());
+    let span = |given: Option<Span>, default| given.map_or(default, |span| span.0);
+    let retention = RetentionLimits {
+        messages: table.messages.unwrap_or(retention.messages),
+        bytes: table.bytes.unwrap_or(retention.bytes),
+        max_datagram: publish.max_datagram,
+    };
+    let server = ServerLimits {
+        clients: table.clients.unwrap_or(server.clients),
+        moment: span(table.moment, server.moment),
+        answer: table.answer.unwrap_or(server.answer),
+        client_rate: table.client_rate.unwrap_or(server.client_rate),
+        total_rate: table.total_rate.unwrap_or(server.total_rate),
+        burst: span(table.burst, server.burst),
+        ..server
+    };
+    let queue = table.queue.unwrap_or(DEFAULT_FILL_QUEUE);
+    let sound = retention.check().and(server.check());
+    let sound = sound.and(match (1..=1 << 20).contains(&queue) {
+        true => Ok(()),
+        false => Err(BadLimit {
+            name: "queue",
+            must: "be between 1 and 1048576",
+        }),
+    });
+    match sound {
+        Ok(()) => Ok(FillsConfig {
+            enabled: table.enabled.unwrap_or(true),
+            retention,
+            server,
+            queue,
+        }),
+        Err(bad) => Err(ConfigError::new(
+            format!("fills.{}", bad.name),
+            "out of bounds",
+            format!("it must {}", bad.must),
+        )),
+    }
+}
+
 fn standby(table: &PairTable, publish: &PublishConfig) -> Result<StandbyConfig, ConfigError> {
     let (retain, limits) = (RetainLimits::default(), StandbyLimits::default());
     let retain = RetainLimits {
@@ -160,13 +207,17 @@ fn host_config(
     };
     let state_dir = table.state_dir.map(|path| base.join(path));
     let own_state = || base.join("state").join(format!("{feed}.{role}"));
+    let publish_from = overrides
+        .publish_from
+        .or(table.publish_from)
+        .unwrap_or(loopback);
     HostConfig {
         link: overrides.link.or(table.link).unwrap_or(loopback),
         link_advertised: table.link_advertised,
-        publish_from: overrides
-            .publish_from
-            .or(table.publish_from)
-            .unwrap_or(loopback),
+        publish_from,
+        fills_from: table
+            .fills_from
+            .unwrap_or(SocketAddr::new(publish_from.ip(), 0)),
         publish_interface: table.publish_interface,
         operations: overrides.operations.or(table.operations),
         state_dir: overrides
@@ -383,6 +434,11 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             !host.publish_from.ip().is_unspecified(),
         ),
         (
+            "fills_from",
+            "name the address at which subscribers reach it, not 0.0.0.0 or [::]",
+            !host.fills_from.ip().is_unspecified(),
+        ),
+        (
             "receive_buffer",
             "be at least 4096",
             host.receive_buffer >= 4_096,
@@ -403,4 +459,6 @@ const DEFAULT_OPEN_ORDERS: usize = 4 << 20;
 const DEFAULT_CONTEXT_BUFFER: usize = 8 << 20;
 /// 190,000 changes of orders: what a burst may bring beyond what the link carries.
 const DEFAULT_CONTEXT_QUEUE: usize = 4 << 20;
+/// 60 ms of a stream of a million messages per second.
+const DEFAULT_FILL_QUEUE: usize = 4_096;
 const DEFAULT_RECEIVE_BUFFER: usize = 8 << 20;

@@ -32,6 +32,8 @@ pub(super) struct FeedFile {
     #[serde(default)]
     pub(super) publish: PublishTable,
     #[serde(default)]
+    pub(super) fills: FillsTable,
+    #[serde(default)]
     pub(super) pair: PairTable,
     pub(super) stream_admin: StreamAdminTable,
     #[serde(default)]
@@ -105,6 +107,22 @@ pub(super) struct PublishTable {
     pub(super) multicast_ttl: Option<u32>,
 }
 
+/// `[fills]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FillsTable {
+    pub(super) enabled: Option<bool>,
+    pub(super) messages: Option<usize>,
+    pub(super) bytes: Option<usize>,
+    pub(super) queue: Option<usize>,
+    pub(super) clients: Option<usize>,
+    pub(super) answer: Option<u32>,
+    pub(super) client_rate: Option<u32>,
+    pub(super) total_rate: Option<u32>,
+    pub(super) burst: Option<Span>,
+    pub(super) moment: Option<Span>,
+}
+
 /// `[pair]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,6 +159,7 @@ pub(super) struct HostTable {
     pub(super) link: Option<SocketAddr>,
     pub(super) link_advertised: Option<SocketAddr>,
     pub(super) publish_from: Option<SocketAddr>,
+    pub(super) fills_from: Option<SocketAddr>,
     #[serde(default, deserialize_with = "selector")]
     pub(super) publish_interface: Option<Selector>,
     pub(super) operations: Option<SocketAddr>,
@@ -182,6 +201,7 @@ impl HostTable {
             link: other.link.or(self.link),
             link_advertised: other.link_advertised.or(self.link_advertised),
             publish_from: other.publish_from.or(self.publish_from),
+            fills_from: other.fills_from.or(self.fills_from),
             publish_interface: other.publish_interface.or(self.publish_interface),
             operations: other.operations.or(self.operations),
             state_dir: other.state_dir.or(self.state_dir),

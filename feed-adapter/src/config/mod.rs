@@ -29,6 +29,7 @@ use twinfeed_control::{FeedName, TransmitMode};
 use twinfeed_net::idle::Idle;
 use twinfeed_net::interface::Selector;
 use twinfeed_protocol::line::LineLimits;
+use twinfeed_protocol::retain::{RetentionLimits, ServerLimits};
 use twinfeed_protocol::sequencer::RetainLimits;
 use twinfeed_protocol::standby::StandbyLimits;
 use twinfeed_wire::Sid;
@@ -67,6 +68,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// How streams leave.
     pub publish: PublishConfig,
+    /// What subscribers are given that they missed.
+    pub fills: FillsConfig,
     /// The pair link.
     pub pair: PairConfig,
     /// Stream administration.
@@ -134,6 +137,19 @@ pub struct PublishConfig {
     pub multicast_ttl: u8,
 }
 
+/// What subscribers are given that they missed.
+#[derive(Clone, Copy, Debug)]
+pub struct FillsConfig {
+    /// Whether anything is retained and given.
+    pub enabled: bool,
+    /// What is retained of each stream.
+    pub retention: RetentionLimits,
+    /// Who is given how much.
+    pub server: ServerLimits,
+    /// Datagrams that wait to be retained; what finds no room is not retained.
+    pub queue: usize,
+}
+
 /// The pair link.
 #[derive(Clone, Debug)]
 pub struct PairConfig {
@@ -196,6 +212,8 @@ pub struct HostConfig {
     pub link_advertised: Option<SocketAddr>,
     /// Which address streams are sent from.
     pub publish_from: SocketAddr,
+    /// On which address subscribers ask for what they missed.
+    pub fills_from: SocketAddr,
     /// On which interface multicast streams leave.
     pub publish_interface: Option<Selector>,
     /// Where `/metrics` and `/status.json` are served; `None`: nowhere.

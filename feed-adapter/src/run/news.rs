@@ -210,6 +210,9 @@ impl Adapter {
             active: role == Role::Active,
             authority: self.authority,
         };
+        if let Some(fills) = &self.fills {
+            fills.granted(&self.assignment);
+        }
         let taken = self.orders.grant(grant, plan);
         let (all, kept) = (self.orders.destinations().len(), self.orders.kept());
         info!(%generation, %role, revision, destinations = all, kept, "granted");

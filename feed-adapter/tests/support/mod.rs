@@ -99,6 +99,8 @@ impl Rig {
             voice,
             wishes,
             errands: asking,
+            // Nobody takes what goes in: once it is full, it is as if nobody kept up.
+            tap: Some(twinfeed_feed_adapter::fills::tap(config).0),
         };
         let streams = |sid| (sid == SID).then_some(StreamId(stream));
         let incarnation = Incarnation(u64::from(stream));

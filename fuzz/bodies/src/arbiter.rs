@@ -6,14 +6,17 @@
 
 use std::time::Duration;
 
+use twinfeed_protocol::arbiter::Ask;
+use twinfeed_protocol::repair::RepairLimits;
 use twinfeed_protocol::{
     Arbiter, CloseReason, Control, Delivered, Event, Handler, Leg, Limits, OrderingClass, Place,
     Policy, Time,
 };
+use twinfeed_wire::fill::{Fill, FillRange, LONGEST_REQUEST, Reply, Status, write_reply};
 use twinfeed_wire::{
     Adm, Beat, BodyKind, ContextId, DIGEST_RANGE, Dsn, Epoch, Flags, Generation, Header,
     Incarnation, Msn, Pos, RangeDigest, Record, RecordFlags, Sid, StreamId, Writer,
-    write_heartbeat,
+    mark_retransmitted, write_heartbeat,
 };
 
 use crate::datagram::put_right;
@@ -43,9 +46,27 @@ pub(crate) const TINY: Limits = Limits {
     health_high: 75,
     agreed_ranges: 1,
     pinned_lag_time: Duration::from_millis(50),
+    repair: RepairLimits {
+        repair_time: Duration::from_millis(20),
+        fill_patience: Duration::from_millis(2),
+        fill_attempts: 2,
+        fill_range: 16,
+        fill_datagrams: 2,
+        fill_seed: 0,
+    },
 };
 
+/// Nobody can be asked for what is missing.
 pub(crate) fn run(bytes: &[u8]) {
+    course(bytes, None);
+}
+
+/// Both legs' adapters can be asked, and answer what they like, asked or not.
+pub(crate) fn answered(bytes: &[u8]) {
+    course(bytes, Some(Servers::default()));
+}
+
+fn course(bytes: &[u8], mut servers: Option<Servers>) {
     let mut input = Input::new(bytes);
     let policy = input.pick(&[Policy::FirstArrival, Policy::PreferActive]);
     let limits = Limits { policy, ..TINY };
@@ -59,6 +80,7 @@ pub(crate) fn run(bytes: &[u8]) {
         arbiter.add_source(sid, class);
         for leg in Leg::BOTH {
             arbiter.set_stream(sid, leg, stream(sid, leg));
+            arbiter.set_fill_server(leg, servers.is_some());
         }
     }
     let mut watch = Watch::default();
@@ -78,16 +100,138 @@ pub(crate) fn run(bytes: &[u8]) {
             _ => None,
         };
         let control = (step == 5).then(|| control(leg, &mut input));
+        let answer = servers.as_mut().filter(|_| step == 6);
+        let answer = answer.map(|servers| servers.answer(leg, &mut senders, &mut input));
         let span = Duration::from_micros(u64::from(input.word()));
         let before = heap::calls();
         watch.allocated = 0;
-        match (datagram, control) {
-            (Some(datagram), _) => arbiter.on_datagram(leg, now, &datagram, &mut watch),
-            (None, Some(control)) => arbiter.on_control(control, now, &mut watch),
-            (None, None) => now = pass(&mut arbiter, now, now.after(span), &mut watch),
+        match (datagram, control, answer) {
+            (Some(datagram), ..) => arbiter.on_datagram(leg, now, &datagram, &mut watch),
+            (_, Some(control), _) => arbiter.on_control(control, now, &mut watch),
+            (_, _, Some(answer)) => arbiter.on_fill(leg, now, &answer, &mut watch),
+            (None, None, None) => now = pass(&mut arbiter, now, now.after(span), &mut watch),
+        }
+        while let Some(ask) = arbiter.poll_request() {
+            let Some(servers) = &mut servers else {
+                panic!("nobody can be asked: {ask:?}")
+            };
+            assert!(arbiter.is_asking(), "who asks waits for an answer");
+            servers.take(ask);
         }
         let asked = heap::calls() - before - watch.allocated;
         assert_eq!(asked, 0, "the arbiter allocates nothing once it is warm");
+    }
+}
+
+/// Who is asked for what is missing.
+#[derive(Default)]
+struct Servers {
+    last: [Option<Ask>; 2],
+}
+
+impl Servers {
+    fn take(&mut self, ask: Ask) {
+        let mut bytes = [0; LONGEST_REQUEST];
+        let length = ask.write(&mut bytes);
+        match Fill::parse(&bytes[..length]) {
+            Ok(Fill::Request(request)) => {
+                assert_eq!(request.header(), ask.header());
+                assert!(request.ranges().eq(ask.ranges().iter().copied()));
+            }
+            other => panic!("no server takes {ask:?}: {other:?}"),
+        }
+        self.last[ask.leg.index()] = Some(ask);
+    }
+
+    /// Something that the adapter of `leg` sends to where answers are waited for.
+    fn answer(&self, leg: Leg, senders: &mut Senders, input: &mut Input<'_>) -> Vec<u8> {
+        let shape = input.byte();
+        let asked = self.last[leg.index()];
+        match (shape & 7, asked) {
+            (0 | 1, Some(ask)) => right(&ask, senders.headers[leg.index()][0].generation, input),
+            (2 | 3, Some(ask)) => write_reply(&reply(&ask, input)).to_vec(),
+            (4, _) => {
+                let mut raw = input.run().to_vec();
+                crate::fill::put_right(&mut raw);
+                raw
+            }
+            (5, _) => input.run().to_vec(),
+            _ => {
+                let mut records = senders.records(leg, input);
+                if shape & 8 == 0 {
+                    mark_retransmitted(&mut records);
+                }
+                records
+            }
+        }
+    }
+}
+
+/// A datagram of what was asked for, as far as `input` lets it be.
+fn right(ask: &Ask, generation: Generation, input: &mut Input<'_>) -> Vec<u8> {
+    let header = ask.header();
+    let range = input.pick(ask.ranges());
+    let (kind, (sseq, part), adm) = match range {
+        FillRange::Records { from, .. } => (BodyKind::Dbn, from, Adm(u64::from(input.byte()))),
+        FillRange::Messages { from, .. } => (BodyKind::Administrative, (from.0, 0), from),
+    };
+    let mut buffer = vec![0; TINY.max_datagram];
+    let mut writer = Writer::begin(
+        &mut buffer,
+        Header {
+            stream: header.stream,
+            generation,
+            incarnation: Incarnation(100 + ask.leg.index() as u64),
+            first_msn: Msn(1),
+            sid: header.sid,
+            epoch: header.epoch,
+            context: header.context,
+            first: 1,
+            base_sseq: sseq,
+            base_adm: adm,
+            ..Header::default()
+        },
+    );
+    for number in 0..u64::from(1 + input.byte() % 4) {
+        let sseq = sseq.saturating_add(number);
+        let pushed = writer.push(&Record {
+            kind,
+            flags: RecordFlags::LAST,
+            part: if number == 0 { part } else { 0 },
+            sseq,
+            prev: sseq.saturating_sub(1),
+            adm,
+            body: &body(sseq, 0),
+        });
+        if pushed.is_err() {
+            break;
+        }
+    }
+    let length = writer.finish(Dsn(1), Flags(0), 0);
+    buffer.truncate(length);
+    mark_retransmitted(&mut buffer);
+    buffer
+}
+
+/// What became of a request, or of another one.
+fn reply(ask: &Ask, input: &mut Input<'_>) -> Reply {
+    let shape = input.byte();
+    Reply {
+        sid: ask.header().sid,
+        stream: ask.header().stream,
+        request: ask.header().request.wrapping_add(u64::from(shape >> 6)),
+        status: input.pick(&[Status::Sent, Status::Busy, Status::Refused]),
+        lacking: if shape & 1 == 0 {
+            0
+        } else {
+            u32::from(input.word())
+        },
+        retry_after_us: if shape & 2 == 0 {
+            100
+        } else {
+            input.number() as u32
+        },
+        sent: u32::from(shape >> 2 & 3),
     }
 }
 

@@ -18,6 +18,8 @@ mod binaryfile;
 mod configuration;
 mod datagram;
 mod documents;
+mod fill;
+mod fill_server;
 pub mod heap;
 mod input;
 mod itch50;
@@ -65,6 +67,24 @@ pub const TARGETS: &[Target] = &[
         name: "legs",
         entrance: "two honest legs that lose, double and reorder, against a naive twin",
         run: legs::run,
+        heap: 4 << 20,
+    },
+    Target {
+        name: "fill_frame",
+        entrance: "one frame of the fill socket, as either side reads it",
+        run: fill::run,
+        heap: 1 << 20,
+    },
+    Target {
+        name: "fill_requests",
+        entrance: "requests of subscribers to an adapter that retains anything",
+        run: fill_server::run,
+        heap: 1 << 20,
+    },
+    Target {
+        name: "fill_answers",
+        entrance: "what comes back from adapters that were asked, between what two legs say",
+        run: arbiter::answered,
         heap: 4 << 20,
     },
     Target {

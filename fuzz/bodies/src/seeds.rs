@@ -4,6 +4,7 @@
 //! in them. `cargo run -p twinfeed-fuzz-bodies --bin seeds` writes them into a folder per target.
 
 mod control;
+mod fill;
 mod link;
 mod source;
 mod stream;
@@ -18,6 +19,9 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "datagram" => stream::datagrams(),
         "arbiter" => noises(6, 400),
         "legs" => noises(4, 200),
+        "fill_frame" => fill::frames(),
+        "fill_requests" => noises(6, 300),
+        "fill_answers" => noises(8, 600),
         "moldudp64" => source::packets(),
         "lines" => noises(8, 300),
         "itch50" => source::messages(),

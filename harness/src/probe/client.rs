@@ -79,6 +79,15 @@ impl Probe {
         self.done(Question::Cut { leg, cut })
     }
 
+    /// Drops so many of 256 datagrams with records at the probe's sockets, the same of both legs; returns the monotonic
+    /// time before, ns.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn thin(&mut self, share: u16) -> Result<u64, Error> {
+        self.done(Question::Thin { share })
+    }
+
     /// Lets it stop polling for a while; returns before the pause is over.
     ///
     /// # Errors

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, unbounded};
 use hdrhistogram::Histogram;
+use socket2::SockFilter;
 use twinfeed_control::{Epoch, FeedName, StopFlag};
 use twinfeed_net::clock::{self, Reading};
 use twinfeed_subscriber::{
     Administration, BodyKind, Builder, DataPoller, Delivered, DiscontinuityCause, Error, Event,
-    Handler, Leg, Monitor, Policy, ResetCause, Selector, Snapshot,
+    Handler, Leg, Monitor, Policy, ResetCause, Selector, Snapshot, SourceSnapshot,
 };
 use twinfeed_wire::AdminMessage;
 
@@ -153,14 +154,33 @@ fn answer(
             Answer::Window(eye.log.window(from_ns, length_ns, clock::monotonic_ns()))
         }
         Question::Summary => Answer::Summary(Box::new(eye.summary(monitor))),
-        Question::Cut { leg, cut } => match entrance(poller, ports.get(leg).copied(), cut) {
-            Ok(at_ns) => Answer::Done { at_ns },
-            Err(error) => Answer::Refused {
-                reason: error.to_string(),
-            },
-        },
+        Question::Cut { leg, cut } => {
+            let filter = cut.then(nothing);
+            let cut = entrance(
+                poller,
+                ports.get(leg).copied(),
+                filter.as_ref().map(|it| &it[..]),
+            );
+            done(cut)
+        }
+        Question::Thin { share } => {
+            let filter = (share > 0).then(|| thinned(share));
+            let both =
+                ports.map(|port| entrance(poller, Some(port), filter.as_ref().map(|it| &it[..])));
+            let [zero, one] = both;
+            done(zero.and_then(|at_ns| one.map(|_| at_ns)))
+        }
         Question::Pause { .. } | Question::Stop => Answer::Done {
             at_ns: clock::monotonic_ns(),
+        },
+    }
+}
+
+fn done(at: io::Result<u64>) -> Answer {
+    match at {
+        Ok(at_ns) => Answer::Done { at_ns },
+        Err(error) => Answer::Refused {
+            reason: error.to_string(),
         },
     }
 }
@@ -173,9 +193,34 @@ fn say(answer: &Answer) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Closes or opens the entrance of a leg's socket with a packet filter of the kernel's: to this process
-/// it is as if the cable were cut behind the adapter.
-fn entrance(poller: &DataPoller, port: Option<u16>, cut: bool) -> io::Result<u64> {
+/// Keeps no byte of any packet (BPF_RET | BPF_K with 0).
+fn nothing() -> Vec<SockFilter> {
+    vec![SockFilter::new(0x06, 0, 0, 0)]
+}
+
+/// Keeps heartbeats, and what begins with a source number whose lowest byte is `share` or more. A UDP socket's filter sees
+/// the UDP header's 8 bytes first.
+fn thinned(share: u16) -> Vec<SockFilter> {
+    let (flags, base_sseq) = (8 + 4, 8 + 80);
+    vec![
+        // BPF_LD | BPF_B | BPF_ABS; BPF_JMP | BPF_JSET | BPF_K: heartbeats pass.
+        SockFilter::new(0x30, 0, 0, flags),
+        SockFilter::new(0x45, 3, 0, 1),
+        SockFilter::new(0x30, 0, 0, base_sseq),
+        // BPF_JMP | BPF_JGE | BPF_K
+        SockFilter::new(0x35, 1, 0, u32::from(share)),
+        SockFilter::new(0x06, 0, 0, 0),
+        SockFilter::new(0x06, 0, 0, u32::MAX),
+    ]
+}
+
+/// Puts a packet filter of the kernel's at the entrance of a leg's socket, or takes it away: to this process
+/// it is as if the cable were cut behind the adapter, or lost some of what it carries.
+fn entrance(
+    poller: &DataPoller,
+    port: Option<u16>,
+    filter: Option<&[SockFilter]>,
+) -> io::Result<u64> {
     let at_ns = clock::monotonic_ns();
     for socket in poller.sockets() {
         let socket = socket2::SockRef::from(&socket);
@@ -184,11 +229,9 @@ fn entrance(poller: &DataPoller, port: Option<u16>, cut: bool) -> io::Result<u64
             .as_socket()
             .map(|address| address.port());
         if port.is_some() && local == port {
-            // BPF_RET | BPF_K with 0: keep no byte of any packet.
-            let nothing = socket2::SockFilter::new(0x06, 0, 0, 0);
-            match cut {
-                true => socket.attach_filter(&[nothing])?,
-                false => socket.detach_filter()?,
+            match filter {
+                Some(filter) => socket.attach_filter(filter)?,
+                None => socket.detach_filter()?,
             }
             return Ok(at_ns);
         }
@@ -350,6 +393,13 @@ impl Eye {
             breaks: self.breaks.clone(),
             administrative: self.administrative.clone(),
             administrative_gaps: self.administrative_gaps,
+            filled: Leg::BOTH.map(|leg| {
+                let of_leg = |source: &SourceSnapshot| {
+                    source.legs[leg.index()].map_or(0, |status| status.filled)
+                };
+                snapshot.sources.iter().map(of_leg).sum()
+            }),
+            fill_requests: snapshot.repairs.requests,
             divergences: self.divergences,
             events: self.events.clone(),
             events_dropped: self.events_dropped,

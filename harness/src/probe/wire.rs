@@ -29,6 +29,12 @@ pub enum Question {
         /// Cut, or mend.
         cut: bool,
     },
+    /// Let so many of 256 datagrams with records not through the entrances of both legs, chosen by their first source
+    /// number: the same on both; heartbeats pass. [`Answer::Done`] with the time immediately before.
+    Thin {
+        /// 0: all pass, 256: none does.
+        share: u16,
+    },
     /// Do not poll for so long, as an application that is too slow: [`Answer::Done`] comes before.
     Pause {
         /// Milliseconds.
@@ -133,6 +139,12 @@ pub struct Summary {
     pub administrative: Vec<Administrative>,
     /// Administrative messages declared missing.
     pub administrative_gaps: u64,
+    /// Records that were missing on every leg and that the adapter of leg 0 and of leg 1 gave when asked.
+    #[serde(default)]
+    pub filled: [u64; 2],
+    /// Requests for what was missing.
+    #[serde(default)]
+    pub fill_requests: u64,
     /// How often both legs came to say different things under equal numbers.
     pub divergences: u64,
     /// Everything else that happened, oldest first; at most [`MOST_EVENTS`].

@@ -14,6 +14,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::batch::{Batch, BatchState, ReceiverCounters};
 use super::buffer::{BufferReport, Direction};
 use super::config::{ReceiverConfig, Timestamps};
+use super::sender::Sender;
 use crate::Error;
 use crate::interface::{self, Interface};
 use crate::sys::option;
@@ -68,6 +69,40 @@ impl Receiver {
             user_times: config.timestamps == Timestamps::User,
             socket,
         })
+    }
+
+    /// Receives on the socket of `sender`: answers leave from where requests arrive. `batch` datagrams per call, in
+    /// slots of `slot` bytes; no times.
+    ///
+    /// # Errors
+    /// If a number is out of bounds, or the socket cannot be shared.
+    pub fn sharing(sender: &Sender, batch: usize, slot: usize) -> Result<Self, Error> {
+        let local = sender.local_addr();
+        let config = ReceiverConfig::unicast(local).batch(batch).slot(slot);
+        check(&config)?;
+        let socket = sender.shared_socket()?;
+        let doubled = socket.recv_buffer_size();
+        let doubled = doubled.map_err(Error::socket("read SO_RCVBUF of", local))?;
+        Ok(Self {
+            local,
+            batch: ReceiveBatch::new(batch, slot.next_multiple_of(8)),
+            state: BatchState::default(),
+            buffer: BufferReport {
+                direction: Direction::Receive,
+                requested: None,
+                granted: doubled / 2,
+            },
+            user_times: false,
+            socket,
+        })
+    }
+
+    /// Sends one datagram from this socket, without waiting: a receiver that asks for something.
+    ///
+    /// # Errors
+    /// What sendto(2) says; nothing was sent then.
+    pub fn send_to(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.socket.send_to(bytes, &SockAddr::from(to)).map(|_| ())
     }
 
     /// Takes what has arrived, without waiting; an empty batch if nothing has.

@@ -143,6 +143,12 @@ impl Sender {
         self.counters.reported += take_reports(self.socket.as_fd(), &mut destinations.entries);
     }
 
+    /// The same socket once more.
+    pub(super) fn shared_socket(&self) -> Result<Socket, Error> {
+        let shared = self.socket.try_clone();
+        shared.map_err(Error::socket("share", self.local))
+    }
+
     /// The address it sends from, with the port the kernel chose if it was to choose.
     pub fn local_addr(&self) -> SocketAddr {
         self.local

@@ -64,6 +64,12 @@ pub struct Counters {
     pub skipped_kinds: u64,
     /// Datagrams that this host's kernel dropped before anybody read them.
     pub local_drops: u64,
+    /// Records that were missing on every leg and came because an adapter was asked for them.
+    pub filled: u64,
+    /// Records that came so and had come before.
+    pub fill_duplicates: u64,
+    /// Datagrams and replies that came as if asked for, and were not, or are not what was asked for.
+    pub fill_rejected: u64,
 }
 
 impl Counters {
@@ -97,6 +103,8 @@ pub struct LegStatus {
     pub wins: u64,
     /// Records of it that were dropped as duplicates.
     pub duplicates: u64,
+    /// Records that were missing on every leg and that its adapter gave when it was asked.
+    pub filled: u64,
     /// Datagrams missing in its numbering so far (late ones are subtracted again).
     pub missing_datagrams: u64,
     /// Records of it held at present.

@@ -14,6 +14,7 @@
 use twinfeed_wire::Epoch;
 
 use super::cursor::Cursor;
+use super::fill::Missing;
 use super::leg::LegSide;
 use super::source::{Out, Source};
 use super::view::{End, View};
@@ -102,7 +103,13 @@ impl Source {
                 return false;
             }
             let since = *self.deserted_since.get_or_insert(out.now);
-            if !self.waited(since, out) {
+            let due = self.waited(since, out);
+            let missing = end.filter(|_| !over).map(|end| Place::start(end.prev + 1));
+            let given_up = match missing.filter(|until| *until > cursor.next) {
+                Some(until) => self.is_given_up(Missing::Records(cursor.next, until), due, out),
+                None => due,
+            };
+            if !given_up {
                 return false;
             }
             if let Some(end) = end.filter(|_| !over) {

@@ -5,8 +5,8 @@
 //!  delivered │    missing    │ held or vouched for  ──────── `reorder_hold` ────────► Gap
 //! ```
 //!
-//! A hole is given up only when each live leg in the cursor's context has passed it and `reorder_hold` has
-//! gone by. Records that count other administrative messages than were delivered are a hole of another
+//! A hole is given up only when each live leg in the cursor's context has passed it, `reorder_hold` has
+//! gone by, and no adapter that can be asked for it gives it (see `fill`). Records that count other administrative messages than were delivered are a hole of another
 //! kind: nothing between the numbers is missing, something beside them is. Those that count more wait for the message;
 //! those that count less, or what cannot be compared, lead only when nobody else does, and the application is told.
 
@@ -14,10 +14,12 @@ use twinfeed_wire::{Adm, ContextId, Epoch};
 
 use super::cursor::{Cursor, Standing};
 use super::fence::Count;
+use super::fill::Missing;
 use super::source::{Out, Source};
 use super::view::View;
 use crate::event::{Event, GapCause, Handler, Leg, LegState, Place};
 use crate::limits::Limits;
+use crate::repair::GaveUp;
 use crate::time::Time;
 
 /// A hole at the cursor.
@@ -64,6 +66,8 @@ impl Source {
         let mut until: Option<Place> = None;
         let (mut owed, mut lacking) = (None, false);
         let mut waiting = false;
+        // Since when every live leg holds something from behind the hole; `None`: one of them does not.
+        let mut beyond = Some(Time::ZERO);
         for leg in Leg::BOTH {
             let side = &self.legs[leg.index()];
             waiting |= side.is_in_doubt(cursor.epoch, self.judged_at, out.limits);
@@ -98,6 +102,11 @@ impl Source {
                 .is_some_and(|latest| latest.epoch == cursor.epoch);
             let live = side.transmits() && view.context == cursor.context && current;
             waiting |= live && view.next <= cursor.next;
+            if live {
+                let held = self.first_in(leg, &cursor, cursor.context);
+                let held = held.map(|(_, entry)| entry.held_at);
+                beyond = beyond.and_then(|since| held.map(|at| at.max(since)));
+            }
         }
         // Who goes on apart already has nothing to wait for in what lacks messages.
         lacking &= !cursor.apart;
@@ -115,13 +124,27 @@ impl Source {
                 passed: None,
             },
         };
+        // Where it can be asked for, a hole behind another one has waited with that one.
+        let first = match beyond {
+            Some(since) if self.repair.can_ask() && since > Time::ZERO => since,
+            _ => out.now,
+        };
         let passed = if waiting {
             None
         } else {
-            hole.passed.or(Some(out.now))
+            hole.passed.or(Some(first))
         };
         self.hole = Some(Hole { passed, ..hole });
-        let give_up = self.forced() || passed.is_some_and(|since| self.waited(since, out));
+        let due = passed.is_some_and(|since| self.waited(since, out));
+        let missing = match owed {
+            Some(adm) => Missing::Messages(cursor.adm, adm),
+            None => Missing::Records(cursor.next, until),
+        };
+        let asked = owed.is_some() || !lacking;
+        let give_up = match asked && passed.is_some() {
+            true => self.is_given_up(missing, due, out),
+            false => due || self.forced(),
+        };
         if !give_up {
             return false;
         }
@@ -147,7 +170,11 @@ impl Source {
         } else if self.legs.iter().any(|side| side.state == LegState::Stalled) {
             GapCause::Lag
         } else {
-            GapCause::LostOnEveryLeg
+            match self.gave_up {
+                Some(GaveUp::NotRetained) => GapCause::NotRetained,
+                Some(GaveUp::Unanswered) => GapCause::Unanswered,
+                Some(GaveUp::NoServer) | None => GapCause::LostOnEveryLeg,
+            }
         }
     }
 

@@ -83,6 +83,8 @@ pub(super) struct LegSide {
     pub(super) offered: u64,
     pub(super) wins: u64,
     pub(super) duplicates: u64,
+    /// Records that its adapter gave when it was asked for what is missing.
+    pub(super) filled: u64,
     pub(super) lead_ns: u64,
     /// Longest silence of delivered records since this leg was last heard.
     pub(super) silence: Duration,
@@ -136,6 +138,7 @@ impl LegSide {
             offered: 0,
             wins: 0,
             duplicates: 0,
+            filled: 0,
             lead_ns: 0,
             silence: Duration::ZERO,
             gaps_when_heard: 0,
@@ -382,6 +385,7 @@ impl LegSide {
             offered: self.offered,
             wins: self.wins,
             duplicates: self.duplicates,
+            filled: self.filled,
             missing_datagrams: self.missing_datagrams,
             held: self.hold.len(),
             lead: Duration::from_nanos(self.lead_ns),

@@ -26,6 +26,7 @@ mod counters;
 mod cursor;
 mod epochs;
 mod fence;
+mod fill;
 mod health;
 mod hold;
 mod holes;
@@ -43,11 +44,14 @@ mod unordered;
 mod view;
 
 pub use counters::{Counters, LegStatus};
+pub use fill::Ask;
 
+use twinfeed_wire::fill::{Fill, is_fill};
 use twinfeed_wire::{Datagram, Generation, Sid, StreamId};
 
 use crate::event::{CloseReason, Event, Handler, Leg};
 use crate::limits::{BadLimit, Limits};
+use crate::repair::RepairCounters;
 use crate::time::{Time, earlier};
 
 use source::{Out, Source};
@@ -95,6 +99,8 @@ pub struct Arbiter {
     limits: Limits,
     sources: Vec<Source>,
     counters: Counters,
+    /// Which legs' adapters can be asked for what is missing.
+    askable: [bool; 2],
     closed: bool,
 }
 
@@ -109,6 +115,7 @@ impl Arbiter {
             limits,
             sources: Vec::new(),
             counters: Counters::default(),
+            askable: [false; 2],
             closed: false,
         })
     }
@@ -116,7 +123,11 @@ impl Arbiter {
     /// Adds a source stream and allocates what it may hold. Adding it again changes nothing, not even its class.
     pub fn add_source(&mut self, sid: Sid, class: OrderingClass) {
         if self.source(sid).is_none() {
-            self.sources.push(Source::new(sid, class, &self.limits));
+            let mut source = Source::new(sid, class, &self.limits);
+            for leg in Leg::BOTH {
+                source.repair.set_server(leg, self.askable[leg.index()]);
+            }
+            self.sources.push(source);
         }
     }
 
@@ -163,6 +174,65 @@ impl Arbiter {
                 handler,
             },
         );
+    }
+
+    /// Takes in what came back from the adapter of `leg` that was asked for what is missing: a datagram that is sent
+    /// again, or word of what became of a request. The driver vouches for the sender's address.
+    pub fn on_fill<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        now: Time,
+        bytes: &[u8],
+        handler: &mut H,
+    ) {
+        if self.closed {
+            return;
+        }
+        let (limits, counters) = (&self.limits, &mut self.counters);
+        let mut out = Out {
+            now,
+            limits,
+            counters,
+            handler,
+        };
+        if is_fill(bytes) {
+            if let Ok(Fill::Reply(reply)) = Fill::parse(bytes)
+                && let Some(source) = self.sources.iter_mut().find(|it| it.sid == reply.sid)
+            {
+                return source.on_fill_reply(leg, &reply, &mut out);
+            }
+        } else if let Ok(datagram) = Datagram::parse(bytes)
+            && let Some(source) = self
+                .sources
+                .iter_mut()
+                .find(|it| it.sid == datagram.header().sid)
+        {
+            return source.on_fill(leg, &datagram, &mut out);
+        }
+        // Whose answer it was to be is not known.
+        for source in &mut self.sources {
+            source.on_broken_fill(leg, &mut out);
+        }
+    }
+
+    /// Whether the adapter of `leg` can be asked for what is missing; at first nobody can.
+    pub fn set_fill_server(&mut self, leg: Leg, known: bool) {
+        self.askable[leg.index()] = known;
+        for source in &mut self.sources {
+            source.repair.set_server(leg, known);
+        }
+    }
+
+    /// A request that is to be sent, once. Ask after every call that may have decided something.
+    pub fn poll_request(&mut self) -> Option<Ask> {
+        let asks = self.sources.iter_mut().flat_map(|source| &mut source.asks);
+        asks.into_iter().find_map(Option::take)
+    }
+
+    /// Whether an answer may come; while none may nobody need look.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.sources.iter().any(|source| source.repair.is_open())
     }
 
     /// Decides what is due.
@@ -249,6 +319,13 @@ impl Arbiter {
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// How asking for what is missing went, over all source streams.
+    #[must_use]
+    pub fn repairs(&self) -> RepairCounters {
+        let all = self.sources.iter().map(|source| source.repair.counters());
+        all.fold(RepairCounters::default(), |sum, one| sum.plus(one))
     }
 
     /// How a leg of a source stream is doing; `None` for an unknown sid.

@@ -14,6 +14,7 @@ use twinfeed_wire::{Adm, Generation};
 
 use super::cursor::Cursor;
 use super::fence::Count;
+use super::fill::Missing;
 use super::leg::LegSide;
 use super::source::{Out, Source};
 use super::view::View;
@@ -106,7 +107,8 @@ impl Source {
             side.transmits() && there && view.is_some_and(|view| !self.counts_more(&cursor, view))
         });
         let long = self.judged_at >= since.after(out.limits.lag_time);
-        if !(self.forced() || long || !awaited && self.waited(since, out)) {
+        let due = long || !awaited && self.waited(since, out);
+        if !self.is_given_up(Missing::Messages(cursor.adm, until), due, out) {
             return false;
         }
         self.skip_messages(until, out);

@@ -30,6 +30,7 @@ use crate::time::{Time, earlier};
 impl Source {
     pub(super) fn settle<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
         loop {
+            self.repair.look(out.now);
             self.refresh_legs(out);
             let moved = self.judge_pin(out)
                 || self.choose_context(out)
@@ -42,6 +43,7 @@ impl Source {
                 || self.judge_regress(out)
                 || self.judge_miscount(out);
             if !moved {
+                self.close_repair();
                 self.tell_stale(out);
                 return;
             }
@@ -203,12 +205,17 @@ impl Source {
     /// (RM-25a). What `leg` itself counts behind the hole shows that only while it is in step: out of step it comes to
     /// any number, by a message at another place or by a cut.
     fn fills(&self, leg: Leg, cursor: &Cursor, record: &Entry) -> bool {
-        let lacking = !record.is_message()
-            && cursor.is_at(record)
-            && cursor.outdoes(self.fence.count(cursor, record.generation, record.adm));
-        if !lacking {
-            return false;
-        }
+        self.lacks(cursor, record) && cursor.is_at(record) && self.stands_alike(leg, cursor, record)
+    }
+
+    /// Whether a record lacks messages that were delivered, or counts invalid ones.
+    pub(super) fn lacks(&self, cursor: &Cursor, record: &Entry) -> bool {
+        let counted = self.fence.count(cursor, record.generation, record.adm);
+        !record.is_message() && cursor.outdoes(counted)
+    }
+
+    /// Whether no message is missing between the cursor and what is known to stand behind a record of `leg`.
+    pub(super) fn stands_alike(&self, leg: Leg, cursor: &Cursor, record: &Entry) -> bool {
         let counted = |generation, adm| match self.fence.count(cursor, generation, adm) {
             Count::As(adm) if adm >= cursor.adm => Some(adm),
             _ => None,
@@ -336,6 +343,7 @@ impl Source {
             self.standby_due(limits).filter(|_| !self.stale),
             self.health_due(),
             self.pin_due(limits),
+            self.repair.deadline(),
         ] {
             ask(due);
         }

@@ -18,6 +18,7 @@ use super::counters::{Counters, LegStatus};
 use super::cursor::{Cursor, Standing, behind, hand_over};
 use super::epochs::Retired;
 use super::fence::{Fence, GivenUp};
+use super::fill::Ask;
 use super::health::Rounds;
 use super::hold::Entry;
 use super::holes::Hole;
@@ -30,6 +31,7 @@ use super::unordered::Seen;
 use crate::event::{DiscontinuityCause, Handler, Leg, LegState, Place};
 use crate::limits::{Limits, Policy};
 use crate::receipt::Trigger;
+use crate::repair::{GaveUp, Repair};
 use crate::time::Time;
 
 /// What every step needs at hand.
@@ -58,6 +60,12 @@ pub(super) struct Source {
     pub(super) seen: Option<Seen>,
     pub(super) legs: [LegSide; 2],
     pub(super) hole: Option<Hole>,
+    /// Asking for what is missing, before it is declared.
+    pub(super) repair: Repair,
+    /// What is to be asked, for records and for messages, until the driver takes it.
+    pub(super) asks: [Option<Ask>; 2],
+    /// Why asking for what is declared next was given up.
+    pub(super) gave_up: Option<GaveUp>,
     pub(super) retired: Retired,
     pub(super) overflow: Overflow,
     pub(super) fence: Fence,
@@ -112,6 +120,9 @@ impl Source {
             seen: (class == OrderingClass::Unordered).then(|| Seen::new(limits)),
             legs: [LegSide::new(limits), LegSide::new(limits)],
             hole: None,
+            repair: Repair::new(limits.repair),
+            asks: [None; 2],
+            gave_up: None,
             retired: Retired::new(),
             overflow: Overflow::new(),
             fence: Fence::new(),

@@ -35,6 +35,7 @@ use core::ops::Range;
 
 use super::cursor::{Cursor, Standing};
 use super::fence::{Count, Fence};
+use super::fill::Missing;
 use super::hold::Entry;
 use super::holes::Hole;
 use super::source::{Out, Source};
@@ -205,7 +206,8 @@ impl Source {
         };
         let hole = open.map_or(fresh, |hole| Hole { until, ..hole });
         self.hole = Some(hole);
-        if !self.waited(hole.passed.unwrap_or(out.now), out) {
+        let due = self.waited(hole.passed.unwrap_or(out.now), out);
+        if !self.is_given_up(Missing::Records(floor, until), due, out) {
             return false;
         }
         // A record that waits for a message is not missing; the message is, for whoever lives has passed it.

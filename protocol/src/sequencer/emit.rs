@@ -111,7 +111,7 @@ impl Sequencer {
 
     pub(super) fn send_records(&mut self, now: Now, out: &mut impl Transmit) {
         if self.standby.is_on() {
-            if !self.withhold_records() {
+            if !self.withhold_records(out) {
                 // What is under way leaves behind everything that was withheld.
                 self.leave_standby(now, StandbyEnd::Full, out);
             }

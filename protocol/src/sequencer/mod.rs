@@ -72,6 +72,12 @@ pub struct Now {
 pub trait Transmit {
     /// Sends one datagram; `bytes` are valid during the call only.
     fn datagram(&mut self, bytes: &[u8]);
+
+    /// One datagram with records is finished and held back: it has no number of its own yet. `bytes` are valid during
+    /// the call only.
+    fn withheld(&mut self, bytes: &[u8]) {
+        let _ = bytes;
+    }
 }
 
 /// One record of a source message, converted.

@@ -236,7 +236,7 @@ impl Sequencer {
     }
 
     /// Keeps the datagram under way, if there is one; `false`: there is no room, and it still is under way.
-    pub(super) fn withhold_records(&mut self) -> bool {
+    pub(super) fn withhold_records(&mut self, out: &mut impl Transmit) -> bool {
         let Some((records, length)) = self.outgoing.begun() else {
             return true;
         };
@@ -249,6 +249,7 @@ impl Sequencer {
             let epoch = self.run.start.epoch;
             self.standby.withheld.push(datagram, records, epoch, last);
             self.counters.withheld += 1;
+            out.withheld(datagram);
         }
         true
     }

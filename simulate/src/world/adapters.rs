@@ -40,6 +40,8 @@ pub trait Output {
     fn converted(&mut self, place: Converted<'_>);
     /// The adapter sent a datagram.
     fn datagram(&mut self, leg: Leg, sid: Sid, bytes: &[u8]);
+    /// The adapter finished a datagram and holds it back.
+    fn withheld(&mut self, leg: Leg, sid: Sid, bytes: &[u8]);
     /// The adapter said something to its peer.
     fn said(&mut self, leg: Leg, sid: Sid, said: Said);
     /// The adapter told its peer that it steps down, or that it goes on after all.
@@ -630,6 +632,10 @@ impl<'a> Wire<'a> {
 impl Transmit for Wire<'_> {
     fn datagram(&mut self, bytes: &[u8]) {
         self.out.datagram(self.leg, self.sid, bytes);
+    }
+
+    fn withheld(&mut self, bytes: &[u8]) {
+        self.out.withheld(self.leg, self.sid, bytes);
     }
 }
 

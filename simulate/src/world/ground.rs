@@ -7,6 +7,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use twinfeed_protocol::Leg;
+use twinfeed_protocol::arbiter::Ask;
 use twinfeed_protocol::line::Line;
 use twinfeed_protocol::pair::{News, PairState, Said};
 use twinfeed_protocol::sequencer::Now;
@@ -17,6 +18,7 @@ use super::Outcome;
 use super::adapters::{Converted, Output};
 use super::agenda::Agenda;
 use super::exchange::{Life, Shared};
+use super::fills::{Fills, Given};
 use super::net::{Decorator, Flight, Link};
 use super::oracle::{Assembly, Ledger, Violation};
 use super::pair::trap::Fate;
@@ -49,6 +51,29 @@ pub enum Happening {
         /// Which, by number.
         subscriber: usize,
         /// On which leg.
+        leg: Leg,
+        /// What.
+        flight: Flight,
+    },
+    /// A request for what both streams lost reaches an adapter.
+    Request {
+        /// Whose request.
+        subscriber: usize,
+        /// Whose adapter.
+        leg: Leg,
+        /// What.
+        flight: Flight,
+    },
+    /// An adapter's fill server has its turn.
+    FillTurn {
+        /// Whose.
+        leg: Leg,
+    },
+    /// An answer to a request reaches a subscriber.
+    Fill {
+        /// Which, by number.
+        subscriber: usize,
+        /// From whose adapter.
         leg: Leg,
         /// What.
         flight: Flight,
@@ -93,6 +118,7 @@ pub struct Ground {
     coverage: Coverage,
     trace: Trace,
     pair: Option<PairGround>,
+    fills: Option<Fills>,
     /// Whether the process of each leg knows where its subscribers are.
     addressed: [bool; 2],
 }
@@ -112,6 +138,7 @@ impl Ground {
             coverage: Coverage::default(),
             trace: Trace::last(trace),
             pair: None,
+            fills: None,
             addressed: [true; 2],
         }
     }
@@ -119,6 +146,85 @@ impl Ground {
     /// Its adapters are a pair.
     pub fn set_pair(&mut self, pair: PairGround) {
         self.pair = Some(pair);
+    }
+
+    /// Its adapters can be asked for what both streams lost.
+    pub fn set_fills(&mut self, fills: Fills) {
+        self.fills = Some(fills);
+    }
+
+    /// Who gives what both streams lost, if anybody does.
+    pub fn fills_mut(&mut self) -> Option<&mut Fills> {
+        self.fills.as_mut()
+    }
+
+    /// A subscriber sends a request.
+    pub fn ask(&mut self, subscriber: usize, ask: &Ask) {
+        let now = self.now;
+        self.trace.say(now, || {
+            let ranges = ask.ranges();
+            format!(
+                "    subscriber {subscriber} asks adapter {} for {ranges:?}",
+                ask.leg
+            )
+        });
+        let Some(fills) = &mut self.fills else { return };
+        let (stats, mut arrivals) = (&mut self.stats, Vec::new());
+        stats.add("fill.asked");
+        let fired = |name| stats.fault(name);
+        fills.ask(now, subscriber, ask, fired, |at, flight| {
+            arrivals.push((at, flight));
+        });
+        for (at, flight) in arrivals {
+            let leg = ask.leg;
+            self.put(
+                at,
+                Happening::Request {
+                    subscriber,
+                    leg,
+                    flight,
+                },
+            );
+        }
+    }
+
+    /// A request reached the adapter of `leg`, which runs.
+    pub fn take_request(&mut self, at: Time, subscriber: usize, leg: Leg, bytes: &[u8]) {
+        let Some(fills) = &mut self.fills else { return };
+        match fills.take(at, (subscriber, leg), bytes) {
+            Ok(Some(due)) => self.schedule(due, Happening::FillTurn { leg }),
+            Ok(None) => {}
+            Err(wrong) => self
+                .ledger
+                .complain(format!("fills of adapter {leg}: {wrong}")),
+        }
+    }
+
+    /// The fill server of `leg`, which runs, answers.
+    pub fn answer_requests(&mut self, at: Time, leg: Leg) {
+        let (now, mut given) = (self.now, Vec::new());
+        let Some(fills) = &mut self.fills else { return };
+        let stats = &mut self.stats;
+        let fired = |name| stats.fault(name);
+        if let Err(wrong) = fills.turn((now, at), leg, fired, &mut given) {
+            self.ledger
+                .complain(format!("fills of adapter {leg}: {wrong}"));
+        }
+        for Given {
+            at,
+            subscriber,
+            flight,
+        } in given
+        {
+            self.put(
+                at,
+                Happening::Fill {
+                    subscriber,
+                    leg,
+                    flight,
+                },
+            );
+        }
     }
 
     /// What the pair needs here, if there is one.
@@ -221,6 +327,7 @@ impl Ground {
             stats: &mut self.stats,
             coverage: &mut self.coverage,
             trace: &mut self.trace,
+            fills: self.fills.as_ref(),
             violations,
         }
     }
@@ -233,6 +340,9 @@ impl Ground {
     /// An adapter has no unsent records any more.
     pub fn note_death(&mut self, leg: Leg) {
         self.ledger.note_death(leg);
+        if let Some(fills) = &mut self.fills {
+            fills.note_death(self.now, leg);
+        }
     }
 
     /// Nothing of `leg` gets through for `span`.
@@ -258,6 +368,9 @@ impl Ground {
     pub fn calm(&mut self) {
         self.trace.say(self.now, || "calm".into());
         self.links.iter_mut().flatten().for_each(Link::calm);
+        if let Some(fills) = &mut self.fills {
+            fills.calm(self.now);
+        }
     }
 
     /// Counts.
@@ -315,7 +428,10 @@ impl Ground {
 
     /// How it ended, with these violations.
     #[must_use]
-    pub fn finish(self, violations: Vec<Violation>) -> Outcome {
+    pub fn finish(mut self, violations: Vec<Violation>) -> Outcome {
+        for (name, times) in self.fills.iter().flat_map(Fills::counts) {
+            self.stats.add_many(name, times);
+        }
         Outcome {
             seed: self.seed,
             violations,
@@ -339,6 +455,9 @@ impl Output for Ground {
             None => Fate::Leaves,
         };
         self.ledger.note_sent(leg, bytes);
+        if let Some(fills) = &mut self.fills {
+            fills.keep(self.now, leg, sid, bytes);
+        }
         self.trace.datagram(self.now, "sent", leg, bytes);
         if !self.addressed[leg.index()] {
             self.stats.add("disk.sent_to_nobody");
@@ -367,6 +486,14 @@ impl Output for Ground {
                     agenda.put(at, happening);
                 },
             );
+        }
+    }
+
+    fn withheld(&mut self, leg: Leg, sid: Sid, bytes: &[u8]) {
+        let severed = self.pair.as_ref();
+        let severed = severed.is_some_and(|pair| pair.severed[leg.index()]);
+        if let Some(fills) = self.fills.as_mut().filter(|_| !severed) {
+            fills.keep(self.now, leg, sid, bytes);
         }
     }
 

@@ -29,6 +29,8 @@ pub mod exchange;
 mod eyes;
 pub mod facts;
 pub mod faults;
+mod filled;
+pub mod fills;
 pub mod ground;
 pub mod line_faults;
 pub mod lines;
@@ -51,6 +53,7 @@ use asked::Asked;
 use clock::Clock;
 use exchange::{Content, Shared, Source};
 use faults::Fault;
+use fills::Fills;
 use ground::{Ground, Happening};
 use line_faults::{LineFault, Under};
 use lines::LinePath;
@@ -165,6 +168,13 @@ impl World {
             )));
         }
         let subscribers_number = subscribers.len();
+        if let Some(fills) = plan.fills {
+            let fills = Fills::new(fills, seed);
+            for subscriber in &mut subscribers {
+                subscriber.set_servers(fills.known());
+            }
+            ground.set_fills(fills);
+        }
         for leg in Leg::BOTH {
             ground.schedule(plan.starts[leg.index()], Happening::Start { leg });
         }
@@ -241,6 +251,7 @@ impl World {
                 self.happen(happening);
             }
             self.look_at_pair();
+            self.look_at_requests();
             if let Some(fault) = self.ground.ledger().faults().first() {
                 let what = fault.clone();
                 self.complain(what);
@@ -297,6 +308,17 @@ impl World {
             } => {
                 self.arrive(subscriber, leg, flight);
             }
+            Happening::Request {
+                subscriber,
+                leg,
+                flight,
+            } => self.hear_request(subscriber, leg, &flight),
+            Happening::FillTurn { leg } => self.answer_requests(leg),
+            Happening::Fill {
+                subscriber,
+                leg,
+                flight,
+            } => self.give(subscriber, leg, &flight),
             Happening::Join { subscriber } => self.subscribers[subscriber].join(),
             Happening::Start { leg } => self.start_first(leg),
             Happening::PeerNews { leg, lost } => self.tell_of_peer(leg, lost),
@@ -392,6 +414,58 @@ impl World {
         }
         let mut watch = self.ground.watch(&mut self.violations);
         self.subscribers[subscriber].arrive(now, leg, flight, &mut watch);
+    }
+
+    /// What subscribers ask for since the last look.
+    fn look_at_requests(&mut self) {
+        if self.ground.fills_mut().is_none() {
+            return;
+        }
+        for number in 0..self.subscribers.len() {
+            // Who is not had in hand need not be asked for its deadline again.
+            if !self.subscribers[number].is_asking() {
+                continue;
+            }
+            while let Some(ask) = self.subscribers[number].poll_request() {
+                self.ground.ask(number, &ask);
+            }
+        }
+    }
+
+    fn hear_request(&mut self, subscriber: usize, leg: Leg, flight: &Flight) {
+        let (now, at) = (self.ground.now(), self.now_of(leg).time);
+        if self.adapters[leg.index()].state() == State::Running {
+            self.ground.take_request(at, subscriber, leg, &flight.bytes);
+        } else if let Some(fills) = self.ground.fills_mut() {
+            fills.note_unheard(now, subscriber, leg);
+        }
+    }
+
+    fn answer_requests(&mut self, leg: Leg) {
+        let (now, at) = (self.ground.now(), self.now_of(leg).time);
+        match self.adapters[leg.index()].state() {
+            State::Running => self.ground.answer_requests(at, leg),
+            // Its thread stands still, too.
+            State::Stopped => {
+                let again = Happening::FillTurn { leg };
+                self.ground.schedule(STOPPED_TURN, again);
+                if let Some(fills) = self.ground.fills_mut() {
+                    fills.note_trouble(now, leg);
+                }
+            }
+            State::Dead => {}
+        }
+    }
+
+    fn give(&mut self, subscriber: usize, leg: Leg, flight: &Flight) {
+        let now = self.time_of(subscriber);
+        self.ground.say_heard(
+            || format!("  subscriber {subscriber} is given"),
+            leg,
+            &flight.bytes,
+        );
+        let mut watch = self.ground.watch(&mut self.violations);
+        self.subscribers[subscriber].give(now, leg, flight, &mut watch);
     }
 
     fn strike(&mut self, number: usize) {
@@ -530,5 +604,7 @@ impl World {
     }
 }
 
+/// How often the turn of a process that is stopped is looked at again.
+const STOPPED_TURN: Duration = Duration::from_millis(1);
 /// A machine was woken at its deadline and wants to be woken at the same moment again.
 const STUCK_DEADLINE: &str = "stuck_deadline";

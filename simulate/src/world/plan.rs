@@ -15,6 +15,7 @@ use twinfeed_wire::Sid;
 use super::adapters::Conduct;
 use super::exchange::Shape;
 use super::faults::{self, Fault};
+use super::fills::FillPlan;
 use super::line_faults::LineFault;
 use super::lines::LinePath;
 use super::net::{self, Decorator, shift};
@@ -43,6 +44,8 @@ pub struct Plan {
     pub calm_percent: u64,
     /// The pair; none: each adapter is alone, and no message is originated.
     pub pair: Option<PairPlan>,
+    /// How adapters are asked for what both streams lost; none: nobody can be asked.
+    pub fills: Option<FillPlan>,
     /// What goes wrong between the exchange and the adapters, on several lines at once.
     pub line_faults: Vec<Box<dyn LineFault>>,
     /// How long the world lasts at least.
@@ -137,6 +140,8 @@ pub enum Kind {
     Pair,
     /// A pair for a minute and more, under many kinds of faults.
     Long,
+    /// Either of the short ones, whose adapters can be asked for what both streams lost.
+    Filled,
 }
 
 impl fmt::Display for Kind {
@@ -145,6 +150,7 @@ impl fmt::Display for Kind {
             Self::Alone => "alone",
             Self::Pair => "pair",
             Self::Long => "long",
+            Self::Filled => "filled",
         })
     }
 }
@@ -153,9 +159,11 @@ impl FromStr for Kind {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let kinds = [Self::Alone, Self::Pair, Self::Long];
+        let kinds = [Self::Alone, Self::Pair, Self::Long, Self::Filled];
         let named = kinds.into_iter().find(|kind| kind.to_string() == word);
-        named.ok_or(format!("`{word}` is no kind of world: alone, pair, long"))
+        named.ok_or(format!(
+            "`{word}` is no kind of world: alone, pair, long, filled"
+        ))
     }
 }
 
@@ -167,6 +175,7 @@ impl Kind {
             Self::Alone => "",
             Self::Pair => "--pair ",
             Self::Long => "--long ",
+            Self::Filled => "--filled ",
         }
     }
 
@@ -177,6 +186,7 @@ impl Kind {
             Self::Alone => Plan::draw(seed),
             Self::Pair => Plan::draw_pair(seed),
             Self::Long => Plan::draw_long(seed),
+            Self::Filled => Plan::draw_filled(seed),
         }
     }
 }
@@ -208,6 +218,7 @@ impl Plan {
             faults: Vec::new(),
             calm_percent: 100,
             pair: None,
+            fills: None,
             line_faults: Vec::new(),
             at_least: Duration::ZERO,
             settling: SETTLING,

@@ -8,6 +8,7 @@ use twinfeed_wire::Generation;
 use super::adapters::State;
 use super::exchange::Source;
 use super::faults::clock::Whose;
+use super::fills::Trick;
 use super::ground::Happening;
 use super::pair::Ending;
 use super::{Disk, World};
@@ -167,6 +168,14 @@ impl World {
         self.adapters[leg.index()].misconvert(wrong);
         if wrong {
             self.ground.note_misconversion();
+        }
+    }
+
+    /// The fill server of `leg` does this from here on, if there is one.
+    pub fn play(&mut self, leg: Leg, trick: Trick) {
+        let now = self.ground.now();
+        if let Some(fills) = self.ground.fills_mut() {
+            fills.play(now, leg, trick);
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use twinfeed_protocol::arbiter::Ask;
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{
     Arbiter, CloseReason, Control, Delivered, Event, Handler, Leg, LegState, Limits, OrderingClass,
@@ -16,6 +17,7 @@ use twinfeed_wire::{Generation, Sid};
 use super::adapters::stream_id;
 use super::asked::Sleeper;
 use super::eyes::Eyes;
+use super::fills::Fills;
 use super::net::Flight;
 use super::oracle::heard::LegHeard;
 use super::oracle::{Assembly, Copied, Ledger, Told, Violation, Witness, claims, words};
@@ -51,6 +53,8 @@ pub struct Watch<'a> {
     pub coverage: &'a mut Coverage,
     /// The same as text.
     pub trace: &'a mut Trace,
+    /// Who gives what both streams lost, if anybody does.
+    pub fills: Option<&'a Fills>,
     /// Broken promises.
     pub violations: &'a mut Vec<Violation>,
 }
@@ -73,6 +77,8 @@ pub struct Subscriber {
     sources: Vec<(Sid, OrderingClass)>,
     /// Who is active under which generation, as it was told last.
     roles: Option<(Leg, Generation)>,
+    /// Which adapters can be asked for what both streams lost.
+    servers: [bool; 2],
 }
 
 impl Subscriber {
@@ -113,7 +119,48 @@ impl Subscriber {
             eyes: sources.iter().map(|&(sid, _)| Eyes::of(sid)).collect(),
             sources: sources.to_vec(),
             roles: None,
+            servers: [false; 2],
         }
+    }
+
+    /// Says which adapters can be asked for what both streams lost.
+    pub fn set_servers(&mut self, known: [bool; 2]) {
+        self.servers = known;
+        for leg in Leg::BOTH {
+            self.arbiter.set_fill_server(leg, known[leg.index()]);
+        }
+    }
+
+    /// Whether it waits for an answer, or is about to.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.arbiter.is_asking()
+    }
+
+    /// A request that is to be sent.
+    pub fn poll_request(&mut self) -> Option<Ask> {
+        match self.state {
+            State::Polling => self.arbiter.poll_request(),
+            State::Absent | State::Paused | State::Gone => None,
+        }
+    }
+
+    /// Something reached the socket on which it waits for answers.
+    pub fn give(&mut self, now: Time, leg: Leg, flight: &Flight, watch: &mut Watch<'_>) {
+        // Like the library, it does not look while it waits for nothing.
+        if self.state != State::Polling || !self.arbiter.is_asking() {
+            return;
+        }
+        if flight.genuine {
+            for witness in &mut self.witnesses {
+                witness.heard.note_given(witness.sid, &flight.bytes);
+            }
+        }
+        // No stream said anything: what is decided now is as if time had come.
+        self.watched(Cause::Deadline, watch.coverage, |arbiter, tap| {
+            arbiter.on_fill(leg, now, &flight.bytes, tap);
+        });
+        self.judge(now, watch);
     }
 
     /// What it is doing.
@@ -157,7 +204,9 @@ impl Subscriber {
             return false;
         }
         let (number, limits, room) = (self.number, self.limits, self.socket_room);
+        let servers = self.servers;
         *self = Self::new(number, limits, &self.sources, room, Plant::Nothing);
+        self.set_servers(servers);
         self.state = State::Polling;
         true
     }
@@ -356,6 +405,8 @@ impl Subscriber {
                 }
                 let judged = witness.judge(now, told, watch.ledger);
                 let judged = judged.and_then(|()| gather(told, watch));
+                let since = (self.number, self.polls_since);
+                let judged = judged.and_then(|()| within_reach(witness, now, told, since, watch));
                 if let Err(what) = judged {
                     let (subscriber, sid) = (self.number, witness.sid);
                     watch.violations.push(Violation {
@@ -483,6 +534,20 @@ impl Subscriber {
         watch
             .stats
             .add_many("count.hold_overflow", counters.hold_overflow);
+        let repairs = self.arbiter.repairs();
+        for (name, times) in [
+            ("count.filled", counters.filled),
+            ("count.fill_duplicates", counters.fill_duplicates),
+            ("count.fill_rejected", counters.fill_rejected),
+            ("repair.opened", repairs.opened),
+            ("repair.given_up", repairs.given_up),
+            ("repair.silent", repairs.silent),
+            ("repair.busy", repairs.busy),
+            ("repair.lacking", repairs.lacking),
+            ("repair.faults", repairs.faults),
+        ] {
+            watch.stats.add_many(name, times);
+        }
         watch.stats.add_many("count.replayed", counters.replayed);
         watch.stats.add_many("count.fenced", counters.fenced);
         watch
@@ -544,6 +609,43 @@ fn settled(witness: &Witness, ledger: &Ledger) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Nothing is declared missing that an adapter within reach would have given.
+fn within_reach(
+    witness: &Witness,
+    now: Time,
+    told: &Told,
+    (subscriber, polls_since): (usize, Time),
+    watch: &mut Watch<'_>,
+) -> Result<(), String> {
+    let (Some(fills), Told::Event(event)) = (watch.fills, told) else {
+        return Ok(());
+    };
+    let &Event::Gap {
+        sid,
+        epoch,
+        from,
+        until,
+        cause,
+    } = event
+    else {
+        return Ok(());
+    };
+    let window = claims::reach(&witness.limits);
+    if !claims::waits_for_fills(witness, cause) || polls_since.after(window) > now {
+        return Ok(());
+    }
+    watch.stats.add("fill.gap_judged");
+    let of = (sid, epoch, witness.context);
+    let range = ((from, until), witness.tally.next());
+    match fills.could_give(now, window, subscriber, of, range) {
+        Some(leg) => Err(format!(
+            "Gap {from} to {until} ({}): adapter {leg} has had it for {window:?}, within reach",
+            cause.word()
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Where a message that no source said stands for everybody.

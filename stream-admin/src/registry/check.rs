@@ -46,6 +46,9 @@ pub(super) fn registration(
         ));
     }
     reachable("link_address", request.link_address)?;
+    if let Some(fills) = request.fills {
+        reachable("fills", fills)?;
+    }
     if request
         .operations_address
         .as_ref()
@@ -119,6 +122,16 @@ pub(super) fn subscription(
         if let Some(sid) = unknown {
             let message = format!("feed {} has no source stream {sid}", feed.name);
             return Err(bad(message, "choose one of its own, or all"));
+        }
+    }
+    if let Some(fills) = request.fills {
+        reachable("fills", fills)?;
+        if request
+            .destinations
+            .is_some_and(|legs| legs.contains(&fills))
+        {
+            let message = "fills are received where a leg is";
+            return Err(bad(message, "open a socket for fills alone"));
         }
     }
     match (feed.transport, request.destinations) {

@@ -108,6 +108,7 @@ pub(super) fn offer(preferred_role: Role, incarnation: u64) -> Register {
         streams: vec![stream(1), stream(2)],
         link_address: "127.0.0.1:9100".parse().unwrap(),
         operations_address: None,
+        fills: None,
         generation_held: None,
         unverified: false,
     }
@@ -120,6 +121,7 @@ fn wish(port: u16) -> Subscribe {
         sids: Selection::All,
         application: "test".to_owned(),
         destinations: Some([address(port), address(port + 1)]),
+        fills: None,
         policy: Policy::FirstArrival,
     }
 }

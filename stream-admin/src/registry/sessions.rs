@@ -286,11 +286,12 @@ fn unknown(id: &SubscriptionId) -> Problem {
 }
 
 fn own_destinations(caller: &Caller<'_>, request: &Subscribe) -> Result<(), Problem> {
-    let (Some(address), Some(destinations)) = (caller.address, request.destinations) else {
+    let Some(address) = caller.address else {
         return Ok(());
     };
+    let destinations = request.destinations.iter().flatten();
     let foreign = |to: &&std::net::SocketAddr| !check::destination_is_own(to.ip(), address);
-    match destinations.iter().find(foreign) {
+    match destinations.chain(&request.fills).find(foreign) {
         None => Ok(()),
         Some(to) => Err(Problem {
             code: ProblemCode::NotEntitled,

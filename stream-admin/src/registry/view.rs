@@ -37,6 +37,7 @@ impl Feed {
             streams: self.stream_ids(leg),
             peer: self.peer(leg.other(), now),
             destinations: self.destinations(leg),
+            fill_clients: self.fill_clients(),
             constraints: self.settings.constraints.clone(),
             orders: match self.pair.role(leg) {
                 Some(Role::Active) => orders::for_active(&self.orders, self.pair.generation()),
@@ -70,6 +71,19 @@ impl Feed {
                 subscription: record.subscription.clone(),
                 sids: record.request.sids.clone(),
                 address: record.request.destinations?[leg.index()],
+            })
+        });
+        open.collect()
+    }
+
+    /// Whoever receives a feed may ask for what was lost of it, either adapter.
+    fn fill_clients(&self) -> Vec<Destination> {
+        let open = self.open_subscriptions().filter_map(|subscription| {
+            let record = &subscription.record;
+            Some(Destination {
+                subscription: record.subscription.clone(),
+                sids: record.request.sids.clone(),
+                address: record.request.fills?,
             })
         });
         open.collect()
@@ -123,6 +137,7 @@ impl Feed {
             adapter: self.adapter_id(leg),
             incarnation: registration.map(|registration| registration.incarnation),
             streams: granted.collect(),
+            fills: registration.and_then(|registration| registration.fills),
             state: word.state,
             reason: word.reason,
         }

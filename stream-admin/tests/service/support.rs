@@ -138,6 +138,7 @@ pub(crate) fn offer(preferred_role: Role, incarnation: u64) -> Register {
         }],
         link_address: SocketAddr::from(([127, 0, 0, 1], port + 1)),
         operations_address: None,
+        fills: None,
         generation_held: None,
         unverified: false,
     }
@@ -150,6 +151,7 @@ pub(crate) fn wish(port: u16) -> Subscribe {
         sids: Selection::All,
         application: "test".to_owned(),
         destinations: Some([address(port), address(port + 1)]),
+        fills: None,
         policy: Policy::FirstArrival,
     }
 }

@@ -37,6 +37,7 @@ use twinfeed_wire::Generation;
 
 use crate::builder::Settings;
 use crate::error::Error;
+use crate::fills::FillSocket;
 use crate::monitor::{Administration, Monitor};
 use crate::queue::{Command, ControlEnd};
 use crate::receive::{LegSocket, SocketKey};
@@ -61,6 +62,9 @@ pub struct Control {
     resumable: Option<Grant>,
     destinations: [SocketAddr; 2],
     unicast: [Option<LegSocket>; 2],
+    /// Where answers to requests for what was missed are received; `None`: nobody is asked.
+    fill_address: Option<SocketAddr>,
+    fills: Option<FillSocket>,
     buffers: [BufferReport; 2],
     ledger: Ledger,
     /// The newest grant, and whether the poller stands as it says.
@@ -90,7 +94,9 @@ impl Control {
             .map(|directory| Shelf::new(directory, &settings.feed))
             .transpose()?;
         let saved = shelf.as_ref().map(Shelf::load).transpose()?.flatten();
+        let before = saved.as_ref().and_then(|saved| saved.fills);
         let (unicast, resumable) = bind(&settings, saved)?;
+        let fills = bind_fills(&settings, before.filter(|_| resumable.is_some()))?;
         let monitor = Monitor::new(settings.feed.clone(), end.snapshot.clone());
         Ok(Self {
             client,
@@ -101,6 +107,8 @@ impl Control {
             destinations: [unicast[0].local(), unicast[1].local()],
             buffers: [unicast[0].buffer(), unicast[1].buffer()],
             unicast: unicast.map(Some),
+            fill_address: fills.as_ref().map(FillSocket::local),
+            fills,
             ledger: Ledger::default(),
             grant: None,
             in_force: false,
@@ -179,22 +187,27 @@ impl Control {
             sids: self.settings.selection.clone(),
             application: self.settings.application.clone(),
             destinations: Some(self.destinations),
+            fills: self.fill_address,
             policy: self.settings.policy(),
         };
-        match self.client.subscribe(&request) {
-            Err(first @ admin::Error::Refused { status: 400, .. }) => {
-                request.destinations = None;
-                let second = self.client.subscribe(&request);
-                second.map_err(|second| {
-                    if second.is_worth_retrying() {
-                        second
-                    } else {
-                        first
-                    }
-                })
+        let first = match self.client.subscribe(&request) {
+            Err(first @ admin::Error::Refused { status: 400, .. }) => first,
+            other => return other,
+        };
+        // A stream-admin of before 0.5 does not know of fills, and refuses whatever it does not know.
+        let attempts = [
+            (None, self.fill_address),
+            (Some(self.destinations), None),
+            (None, None),
+        ];
+        for (destinations, fills) in attempts {
+            (request.destinations, request.fills) = (destinations, fills);
+            match self.client.subscribe(&request) {
+                Err(again) if !again.is_worth_retrying() => {}
+                other => return other,
             }
-            other => other,
         }
+        Err(first)
     }
 
     /// Does the control half's work on this thread until `stop` is raised, the poller is dropped, or
@@ -332,7 +345,7 @@ impl Control {
             self.renewed_at = Instant::now();
         }
         if let Some(shelf) = &self.shelf {
-            let saved = shelf.save(self.destinations, &grant);
+            let saved = shelf.save(self.destinations, self.fill_address, &grant);
             self.monitor
                 .set_trouble(saved.err().map(|error| error.to_string()));
         }
@@ -390,10 +403,13 @@ impl Control {
             return Ok(());
         }
         let sockets = self.settings.sockets(&grant.constraints);
+        let mut limits = plan::limits(&grant.constraints, &self.settings.tuning);
+        limits.repair.fill_seed = self.seed();
         let means = Means {
-            limits: plan::limits(&grant.constraints, &self.settings.tuning),
+            limits,
             sockets: &sockets,
             unicast: &mut self.unicast,
+            fills: &mut self.fills,
         };
         let (ledger, plan) = self.ledger.plan(grant, means)?;
         self.in_force = plan.is_empty() || self.end.command(Command::Plan(Box::new(plan))).is_ok();
@@ -435,8 +451,13 @@ impl Control {
     }
 
     fn backoff(&self) -> Backoff {
+        Backoff::with_seed(self.seed())
+    }
+
+    /// Another for every subscription of a host.
+    fn seed(&self) -> u64 {
         let ports = self.destinations.map(|address| u64::from(address.port()));
-        Backoff::with_seed(u64::from(std::process::id()) << 32 | ports[0] << 16 | ports[1])
+        u64::from(std::process::id()) << 32 | ports[0] << 16 | ports[1]
     }
 }
 
@@ -457,6 +478,23 @@ fn bind(
     }
     let local = settings.local_addresses()?;
     Ok((bind_to(settings, local)?, None))
+}
+
+/// Binds the socket for fills, on the address of an earlier life if that is still free: adapters know it.
+fn bind_fills(
+    settings: &Settings,
+    before: Option<SocketAddr>,
+) -> Result<Option<FillSocket>, Error> {
+    if !settings.asks() {
+        return Ok(None);
+    }
+    let sockets = settings.sockets_before_grant();
+    if let Some(before) = before
+        && let Ok(socket) = FillSocket::open(before, &sockets)
+    {
+        return Ok(Some(socket));
+    }
+    FillSocket::open(settings.fill_address()?, &sockets).map(Some)
 }
 
 fn bind_to(settings: &Settings, local: [SocketAddr; 2]) -> Result<[LegSocket; 2], Error> {

@@ -29,6 +29,9 @@ pub(super) fn status(snapshot: &Snapshot) -> SubscriptionStatus {
             ("divergences".to_owned(), counters.divergences),
             ("diverged_ranges".to_owned(), counters.diverged_ranges),
             ("rejected_packets".to_owned(), counters.rejected_total()),
+            ("filled_records".to_owned(), counters.filled),
+            ("fill_requests".to_owned(), snapshot.repairs.requests),
+            ("repairs_given_up".to_owned(), snapshot.repairs.given_up),
             ("handler_panics".to_owned(), snapshot.handler_panics),
             (
                 "receipts_dropped".to_owned(),

@@ -22,16 +22,24 @@ pub(super) struct Saved {
     version: u32,
     /// Where leg 0 and leg 1 were received.
     pub(super) destinations: [SocketAddr; 2],
+    /// Where answers to requests for what was missed were.
+    #[serde(default)]
+    pub(super) fills: Option<SocketAddr>,
     /// What was granted last.
     pub(super) grant: Grant,
 }
 
 impl Saved {
     /// A file of this version's layout.
-    pub(super) fn new(destinations: [SocketAddr; 2], grant: &Grant) -> Self {
+    pub(super) fn new(
+        destinations: [SocketAddr; 2],
+        fills: Option<SocketAddr>,
+        grant: &Grant,
+    ) -> Self {
         Self {
             version: VERSION,
             destinations,
+            fills,
             grant: grant.clone(),
         }
     }
@@ -56,6 +64,7 @@ pub fn rewritten(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let saved = Saved::parse(bytes)?;
     Ok(serde_json::to_vec(&Saved::new(
         saved.destinations,
+        saved.fills,
         &saved.grant,
     ))?)
 }
@@ -92,8 +101,13 @@ impl Shelf {
     ///
     /// # Errors
     /// [`Error::State`] when the file cannot be written.
-    pub(super) fn save(&self, destinations: [SocketAddr; 2], grant: &Grant) -> Result<(), Error> {
-        let saved = Saved::new(destinations, grant);
+    pub(super) fn save(
+        &self,
+        destinations: [SocketAddr; 2],
+        fills: Option<SocketAddr>,
+        grant: &Grant,
+    ) -> Result<(), Error> {
+        let saved = Saved::new(destinations, fills, grant);
         let aside = self.0.with_extension("json.new");
         let bytes = serde_json::to_vec_pretty(&saved)
             .map_err(io::Error::from)
@@ -146,7 +160,7 @@ mod tests {
         ];
         let grant = testing::grant();
         for _ in 0..2 {
-            shelf.save(destinations, &grant).unwrap();
+            shelf.save(destinations, None, &grant).unwrap();
             let saved = shelf.load().unwrap().unwrap();
             assert_eq!(
                 (saved.destinations, saved.grant),

@@ -278,6 +278,7 @@ pub fn grant() -> Grant {
                 source: "127.0.0.1:9".parse().unwrap(),
             },
         }],
+        fills: None,
         state: LegState::Live,
         reason: String::new(),
     };

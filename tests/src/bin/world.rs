@@ -11,10 +11,11 @@ use twinfeed_tests::world::facts::{Facts, Sizes};
 use twinfeed_tests::world::{self, Kind, Outcome, stats::Census};
 
 const USAGE: &str =
-    "usage: world [--pair | --long] [--seeds N] [--from S] | [--seed S [--lines N]] [--verbose]
+    "usage: world [--pair | --filled | --long] [--seeds N] [--from S] | [--seed S [--lines N]] [--verbose]
 
   --pair       worlds whose adapters are a pair
-  --long       the same for a minute and more each
+  --filled     worlds whose adapters can be asked for what both streams lost
+  --long       the same as --pair for a minute and more each
   --seeds N    try N seeds (default 10000)
   --from S     starting with seed S (default 1)
   --seed S     replay one seed and print what happened
@@ -58,9 +59,10 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             options.verbose = true;
             continue;
         }
-        if let "--pair" | "--long" = name.as_str() {
+        if let "--pair" | "--filled" | "--long" = name.as_str() {
             options.kind = match name.as_str() {
                 "--pair" => Kind::Pair,
+                "--filled" => Kind::Filled,
                 _ => Kind::Long,
             };
             continue;

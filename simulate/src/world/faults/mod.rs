@@ -16,6 +16,7 @@ use crate::coverage::lines::Undecided;
 pub mod born;
 pub mod clock;
 pub mod disk;
+pub mod fill_server;
 pub mod handover;
 pub mod hearing;
 pub mod misconvert;

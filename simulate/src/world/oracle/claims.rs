@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use twinfeed_protocol::time::Time;
-use twinfeed_protocol::{GapCause, Leg, LegState, Place, Policy, Receipt, Trigger};
+use twinfeed_protocol::{GapCause, Leg, LegState, Limits, Place, Policy, Receipt, Trigger};
 use twinfeed_wire::{ContextId, Flags, Header};
 
 use super::heard::LegHeard;
@@ -73,6 +73,18 @@ pub(super) fn gap(
         )),
         None => Ok(()),
     }
+}
+
+/// How long an adapter must have been within reach before a gap is no excuse: as long as it may be asked, and a little.
+pub fn reach(limits: &Limits) -> Duration {
+    limits.repair.repair_time + Duration::from_millis(10)
+}
+
+/// Whether adapters are asked before a gap of this cause is told. A full hold waits for nobody.
+pub fn waits_for_fills(witness: &Witness, cause: GapCause) -> bool {
+    let pressed = witness.overflowed || witness.limits.held_records < SMALL_HOLD;
+    let asked = !matches!(cause, GapCause::HoldFull | GapCause::Abandoned);
+    asked && !pressed && witness.pinned.is_none()
 }
 
 /// Whether `leg` was heard a moment ago, in the application's context, before `until`.
@@ -306,7 +318,12 @@ pub(in crate::world) fn silence(witness: &Witness, now: Time, from: Time) -> Jud
 /// Whoever announces its end is called lost with that word.
 pub(in crate::world) fn farewell(witness: &Witness, leg: Leg, header: &Header) -> Judgement {
     let heard = &witness.heard.legs[leg.index()];
-    let span = witness.limits.window.min(NARROW_WINDOW);
+    // Of an unordered source, what is remembered is as far as one datagram is believed.
+    let remembered = match witness.scattered {
+        Some(_) => witness.limits.seen_window as u64 - 1,
+        None => u64::MAX,
+    };
+    let span = witness.limits.window.min(NARROW_WINDOW).min(remembered);
     let near = header.epoch == witness.epoch
         && heard.progress <= witness.cursor.sseq.saturating_add(span)
         && heard.is_newest(header.incarnation, header.dsn);

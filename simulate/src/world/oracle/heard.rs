@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{LegState, Place};
 use twinfeed_wire::Record;
-use twinfeed_wire::{BodyKind, ContextId, Datagram, Dsn, Epoch, Flags, Generation, Incarnation};
+use twinfeed_wire::{
+    BodyKind, ContextId, Datagram, Dsn, Epoch, Flags, Generation, Incarnation, Sid,
+};
 
 use super::sorted::Sorted;
 
@@ -264,9 +266,25 @@ impl Heard {
         }
     }
 
-    /// The numbering stepped back: what came before says nothing of it.
-    pub fn step_back(&mut self, epoch: Epoch, context: ContextId) {
-        self.records.remove((epoch, context));
+    /// A datagram that an adapter sent again is about to reach the arbiter.
+    pub fn note_given(&mut self, sid: Sid, bytes: &[u8]) {
+        let Ok(datagram) = Datagram::parse(bytes) else {
+            return;
+        };
+        let header = datagram.header();
+        if header.sid != sid {
+            return;
+        }
+        let glimpsed = self.glimpsed.get_or_default((header.epoch, header.context));
+        for record in datagram.records().filter(is_of_source) {
+            let (sseq, part) = (record.sseq, record.part);
+            glimpsed.insert(Place { sseq, part }, ());
+        }
+    }
+
+    /// The numbering of the epoch stepped back: what came before, in whatever context, says nothing of it.
+    pub fn step_back(&mut self, epoch: Epoch) {
+        self.records.retain(|(of, _)| of != epoch);
         for leg in &mut self.legs {
             leg.stepped_back = false;
         }

@@ -500,7 +500,7 @@ impl Witness {
         let ResetCause::Epoch { from, tail } = cause else {
             claims::regress(self, at)?;
             // What came before the step back came for another count.
-            self.heard.step_back(epoch, context);
+            self.heard.step_back(epoch);
             self.context = context;
             self.start(at);
             self.tally.begin(false);

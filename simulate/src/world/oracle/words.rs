@@ -50,6 +50,8 @@ fn gap(cause: GapCause) -> &'static str {
         GapCause::Lag => "event.gap.lag",
         GapCause::HoldFull => "event.gap.hold_full",
         GapCause::Abandoned => "event.gap.abandoned",
+        GapCause::NotRetained => "event.gap.not_retained",
+        GapCause::Unanswered => "event.gap.unanswered",
     }
 }
 

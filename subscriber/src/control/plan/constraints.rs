@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use twinfeed_control::Constraints;
 use twinfeed_protocol::Limits;
+use twinfeed_protocol::repair::RepairLimits;
 
 use super::Ledger;
 use crate::queue::Plan;
@@ -57,6 +58,20 @@ pub(in crate::control) fn limits(constraints: &Constraints, tuning: &Tuning) -> 
         health_high: tuning.health_high.unwrap_or(defaults.health_high),
         agreed_ranges: tuning.agreed_ranges.unwrap_or(defaults.agreed_ranges),
         pinned_lag_time: tuning.pinned_lag_time.unwrap_or(defaults.pinned_lag_time),
+        repair: RepairLimits {
+            repair_time: tuning.repair_time.unwrap_or(defaults.repair.repair_time),
+            fill_patience: tuning
+                .fill_patience
+                .unwrap_or(defaults.repair.fill_patience),
+            fill_attempts: tuning
+                .fill_attempts
+                .unwrap_or(defaults.repair.fill_attempts),
+            fill_range: tuning.fill_range.unwrap_or(defaults.repair.fill_range),
+            fill_datagrams: tuning
+                .fill_datagrams
+                .unwrap_or(defaults.repair.fill_datagrams),
+            ..defaults.repair
+        },
         ..defaults
     }
 }

@@ -10,6 +10,7 @@ mod sockets;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use twinfeed_control as admin;
 use twinfeed_control::{Grant, GrantedLeg, GrantedStream, Role};
@@ -18,6 +19,7 @@ use twinfeed_protocol::{Leg, Limits};
 use twinfeed_wire::{Generation, Sid, StreamId};
 
 use crate::error::Error;
+use crate::fills::FillSocket;
 use crate::queue::Plan;
 use crate::receive::{LegSocket, SocketSettings};
 use constraints::Constraint;
@@ -45,6 +47,7 @@ pub(super) struct Ledger {
     streams: BTreeMap<(Sid, usize), StreamId>,
     sockets: Vec<Known>,
     roles: Option<(Leg, Generation)>,
+    fill_servers: [Option<SocketAddr>; 2],
     keys: u32,
 }
 
@@ -54,6 +57,8 @@ pub(super) struct Means<'a> {
     pub(super) sockets: &'a SocketSettings,
     /// The sockets bound before the subscription, one per leg, until they are handed over.
     pub(super) unicast: &'a mut [Option<LegSocket>; 2],
+    /// The socket for fills, likewise; none where nothing is asked for.
+    pub(super) fills: &'a mut Option<FillSocket>,
 }
 
 impl Ledger {
@@ -69,6 +74,7 @@ impl Ledger {
             limits,
             sockets,
             unicast,
+            fills,
         } = means;
         match ledger.made {
             Some(made) => ledger.plan_limits(&made, &limits, sockets, &mut plan),
@@ -83,11 +89,25 @@ impl Ledger {
             ..sockets.clone()
         };
         ledger.plan_sockets(grant, &sockets, unicast, &mut plan)?;
+        plan.fills = fills.take();
+        ledger.plan_fills(grant, &mut plan);
         let roles = roles(grant);
         if roles.is_some() && roles != ledger.roles {
             (plan.roles, ledger.roles) = (roles, roles);
         }
         Ok((ledger, plan))
+    }
+
+    /// An adapter that is away serves nothing; where it did, it may again.
+    fn plan_fills(&mut self, grant: &Grant, plan: &mut Plan) {
+        let mut servers = [None; 2];
+        for leg in &grant.legs {
+            servers[leg_of(leg.leg).index()] = leg.fills;
+        }
+        if servers != self.fill_servers {
+            self.fill_servers = servers;
+            plan.fill_servers = Some(servers);
+        }
     }
 
     /// Whether the poller was given its machine.

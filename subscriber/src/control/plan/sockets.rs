@@ -15,8 +15,8 @@ use crate::error::Error;
 use crate::queue::Plan;
 use crate::receive::{LegSocket, Senders, SocketKey, SocketSettings};
 
-/// Most sockets of one subscription; as many as one wait can name.
-pub const MAX_SOCKETS: usize = twinfeed_net::wait::MAX_WAIT_SOCKETS;
+/// Most sockets of one subscription; with the one for fills, as many as one wait can name.
+pub const MAX_SOCKETS: usize = twinfeed_net::wait::MAX_WAIT_SOCKETS - 1;
 
 /// A socket that the poller has.
 #[derive(Clone, Debug)]

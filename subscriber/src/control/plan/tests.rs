@@ -15,6 +15,8 @@ fn means<'a>(settings: &'a SocketSettings, unicast: &'a mut [Option<LegSocket>; 
         limits: Limits::default(),
         sockets: settings,
         unicast,
+        // One that is never there is as good as another.
+        fills: Box::leak(Box::new(None)),
     }
 }
 
@@ -41,6 +43,29 @@ fn the_first_grant_brings_everything_and_the_same_again_brings_nothing() {
     assert_eq!(plan.roles, Some((Leg::Zero, Generation(1))));
     let (_, plan) = ledger.plan(&grant, means(&settings, &mut unicast)).unwrap();
     assert!(plan.is_empty(), "{plan:?}");
+}
+
+#[test]
+fn whom_to_ask_for_fills_is_told_when_it_changes_and_the_socket_goes_over_once() {
+    let settings = testing::socket_settings();
+    let mut unicast = bound(&settings);
+    let local = "127.0.0.1:0".parse().unwrap();
+    let mut fills = Some(FillSocket::open(local, &settings).unwrap());
+    let mut grant = testing::grant();
+    let server = |port| Some(SocketAddr::from(([127, 0, 0, 1], port)));
+    grant.legs[1].fills = server(7);
+    let first = Means {
+        fills: &mut fills,
+        ..means(&settings, &mut unicast)
+    };
+    let (ledger, plan) = Ledger::default().plan(&grant, first).unwrap();
+    assert!(plan.fills.is_some() && fills.is_none());
+    assert_eq!(plan.fill_servers, Some([None, server(7)]));
+    let (ledger, plan) = ledger.plan(&grant, means(&settings, &mut unicast)).unwrap();
+    assert!(plan.is_empty(), "{plan:?}");
+    grant.legs[0].fills = server(8);
+    let (_, plan) = ledger.plan(&grant, means(&settings, &mut unicast)).unwrap();
+    assert_eq!(plan.fill_servers, Some([server(8), server(7)]));
 }
 
 #[test]
