@@ -69,6 +69,9 @@ fn excuse(place: usize) -> Option<&'static str> {
         (_, true) if state == PairState::Unpaired && input != PairInput::LinkUp => {
             Some("the link's coming up has led out of that state before")
         }
+        (PairInput::LinkDown | PairInput::PeerGone, false) => None,
+        // Who is gone may have placed what is missing here.
+        (PairInput::LostStep, false) => None,
         _ if !linked && matches!(state, PairState::Resyncing | PairState::Synchronised) => {
             Some("the link's end has led out of that state before")
         }

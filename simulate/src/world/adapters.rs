@@ -30,8 +30,8 @@ use super::lines::Ear;
 use super::oracle::hearing::Hearing;
 use super::pair::end::{Command, End};
 use super::rng::Rng;
-use crate::coverage::lines::Undecided;
 use crate::coverage::sequencer::{Event as Step, Standing};
+use crate::coverage::watch::Undecided;
 use crate::coverage::{self, Cell, Coverage};
 
 /// Where datagrams and the truth about them go.

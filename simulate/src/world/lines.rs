@@ -14,7 +14,8 @@ use twinfeed_wire::Epoch;
 use super::exchange::{Content, Packet};
 use super::rng::Rng;
 use crate::coverage::Cell;
-use crate::coverage::lines::{Heard, Kind, Overheard, Undecided, Watch};
+use crate::coverage::lines::{Heard, Kind, Overheard};
+use crate::coverage::watch::{Undecided, Watch};
 
 /// How an adapter listens.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::fills::Trick;
 use super::ground::Happening;
 use super::pair::Ending;
 use super::{Disk, World};
-use crate::coverage::lines::Undecided;
+use crate::coverage::watch::Undecided;
 
 /// What faults may do to a world.
 impl World {

@@ -11,7 +11,7 @@ use twinfeed_protocol::Leg;
 use super::World;
 use super::pair::trap::Case;
 use super::rng::Rng;
-use crate::coverage::lines::Undecided;
+use crate::coverage::watch::Undecided;
 
 pub mod born;
 pub mod clock;

@@ -5,7 +5,7 @@ use core::time::Duration;
 use twinfeed_protocol::Leg;
 
 use super::Fault;
-use crate::coverage::lines::Undecided;
+use crate::coverage::watch::Undecided;
 use crate::world::World;
 
 /// The adapter is stopped at that moment, and hears nothing of what came meanwhile: all of the time has passed at once.

@@ -61,7 +61,7 @@ impl Babble {
             packet.content = Content::Messages(vec![message]);
             (packet.epoch, packet.first, packet.genuine) = (epoch, first, false);
             let packet = Shared::new(packet);
-            let late = under.late + Duration::from_micros(2_000 * place as u64);
+            let late = under.late + Duration::from_micros(1_000 + 2_000 * place as u64);
             for line in Line::BOTH {
                 let packet = Shared::clone(&packet);
                 on.push(Under {

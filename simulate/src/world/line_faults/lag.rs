@@ -32,7 +32,8 @@ impl LineFault for Slow {
     fn next(&mut self, _: &mut Rng) {}
 
     fn pass(&mut self, mut under: Under, _: &mut Rng, on: &mut Vec<Under>) -> bool {
-        let slow = (under.leg, under.line) == (self.leg, self.line);
+        // What the source did not say comes by ways of its own.
+        let slow = under.packet.genuine && (under.leg, under.line) == (self.leg, self.line);
         if slow {
             under.late += self.late;
         }

@@ -502,6 +502,7 @@ impl Witness {
             // What came before the step back came for another count.
             self.heard.step_back(epoch);
             self.context = context;
+            self.ended = false;
             self.start(at);
             self.tally.begin(false);
             return Ok(());
