@@ -127,7 +127,7 @@ impl Plan {
             shape.beats = rng.chance(50);
             shape.idles = rng.pick(&[0, 0, 3, 15, 40]);
             // A longer rest in which it said nothing would be silence.
-            let times = if shape.beats { rng.pick(&[1, 4]) } else { 1 };
+            let times = if shape.beats { rng.pick(&[1, 4, 4]) } else { 1 };
             shape.burst = shape.burst.map(|burst| Burst {
                 packets: burst.packets * times,
                 rest_us: burst.rest_us * times,

@@ -374,7 +374,7 @@ impl World {
                 let ground = &mut self.ground;
                 let copies = path.copies(&mut self.path_rng, |name| ground.harm(name));
                 for delay in copies.into_iter().flatten() {
-                    let packet = Shared::clone(&under.packet);
+                    let (line, packet) = (under.line, Shared::clone(&under.packet));
                     let happening = Happening::Packet { leg, line, packet };
                     self.ground.schedule(delay + under.late, happening);
                 }

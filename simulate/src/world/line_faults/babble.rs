@@ -21,6 +21,8 @@ pub struct Babble {
     once_in: u64,
     /// The epoch at hand and the one before, and behind which number each was left.
     epochs: [(Epoch, u64); 2],
+    /// Packets said since the epoch at hand began.
+    said: u64,
     rng: Rng,
 }
 
@@ -32,6 +34,7 @@ impl Babble {
             to,
             once_in,
             epochs: [(Epoch::NONE, 0); 2],
+            said: 0,
             rng,
         }
     }
@@ -41,10 +44,37 @@ impl Babble {
             Content::Messages(messages) => messages.len() as u64,
             Content::Heartbeat | Content::End => 0,
         };
+        self.said += 1;
         if packet.epoch != self.epochs[1].0 {
             self.epochs.rotate_left(1);
+            self.said = 0;
         }
         self.epochs[1] = (packet.epoch, packet.first + count);
+    }
+
+    /// Of an epoch that has just been over, on one line: what goes on behind its end.
+    fn behind_an_end(&mut self, under: &Under, on: &mut Vec<Under>) {
+        let (epoch, next) = self.epochs[0];
+        if !epoch.is_some() {
+            return;
+        }
+        let mut packet = (*under.packet).clone();
+        let message: [u8; MESSAGE_LENGTH] = core::array::from_fn(|_| self.rng.below(256) as u8);
+        let messages = Content::Messages(vec![message]);
+        let near = next + self.rng.between(1, 12);
+        (packet.content, packet.first) = match self.rng.below(5) {
+            0 => (messages, next),
+            1 => (messages, near),
+            2 => (messages, near + (1 << 24)),
+            3 => (Content::End, near),
+            _ => (Content::Heartbeat, near),
+        };
+        (packet.epoch, packet.genuine) = (epoch, false);
+        on.push(Under {
+            packet: Shared::new(packet),
+            late: self.rng.micros(0, 50_000),
+            ..under.clone()
+        });
     }
 
     /// Of an epoch that is over, on both lines: what goes on behind its end, and what is far behind it.
@@ -132,7 +162,10 @@ impl LineFault for Babble {
             Content::Heartbeat | Content::End => self.once_in.div_ceil(8),
         };
         let babbles = to && self.rng.one_in(once_in);
-        if babbles && self.rng.one_in(12) {
+        let early = self.said < EARLY;
+        if babbles && early && self.rng.one_in(2) {
+            self.behind_an_end(&under, on);
+        } else if babbles && self.rng.one_in(12) {
             self.of_the_past(&under, on);
         } else if babbles {
             let packet = Shared::new(self.beside(&under.packet));
@@ -152,3 +185,6 @@ impl LineFault for Babble {
 fn made_up(rng: &mut Rng) -> Epoch {
     Epoch((rng.bits() | 2) & !1)
 }
+
+/// So many packets long an epoch is young.
+const EARLY: u64 = 40;
