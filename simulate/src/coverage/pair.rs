@@ -71,7 +71,10 @@ fn excuse(place: usize) -> Option<&'static str> {
         }
         (PairInput::LinkDown | PairInput::PeerGone, false) => None,
         // Who is gone may have placed what is missing here.
-        (PairInput::LostStep, false) => None,
+        (PairInput::LostStep, false) if state == PairState::Synchronised => None,
+        (PairInput::LostStep, false) if state == PairState::Resyncing => {
+            Some("who seeks its place has agreed to nothing that it could lack")
+        }
         _ if !linked && matches!(state, PairState::Resyncing | PairState::Synchronised) => {
             Some("the link's end has led out of that state before")
         }

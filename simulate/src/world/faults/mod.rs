@@ -202,9 +202,12 @@ pub fn draw_rare(seed: u64) -> Vec<(Duration, Box<dyn Fault>)> {
         faults.push((some_time(&mut rng), Box::new(fault)));
     }
     let mut rng = Rng::of(seed, "born");
-    for _ in 0..rng.below(5) {
+    for _ in 0..rng.below(7) {
         use born::Moment::{AtEnd, BehindEnd, InBurst};
-        let (leg, moment) = (rng.pick(&Leg::BOTH), rng.pick(&[InBurst, AtEnd, BehindEnd]));
+        let (leg, moment) = (
+            rng.pick(&Leg::BOTH),
+            rng.pick(&[InBurst, InBurst, AtEnd, BehindEnd]),
+        );
         let longest = rng.pick(&[500, 8_000]);
         let fault = born::Born::at(leg, moment, rng.micros(0, longest));
         faults.push((some_time(&mut rng), Box::new(fault)));

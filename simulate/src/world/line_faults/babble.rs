@@ -62,17 +62,23 @@ impl Babble {
         let message: [u8; MESSAGE_LENGTH] = core::array::from_fn(|_| self.rng.below(256) as u8);
         let messages = Content::Messages(vec![message]);
         let near = next + self.rng.between(1, 12);
-        (packet.content, packet.first) = match self.rng.below(5) {
+        packet.epoch = epoch;
+        (packet.content, packet.first) = match self.rng.below(6) {
             0 => (messages, next),
             1 => (messages, near),
             2 => (messages, near + (1 << 24)),
             3 => (Content::End, near),
+            4 => {
+                packet.epoch = under.packet.epoch;
+                (Content::End, under.packet.first)
+            }
             _ => (Content::Heartbeat, near),
         };
-        (packet.epoch, packet.genuine) = (epoch, false);
+        packet.genuine = false;
+        let latest = self.rng.pick(&[500, 500, 50_000]);
         on.push(Under {
             packet: Shared::new(packet),
-            late: self.rng.micros(0, 50_000),
+            late: self.rng.micros(0, latest),
             ..under.clone()
         });
     }
@@ -163,6 +169,10 @@ impl LineFault for Babble {
         };
         let babbles = to && self.rng.one_in(once_in);
         let early = self.said < EARLY;
+        if to && self.said < FIRST {
+            // Before enough has come of the new epoch to confirm it.
+            self.behind_an_end(&under, on);
+        }
         if babbles && early && self.rng.one_in(2) {
             self.behind_an_end(&under, on);
         } else if babbles && self.rng.one_in(12) {
@@ -188,3 +198,5 @@ fn made_up(rng: &mut Rng) -> Epoch {
 
 /// So many packets long an epoch is young.
 const EARLY: u64 = 40;
+/// So many, and it may wait to be confirmed.
+const FIRST: u64 = 2;

@@ -88,7 +88,7 @@ pub fn draw_rare(seed: u64) -> Vec<Box<dyn LineFault>> {
     }
     let mut rng = Rng::of(seed, "slow line");
     if rng.chance(50) {
-        let late = rng.pick(&[1, 3, 12, 60, 300, 300].map(Duration::from_millis));
+        let late = rng.pick(&[1, 3, 3, 12, 12, 60, 300, 300].map(Duration::from_millis));
         faults.push(Box::new(lag::Slow::by(leg, slow, late)));
     }
     let mut rng = Rng::of(seed, "echo");
