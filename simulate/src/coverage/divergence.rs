@@ -176,8 +176,12 @@ fn label(place: usize) -> String {
     )
 }
 
-fn excuse(_: usize) -> Option<&'static str> {
-    None
+fn excuse(place: usize) -> Option<&'static str> {
+    let (row, state) = (place / STATES.len(), place % STATES.len());
+    match (STATES[state], EVENTS[row % EVENTS.len()]) {
+        ("merged, leg 1 lost", "leg 1 is lost") => Some("a leg that is lost is not lost again"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

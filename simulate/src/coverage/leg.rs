@@ -75,6 +75,8 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watch {
     stepped_down: bool,
+    /// Whether it has brought nothing but heartbeats since it was unheard.
+    pub never_moved: bool,
     /// When it was heard.
     heard: Option<Time>,
     /// Which spans of silence have been noted since.
@@ -93,11 +95,13 @@ impl Watch {
             LegState::Lost if self.stepped_down => 5,
             LegState::Lost => 4,
         };
-        let section = usize::from(policy == Policy::PreferActive);
-        Cell {
-            machine: Machine::Leg,
-            place: (section * EVENTS.len() + event as usize) * STATES.len() + state,
-        }
+        cell(policy, state, event)
+    }
+
+    /// Something happens to a leg that was unheard before.
+    #[must_use]
+    pub fn unheard(policy: Policy, event: Event) -> Cell {
+        cell(policy, 0, event)
     }
 
     /// The leg was heard; whether it said that it ends, and whether another process speaks.
@@ -122,6 +126,14 @@ impl Watch {
             }
         }
         events
+    }
+}
+
+fn cell(policy: Policy, state: usize, event: Event) -> Cell {
+    let section = usize::from(policy == Policy::PreferActive);
+    Cell {
+        machine: Machine::Leg,
+        place: (section * EVENTS.len() + event as usize) * STATES.len() + state,
     }
 }
 

@@ -17,6 +17,7 @@ pub mod lines;
 pub mod pair;
 pub mod sequencer;
 pub mod standby;
+pub mod watch;
 
 /// A table of a machine.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

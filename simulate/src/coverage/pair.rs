@@ -56,8 +56,24 @@ fn excuse(place: usize) -> Option<&'static str> {
         (PairInput::LinkDown | PairInput::PeerGone, true) => {
             Some("the peer is not there when the link is down")
         }
-        (PairInput::CutArrived | PairInput::SteppedDown | PairInput::WentOn, false) => {
-            Some("the peer has just said it")
+        (
+            PairInput::CutArrived
+            | PairInput::SteppedDown
+            | PairInput::WentOn
+            | PairInput::Superseded,
+            false,
+        ) => Some("the peer has just said it"),
+        (PairInput::LinkUp, true) if state == PairState::Synchronised => {
+            Some("a link that comes up was down, which led out of that state")
+        }
+        (_, true) if state == PairState::Unpaired && input != PairInput::LinkUp => {
+            Some("the link's coming up has led out of that state before")
+        }
+        (PairInput::LinkDown | PairInput::PeerGone, false) => None,
+        // Who is gone may have placed what is missing here.
+        (PairInput::LostStep, false) if state == PairState::Synchronised => None,
+        (PairInput::LostStep, false) if state == PairState::Resyncing => {
+            Some("who seeks its place has agreed to nothing that it could lack")
         }
         _ if !linked && matches!(state, PairState::Resyncing | PairState::Synchronised) => {
             Some("the link's end has led out of that state before")

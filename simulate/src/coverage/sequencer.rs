@@ -133,6 +133,14 @@ fn excuse(place: usize) -> Option<&'static str> {
             "Unborn" | "Ended at 1",
             "message 2" | "message 2, covered" | "abandon 2..4" | "end of the epoch at 2",
         ) => Some("refused for the caller's mistake, which no driver makes"),
+        ("Open, a record under way", "peer back") => {
+            Some("what is withheld is sent when the link goes down, before it comes back")
+        }
+        ("Ended at 1", "source stale") => {
+            Some("the silence of a source that has ended is not stale")
+        }
+        // Late copies on both lines, behind an end, are taken for a numbering that begins again.
+        ("Ended at 1", "epoch 7 begins again") => None,
         (_, "epoch 7 begins again") => {
             Some("the world's sources do not begin a numbering twice under one name")
         }

@@ -52,6 +52,9 @@ fn excuse(place: usize) -> Option<&'static str> {
         (_, StandbyInput::Suspected(Suspicion::Hot)) => {
             Some("a pair that is configured so decides nothing")
         }
+        (StandbyState::Standby, StandbyInput::Suspected(Suspicion::NotBackup)) => Some(
+            "who becomes active opens a generation, for which the stream itself ends its standby",
+        ),
         (
             StandbyState::Settling,
             StandbyInput::Suspected(Suspicion::Full | Suspicion::Upheaval),

@@ -31,6 +31,7 @@ use super::oracle::hearing::Hearing;
 use super::pair::end::{Command, End};
 use super::rng::Rng;
 use crate::coverage::sequencer::{Event as Step, Standing};
+use crate::coverage::watch::Undecided;
 use crate::coverage::{self, Cell, Coverage};
 
 /// Where datagrams and the truth about them go.
@@ -313,6 +314,13 @@ impl Adapter {
         self.conduct.lines.is_some()
     }
 
+    /// Whether the lines of some source have not decided this.
+    #[must_use]
+    pub fn has_undecided(&self, what: Undecided) -> bool {
+        let mut desks = self.desks.iter();
+        desks.any(|desk| desk.ear.undecided() == Some(what))
+    }
+
     /// Announces the end of every stream and goes.
     pub fn step_down(&mut self, now: Now, out: &mut dyn Output) {
         if self.state != State::Running {
@@ -451,7 +459,7 @@ impl Desk {
             out.fired("deaf");
             return;
         }
-        if !packet.genuine && self.ear.would_believe(packet) {
+        if !packet.genuine && self.ear.would_believe(line, packet) {
             return; // what is heard first is believed, and rightly so: there is nothing to compare it with
         }
         self.publisher.hearing.note(now.time, packet);

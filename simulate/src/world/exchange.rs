@@ -42,6 +42,10 @@ pub struct Shape {
     pub ordering: OrderingClass,
     /// It speaks in bursts, with rests between; none: now quickly and now not.
     pub burst: Option<Burst>,
+    /// Whether it says in longer rests that it is alive.
+    pub beats: bool,
+    /// How many times it says, between two lives, that the first is over, or that it is alive.
+    pub idles: u64,
 }
 
 /// How a source speaks that speaks in bursts.
@@ -69,6 +73,8 @@ impl Shape {
             ends: false,
             ordering: OrderingClass::Ordered,
             burst: None,
+            beats: false,
+            idles: 0,
         }
     }
 
@@ -89,8 +95,7 @@ impl Shape {
             pause_percent: rng.pick(&[0, 2, 6]),
             marked_percent: rng.pick(&[0, 70, 100]),
             ends: rng.chance(50),
-            ordering: OrderingClass::Ordered,
-            burst: None,
+            ..Self::plain(sid, 1)
         }
     }
 }
@@ -145,6 +150,12 @@ pub fn becomes(bytes: &[u8; MESSAGE_LENGTH]) -> Becomes {
     }
 }
 
+/// Whether an epoch's name may be a source's: those are odd.
+#[must_use]
+pub const fn is_of_a_source(epoch: Epoch) -> bool {
+    epoch.0 & 1 == 1
+}
+
 /// One life of a numbering, as it really was.
 #[derive(Clone, Debug)]
 pub struct Life {
@@ -190,6 +201,10 @@ pub struct Source {
     marked: bool,
     /// Packets said in this burst.
     in_burst: u64,
+    /// What is left of a rest in which it says that it is alive.
+    resting: Duration,
+    /// How many times it still says something before the next life begins.
+    idles_left: u64,
 }
 
 impl Source {
@@ -204,6 +219,8 @@ impl Source {
             markers_left: 0,
             marked: false,
             in_burst: 0,
+            resting: Duration::ZERO,
+            idles_left: 0,
         };
         source.begin_life();
         source
@@ -221,6 +238,25 @@ impl Source {
         &self.lives
     }
 
+    /// Whether it is within a burst.
+    #[must_use]
+    pub fn is_in_burst(&self) -> bool {
+        self.in_burst > 0
+    }
+
+    /// Whether its life is about to end, with so many messages to be said at most.
+    #[must_use]
+    pub fn says_at_most(&self, messages: u64) -> bool {
+        self.left() <= messages && !self.is_spent()
+    }
+
+    /// Whether a life that is not its first has said something, but not more than so much.
+    #[must_use]
+    pub fn has_begun_anew(&self, messages: u64) -> bool {
+        let said = self.life().speaks.len() as u64;
+        self.lives.len() > 1 && (1..=messages).contains(&said)
+    }
+
     /// Whether every message of every life has been said.
     #[must_use]
     pub fn is_spent(&self) -> bool {
@@ -229,6 +265,10 @@ impl Source {
 
     /// Says the next thing; the span is the time until it speaks again.
     pub fn speak(&mut self, _now: Time) -> (Packet, Duration) {
+        if !self.resting.is_zero() {
+            let rest = self.rest_on();
+            return (self.packet(Content::Heartbeat), rest);
+        }
         if self.left() > 0 {
             return self.messages();
         }
@@ -237,17 +277,18 @@ impl Source {
             self.life_mut().ended = true;
             return (self.packet(Content::End), Duration::from_micros(500));
         }
-        if self.lives.len() < self.shape.lives.len() {
+        if self.lives.len() < self.shape.lives.len() && self.idles_left == 0 {
             self.begin_life();
             return self.messages();
         }
+        self.idles_left = self.idles_left.saturating_sub(1);
         let content = if self.marked {
             Content::End
         } else {
             Content::Heartbeat
         };
         let idle = match self.shape.burst {
-            Some(_) => Duration::from_millis(100),
+            Some(_) => BEAT,
             None => Duration::from_millis(10),
         };
         (self.packet(content), idle)
@@ -270,8 +311,21 @@ impl Source {
             self.marked =
                 (!last || self.shape.ends) && self.rng.chance(self.shape.marked_percent.max(1));
             self.markers_left = if self.marked { 3 } else { 0 };
+            self.idles_left = self.shape.idles;
         }
-        (packet, self.rest())
+        let rest = self.rest();
+        if self.shape.beats {
+            self.resting = rest;
+            return (packet, self.rest_on());
+        }
+        (packet, rest)
+    }
+
+    /// Rests until it says that it is alive, or speaks again.
+    fn rest_on(&mut self) -> Duration {
+        let now = self.resting.min(BEAT);
+        self.resting -= now;
+        now
     }
 
     fn rest(&mut self) -> Duration {
@@ -349,3 +403,6 @@ impl Source {
 
 /// A packet shared by everybody who hears it.
 pub type Shared = Rc<Packet>;
+
+/// How often a source says in a rest that it is alive.
+const BEAT: Duration = Duration::from_millis(100);

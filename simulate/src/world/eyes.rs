@@ -88,6 +88,10 @@ impl Eyes {
             if since.is_some_and(|since| now.since(since) >= limits.lag_time) {
                 *since = None;
                 coverage.hit(watch.meets(limits.policy, status, Event::Still));
+                if watch.never_moved {
+                    // It stood still from its first word on, before which it was unheard.
+                    coverage.hit(Watch::unheard(limits.policy, Event::Still));
+                }
             }
         }
     }
@@ -135,6 +139,8 @@ impl Eyes {
         for event in of_own.into_iter().flatten() {
             coverage.hit(watch.meets(policy, own, event));
         }
+        watch.never_moved =
+            brings == Event::Beat && (watch.never_moved || own.state == LegState::Unheard);
         let farewell = flags.has(Flags::END_OF_STREAM);
         watch.heard(now, farewell, anew);
         let word = match flags.has(Flags::PEER_LOST) {

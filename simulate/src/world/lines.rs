@@ -7,14 +7,15 @@
 use core::time::Duration;
 
 use twinfeed_protocol::EpochStart;
-use twinfeed_protocol::line::{Line, LineLimits, Lines, LinesState, Source};
+use twinfeed_protocol::line::{Line, LineLimits, Lines, Source};
 use twinfeed_protocol::time::Time;
 use twinfeed_wire::Epoch;
 
 use super::exchange::{Content, Packet};
 use super::rng::Rng;
 use crate::coverage::Cell;
-use crate::coverage::lines::{Heard, Kind, Overheard, Watch};
+use crate::coverage::lines::{Heard, Kind, Overheard};
+use crate::coverage::watch::{Undecided, Watch};
 
 /// How an adapter listens.
 #[derive(Debug)]
@@ -71,9 +72,10 @@ impl Ear {
                     watch,
                     to: out,
                     stale: false,
+                    ended: false,
                 };
                 hand_over(lines, line, now, packet, unix, &mut out);
-                watch.after(&heard);
+                watch.after(&heard, packet.genuine);
                 met
             }
         }
@@ -82,11 +84,19 @@ impl Ear {
     /// Whether a packet that the source did not say so would be taken for one that it said: nothing was heard yet, or not the
     /// number that it changes.
     #[must_use]
-    pub fn would_believe(&self, packet: &Packet) -> bool {
+    pub fn would_believe(&self, line: Line, packet: &Packet) -> bool {
         match self {
             Self::One(_) => true,
-            Self::Two(lines, _) if lines.state() == LinesState::Unborn => true,
-            Self::Two(_, watch) => watch.would_believe(&heard(Line::A, packet)),
+            Self::Two(lines, watch) => watch.would_believe(lines, &heard(line, packet)),
+        }
+    }
+
+    /// What its lines have not decided yet.
+    #[must_use]
+    pub fn undecided(&self) -> Option<Undecided> {
+        match self {
+            Self::One(_) => None,
+            Self::Two(lines, watch) => watch.undecided(lines),
         }
     }
 
@@ -116,17 +126,17 @@ impl Ear {
         match self {
             Self::One(_) => Vec::new(),
             Self::Two(lines, watch) => {
-                let met = watch.before_deadline(lines);
+                let section = watch.before_deadline(lines);
                 let mut out = Overheard {
                     watch,
                     to: out,
                     stale: false,
+                    ended: false,
                 };
                 lines.on_deadline(now, &mut out);
-                if out.stale {
-                    return vec![watch.silence(met)];
-                }
-                vec![met]
+                let (stale, ended) = (out.stale, out.ended);
+                let met = watch.after_deadline(section, stale, ended);
+                met.into_iter().collect()
             }
         }
     }

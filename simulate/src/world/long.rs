@@ -15,6 +15,7 @@ use twinfeed_wire::Sid;
 use super::adapters::Conduct;
 use super::exchange::{Burst, Shape};
 use super::faults::misconvert::Misconvert;
+use super::faults::repeat::SameWord;
 use super::faults::{self, Fault};
 use super::line_faults;
 use super::lines::LinePath;
@@ -25,6 +26,9 @@ use super::rng::Rng;
 
 /// In how many of a hundred worlds an adapter converts wrongly.
 const MISCONVERTS: u64 = 20;
+
+/// In how many of a hundred worlds moments are sought that seldom come.
+const RARE: u64 = 50;
 
 impl Plan {
     /// The plan of one seed whose world lasts a minute and more.
@@ -64,7 +68,7 @@ impl Plan {
             delay_us: rng.between(20, 400),
         };
         let paths = [0, 1].map(|_| [0, 1].map(|_| path()));
-        Self {
+        let plan = Self {
             sources,
             conduct: Conduct {
                 max_datagram: rng.pick(&[1_200, 1_472]),
@@ -90,7 +94,46 @@ impl Plan {
             at_least: LEAST,
             settling: heartbeat * 30,
             ..Self::plain(seed, 1)
+        };
+        plan.with_rare_moments(gentle)
+    }
+
+    /// The same plan, in some worlds, with what brings moments that seldom come. `gentle`: its adapters convert wrongly, and
+    /// lose nothing.
+    fn with_rare_moments(mut self, gentle: bool) -> Self {
+        let seed = self.seed;
+        let mut rng = Rng::of(seed, "rare moments");
+        if !rng.chance(RARE) {
+            return self;
         }
+        if rng.chance(50) {
+            let every = rng.micros(100_000, 1_000_000);
+            let fault = SameWord::times(rng.between(10, 100) as u32, every);
+            let at = rng.micros(100_000, 10_000_000);
+            self.faults.push((at, Box::new(fault)));
+        }
+        if gentle {
+            // Late enough for a range between that agrees.
+            let fault = Misconvert::of(rng.pick(&Leg::BOTH), rng.micros(200_000, 3_000_000));
+            let at = rng.micros(36_000_000, 47_000_000);
+            self.faults.push((at, Box::new(fault)));
+            return self;
+        }
+        self.faults.extend(faults::draw_rare(seed));
+        if self.conduct.lines.is_some() {
+            self.line_faults.extend(line_faults::draw_rare(seed));
+        }
+        for shape in &mut self.sources {
+            shape.beats = rng.chance(50);
+            shape.idles = rng.pick(&[0, 0, 3, 15, 40]);
+            // A longer rest in which it said nothing would be silence.
+            let times = if shape.beats { rng.pick(&[1, 4, 4]) } else { 1 };
+            shape.burst = shape.burst.map(|burst| Burst {
+                packets: burst.packets * times,
+                rest_us: burst.rest_us * times,
+            });
+        }
+        self
     }
 }
 

@@ -51,7 +51,7 @@ pub use plan::{Kind, Plan};
 use adapters::{Adapter, State};
 use asked::Asked;
 use clock::Clock;
-use exchange::{Shared, Source};
+use exchange::{Content, Shared, Source};
 use faults::Fault;
 use fills::Fills;
 use ground::{Ground, Happening};
@@ -297,6 +297,7 @@ impl World {
         match happening {
             Happening::Speak { source } => self.speak(source),
             Happening::Packet { leg, line, packet } => {
+                self.say_line(leg, line, &packet);
                 let now = self.now_of(leg);
                 self.adapters[leg.index()].hear(now, line, &packet, &mut self.ground);
             }
@@ -324,6 +325,21 @@ impl World {
             Happening::Pair(event) => self.on_pair(event),
             Happening::Fault { number } => self.strike(number),
         }
+    }
+
+    /// Writes down what comes on a line.
+    fn say_line(&mut self, leg: Leg, line: Line, packet: &Shared) {
+        let (epoch, first) = (packet.epoch, packet.first);
+        self.ground.say(|| {
+            let what = match &packet.content {
+                Content::Messages(messages) => format!("{} messages", messages.len()),
+                Content::Heartbeat => "heartbeat".to_owned(),
+                Content::End => "end".to_owned(),
+            };
+            let whose = if packet.genuine { "" } else { ", of no source" };
+            let sid = packet.sid;
+            format!("adapter {leg} line {line:?} sid {sid} epoch {epoch} {first}: {what}{whose}")
+        });
     }
 
     fn speak(&mut self, index: usize) {
@@ -358,7 +374,7 @@ impl World {
                 let ground = &mut self.ground;
                 let copies = path.copies(&mut self.path_rng, |name| ground.harm(name));
                 for delay in copies.into_iter().flatten() {
-                    let packet = Shared::clone(&under.packet);
+                    let (line, packet) = (under.line, Shared::clone(&under.packet));
                     let happening = Happening::Packet { leg, line, packet };
                     self.ground.schedule(delay + under.late, happening);
                 }

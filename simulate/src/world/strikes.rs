@@ -6,11 +6,13 @@ use twinfeed_protocol::{Control, Leg};
 use twinfeed_wire::Generation;
 
 use super::adapters::State;
+use super::exchange::Source;
 use super::faults::clock::Whose;
 use super::fills::Trick;
 use super::ground::Happening;
 use super::pair::Ending;
 use super::{Disk, World};
+use crate::coverage::watch::Undecided;
 
 /// What faults may do to a world.
 impl World {
@@ -107,6 +109,47 @@ impl World {
     pub fn deafen(&mut self, leg: Leg, span: Duration) {
         let until = self.now_of(leg).time.after(span);
         self.adapters[leg.index()].deafen(until);
+    }
+
+    /// Whether the lines of the adapter of `leg`, which runs, have not decided this.
+    #[must_use]
+    pub fn has_undecided(&self, leg: Leg, what: Undecided) -> bool {
+        let adapter = &self.adapters[leg.index()];
+        adapter.state() == State::Running && adapter.has_undecided(what)
+    }
+
+    /// Stops the adapter of `leg`, which will not have heard what comes within `span`.
+    pub fn stop_undecided(&mut self, leg: Leg, span: Duration) {
+        self.ground.fault("undecided.stopped");
+        self.stop(leg);
+        self.deafen(leg, span + Duration::from_millis(1));
+    }
+
+    /// Whether a source is within a burst.
+    #[must_use]
+    pub fn is_in_burst(&self) -> bool {
+        self.sources.iter().any(Source::is_in_burst)
+    }
+
+    /// Whether the life of a source is about to end, with so many messages to be said at most.
+    #[must_use]
+    pub fn says_at_most(&self, messages: u64) -> bool {
+        let mut sources = self.sources.iter();
+        sources.any(|source| source.says_at_most(messages))
+    }
+
+    /// Whether a life of a source that is not its first has said something, but not more than so much.
+    #[must_use]
+    pub fn has_begun_anew(&self, messages: u64) -> bool {
+        let mut sources = self.sources.iter();
+        sources.any(|source| source.has_begun_anew(messages))
+    }
+
+    /// Every subscriber is told once more who is active.
+    pub fn say_roles_again(&mut self) {
+        if let Some((active, generation)) = self.roles() {
+            self.control(|| Control::Roles { active, generation });
+        }
     }
 
     /// Nothing of `leg` reaches any subscriber for `span`.

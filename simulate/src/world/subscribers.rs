@@ -12,7 +12,7 @@ use twinfeed_protocol::{
     Arbiter, CloseReason, Control, Delivered, Event, Handler, Leg, LegState, Limits, OrderingClass,
     Place,
 };
-use twinfeed_wire::Sid;
+use twinfeed_wire::{Generation, Sid};
 
 use super::adapters::stream_id;
 use super::asked::Sleeper;
@@ -75,6 +75,8 @@ pub struct Subscriber {
     polls_since: Time,
     eyes: Vec<Eyes>,
     sources: Vec<(Sid, OrderingClass)>,
+    /// Who is active under which generation, as it was told last.
+    roles: Option<(Leg, Generation)>,
     /// Which adapters can be asked for what both streams lost.
     servers: [bool; 2],
 }
@@ -116,6 +118,7 @@ impl Subscriber {
             polls_since: Time::ZERO,
             eyes: sources.iter().map(|&(sid, _)| Eyes::of(sid)).collect(),
             sources: sources.to_vec(),
+            roles: None,
             servers: [false; 2],
         }
     }
@@ -333,7 +336,14 @@ impl Subscriber {
 
     /// A control message reached it.
     pub fn control(&mut self, now: Time, control: Control, watch: &mut Watch<'_>) {
-        if let Control::Order { .. } | Control::Roles { .. } = control {
+        let same = matches!(control, Control::Roles { active, generation }
+            if self.roles == Some((active, generation)));
+        if let Control::Roles { active, generation } = control {
+            self.roles = Some((active, generation));
+        }
+        if let Control::Order { .. } | Control::Roles { .. } = control
+            && !same
+        {
             for witness in &mut self.witnesses {
                 witness.ordered = true;
             }

@@ -11,7 +11,9 @@ use twinfeed_protocol::Leg;
 use super::World;
 use super::pair::trap::Case;
 use super::rng::Rng;
+use crate::coverage::watch::Undecided;
 
+pub mod born;
 pub mod clock;
 pub mod disk;
 pub mod fill_server;
@@ -19,10 +21,15 @@ pub mod handover;
 pub mod hearing;
 pub mod misconvert;
 pub mod order;
+pub mod orphaned;
 pub mod pair;
 pub mod partition;
 pub mod pause;
 pub mod process;
+pub mod repeat;
+pub mod there_and_back;
+pub mod undecided;
+pub mod unheard;
 pub mod visit;
 
 /// Something that goes wrong at a given time.
@@ -170,4 +177,52 @@ pub fn draw_that_loses_nothing(rng: &mut Rng) -> Box<dyn Fault> {
         10 => Box::new(clock::Step::of(leg, Duration::from_secs(3_600), true)),
         _ => Box::new(handover::HandOver::within(later)),
     }
+}
+
+/// Faults of a long world that bring moments which seldom come, each by a generator of its own, with their times.
+#[must_use]
+pub fn draw_rare(seed: u64) -> Vec<(Duration, Box<dyn Fault>)> {
+    let mut faults: Vec<(Duration, Box<dyn Fault>)> = Vec::new();
+    let mut rng = Rng::of(seed, "there and back");
+    for _ in 0..rng.below(4) {
+        let pause = rng.micros(2_000, 12_000);
+        let fault = there_and_back::ThereAndBack::with_pause(pause);
+        faults.push((some_time(&mut rng), Box::new(fault)));
+    }
+    let mut rng = Rng::of(seed, "orphaned");
+    for _ in 0..rng.below(3) {
+        let (span, deaf, cut) = (rng.micros(10_000, 300_000), rng.one_in(2), rng.one_in(2));
+        let fault = orphaned::Orphaned::for_a_while(span, deaf, cut);
+        faults.push((some_time(&mut rng), Box::new(fault)));
+    }
+    let mut rng = Rng::of(seed, "unheard");
+    for _ in 0..rng.below(3) {
+        let (leg, away) = (rng.pick(&Leg::BOTH), rng.micros(500, 500_000));
+        let fault = unheard::Unheard::of(leg, away, rng.micros(1_000, 200_000));
+        faults.push((some_time(&mut rng), Box::new(fault)));
+    }
+    let mut rng = Rng::of(seed, "born");
+    for _ in 0..rng.below(7) {
+        use born::Moment::{AtEnd, BehindEnd, InBurst};
+        let (leg, moment) = (
+            rng.pick(&Leg::BOTH),
+            rng.pick(&[InBurst, InBurst, AtEnd, BehindEnd]),
+        );
+        let longest = rng.pick(&[500, 8_000]);
+        let fault = born::Born::at(leg, moment, rng.micros(0, longest));
+        faults.push((some_time(&mut rng), Box::new(fault)));
+    }
+    let mut rng = Rng::of(seed, "undecided");
+    for _ in 0..rng.below(3) {
+        let what = rng.pick(&[Undecided::Beginning, Undecided::Hole, Undecided::End]);
+        let (leg, span) = (rng.pick(&Leg::BOTH), rng.pick(&[1_100, 3_200]));
+        let span = Duration::from_millis(span);
+        let fault = undecided::StoppedUndecided::of(leg, what, span);
+        faults.push((some_time(&mut rng), Box::new(fault)));
+    }
+    faults
+}
+
+fn some_time(rng: &mut Rng) -> Duration {
+    rng.micros(100_000, 50_000_000)
 }

@@ -16,8 +16,11 @@ use twinfeed_protocol::line::Line;
 use super::exchange::Shared;
 use super::rng::Rng;
 
+pub mod babble;
 pub mod correlated;
 pub mod forged;
+pub mod lag;
+pub mod outage;
 
 /// One packet on its way to one line of one adapter.
 #[derive(Clone, Debug)]
@@ -58,6 +61,40 @@ pub fn draw(rng: &mut Rng) -> Vec<Box<dyn LineFault>> {
     }
     if rng.chance(60) {
         faults.push(Box::new(forged::Absurd::once_in(rng.between(20, 200))));
+    }
+    faults
+}
+
+/// More of them, for moments that seldom come: each by a generator of its own, all at one adapter.
+#[must_use]
+pub fn draw_rare(seed: u64) -> Vec<Box<dyn LineFault>> {
+    let mut faults: Vec<Box<dyn LineFault>> = Vec::new();
+    let mut rng = Rng::of(seed, "rare lines");
+    let (leg, babbling, slow) = (
+        rng.pick(&Leg::BOTH),
+        rng.pick(&Line::BOTH),
+        rng.pick(&Line::BOTH),
+    );
+    let mut rng = Rng::of(seed, "babble");
+    if rng.chance(50) {
+        let once_in = rng.pick(&[3, 10, 50]);
+        let fault = babble::Babble::on((leg, babbling), once_in, rng);
+        faults.push(Box::new(fault));
+    }
+    let mut rng = Rng::of(seed, "outage");
+    if rng.chance(60) {
+        let (once_in, longest) = (rng.pick(&[15, 50, 200]), rng.pick(&[12, 80, 300]));
+        faults.push(Box::new(outage::Outage::of(leg, once_in, longest, rng)));
+    }
+    let mut rng = Rng::of(seed, "slow line");
+    if rng.chance(50) {
+        let late = rng.pick(&[1, 3, 3, 12, 12, 60, 300, 300].map(Duration::from_millis));
+        faults.push(Box::new(lag::Slow::by(leg, slow, late)));
+    }
+    let mut rng = Rng::of(seed, "echo");
+    if rng.chance(30) {
+        let (once_in, latest_us) = (rng.between(50, 300), rng.pick(&[20_000, 4_000_000]));
+        faults.push(Box::new(lag::Echo::once_in(once_in, latest_us, rng)));
     }
     faults
 }

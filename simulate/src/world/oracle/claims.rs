@@ -207,7 +207,7 @@ pub(super) fn switched(
         Trigger::TransportReset => {
             to.said_peer_lost && (mute || silence >= witness.limits.heartbeat)
         }
-        Trigger::HeartbeatSilence => mute || silence >= patience,
+        Trigger::HeartbeatSilence => mute || silence >= patience || from.lost_before,
         Trigger::StepDown => from.stepped_down,
         Trigger::SourceStale => from.said_stale,
         Trigger::Outranked => from.context != to.context || from.epoch != to.epoch,

@@ -37,6 +37,8 @@ pub struct LegHeard {
     pub state: LegState,
     /// Whether it ever announced its end in this incarnation.
     pub stepped_down: bool,
+    /// Whether it was called lost before it did.
+    pub lost_before: bool,
     /// Whether it ever said that its peer was gone.
     pub said_peer_lost: bool,
     /// Whether it ever said that its source was silent.
@@ -63,6 +65,7 @@ impl Default for LegHeard {
             stepped_back: false,
             state: LegState::Unheard,
             stepped_down: false,
+            lost_before: false,
             said_peer_lost: false,
             said_stale: false,
             standby: false,
@@ -180,7 +183,7 @@ impl Heard {
             heard.incarnations.push(header.incarnation);
             heard.highest_dsn = 0;
             heard.dsns.clear();
-            heard.stepped_down = false;
+            (heard.stepped_down, heard.lost_before) = (false, false);
             heard.stepped_back = false;
             (heard.progress, heard.brought) = (0, 0);
             heard.vouched = 0;
@@ -192,6 +195,10 @@ impl Heard {
             return; // a straggler of a life that its sender has left
         }
         heard.last = Some(now);
+        if header.flags.has(Flags::END_OF_STREAM) && !heard.stepped_down {
+            // No sign of life: it stays lost for what it was lost for.
+            heard.lost_before = heard.state == LegState::Lost;
+        }
         heard.stepped_down |= header.flags.has(Flags::END_OF_STREAM);
         heard.said_peer_lost |= header.flags.has(Flags::PEER_LOST);
         heard.said_stale |= header.flags.has(Flags::SOURCE_STALE);
@@ -282,9 +289,9 @@ impl Heard {
         }
     }
 
-    /// The numbering stepped back: what came before says nothing of it.
-    pub fn step_back(&mut self, epoch: Epoch, context: ContextId) {
-        self.records.remove((epoch, context));
+    /// The numbering of the epoch stepped back: what came before, in whatever context, says nothing of it.
+    pub fn step_back(&mut self, epoch: Epoch) {
+        self.records.retain(|(of, _)| of != epoch);
         for leg in &mut self.legs {
             leg.stepped_back = false;
         }

@@ -500,8 +500,9 @@ impl Witness {
         let ResetCause::Epoch { from, tail } = cause else {
             claims::regress(self, at)?;
             // What came before the step back came for another count.
-            self.heard.step_back(epoch, context);
+            self.heard.step_back(epoch);
             self.context = context;
+            self.ended = false;
             self.start(at);
             self.tally.begin(false);
             return Ok(());

@@ -158,6 +158,19 @@ impl World {
         }
     }
 
+    /// How long an end of the pair link hears nothing before it gives up.
+    #[must_use]
+    pub fn patience_of_link(&self) -> Duration {
+        let pair = self.pair.as_ref();
+        pair.map_or(Duration::ZERO, |pair| pair.plan.patience)
+    }
+
+    /// An operator orders a message from whoever is active.
+    pub fn order_message(&mut self) {
+        let (leg, sid) = (self.active(), self.sources[0].shape().sid);
+        self.order(leg, sid);
+    }
+
     /// An operator hands the role over; what is not decided after `patience` is given up.
     pub fn hand_over(&mut self, patience: Duration) {
         let now = self.ground.now();
