@@ -262,6 +262,12 @@ fn cases() {
              48w, 49x, 50y, 51z, 52m, 53n",
         ),
         (
+            "nor are copies that are late behind an end",
+            "+; A 7 3 c d e f g h i j; B 7 3 c d e f g h i j; A 7 11 k l; B 7 11 k l; A 7 end 13; B 7 end 13; +2; \
+             A 7 1 a b; +1; B 7 1 a b; +9000",
+            "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, ended 7 at 13",
+        ),
+        (
             "the hold is full of numbers: the oldest hole is given up",
             "+; A 7 4 d e f g h i j; A 7 11 k l m n o p q r; B 7 hb 3; A 7 19 s t",
             "=, lost 3..4, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, 14n, 15o, 16p, 17q, 18r, 19s, 20t",

@@ -81,7 +81,9 @@ impl Lines {
         let at_once = match (self.state, candidate.kind) {
             (LinesState::Unborn, _) => true,
             (_, Kind::Jump) => false,
-            (_, Kind::Epoch | Kind::Regress | Kind::Reopen) => over && ahead,
+            (_, Kind::Epoch | Kind::Reopen) => over && ahead,
+            // Late copies come behind an end, too.
+            (_, Kind::Regress) => false,
         };
         at_once.then_some(confirmed)
     }
