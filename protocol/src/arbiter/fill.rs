@@ -285,15 +285,16 @@ impl Source {
         };
         let marked = header.flags.has(Flags::RETRANSMITTED) && !header.is_heartbeat();
         let own = Some(header.stream) == self.legs[leg.index()].stream;
-        if marked && own && (header.epoch, header.context) != (cursor.epoch, cursor.context) {
+        let here = header.epoch == cursor.epoch;
+        if marked && own && (!here || header.context != cursor.context) {
             // Of a hole that was left with its epoch or context: late, and no fault. Messages may come in another context.
             let message = |record: Record<'_>| record.kind == BodyKind::Administrative;
-            if header.epoch != cursor.epoch || !datagram.records().any(message) {
+            if !here || !datagram.records().any(message) {
                 out.counters.fill_rejected += 1;
                 return;
             }
         }
-        let of_it = own && header.epoch == cursor.epoch;
+        let of_it = own && here;
         // A fill opens no generation, and counts no further than a stream would be believed (RM-14a).
         let ahead = header.generation > cursor.generation.max(self.fence.newest());
         let far = ahead || self.counts_far(&cursor, &self.claim(datagram, out.limits), out.limits);
