@@ -158,6 +158,9 @@ fn splits(policy: Policy, by: By) -> bool {
     until_delivered(&mut rig, 1_000);
     until_in_step(&rig);
     let first = placed(&rig, "before the split");
+    // Agreed to is not yet there: its slot is passed before the pair comes apart.
+    until_told(rig.probe(), "before the split");
+    until_told(&mut second, "before the split");
     until_in_step(&rig);
     rig.cut_link(true).unwrap();
     until_apart(&rig);
