@@ -343,21 +343,7 @@ impl Source {
             (!self.is_apart(home)).then_some((home, view.turn))
         });
         let (home, turn) = home.unwrap_or((leg, 0));
-        let entry = Entry {
-            turn,
-            sseq: record.sseq,
-            part: record.part,
-            prev: record.prev,
-            generation: header.generation,
-            adm: record.adm,
-            in_step: !header.flags.has(Flags::UNSYNCHRONISED),
-            kind: record.kind,
-            flags: record.flags,
-            context: header.context,
-            received_at: header.received_at,
-            sent_at: header.sent_at,
-            held_at: out.now,
-        };
+        let entry = Entry::of(turn, header, record, out.now);
         // Who lacks messages may close a hole whose sides count alike. To lead from there is for its stream alone, which
         // says how it counts on (RM-25a).
         if self.seen.is_none()

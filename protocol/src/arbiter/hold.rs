@@ -12,7 +12,9 @@
 
 use std::collections::VecDeque;
 
-use twinfeed_wire::{Adm, BodyKind, ContextId, Generation, RecordFlags, longest_body};
+use twinfeed_wire::{
+    Adm, BodyKind, ContextId, Flags, Generation, Header, Record, RecordFlags, longest_body,
+};
 use zerocopy::IntoBytes;
 
 use crate::event::Place;
@@ -40,6 +42,25 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// A record of a datagram that is taken in `now`, in its leg's `turn`.
+    pub(super) fn of(turn: u32, header: &Header, record: &Record<'_>, now: Time) -> Self {
+        Self {
+            turn,
+            sseq: record.sseq,
+            part: record.part,
+            prev: record.prev,
+            generation: header.generation,
+            adm: record.adm,
+            in_step: !header.flags.has(Flags::UNSYNCHRONISED),
+            kind: record.kind,
+            flags: record.flags,
+            context: header.context,
+            received_at: header.received_at,
+            sent_at: header.sent_at,
+            held_at: now,
+        }
+    }
+
     /// Where the record stands in the leg's order: an administrative message behind every part of the
     /// number it stands behind. Of two numberings the same number is two messages; a record is the same in both.
     fn key(&self) -> (u32, u64, u32, u32, u64) {

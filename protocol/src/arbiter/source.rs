@@ -380,21 +380,7 @@ impl Source {
         record: &Record<'_>,
         out: &mut Out<'_, H>,
     ) {
-        let entry = Entry {
-            turn,
-            sseq: record.sseq,
-            part: record.part,
-            prev: record.prev,
-            generation: header.generation,
-            adm: record.adm,
-            in_step: !header.flags.has(Flags::UNSYNCHRONISED),
-            kind: record.kind,
-            flags: record.flags,
-            context: header.context,
-            received_at: header.received_at,
-            sent_at: header.sent_at,
-            held_at: out.now,
-        };
+        let entry = Entry::of(turn, header, record, out.now);
         self.legs[leg.index()].offered += 1;
         if self.cursor.is_none() {
             if record.part != 0 || record.kind == BodyKind::Administrative {
