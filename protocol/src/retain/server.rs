@@ -264,7 +264,7 @@ impl Server {
         for it in waiting.drain(..) {
             let Some(retained) = streams(&it.header) else {
                 self.counters.refused += it.askers.len() as u64;
-                it.reply(out, Status::Refused, 0, 0);
+                it.reply(out, Status::Refused, &NOTHING, 0);
                 continue;
             };
             let askers = it.askers.len() as u64;
@@ -281,12 +281,12 @@ impl Server {
                     found
                 }
             };
-            let (sent, bytes, lacking) = it.send(retained, &found, self.limits.answer, out);
-            self.counters.lacking += u64::from(lacking.count_ones());
+            let (sent, bytes) = it.send(retained, &found, self.limits.answer, out);
+            self.counters.lacking += u64::from(lacking(&found).count_ones());
             self.counters.datagrams += u64::from(sent) * askers;
             self.counters.bytes += bytes * askers;
             self.charge(now, &it, sent);
-            it.reply(out, Status::Sent, lacking, sent);
+            it.reply(out, Status::Sent, &found, sent);
         }
         self.waiting = waiting;
     }
@@ -348,6 +348,9 @@ const MOST_KNOWN: usize = 32;
 /// Least time that a busy reply asks for, µs.
 const LEAST_RETRY_US: u32 = 100;
 
+/// What is found where nothing was looked up.
+const NOTHING: [Option<Found>; MOST_RANGES] = [None; MOST_RANGES];
+
 const NO_RANGE: FillRange = FillRange::Records {
     from: (0, 0),
     until: (0, 0),
@@ -392,39 +395,55 @@ impl Waiting {
         all
     }
 
-    /// Sends what was found; returns datagrams, bytes, and the ranges of which something is missing.
+    /// Sends what was found; returns how many datagrams and bytes that was.
     fn send(
         &self,
         retained: &Retained,
         found: &[Option<Found>; MOST_RANGES],
         most: u32,
         out: &mut impl Answer,
-    ) -> (u32, u64, u32) {
+    ) -> (u32, u64) {
         let most = most.min(self.header.datagrams);
-        let (mut sent, mut bytes, mut lacking) = (0, 0, 0);
-        for (index, found) in found.iter().flatten().enumerate() {
-            lacking |= u32::from(!found.whole) << index;
+        let (mut sent, mut bytes) = (0, 0);
+        for found in found.iter().flatten() {
             for datagram in retained.datagrams(found) {
                 if sent == most {
-                    return (sent, bytes, lacking);
+                    return (sent, bytes);
                 }
                 out.datagram(&self.askers, datagram);
                 sent += 1;
                 bytes += datagram.len() as u64;
             }
         }
-        (sent, bytes, lacking)
+        (sent, bytes)
     }
 
-    fn reply(&self, out: &mut impl Answer, status: Status, lacking: u32, sent: u32) {
+    fn reply(
+        &self,
+        out: &mut impl Answer,
+        status: Status,
+        found: &[Option<Found>; MOST_RANGES],
+        sent: u32,
+    ) {
+        let stretch = found[0].and_then(|found| found.lacks);
         for (asker, request) in self.askers.iter().zip(&self.requests) {
             let reply = Reply {
                 status,
-                lacking,
+                lacking: lacking(found),
+                stretch: stretch.unwrap_or_default(),
                 sent,
                 ..reply_to(&self.header, *request)
             };
             out.reply(*asker, &reply);
         }
     }
+}
+
+/// Bit i: of range i something is not retained.
+fn lacking(found: &[Option<Found>; MOST_RANGES]) -> u32 {
+    let lacks = |found: &Option<Found>| found.is_some_and(|found| found.lacks.is_some());
+    let bits = found.iter().enumerate();
+    bits.fold(0, |bits, (index, found)| {
+        bits | u32::from(lacks(found)) << index
+    })
 }
