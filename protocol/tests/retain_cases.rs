@@ -284,6 +284,35 @@ fn the_same_asker_is_not_given_the_same_twice_in_a_moment() {
 }
 
 #[test]
+fn one_asker_cannot_take_all_places() {
+    let mut stage = Stage::new(ServerLimits {
+        waiting: 8,
+        ..ServerLimits::default()
+    });
+    for first in 1..=4 {
+        stage.ask(0, &[records(first, first + 1)]);
+    }
+    stage.ask(1, &[records(9, 10)]);
+    let answers = stage.answer();
+    assert_eq!(answers.datagrams, [(0, 1), (0, 2), (1, 9)]);
+    let busy = |(asker, reply): &&(usize, Reply)| *asker == 0 && reply.status == Status::Busy;
+    assert_eq!(answers.replies.iter().filter(busy).count(), 2);
+}
+
+#[test]
+fn no_more_is_looked_for_than_is_sent() {
+    let mut stage = Stage::new(ServerLimits {
+        answer: 3,
+        ..ServerLimits::default()
+    });
+    // 1 to 3 are sent; that 1,000 is not here is not looked for yet.
+    stage.ask(0, &[records(1, 1_001)]);
+    let answers = stage.answer();
+    assert_eq!(answers.datagrams, [(0, 1), (0, 2), (0, 3)]);
+    assert_eq!(answers.replies[0].1.lacking, 0);
+}
+
+#[test]
 fn whoever_has_used_up_its_rate_is_told_when_to_come_again() {
     let limits = ServerLimits {
         client_rate: 1_000,

@@ -142,10 +142,24 @@ impl Retained {
     /// What of `range` is here, in this epoch and context.
     #[must_use]
     pub fn find(&self, epoch: Epoch, context: ContextId, range: &FillRange) -> Found {
+        self.find_first(epoch, context, range, usize::MAX)
+    }
+
+    /// The same of the first `most` datagrams that have any of it: what lies behind those is not looked for, nor said to be
+    /// missing.
+    #[must_use]
+    pub fn find_first(
+        &self,
+        epoch: Epoch,
+        context: ContextId,
+        range: &FillRange,
+        most: usize,
+    ) -> Found {
         match *range {
             FillRange::Records { from, until } => {
                 let place = |(sseq, part)| Place { sseq, part };
-                self.all.find((epoch, context), place(from)..place(until))
+                let range = place(from)..place(until);
+                self.all.find((epoch, context), range, most)
             }
             FillRange::Messages { from, until } => self.messages.find_messages(from.0..until.0),
         }
@@ -381,7 +395,7 @@ impl Ring {
         true
     }
 
-    fn find(&self, of: (Epoch, ContextId), range: Range<Place>) -> Found {
+    fn find(&self, of: (Epoch, ContextId), range: Range<Place>, most: usize) -> Found {
         let mut best = Found {
             first: 0,
             behind: 0,
@@ -410,6 +424,10 @@ impl Ring {
                 }
                 need = need.max(entry.behind);
                 index += 1;
+                if index - start == most {
+                    need = range.end;
+                    break;
+                }
             }
             if index > start {
                 best.first = self.first + start as u64;

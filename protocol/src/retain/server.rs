@@ -48,7 +48,7 @@ pub struct ServerLimits {
     pub total_rate: u32,
     /// So much of either rate may be used at once.
     pub burst: Duration,
-    /// Most different requests that wait for one [`Server::answer`].
+    /// Most different requests that wait for one [`Server::answer`]; a quarter of them, and one at least, of one asker.
     pub waiting: usize,
 }
 
@@ -61,7 +61,7 @@ impl Default for ServerLimits {
             client_rate: 50_000,
             total_rate: 200_000,
             burst: Duration::from_millis(50),
-            waiting: 64,
+            waiting: 256,
         }
     }
 }
@@ -245,7 +245,9 @@ impl Server {
         let used = self.used.get(asker.0).copied().unwrap_or(Time::NEVER);
         let over = used.max(self.total);
         let new = self.waiting.iter().all(|it| it.key != key);
-        let crowded = new && self.waiting.len() >= self.limits.waiting;
+        let own = self.waiting.iter().filter(|it| it.askers.contains(&asker));
+        let share = (self.limits.waiting / SHARES).max(1);
+        let crowded = new && (self.waiting.len() >= self.limits.waiting || own.count() >= share);
         if over > burst || crowded {
             self.counters.busy += 1;
             return Some(over.since(burst).max(moment));
@@ -276,7 +278,8 @@ impl Server {
                 None => {
                     self.counters.repairs += 1;
                     self.counters.shared += askers - 1;
-                    let found = it.look_up(retained);
+                    let most = self.limits.answer.min(it.header.datagrams);
+                    let found = it.look_up(retained, most as usize);
                     self.remember(&it, found);
                     found
                 }
@@ -345,6 +348,8 @@ impl Server {
 const MOST_RECENT: usize = 1_024;
 /// Look-ups remembered: those who lose the same ask within milliseconds of each other.
 const MOST_KNOWN: usize = 32;
+/// So many askers at least find a place among those who wait.
+const SHARES: usize = 4;
 /// Least time that a busy reply asks for, µs.
 const LEAST_RETRY_US: u32 = 100;
 
@@ -387,10 +392,11 @@ impl Waiting {
                 .eq(self.ranges[..self.count].iter().copied())
     }
 
-    fn look_up(&self, retained: &Retained) -> [Option<Found>; MOST_RANGES] {
+    fn look_up(&self, retained: &Retained, most: usize) -> [Option<Found>; MOST_RANGES] {
         let mut all = [None; MOST_RANGES];
         for (found, range) in all.iter_mut().zip(&self.ranges[..self.count]) {
-            *found = Some(retained.find(self.header.epoch, self.header.context, range));
+            let (epoch, context) = (self.header.epoch, self.header.context);
+            *found = Some(retained.find_first(epoch, context, range, most));
         }
         all
     }
