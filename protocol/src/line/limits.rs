@@ -52,7 +52,6 @@ impl Default for LineLimits {
             retired_epochs: 64,
             recovery: RepairLimits {
                 repair_time: Duration::from_millis(250),
-                fill_patience: Duration::from_millis(20),
                 fill_range: 1_000,
                 ..RepairLimits::default()
             },
