@@ -16,7 +16,7 @@ use core::ops::Range;
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use twinfeed_protocol::line::{Line, LineLimits, Source};
+use twinfeed_protocol::line::{Line, LineAsk, LineLimits, Source};
 use twinfeed_protocol::pair::{Link, News, PairLimits, Said};
 use twinfeed_protocol::sequencer::{Body, Now, RetainLimits, Sequencer, SequencerConfig, Transmit};
 use twinfeed_protocol::standby::StandbyLimits;
@@ -42,6 +42,8 @@ pub trait Output {
     fn datagram(&mut self, leg: Leg, sid: Sid, bytes: &[u8]);
     /// The adapter finished a datagram and holds it back.
     fn withheld(&mut self, leg: Leg, sid: Sid, bytes: &[u8]);
+    /// The adapter asks a source for what no line brought.
+    fn asks(&mut self, leg: Leg, sid: Sid, ask: LineAsk);
     /// The adapter said something to its peer.
     fn said(&mut self, leg: Leg, sid: Sid, said: Said);
     /// The adapter told its peer that it steps down, or that it goes on after all.
@@ -123,6 +125,8 @@ pub struct Conduct {
     pub heartbeat: Duration,
     /// Two lines, with these limits; or one that is reliable.
     pub lines: Option<LineLimits>,
+    /// Which lines have a request server of the source.
+    pub servers: [bool; 2],
     /// Most packets that wait while the process is stopped, or one stream of it is held.
     pub socket_packets: usize,
     /// The rules of a pair; none: each adapter is alone.
@@ -334,6 +338,24 @@ impl Adapter {
         self.kill();
     }
 
+    /// A request server of a source answers.
+    pub fn hear_answer(
+        &mut self,
+        now: Now,
+        (sid, line): (Sid, Line),
+        packet: &Packet,
+        out: &mut dyn Output,
+    ) {
+        if self.state != State::Running {
+            return; // what a stopped process is given is as good as lost
+        }
+        for desk in &mut self.desks {
+            if desk.sid == sid && !desk.is_holding() {
+                desk.hear_answer(now, line, packet, out);
+            }
+        }
+    }
+
     /// A packet reached the adapter on a line.
     pub fn hear(&mut self, now: Now, line: Line, packet: &Shared, out: &mut dyn Output) {
         match self.state {
@@ -418,7 +440,7 @@ impl Desk {
         Self {
             leg,
             sid,
-            ear: Ear::new(conduct.lines, first),
+            ear: Ear::new(conduct.lines, conduct.servers, first),
             publisher: Publisher {
                 sequencer,
                 epoch: Epoch::NONE,
@@ -474,6 +496,22 @@ impl Desk {
             self.drain(now, out, |ear, publishing| {
                 ear.on_deadline(now.time, publishing)
             });
+            if let Some(ask) = self.ear.poll_request() {
+                out.fired("request");
+                out.asks(self.leg, self.sid, ask);
+            }
+        }
+    }
+
+    /// A request server of the source answers.
+    fn hear_answer(&mut self, now: Now, line: Line, packet: &Packet, out: &mut dyn Output) {
+        let mut brought = 0;
+        self.drain(now, out, |ear, publishing| {
+            brought = ear.hear_answer(line, now.time, packet, now.unix_ns, publishing);
+            Vec::new()
+        });
+        if brought > 0 {
+            out.fired("recovered");
         }
     }
 

@@ -9,6 +9,7 @@
 //! ```
 
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use twinfeed_protocol::OrderingClass;
@@ -126,6 +127,8 @@ pub enum Content {
     End,
 }
 
+/// How many of its latest messages a source remembers.
+const MOST_REMEMBERED: usize = 4_096;
 /// Length of every source message, bytes: salt, shape, padding.
 pub const MESSAGE_LENGTH: usize = 16;
 
@@ -205,6 +208,9 @@ pub struct Source {
     resting: Duration,
     /// How many times it still says something before the next life begins.
     idles_left: u64,
+    /// What it said last, the oldest first; empty where nobody asks for it again.
+    said: VecDeque<(Epoch, u64, [u8; MESSAGE_LENGTH])>,
+    remembers: bool,
 }
 
 impl Source {
@@ -221,6 +227,8 @@ impl Source {
             in_burst: 0,
             resting: Duration::ZERO,
             idles_left: 0,
+            said: VecDeque::new(),
+            remembers: false,
         };
         source.begin_life();
         source
@@ -304,6 +312,9 @@ impl Source {
             self.life_mut().speaks.push(speaks);
             messages.push(message);
         }
+        if self.remembers {
+            self.remember(first, &messages);
+        }
         let mut packet = self.packet(Content::Messages(messages));
         packet.first = first;
         if self.left() == 0 {
@@ -319,6 +330,36 @@ impl Source {
             return (packet, self.rest_on());
         }
         (packet, rest)
+    }
+
+    /// It can be asked for what it said.
+    pub const fn remember_what_is_said(&mut self) {
+        self.remembers = true;
+    }
+
+    fn remember(&mut self, first: u64, messages: &[[u8; MESSAGE_LENGTH]]) {
+        let epoch = self.life().epoch;
+        for (number, message) in (first..).zip(messages) {
+            if self.said.len() == MOST_REMEMBERED {
+                self.said.pop_front();
+            }
+            self.said.push_back((epoch, number, *message));
+        }
+    }
+
+    /// At most `most` messages of `epoch` from number `first` on, of the last `kept` ones.
+    #[must_use]
+    pub fn again(
+        &self,
+        epoch: Epoch,
+        first: u64,
+        most: usize,
+        kept: usize,
+    ) -> Vec<[u8; MESSAGE_LENGTH]> {
+        let kept = self.said.iter().rev().take(kept).rev();
+        let from = kept.skip_while(|(of, number, _)| (*of, *number) != (epoch, first));
+        let of_it = from.take(most).take_while(|(of, ..)| *of == epoch);
+        of_it.map(|(.., message)| *message).collect()
     }
 
     /// Rests until it says that it is alive, or speaks again.

@@ -12,6 +12,7 @@ use super::faults::fill_server::FillServer;
 use super::faults::partition::Blackout;
 use super::fills::{self, FillPlan, Trick};
 use super::plan::Plan;
+use super::requests::RequestPlan;
 use super::rng::Rng;
 
 impl Plan {
@@ -37,6 +38,13 @@ impl Plan {
             ));
             plan.faults.push((rng.micros(1_000, 250_000), fault));
         }
+        let mut rng_of_requests = Rng::of(seed, "requests");
+        let asks = plan.conduct.lines.is_some() && rng_of_requests.one_in(2);
+        let requests = asks.then(|| RequestPlan::draw(seed, &mut rng_of_requests));
+        if let (Some(of), Some(lines)) = (&requests, &mut plan.conduct.lines) {
+            lines.recovery = of.limits;
+            plan.conduct.servers = of.known;
+        }
         for (number, application) in (1..).zip(&mut plan.subscribers) {
             application.limits.repair = fills::limits(seed ^ number, &mut rng);
         }
@@ -44,6 +52,7 @@ impl Plan {
         let max_datagram = plan.conduct.max_datagram;
         Self {
             fills: Some(FillPlan::draw(max_datagram, subscribers, &mut rng)),
+            requests,
             settling: plan.settling + SETTLING,
             ..plan
         }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use twinfeed_protocol::Leg;
 use twinfeed_protocol::arbiter::Ask;
-use twinfeed_protocol::line::Line;
+use twinfeed_protocol::line::{Line, LineAsk};
 use twinfeed_protocol::pair::{News, PairState, Said};
 use twinfeed_protocol::sequencer::Now;
 use twinfeed_protocol::time::Time;
@@ -23,6 +23,7 @@ use super::net::{Decorator, Flight, Link};
 use super::oracle::{Assembly, Ledger, Violation};
 use super::pair::trap::Fate;
 use super::pair::{PairEvent, PairGround};
+use super::requests::Requests;
 use super::rng::Rng;
 use super::stats::Stats;
 use super::subscribers::Watch;
@@ -78,6 +79,24 @@ pub enum Happening {
         /// What.
         flight: Flight,
     },
+    /// A request reaches a source's server.
+    SourceAsk {
+        /// Whose request.
+        leg: Leg,
+        /// Of which source.
+        sid: Sid,
+        /// What.
+        ask: LineAsk,
+    },
+    /// An answer to it reaches the adapter.
+    SourceAnswer {
+        /// Whose request.
+        leg: Leg,
+        /// Whose server.
+        line: Line,
+        /// What.
+        packet: Shared,
+    },
     /// A subscriber joins.
     Join {
         /// Which, by number.
@@ -119,6 +138,7 @@ pub struct Ground {
     trace: Trace,
     pair: Option<PairGround>,
     fills: Option<Fills>,
+    pub(super) requests: Option<Requests>,
     /// Whether the process of each leg knows where its subscribers are.
     addressed: [bool; 2],
 }
@@ -139,6 +159,7 @@ impl Ground {
             trace: Trace::last(trace),
             pair: None,
             fills: None,
+            requests: None,
             addressed: [true; 2],
         }
     }
@@ -371,6 +392,9 @@ impl Ground {
         if let Some(fills) = &mut self.fills {
             fills.calm(self.now);
         }
+        if let Some(requests) = &mut self.requests {
+            requests.calm();
+        }
     }
 
     /// Counts.
@@ -446,6 +470,13 @@ impl Ground {
 impl Output for Ground {
     fn converted(&mut self, converted: Converted<'_>) {
         self.ledger.note_converted(converted);
+    }
+
+    fn asks(&mut self, leg: Leg, sid: Sid, ask: LineAsk) {
+        let way = self.requests.as_mut().and_then(Requests::way);
+        if let Some(span) = way {
+            self.schedule(span, Happening::SourceAsk { leg, sid, ask });
+        }
     }
 
     fn datagram(&mut self, leg: Leg, sid: Sid, bytes: &[u8]) {

@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use twinfeed_protocol::EpochStart;
-use twinfeed_protocol::line::{Line, LineLimits, Lines, Source};
+use twinfeed_protocol::line::{Line, LineAsk, LineLimits, Lines, Source};
 use twinfeed_protocol::time::Time;
 use twinfeed_wire::Epoch;
 
@@ -27,19 +27,22 @@ pub enum Ear {
 }
 
 impl Ear {
-    /// An ear for a source whose lives begin at `origin`; with `limits`, for two lines of it.
+    /// An ear for a source whose lives begin at `origin`; with `limits`, for two lines of it, with these request servers.
     ///
     /// # Panics
     /// When the world's limits are ones no machine works with.
     #[must_use]
-    pub fn new(limits: Option<LineLimits>, origin: u64) -> Self {
+    pub fn new(limits: Option<LineLimits>, servers: [bool; 2], origin: u64) -> Self {
         match limits {
             Some(limits) => {
                 let limits = LineLimits {
                     origin_first: origin,
                     ..limits
                 };
-                let lines = Lines::new(limits).expect("a world's limits are workable");
+                let mut lines = Lines::new(limits).expect("a world's limits are workable");
+                for line in Line::BOTH {
+                    lines.set_request_server(line, servers[line.index()]);
+                }
                 Self::Two(Box::new(lines), Box::new(Watch::new(limits.window)))
             }
             None => Self::One(Reliable {
@@ -79,6 +82,32 @@ impl Ear {
                 met
             }
         }
+    }
+
+    /// What is to be asked of the source.
+    pub fn poll_request(&mut self) -> Option<LineAsk> {
+        match self {
+            Self::One(_) => None,
+            Self::Two(lines, _) => lines.poll_request(),
+        }
+    }
+
+    /// A request server of the source answers; the answer is how many messages that brought.
+    pub fn hear_answer(
+        &mut self,
+        line: Line,
+        now: Time,
+        packet: &Packet,
+        unix: u64,
+        out: &mut impl Source,
+    ) -> u64 {
+        let (Self::Two(lines, _), Content::Messages(messages)) = (self, &packet.content) else {
+            return 0;
+        };
+        let before = lines.counters().recovered;
+        let messages = messages.iter().map(<[u8; _]>::as_slice);
+        lines.on_answer(line, now, packet.epoch, packet.first, messages, unix, out);
+        lines.counters().recovered - before
     }
 
     /// Whether a packet that the source did not say so would be taken for one that it said: nothing was heard yet, or not the

@@ -74,6 +74,7 @@ impl Plan {
                 max_datagram: rng.pick(&[1_200, 1_472]),
                 heartbeat,
                 lines: two_lines.then(|| lines(&mut rng)),
+                servers: [false; 2],
                 socket_packets: match gentle {
                     true => 10_000,
                     false => rng.pick(&[20, 10_000]),

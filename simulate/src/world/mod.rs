@@ -15,7 +15,7 @@
 
 use core::time::Duration;
 
-use twinfeed_protocol::line::Line;
+use twinfeed_protocol::line::{Line, LineAsk};
 use twinfeed_protocol::sequencer::Now;
 use twinfeed_protocol::time::{Time, earlier};
 use twinfeed_protocol::{Leg, OrderingClass};
@@ -40,6 +40,7 @@ pub mod oracle;
 pub mod pair;
 pub mod plan;
 pub mod plant;
+pub mod requests;
 pub mod rng;
 pub mod stats;
 mod strikes;
@@ -60,6 +61,7 @@ use lines::LinePath;
 use net::Flight;
 use oracle::Violation;
 use pair::{PairEvent, PairWorld};
+use requests::Requests;
 use rng::Rng;
 use stats::Stats;
 use subscribers::Subscriber;
@@ -175,6 +177,8 @@ impl World {
             }
             ground.set_fills(fills);
         }
+        let remembers = plan.requests.is_some();
+        ground.requests = plan.requests.map(|requests| Requests::new(requests, seed));
         for leg in Leg::BOTH {
             ground.schedule(plan.starts[leg.index()], Happening::Start { leg });
         }
@@ -207,7 +211,13 @@ impl World {
             sources: plan
                 .sources
                 .into_iter()
-                .map(|shape| Source::new(shape, seed))
+                .map(|shape| {
+                    let mut source = Source::new(shape, seed);
+                    if remembers {
+                        source.remember_what_is_said();
+                    }
+                    source
+                })
                 .collect(),
             paths: plan.paths,
             path_rng: Rng::of(seed, "line paths"),
@@ -319,6 +329,11 @@ impl World {
                 leg,
                 flight,
             } => self.give(subscriber, leg, &flight),
+            Happening::SourceAsk { leg, sid, ask } => self.answer_source_request(leg, sid, &ask),
+            Happening::SourceAnswer { leg, line, packet } => {
+                let (now, at) = (self.now_of(leg), (packet.sid, line));
+                self.adapters[leg.index()].hear_answer(now, at, &packet, &mut self.ground);
+            }
             Happening::Join { subscriber } => self.subscribers[subscriber].join(),
             Happening::Start { leg } => self.start_first(leg),
             Happening::PeerNews { leg, lost } => self.tell_of_peer(leg, lost),
@@ -430,6 +445,22 @@ impl World {
                 self.ground.ask(number, &ask);
             }
         }
+    }
+
+    /// A request reaches the server of a source.
+    fn answer_source_request(&mut self, leg: Leg, sid: Sid, ask: &LineAsk) {
+        let source = self.sources.iter().find(|source| source.shape().sid == sid);
+        let (Some(source), Some(requests)) = (source, &mut self.ground.requests) else {
+            return;
+        };
+        let Some((packet, longer)) = requests.answer(source, ask) else {
+            return;
+        };
+        let Some(span) = requests.way() else { return };
+        let line = ask.line;
+        let packet = Shared::new(packet);
+        let arrives = Happening::SourceAnswer { leg, line, packet };
+        self.ground.schedule(span + longer, arrives);
     }
 
     fn hear_request(&mut self, subscriber: usize, leg: Leg, flight: &Flight) {

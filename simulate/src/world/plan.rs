@@ -21,6 +21,7 @@ use super::lines::LinePath;
 use super::net::{self, Decorator, shift};
 use super::pair::PairPlan;
 use super::plant::Plant;
+use super::requests::RequestPlan;
 use super::rng::Rng;
 
 /// Everything that a world begins with.
@@ -46,6 +47,8 @@ pub struct Plan {
     pub pair: Option<PairPlan>,
     /// How adapters are asked for what both streams lost; none: nobody can be asked.
     pub fills: Option<FillPlan>,
+    /// How sources are asked for what both lines lost; none: nobody can be asked.
+    pub requests: Option<RequestPlan>,
     /// What goes wrong between the exchange and the adapters, on several lines at once.
     pub line_faults: Vec<Box<dyn LineFault>>,
     /// How long the world lasts at least.
@@ -203,6 +206,7 @@ impl Plan {
                 max_datagram: 1_472,
                 heartbeat: Limits::default().heartbeat,
                 lines: None,
+                servers: [false; 2],
                 socket_packets: 10_000,
                 pair: None,
                 standby: None,
@@ -219,6 +223,7 @@ impl Plan {
             calm_percent: 100,
             pair: None,
             fills: None,
+            requests: None,
             line_faults: Vec::new(),
             at_least: Duration::ZERO,
             settling: SETTLING,
@@ -248,6 +253,7 @@ impl Plan {
             conduct: Conduct {
                 max_datagram: rng.pick(&[1_200, 1_472]),
                 lines,
+                servers: [false; 2],
                 socket_packets: rng.pick(&[3, 10_000]),
                 ..Self::plain(seed, 1).conduct
             },
