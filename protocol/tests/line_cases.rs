@@ -129,6 +129,11 @@ fn cases() {
             "=, ended 7 at 3, begin 8 at 1 complete after 7, 1w, 2x, 3y, 4z",
         ),
         (
+            "who begins where one line is in the next epoch already goes on to that, too",
+            "A 8 1 p; B 7 3 c; B 7 4 d; B 7 5 e; B 7 6 f; +2; B 7 end 7; A 8 2 q; B 8 1 p q; A 8 3 r",
+            "begin 7 at 6 after 0, 6f, ended 7 at 7, begin 8 at 1 complete after 7, 1p, 2q, 3r",
+        ),
+        (
             "a heartbeat far ahead is quarantined like data",
             "+; A 7 hb 900; +50; A 7 3 c; +200; A 7 4 d",
             "=, 3c, 4d",

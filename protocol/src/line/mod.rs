@@ -303,7 +303,7 @@ impl Lines {
     ) {
         self.account.counters.quarantined += 1;
         if kind == Kind::Epoch {
-            self.retired.hear(word.epoch);
+            self.retired.hear(word.epoch, word.line);
         }
         let agrees = |candidate: &Candidate| {
             candidate.kind == kind
@@ -421,7 +421,9 @@ impl Lines {
             Kind::Epoch => {
                 self.account.counters.epochs += 1;
                 self.close_current(out);
-                self.retired.take_over(self.current.epoch, self.kept.epoch);
+                let says = |line: Line| candidate.has_voted(line);
+                self.retired
+                    .take_over(self.current.epoch, self.kept.epoch, says);
                 self.begin_kept(out);
             }
             Kind::Regress | Kind::Reopen => {
