@@ -250,6 +250,12 @@ fn cases() {
             "begin 7 at 50 after 0, 50a, 51b, 52c, 53d, stale",
         ),
         (
+            "nor are they when one of them was altered and the last of them reach to where the lines stand",
+            "+; A 7 3 c d e f g h i; A 7 10 j k l m n; A 7 3 x; B 7 13 m n; B 7 3 c d e; B 7 6 f g h i; B 7 10 j k l m n; \
+             +2900; A 7 hb 15; B 7 hb 15; +200; A 7 hb 15; B 7 hb 15; +2900; A 7 hb 15; B 7 hb 15; +200; A 7 15 o",
+            "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, 14n, 15o",
+        ),
+        (
             "nor are they when the source then says nothing",
             "A 7 50 a b; B 7 50 a b; A 7 52 c; B 7 52 c; A 7 1 o; B 7 1 o; +9000; A 7 53 d; +1",
             "begin 7 at 50 after 0, 50a, 51b, 52c, stale, fresh, 53d",

@@ -237,7 +237,15 @@ impl Lines {
             self.account.counters.malformed += 1;
             return;
         }
-        let judgement = self.judge(word);
+        let mut messages = messages.peekable();
+        let repeats = |bytes: Option<&&[u8]>| {
+            bytes.is_some_and(|bytes| self.current.has_delivered(word.first, bytes))
+        };
+        let judgement = match self.judge(word) {
+            // Whoever begins its numbering anew says something else.
+            Judgement::Odd(Kind::Regress) if repeats(messages.peek()) => Judgement::Ordinary,
+            judgement => judgement,
+        };
         if word.epoch == self.current.epoch {
             self.current.postpone_end(word);
         }
