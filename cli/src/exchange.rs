@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Destinations of line B.
     #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',')]
     line_b: Vec<SocketAddr>,
+    /// Give lost messages again to whoever asks here, as a MoldUDP64 request server.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    requests: Option<SocketAddr>,
     /// Decides all content and all faults.
     #[arg(long)]
     seed: Option<u64>,
@@ -180,6 +183,7 @@ fn apply(args: &Args, config: &mut ExchangeConfig) {
             line.destinations.clone_from(given);
         }
     }
+    config.requests.address = args.requests.or(config.requests.address);
     config.wait |= args.wait;
     if let (Some(path), ContentConfig::Flow(_)) = (&args.input, &config.content) {
         // Flow has rules about a session's length that a recording has not.

@@ -39,6 +39,8 @@ pub struct ExchangeConfig {
     pub line_a: LineConfig,
     /// The second line.
     pub line_b: LineConfig,
+    /// Messages given again.
+    pub requests: RequestsConfig,
     /// How long the driver sleeps when nothing is due, in microseconds; messages
     /// that fall due meanwhile share packets. 0 never sleeps, at the cost of a
     /// core. Default 100.
@@ -63,6 +65,7 @@ impl Default for ExchangeConfig {
             mold: MoldConfig::default(),
             line_a: LineConfig::default(),
             line_b: LineConfig::default(),
+            requests: RequestsConfig::default(),
             tick_us: 100,
             wait: false,
             truth: None,
@@ -217,6 +220,28 @@ impl Default for LineConfig {
             reorder_depth: NonZeroU32::MIN.saturating_add(2),
             delay_us: 0,
             max_queued: 65_536,
+        }
+    }
+}
+
+/// A MoldUDP64 request server: whoever lost messages is given them again.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct RequestsConfig {
+    /// Where it listens. Default none: nothing is given again.
+    pub address: Option<SocketAddr>,
+    /// How many of a session's latest messages it keeps, up to 100 million. Default 1,000,000.
+    pub messages: usize,
+    /// Probability that a request gets no answer, 0 to 1. Default 0.
+    pub ignore: f64,
+}
+
+impl Default for RequestsConfig {
+    fn default() -> Self {
+        Self {
+            address: None,
+            messages: 1_000_000,
+            ignore: 0.0,
         }
     }
 }

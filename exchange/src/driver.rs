@@ -5,6 +5,7 @@
 //! Progress and the truth about each session go to a [`Reporter`].
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use crate::config::{ConfigError, ExchangeConfig};
 use crate::content::{Content, ContentError};
 use crate::exchange::{Counters, Event, Exchange, Sink};
 use crate::line::{LineCounters, LineId};
+use crate::requests::{RequestCounters, RequestServer};
 use crate::session::SessionId;
 use crate::transport::{Transport, TransportCounters, TransportError, UdpTransport};
 use crate::truth::SessionTruth;
@@ -63,6 +65,8 @@ pub struct Summary {
     pub line_b: LineCounters,
     /// What reached the sockets.
     pub transport: TransportCounters,
+    /// What was given again.
+    pub requests: RequestCounters,
     /// The sessions closed, at most the last [`MAX_SESSIONS_KEPT`] of them.
     pub sessions: Vec<SessionTruth>,
     /// What the session that is open has carried so far; after a run, the one
@@ -87,6 +91,14 @@ pub enum RunError {
     /// No way to the destinations.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// The request server has no socket.
+    #[error("cannot listen for requests at {address}: {source}; change `requests.address`")]
+    Requests {
+        /// `requests.address`.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The truth or the messages sent cannot be written down.
     #[error("cannot write {}: {source}", path.display())]
     Record {
@@ -123,7 +135,15 @@ pub fn run_on(
 ) -> Result<Summary, RunError> {
     let mut exchange = Exchange::new(config.clone(), content)?;
     let record = Record::open(config.truth.as_deref(), config.sent_dir.as_deref())?;
+    let of = &config.requests;
+    let requests = RequestServer::open(of, config.seed, config.mold.max_payload);
+    let requests = requests.map_err(|source| RunError::Requests {
+        // Without an address nothing is opened, and nothing fails.
+        address: of.address.unwrap_or_else(|| ([0, 0, 0, 0], 0).into()),
+        source,
+    })?;
     let mut outlet = Outlet {
+        requests,
         transport,
         reporter,
         record,
@@ -158,6 +178,9 @@ fn cycle<T: Transport>(
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
         }
         exchange.poll(now_ns, outlet);
+        if let Some(requests) = &mut outlet.requests {
+            requests.poll();
+        }
         outlet.record.check()?;
         if now_ns >= progress_at_ns {
             progress_at_ns = now_ns + PROGRESS_NS;
@@ -190,6 +213,7 @@ fn rest(wait_ns: u64, tick_us: u64) {
 
 /// Where packets, messages and events of the running exchange go.
 struct Outlet<'a, T> {
+    requests: Option<RequestServer>,
     transport: T,
     reporter: &'a mut dyn Reporter,
     record: Record,
@@ -222,6 +246,10 @@ impl<T: Transport> Outlet<'_, T> {
             line_a: exchange.line_counters(LineId::A),
             line_b: exchange.line_counters(LineId::B),
             transport: self.transport.counters(),
+            requests: self
+                .requests
+                .as_ref()
+                .map_or_else(RequestCounters::default, RequestServer::counters),
             sessions: self.sessions.clone(),
             unfinished: exchange.unfinished(),
             interrupted: false,
@@ -234,8 +262,11 @@ impl<T: Transport> Sink for Outlet<'_, T> {
         self.transport.send(line, packet);
     }
 
-    fn message(&mut self, _: SessionId, _: u64, message: &[u8]) {
+    fn message(&mut self, session: SessionId, number: u64, message: &[u8]) {
         self.record.message(message);
+        if let Some(requests) = &mut self.requests {
+            requests.keep(session, number, message);
+        }
     }
 
     fn event(&mut self, event: Event) {

@@ -21,6 +21,7 @@
 //! | [`session`] | which session is on, and what does it send now? |
 //! | [`mold`] | how do messages become MoldUDP64 packets? |
 //! | [`mod@line`] | what does a line do to a packet? |
+//! | [`requests`] | who is given messages again? |
 //! | [`truth`] | what was sent, for somebody else to judge by? |
 //! | [`rng`] | where do the random numbers of a seed come from? |
 //! | [`exchange`] | all of the above, driven by `poll(now)` |
@@ -41,6 +42,7 @@ pub mod itch;
 pub mod line;
 pub mod mold;
 pub mod pace;
+pub mod requests;
 pub mod rng;
 pub mod session;
 pub mod transport;

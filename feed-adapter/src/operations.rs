@@ -147,6 +147,31 @@ const SOURCE_COUNTERS: &[OfSource] = &[
         |of| of.lines.abandoned,
     ),
     (
+        "source_requests",
+        "Requests sent to the source's request servers.",
+        |of| of.requests.sent,
+    ),
+    (
+        "source_requests_failed",
+        "Requests that did not leave.",
+        |of| of.requests.failed,
+    ),
+    (
+        "source_answers_unasked",
+        "Packets of request servers without anything that is missing.",
+        |of| of.lines.unasked,
+    ),
+    (
+        "source_answers_rejected",
+        "Packets at the requests' socket of other senders, or no MoldUDP64.",
+        |of| of.requests.foreign + of.requests.malformed,
+    ),
+    (
+        "recovered_messages",
+        "Source messages that a request server gave.",
+        |of| of.lines.recovered,
+    ),
+    (
         "line_conflicts",
         "Copies with other bytes under a delivered number.",
         |of| of.lines.line_conflicts,

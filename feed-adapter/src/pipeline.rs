@@ -36,7 +36,7 @@ use crate::note::{News, Notes};
 use crate::pairing::{Pairing, Why, Wish, sid_of};
 use crate::publish::{Outlet, Through};
 use crate::snapshot::{LineSnapshot, Snapshots, SourceSnapshot};
-use crate::source::live::{InputCounters, Live};
+use crate::source::live::{InputCounters, Live, RequestCounters};
 use crate::source::replay::Replay;
 use crate::transfer::workshop::Errand;
 
@@ -425,11 +425,15 @@ impl Path {
         }
         let (voice, wishes) = (ends.voice.clone(), ends.wishes.clone());
         let converter = Converter::new(sid, config.trading_day, settings, sequencer, notes.clone());
+        let mut lines = Lines::new(limits)?;
+        if let Input::Live(live) = &input {
+            live.introduce(&mut lines);
+        }
         Ok(Self {
             sid,
             stream: identity.stream,
             input,
-            lines: Lines::new(limits)?,
+            lines,
             pairing: Pairing::new(sid, pair, standby, voice, notes, wishes),
             converter,
             outlet: Outlet::new(config, sid, group, &ends.sender, ends.tap.clone())?,
@@ -467,6 +471,9 @@ impl Path {
                 .is_some_and(|deadline| deadline <= now.time);
         if late {
             lines.on_deadline(now.time, &mut at);
+            if let Input::Live(live) = input {
+                live.ask(lines);
+            }
         }
         let stream = &mut converter.sequencer;
         if late || !matches!(heard, Ok(0)) || pairing.is_due(now) {
@@ -538,6 +545,10 @@ impl Path {
             pair: self.pairing.snapshot(stream),
             sequencer: *stream.counters(),
             lines: *self.lines.counters(),
+            requests: match &self.input {
+                Input::Live(live) => live.requests(),
+                Input::Replay(_) => RequestCounters::default(),
+            },
             line: [line(Line::A), line(Line::B)],
             faults: self.converter.faults(),
             destinations: self.outlet.destinations(),

@@ -446,7 +446,7 @@ fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
     // Counted per adapter: every source's copy says the same.
     let transfers = sources.first().map(|source| source.transfers);
     let transfers = transfers.unwrap_or_default();
-    let rows: [(&str, u64); 18] = [
+    let rows: [(&str, u64); 20] = [
         ("messages_total", sum(|source| source.sequencer.messages)),
         ("records_total", sum(|source| source.sequencer.records)),
         ("datagrams_total", sum(|source| source.sequencer.datagrams)),
@@ -475,6 +475,11 @@ fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
         ("datagrams_failed_total", sum(|source| source.failed)),
         ("gaps_total", sum(|source| source.lines.gaps)),
         ("gap_messages_total", sum(|source| source.lines.abandoned)),
+        (
+            "recovered_messages_total",
+            sum(|source| source.lines.recovered),
+        ),
+        ("source_requests_total", sum(|source| source.requests.sent)),
         (
             "line_conflicts_total",
             sum(|source| source.lines.line_conflicts),

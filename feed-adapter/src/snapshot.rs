@@ -16,7 +16,7 @@ use crate::config::{Config, MOST_SOURCES};
 use crate::decode::Faults;
 use crate::pairing::PairSnapshot;
 use crate::pipeline::TransferCounters;
-use crate::source::live::InputCounters;
+use crate::source::live::{InputCounters, RequestCounters};
 
 /// Everything that is known of one source and its stream at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,8 @@ pub struct SourceSnapshot {
     pub sequencer: SequencerCounters,
     /// What the lines counted together.
     pub lines: LineCounters,
+    /// What was asked of the source's request servers.
+    pub requests: RequestCounters,
     /// What each line counted, A first.
     pub line: [Option<LineSnapshot>; 2],
     /// What went wrong in conversion.

@@ -2,7 +2,7 @@
 //!
 //! The pure half are views of packets and readers of files: [`moldudp64`], [`binaryfile`],
 //! [`pcap`], [`pace`]. The other half drives one source's `Lines`: [`live`] from sockets,
-//! [`replay`] from a file.
+//! [`replay`] from a file; `requests` asks the exchange for what every line lost.
 
 pub mod binaryfile;
 pub mod live;
@@ -10,3 +10,4 @@ pub mod moldudp64;
 pub mod pace;
 pub mod pcap;
 pub mod replay;
+mod requests;

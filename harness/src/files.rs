@@ -66,6 +66,8 @@ pub struct Files {
     pub stream_admin: SocketAddr,
     /// The relay through which the active adapter reaches it, if there is one.
     pub administration_relay: Option<SocketAddr>,
+    /// Where the exchanges give lost messages again, by their sources, if they do.
+    pub requests: Option<[SocketAddr; 2]>,
     /// The adapters' addresses, active first.
     pub adapters: [AdapterAddresses; 2],
 }
@@ -92,6 +94,10 @@ impl Files {
             administration_relay: match run.relayed_administration {
                 true => Some(relay(&mut at)?),
                 false => None,
+            },
+            requests: match run.requests {
+                Some(_) => Some([at.of(hosts.exchange)?, at.of(hosts.exchange)?]),
+                None => None,
             },
             adapters: [
                 addresses(run, &hosts, hosts.adapters[0], &mut at)?,
@@ -319,9 +325,12 @@ impl Files {
                 .map_or(String::new(), |[active, backup]| {
                     format!("group = {{ active = \"{active}\", backup = \"{backup}\" }}\n")
                 });
+            let requests = self.requests.map_or(String::new(), |of| {
+                format!(", requests = \"{}\"", of[exchange.place()])
+            });
             format!(
                 "[[source]]\nsid = {}\ntype = \"moldudp64\"\n{spans}{group}\
-                 line.A = {{ address = \"{a}\" }}\nline.B = {{ address = \"{b}\" }}\n",
+                 line.A = {{ address = \"{a}\"{requests} }}\nline.B = {{ address = \"{b}\" }}\n",
                 exchange.sid()
             )
         };
@@ -348,16 +357,29 @@ impl Files {
         };
         let mut text = format!(
             "seed = {seed}\nwait = true\ntruth = \"{truth}\"\nsent_dir = \"{sent}\"\n\
-             [line_a]\n{a}\n[line_b]\n{b}\n\
+             [line_a]\n{a}\nloss = {loss:?}\n[line_b]\n{b}\nloss = {loss:?}\n\
              [mold]\nheartbeat_ms = 100\n\
              [pace]\nper_second = {rate}\n",
             seed = run.seed + u64::from(exchange.sid()) - 1,
             truth = exchange.truth(),
             sent = exchange.sent(),
             rate = run.rate,
+            loss = run.line_loss,
             a = lines(0),
             b = lines(1),
         );
+        let pace = text.split_off(text.find("[pace]").unwrap_or(text.len()));
+        if let (Some(at), Some(ignore)) = (self.requests, run.requests) {
+            let _ = writeln!(
+                text,
+                "[requests]\naddress = \"{}\"\nignore = {ignore:?}",
+                at[exchange.place()]
+            );
+            if let Some(kept) = run.requests_kept {
+                let _ = writeln!(text, "messages = {kept}");
+            }
+        }
+        text.push_str(&pace);
         if let Some(burst) = run.burst {
             let _ = write!(
                 text,
@@ -439,6 +461,11 @@ impl Origin {
             Self::First => 1,
             Self::Second => 2,
         }
+    }
+
+    /// Which of two it is.
+    const fn place(self) -> usize {
+        self.sid() as usize - 1
     }
 
     /// The name of its process.

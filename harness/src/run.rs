@@ -69,6 +69,12 @@ pub struct Run {
     pub reorder_hold: Option<Duration>,
     /// How long it does for a live line that has not; `None`: the adapters' default.
     pub lag_hold: Option<Duration>,
+    /// What share of packets each line loses by itself, 0 to 1.
+    pub line_loss: f64,
+    /// The exchange gives lost messages again to the adapters, but for this share of their requests; `None`: to nobody.
+    pub requests: Option<f64>,
+    /// Most messages that it keeps for that; `None`: its default.
+    pub requests_kept: Option<usize>,
     /// How long adapters say the same of a source before stream-admin acts upon it; `None`: its default.
     pub source_hold: Option<Duration>,
     /// How long an adapter's lease is, a third of which lies between its reports; `None`: stream-admin's default.
@@ -145,6 +151,9 @@ impl Default for Run {
             silence: None,
             reorder_hold: None,
             lag_hold: None,
+            line_loss: 0.0,
+            requests: None,
+            requests_kept: None,
             source_hold: None,
             adapter_lease: None,
             takeovers_per_minute: 1_000,

@@ -38,7 +38,9 @@ pub use event::{
 };
 pub use health::Health;
 pub use limits::{BadLimit, Limits, Policy};
-pub use line::{Line, LineCounters, LineLimits, LineState, LineStatus, Lines, LinesState, Source};
+pub use line::{
+    Line, LineAsk, LineCounters, LineLimits, LineState, LineStatus, Lines, LinesState, Source,
+};
 pub use receipt::{Receipt, Side, Trigger};
 pub use sequencer::{
     Body, Now, Sequencer, SequencerConfig, SequencerCounters, SequencerState, Transmit,

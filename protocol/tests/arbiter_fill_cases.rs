@@ -7,7 +7,7 @@ use arbiter_kit::*;
 use twinfeed_protocol::arbiter::Ask;
 use twinfeed_protocol::repair::RepairLimits;
 use twinfeed_protocol::*;
-use twinfeed_wire::fill::{FillRange, Reply, Status, write_reply};
+use twinfeed_wire::fill::{FillRange, Reply, Status, Stretch, write_reply};
 use twinfeed_wire::*;
 
 const HOLD: u64 = 2;
@@ -250,6 +250,43 @@ fn what_nobody_retains_is_one_gap_at_once() {
     let told = kit.told();
     assert_eq!(told[0], gap(4, 80, GapCause::NotRetained), "{told:?}");
     assert_eq!(told.len(), 1 + 12, "and then contiguous data");
+    assert_eq!(kit.arbiter.counters().gaps, 1);
+}
+
+#[test]
+fn what_a_server_does_not_say_it_lacks_is_asked_for_again() {
+    let (mut kit, mut zero, mut one) = pair();
+    lose(&mut kit, [&mut zero, &mut one], 4..8, 9);
+    kit.pass(ms(HOLD));
+    let lacks = |from, until| {
+        move |reply: &mut Reply| {
+            reply.lacking = 1;
+            reply.stretch = Stretch {
+                from: (from, 0),
+                until: (until, 0),
+            };
+        }
+    };
+    // The one has 6 and 7 still, the other 5 to 7; what they sent is lost.
+    let first = kit.asks(Leg::One, &[records(4, 8)]);
+    kit.reply(&first, lacks(4, 6));
+    kit.pass(ms(0));
+    let second = kit.asks(Leg::Zero, &[records(4, 8)]);
+    kit.reply(&second, lacks(4, 5));
+    kit.pass(ms(0));
+    let third = kit.asks(Leg::One, &[records(6, 8)]);
+    let fill = one.records(&run(6..=7));
+    kit.fill(Leg::One, &fill);
+    kit.reply(&third, |_| {});
+    kit.pass(ms(0));
+    let fourth = kit.asks(Leg::Zero, &[records(5, 6)]);
+    let fill = zero.records(&run(5..=5));
+    kit.fill(Leg::Zero, &fill);
+    kit.reply(&fourth, |_| {});
+    kit.pass(ms(0));
+    let told = kit.told();
+    let records = told.iter().filter(|it| matches!(it, Told::Record(..)));
+    assert_eq!(records.count(), 5, "5 to 9: {told:?}");
     assert_eq!(kit.arbiter.counters().gaps, 1);
 }
 

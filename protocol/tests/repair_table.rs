@@ -15,7 +15,7 @@ use std::time::Duration;
 use committed::assert_committed;
 use twinfeed_protocol::repair::*;
 use twinfeed_protocol::{Leg, Time};
-use twinfeed_wire::fill::{Reply, Status};
+use twinfeed_wire::fill::{Reply, Status, Stretch};
 use twinfeed_wire::{ContextId, Epoch};
 
 const STATES: [&str; 6] = [
@@ -26,13 +26,14 @@ const STATES: [&str; 6] = [
     "resting, both busy",
     "asking the only one",
 ];
-const EVENTS: [&str; 12] = [
+const EVENTS: [&str; 13] = [
     "the hole would be declared",
     "some of it came",
     "it is closed",
     "sent, nothing came",
     "sent, some came",
     "not retained",
+    "its first is not retained",
     "refused",
     "busy for 3 ms",
     "a reply to an older request",
@@ -100,7 +101,7 @@ impl Case {
             until: (20, 0),
         };
         let verdict = self.repair.want(self.now, self.now, &wish, &ORDER);
-        if let Verdict::Ask(_, number) = verdict {
+        if let Verdict::Ask(_, number, _) = verdict {
             self.number = number;
             self.repair.note_asked((20, 0));
         }
@@ -111,13 +112,19 @@ impl Case {
         self.now = self.now.after(span);
     }
 
-    fn reply(&mut self, leg: Leg, status: Status, lacking: u32, retry_after_us: u32) {
-        let reply = Reply {
+    fn replied(&self, status: Status, lacking: u32) -> Reply {
+        Reply {
             request: self.number,
             status,
             lacking,
-            retry_after_us,
             ..Reply::default()
+        }
+    }
+
+    fn reply(&mut self, leg: Leg, status: Status, lacking: u32, retry_after_us: u32) {
+        let reply = Reply {
+            retry_after_us,
+            ..self.replied(status, lacking)
         };
         self.repair.on_reply(self.now, leg, &reply);
     }
@@ -149,6 +156,16 @@ impl Case {
                 self.reply(leg, Status::Sent, 0, 0);
             }
             "not retained" => self.reply(leg, Status::Sent, 1, 0),
+            "its first is not retained" => {
+                let reply = Reply {
+                    stretch: Stretch {
+                        from: (self.from, 0),
+                        until: (self.from + 1, 0),
+                    },
+                    ..self.replied(Status::Sent, 1)
+                };
+                self.repair.on_reply(self.now, leg, &reply);
+            }
             "refused" => self.reply(leg, Status::Refused, 0, 0),
             "busy for 3 ms" => self.reply(leg, Status::Busy, 0, 3_000),
             "a reply to an older request" => {
@@ -165,8 +182,19 @@ impl Case {
         let mut text = self.state();
         match verdict {
             Verdict::Wait => {}
-            Verdict::Ask(leg, _) => write!(text, "; **asks** {}", name(leg)).unwrap(),
-            Verdict::GiveUp(why) => write!(text, "; **gives up**: {why:?}").unwrap(),
+            Verdict::Ask(leg, _, from) if from.0 > self.from => {
+                write!(
+                    text,
+                    "; **asks** {}, but for {}",
+                    name(leg),
+                    from.0 - self.from
+                )
+                .unwrap();
+            }
+            Verdict::Ask(leg, ..) => write!(text, "; **asks** {}", name(leg)).unwrap(),
+            Verdict::GiveUp(why, until) => {
+                write!(text, "; **gives up** {}: {why:?}", until.0 - self.from).unwrap();
+            }
         }
         text
     }
@@ -216,8 +244,8 @@ fn asking_ends_whatever_servers_do() {
         let mut step = script;
         for turn in 0.. {
             match case.want() {
-                Verdict::GiveUp(_) => break,
-                Verdict::Ask(leg, _) => match step % 6 {
+                Verdict::GiveUp(..) => break,
+                Verdict::Ask(leg, ..) => match step % 6 {
                     0 => case.pass(ms(1)),
                     1 => case.reply(leg, Status::Sent, 0, 0),
                     2 => case.reply(leg, Status::Busy, 0, 0),
@@ -262,7 +290,7 @@ fn records_and_messages_missing_at_a_time_do_not_take_each_others_place() {
                 let verdict = case
                     .repair
                     .want(case.now, case.now, &wish(messages), &ORDER);
-                over[usize::from(messages)] = matches!(verdict, Verdict::GiveUp(_));
+                over[usize::from(messages)] = matches!(verdict, Verdict::GiveUp(..));
             }
         }
         case.pass(ms(1));
@@ -287,7 +315,7 @@ fn time_stands_still_while_a_stream_may_bring_it() {
     assert!(matches!(verdict, Verdict::Ask(..)), "{verdict:?}");
     assert!(case.repair.deadline().is_some_and(|due| due > case.now));
     case.pass(time);
-    assert!(matches!(case.want(), Verdict::GiveUp(_)));
+    assert!(matches!(case.want(), Verdict::GiveUp(..)));
 }
 
 #[test]
@@ -298,5 +326,8 @@ fn who_brings_some_and_never_says_that_this_is_all_is_asked_after_the_other() {
     assert_eq!(case.want(), Verdict::Wait);
     case.pass(ms(8));
     let verdict = case.want();
-    assert!(matches!(verdict, Verdict::Ask(Leg::Zero, _)), "{verdict:?}");
+    assert!(
+        matches!(verdict, Verdict::Ask(Leg::Zero, ..)),
+        "{verdict:?}"
+    );
 }

@@ -44,7 +44,7 @@ fn found_in(retained: &Retained, context: ContextId, range: FillRange) -> (Vec<u
         assert!(datagram.header().flags.has(Flags::RETRANSMITTED));
         numbers.extend(datagram.records().map(|record| record.sseq));
     }
-    (numbers, found.whole)
+    (numbers, found.lacks.is_none())
 }
 
 #[test]
@@ -69,6 +69,26 @@ fn silence_is_not_missing_and_what_was_not_taken_in_is() {
     // The thread did not keep up with 10 to 12.
     kept.keep(&sender.records(&run(13..=14)));
     assert_eq!(found(&kept, records(9, 14)), (vec![9, 13, 14], false));
+}
+
+#[test]
+fn what_lies_behind_the_first_stretch_that_is_gone_is_not_said_to_be() {
+    let (mut sender, mut kept) = (Sender::new(Leg::Zero), retained(1_000));
+    let lacks = |kept: &Retained, range| kept.find(EPOCH, CONTEXT, &range).lacks;
+    let stretch = |from, until| {
+        let (from, until) = ((from, 0), (until, 0));
+        Some(Stretch { from, until })
+    };
+    kept.keep(&sender.records(&run(10..=12)));
+    sender.records(&run(13..=14));
+    kept.keep(&sender.records(&run(15..=16)));
+    assert_eq!(lacks(&kept, records(8, 12)), stretch(8, 10));
+    assert_eq!(lacks(&kept, records(8, 16)), stretch(8, 10));
+    assert_eq!(lacks(&kept, records(10, 16)), stretch(13, 15));
+    assert_eq!(lacks(&kept, records(14, 20)), stretch(14, 15));
+    assert_eq!(lacks(&kept, records(15, 20)), stretch(17, 20));
+    assert_eq!(lacks(&kept, records(10, 13)), None);
+    assert_eq!(lacks(&kept, records(40, 50)), stretch(40, 50));
 }
 
 #[test]
@@ -264,6 +284,35 @@ fn the_same_asker_is_not_given_the_same_twice_in_a_moment() {
 }
 
 #[test]
+fn one_asker_cannot_take_all_places() {
+    let mut stage = Stage::new(ServerLimits {
+        waiting: 8,
+        ..ServerLimits::default()
+    });
+    for first in 1..=4 {
+        stage.ask(0, &[records(first, first + 1)]);
+    }
+    stage.ask(1, &[records(9, 10)]);
+    let answers = stage.answer();
+    assert_eq!(answers.datagrams, [(0, 1), (0, 2), (1, 9)]);
+    let busy = |(asker, reply): &&(usize, Reply)| *asker == 0 && reply.status == Status::Busy;
+    assert_eq!(answers.replies.iter().filter(busy).count(), 2);
+}
+
+#[test]
+fn no_more_is_looked_for_than_is_sent() {
+    let mut stage = Stage::new(ServerLimits {
+        answer: 3,
+        ..ServerLimits::default()
+    });
+    // 1 to 3 are sent; that 1,000 is not here is not looked for yet.
+    stage.ask(0, &[records(1, 1_001)]);
+    let answers = stage.answer();
+    assert_eq!(answers.datagrams, [(0, 1), (0, 2), (0, 3)]);
+    assert_eq!(answers.replies[0].1.lacking, 0);
+}
+
+#[test]
 fn whoever_has_used_up_its_rate_is_told_when_to_come_again() {
     let limits = ServerLimits {
         client_rate: 1_000,
@@ -367,6 +416,14 @@ proptest! {
         let expected: Vec<u64> = list.iter().filter(wanted).flatten().map(|it| it.0).collect();
         let (numbers, whole) = found(&kept, records(from, until));
         prop_assert_eq!(&numbers, &expected);
+        if let Some(lacks) = kept.find(EPOCH, CONTEXT, &records(from, until)).lacks {
+            let stretch = |of: &&R| lacks.has((of.0, of.1));
+            prop_assert!((from..until).contains(&lacks.from.0) && !lacks.is_empty());
+            prop_assert_eq!(list.iter().flatten().find(stretch), None);
+            let in_front = |of: &&R| (from, 0) <= (of.0, of.1) && (of.0, of.1) < lacks.from;
+            let has = |of: &R| list.iter().flatten().any(|it| it == of);
+            prop_assert!(source.iter().filter(in_front).all(has), "{:?}", lacks);
+        }
         if !expected.is_empty() {
             // Whole: every record that the source has in the range is in the list.
             let in_range = |of: &&R| (from..until).contains(&of.0);

@@ -25,6 +25,9 @@ fn die_once_everywhere(policy: Policy) {
     assert_eq!(broken, Vec::<&String>::new(), "{outcome:?}");
     assert_eq!(outcome.rows.len(), CASES.len());
     assert!(outcome.rows.iter().all(|row| row.kills == 1), "{outcome:?}");
+    // On a busy host an active may die before anybody heard its message: such a kill proves nothing.
+    let unsent: u64 = outcome.rows.iter().map(|row| row.unsent).sum();
+    assert!(unsent <= 1, "{outcome:?}");
 }
 
 #[test]

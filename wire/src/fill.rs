@@ -6,7 +6,7 @@
 //!  16 request u64            the asker's own number
 //!  24 check u64              XXH3-64 of every other byte
 //!  32 request: epoch u64 | context id u64 | most datagrams u32 | reserved u32 | ranges, 24 bytes each
-//!  32 reply:   lacking u32 | retry after u32, µs | sent u32 | reserved u32
+//!  32 reply:   lacking u32 | retry after u32, µs | sent u32 | its parts u16, u16 | not retained from u64, until u64
 //! ```
 //!
 //! What was asked for comes as datagrams of the stream itself, as they were sent, with the flag *retransmitted*; a
@@ -29,7 +29,7 @@ pub const MOST_RANGES: usize = 16;
 /// Length of the longest request, bytes.
 pub const LONGEST_REQUEST: usize = REQUEST_LENGTH + MOST_RANGES * RANGE_LENGTH;
 /// Length of a reply, bytes.
-pub const REPLY_LENGTH: usize = COMMON_LENGTH + 16;
+pub const REPLY_LENGTH: usize = COMMON_LENGTH + 32;
 
 /// What is missing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -139,6 +139,44 @@ impl Status {
     }
 }
 
+/// Numbers with their parts, from the first up to, not including, the second. Of administrative messages the part is 0.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Stretch {
+    /// First.
+    pub from: (u64, u16),
+    /// First behind.
+    pub until: (u64, u16),
+}
+
+impl Stretch {
+    /// Everything.
+    pub const ALL: Self = Self {
+        from: (0, 0),
+        until: (u64::MAX, u16::MAX),
+    };
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.from >= self.until
+    }
+
+    /// What of it lies in `other`.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> Self {
+        Self {
+            from: self.from.max(other.from),
+            until: self.until.min(other.until),
+        }
+    }
+
+    /// Whether this place is in it.
+    #[must_use]
+    pub fn has(&self, place: (u64, u16)) -> bool {
+        (self.from..self.until).contains(&place)
+    }
+}
+
 /// The end of an answer.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Reply {
@@ -152,6 +190,8 @@ pub struct Reply {
     pub status: Status,
     /// Bit i: of range i something is not retained.
     pub lacking: u32,
+    /// The first stretch of range 0 that is not retained. Empty although bit 0 is set: nothing of it is.
+    pub stretch: Stretch,
     /// When busy: how long to wait before asking here again, µs.
     pub retry_after_us: u32,
     /// Datagrams that were sent in front of this.
@@ -244,15 +284,16 @@ fn reply(common: &RawCommon, rest: &[u8], length: BadFill) -> Result<Reply, BadF
         3 => Status::Refused,
         other => return Err(BadFill::Status(other)),
     };
-    if raw.reserved.get() != 0 {
-        return Err(BadFill::Reserved);
-    }
     Ok(Reply {
         sid: Sid(common.sid.get()),
         stream: StreamId(common.stream.get()),
         request: common.request.get(),
         status,
         lacking: raw.lacking.get(),
+        stretch: Stretch {
+            from: (raw.from.get(), raw.from_part.get()),
+            until: (raw.until.get(), raw.until_part.get()),
+        },
         retry_after_us: raw.retry_after_us.get(),
         sent: raw.sent.get(),
     })
@@ -308,7 +349,10 @@ pub fn write_reply(reply: &Reply) -> [u8; REPLY_LENGTH] {
         lacking: U32::new(reply.lacking),
         retry_after_us: U32::new(reply.retry_after_us),
         sent: U32::new(reply.sent),
-        reserved: U32::new(0),
+        from_part: U16::new(reply.stretch.from.1),
+        until_part: U16::new(reply.stretch.until.1),
+        from: U64::new(reply.stretch.from.0),
+        until: U64::new(reply.stretch.until.0),
     };
     bytes[..COMMON_LENGTH].copy_from_slice(common.as_bytes());
     bytes[COMMON_LENGTH..].copy_from_slice(raw.as_bytes());
@@ -366,7 +410,10 @@ struct RawReply {
     lacking: U32,
     retry_after_us: U32,
     sent: U32,
-    reserved: U32,
+    from_part: U16,
+    until_part: U16,
+    from: U64,
+    until: U64,
 }
 
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
@@ -383,7 +430,7 @@ struct RawRange {
 const _: () = {
     use core::mem::offset_of;
     assert!(COMMON_LENGTH == 32 && REQUEST_LENGTH == 56 && RANGE_LENGTH == 24);
-    assert!(REPLY_LENGTH == 48 && LONGEST_REQUEST == 440);
+    assert!(REPLY_LENGTH == 64 && LONGEST_REQUEST == 440);
     assert!(offset_of!(RawCommon, word) == 4 && offset_of!(RawCommon, sid) == 8);
     assert!(offset_of!(RawCommon, request) == 16 && offset_of!(RawCommon, check) == CHECK_AT);
     assert!(offset_of!(RawRange, from_part) == 4 && offset_of!(RawRange, from) == 8);

@@ -61,6 +61,7 @@ proptest! {
         header in header(),
         status in prop_oneof![Just(Status::Sent), Just(Status::Busy), Just(Status::Refused)],
         (lacking, retry_after_us, sent) in any::<(u32, u32, u32)>(),
+        (from, until) in any::<((u64, u16), (u64, u16))>(),
     ) {
         let reply = Reply {
             sid: header.sid,
@@ -68,6 +69,7 @@ proptest! {
             request: header.request,
             status,
             lacking,
+            stretch: Stretch { from, until },
             retry_after_us,
             sent,
         };

@@ -512,7 +512,11 @@ fn fill_frames() {
         stream: StreamId(0x11),
         request: 5,
         status: Status::Sent,
-        lacking: 0b10,
+        lacking: 0b11,
+        stretch: Stretch {
+            from: (1_000_010, 1),
+            until: (1_000_011, 2),
+        },
         retry_after_us: 0,
         sent: 1,
     };
@@ -520,6 +524,7 @@ fn fill_frames() {
         request: 6,
         status: Status::Busy,
         lacking: 0,
+        stretch: Stretch::default(),
         retry_after_us: 2_000,
         sent: 0,
         ..sent

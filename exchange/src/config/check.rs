@@ -97,6 +97,11 @@ impl ExchangeConfig {
     /// or (`None`) a recording.
     pub(crate) fn check_with(&self, flow: Option<FlowConfig>) -> Result<(), ConfigError> {
         self.faults()?;
+        if !(0.0..=1.0).contains(&self.requests.ignore) {
+            return Err(ConfigError::Probability {
+                key: "requests.ignore".to_owned(),
+            });
+        }
         self.check_ranges()?;
         self.check_destinations()?;
         let messages = self.plan()?.messages;
@@ -131,6 +136,11 @@ impl ExchangeConfig {
             payloads.contains(&self.mold.max_payload),
             "mold.max_payload",
             "128 to 65507",
+        )?;
+        range(
+            (1..=100_000_000).contains(&self.requests.messages),
+            "requests.messages",
+            "1 to 100000000",
         )?;
         range(self.mold.heartbeat_ms > 0, "mold.heartbeat_ms", "above 0")?;
         range(

@@ -11,6 +11,7 @@ use twinfeed_control::FeedName;
 use twinfeed_net::idle::Idle;
 use twinfeed_protocol::BadLimit;
 use twinfeed_protocol::line::{LineLimits, Lines};
+use twinfeed_protocol::repair::RepairLimits;
 use twinfeed_protocol::retain::{RetentionLimits, ServerLimits};
 use twinfeed_protocol::sequencer::RetainLimits;
 use twinfeed_protocol::standby::StandbyLimits;
@@ -279,7 +280,17 @@ fn limits(table: &SourceTable) -> Result<LineLimits, ConfigError> {
     let default = LineLimits::default();
     let span = |given: Option<Span>, default| given.map_or(default, |span| span.0);
     let held_messages = table.held_messages.unwrap_or(default.held_messages);
+    let recovery = RepairLimits {
+        repair_time: span(table.request_time, default.recovery.repair_time),
+        fill_patience: span(table.request_patience, default.recovery.fill_patience),
+        fill_range: table
+            .request_messages
+            .unwrap_or(default.recovery.fill_range),
+        fill_seed: u64::from(std::process::id()),
+        ..default.recovery
+    };
     let limits = LineLimits {
+        recovery,
         origin_first: table.first_sseq.unwrap_or(default.origin_first),
         reorder_hold: span(table.reorder_hold, default.reorder_hold),
         lag_hold: span(table.lag_hold, default.lag_hold),
@@ -353,6 +364,7 @@ fn line_config(sid: Sid, letter: LineLetter, line: &LineTable, host: &HostTable)
         address: line.address,
         interface: line.interface.clone(),
         source: line.source,
+        requests: line.requests,
     };
     let ours = host
         .line

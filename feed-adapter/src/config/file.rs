@@ -61,6 +61,9 @@ pub(super) struct SourceTable {
     pub(super) reorder_hold: Option<Span>,
     pub(super) lag_hold: Option<Span>,
     pub(super) silence: Option<Span>,
+    pub(super) request_time: Option<Span>,
+    pub(super) request_patience: Option<Span>,
+    pub(super) request_messages: Option<u64>,
     pub(super) window: Option<u64>,
     pub(super) held_messages: Option<usize>,
     pub(super) held_bytes: Option<usize>,
@@ -85,6 +88,7 @@ pub(super) struct LineTable {
     #[serde(default, deserialize_with = "selector")]
     pub(super) interface: Option<Selector>,
     pub(super) source: Option<IpAddr>,
+    pub(super) requests: Option<SocketAddr>,
 }
 
 /// `group.active`, `group.backup`

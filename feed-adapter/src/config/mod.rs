@@ -120,6 +120,8 @@ pub struct LineConfig {
     pub interface: Option<Selector>,
     /// The only sender believed; packets of others are counted as foreign.
     pub source: Option<IpAddr>,
+    /// The exchange's request server for this line's packets; asked for what no line brought.
+    pub requests: Option<SocketAddr>,
 }
 
 /// How streams leave.

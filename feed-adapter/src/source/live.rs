@@ -17,6 +17,8 @@ use twinfeed_protocol::sequencer::{Now, Transmit};
 use twinfeed_wire::{Epoch, Sid};
 
 use super::moldudp64::{Kind, Packet, Session};
+pub use super::requests::RequestCounters;
+use super::requests::Requests;
 use crate::config::{Config, LineConfig, Profile};
 use crate::converter::At;
 use crate::decode::TradingDay;
@@ -28,6 +30,7 @@ use crate::note::{News, Notes};
 #[derive(Debug)]
 pub struct Live {
     inputs: [Option<Input>; 2],
+    requests: Option<Requests>,
     epochs: Epochs,
 }
 
@@ -72,8 +75,13 @@ impl Live {
                 inputs[place] = Some(Input::open(config, sid, line, of, warnings)?);
             }
         }
+        let servers = [0, 1].map(|at| lines[at].as_ref().and_then(|line| line.requests));
+        let requests = Requests::open(servers).map_err(AdapterError::system(
+            "open a socket for requests to the source",
+        ))?;
         Ok(Self {
             inputs,
+            requests,
             epochs: Epochs::new(config.trading_day),
         })
     }
@@ -86,19 +94,49 @@ impl Live {
         notes: &Notes,
         out: &mut At<'_, T>,
     ) -> usize {
-        let Self { inputs, epochs } = self;
+        let Self {
+            inputs,
+            requests,
+            epochs,
+        } = self;
         let inputs = inputs.iter_mut().flatten();
-        inputs
+        let heard: usize = inputs
             .map(|input| input.poll(now, lines, epochs, notes, out))
-            .sum()
+            .sum();
+        match requests {
+            Some(requests) if lines.is_asking() => heard + requests.poll(now, lines, epochs, out),
+            _ => heard,
+        }
+    }
+
+    /// Tells `lines` which request servers the source has.
+    pub fn introduce(&self, lines: &mut Lines) {
+        if let Some(requests) = &self.requests {
+            requests.introduce(lines);
+        }
+    }
+
+    /// Sends what `lines` asks for.
+    pub fn ask(&mut self, lines: &mut Lines) {
+        if let Some(requests) = &mut self.requests
+            && let Some(ask) = lines.poll_request()
+        {
+            requests.ask(&ask, &self.epochs);
+        }
+    }
+
+    /// What was counted of requests.
+    #[must_use]
+    pub fn requests(&self) -> RequestCounters {
+        let requests = self.requests.as_ref().map(Requests::counters);
+        requests.copied().unwrap_or_default()
     }
 
     /// The sockets, to sleep on.
     pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.inputs
-            .iter()
-            .flatten()
-            .map(|input| input.receiver.as_fd())
+        let requests = self.requests.iter().map(Requests::socket);
+        let inputs = self.inputs.iter().flatten();
+        inputs.map(|input| input.receiver.as_fd()).chain(requests)
     }
 
     /// What one line counted; `None` if there is no such line.
@@ -284,29 +322,49 @@ pub(super) fn hear<T: Transmit>(
     }
 }
 
-/// The epoch of a session; the last one asked for is remembered.
+/// The epoch of a session, and back; the last ones asked for are remembered.
 #[derive(Debug)]
 pub(super) struct Epochs {
     day: TradingDay,
-    last: Option<(Session, Epoch)>,
+    /// The last one first.
+    recent: [Option<(Session, Epoch)>; RECENT],
 }
 
 impl Epochs {
     pub(super) fn new(day: TradingDay) -> Self {
-        Self { day, last: None }
+        Self {
+            day,
+            recent: [None; RECENT],
+        }
     }
 
     pub(super) fn of(&mut self, session: Session) -> Epoch {
-        match self.last {
+        match self.recent[0] {
             Some((last, epoch)) if last == session => epoch,
             _ => {
-                let epoch = session.epoch(&self.day);
-                self.last = Some((session, epoch));
+                let known = self.recent.iter().flatten().find(|(of, _)| *of == session);
+                let epoch = known.map_or_else(|| session.epoch(&self.day), |(_, epoch)| *epoch);
+                let before = self.recent.into_iter().flatten();
+                let others = before.filter(|(of, _)| *of != session).map(Some);
+                let all = std::iter::once(Some((session, epoch))).chain(others);
+                let mut recent = [None; RECENT];
+                recent.iter_mut().zip(all).for_each(|(slot, it)| *slot = it);
+                self.recent = recent;
                 epoch
             }
         }
     }
+
+    /// The session whose epoch this is, if it was heard of lately.
+    pub(super) fn session_of(&self, epoch: Epoch) -> Option<Session> {
+        let mut recent = self.recent.iter().flatten();
+        recent
+            .find(|(_, of)| *of == epoch)
+            .map(|(session, _)| *session)
+    }
 }
 
+/// Sessions that are remembered: the one at hand, and those that babble beside it.
+const RECENT: usize = 4;
 /// Longest packet that is received whole, bytes: more than an Ethernet frame of 9,000 carries.
-const SLOT: usize = 9_216;
+pub(super) const SLOT: usize = 9_216;

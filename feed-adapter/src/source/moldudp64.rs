@@ -33,6 +33,20 @@ struct RawHeader {
 
 const _: () = assert!(size_of::<RawHeader>() == HEADER_LENGTH);
 
+/// Length of a request, bytes.
+pub const REQUEST_LENGTH: usize = HEADER_LENGTH;
+
+/// Asks a session's request server for `count` messages from number `first` on. The answer is a packet like any other, and may
+/// hold fewer.
+#[must_use]
+pub fn request(session: Session, first: u64, count: u16) -> [u8; REQUEST_LENGTH] {
+    let mut bytes = [0; REQUEST_LENGTH];
+    bytes[..10].copy_from_slice(&session.0);
+    bytes[10..18].copy_from_slice(&first.to_be_bytes());
+    bytes[18..].copy_from_slice(&count.to_be_bytes());
+    bytes
+}
+
 const END_OF_SESSION: u16 = u16::MAX;
 
 /// One session's name: letters and digits, padded with spaces.

@@ -12,7 +12,7 @@ use twinfeed_protocol::{
     Arbiter, CloseReason, Control, Delivered, Event, Handler, Leg, Limits, OrderingClass, Place,
     Policy, Time,
 };
-use twinfeed_wire::fill::{Fill, FillRange, LONGEST_REQUEST, Reply, Status, write_reply};
+use twinfeed_wire::fill::{Fill, FillRange, LONGEST_REQUEST, Reply, Status, Stretch, write_reply};
 use twinfeed_wire::{
     Adm, Beat, BodyKind, ContextId, DIGEST_RANGE, Dsn, Epoch, Flags, Generation, Header,
     Incarnation, Msn, Pos, RangeDigest, Record, RecordFlags, Sid, StreamId, Writer,
@@ -225,6 +225,13 @@ fn reply(ask: &Ask, input: &mut Input<'_>) -> Reply {
             0
         } else {
             u32::from(input.word())
+        },
+        stretch: match shape & 0x10 {
+            0 => Stretch::default(),
+            _ => Stretch {
+                from: (u64::from(input.word()), 0),
+                until: (u64::from(input.word()), 0),
+            },
         },
         retry_after_us: if shape & 2 == 0 {
             100

@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use twinfeed_protocol::repair::RepairLimits;
 use twinfeed_protocol::{EpochStart, Line, LineLimits, Lines, Source, Time};
 use twinfeed_wire::Epoch;
 
@@ -22,6 +23,14 @@ const LIMITS: LineLimits = LineLimits {
     window: 16,
     confirmations: 4,
     retired_epochs: 2,
+    recovery: RepairLimits {
+        repair_time: Duration::from_millis(30),
+        fill_patience: Duration::from_millis(3),
+        fill_attempts: 4,
+        fill_range: 8,
+        fill_datagrams: 1,
+        fill_seed: 1,
+    },
 };
 
 pub(crate) fn run(bytes: &[u8]) {
@@ -29,6 +38,14 @@ pub(crate) fn run(bytes: &[u8]) {
     let Ok(mut lines) = Lines::new(LIMITS) else {
         unreachable!("the limits can be worked with")
     };
+    for line in Line::BOTH {
+        lines.set_request_server(
+            line,
+            bytes
+                .first()
+                .is_some_and(|byte| byte & 1 << line.index() != 0),
+        );
+    }
     let (mut told, mut now) = (Told::default(), Time(1_000_000_000));
     // Where each line is, in which epoch.
     let mut at = [(1_u64, 1_u64); 2];
@@ -76,6 +93,25 @@ pub(crate) fn run(bytes: &[u8]) {
                 // A file's end: nothing comes behind it.
                 lines.on_close(now, &mut told);
                 return;
+            }
+            14 | 15 => {
+                // Of what was asked for, or of anything else.
+                let ask = lines.poll_request();
+                let (line, of, first, count) = match ask {
+                    Some(ask) if shape & 1 == 0 => (ask.line, ask.epoch.0, ask.first, ask.count),
+                    _ => (line, *epoch, *next, u16::from(input.byte() % 16)),
+                };
+                assert!(
+                    ask.is_none_or(|ask| (1..=8).contains(&ask.count)),
+                    "{ask:?}"
+                );
+                content.clear();
+                let last = first.saturating_add(u64::from(count.min(u16::from(input.byte() % 16))));
+                content.extend((first..last).map(message));
+                let messages = content.iter().map(Vec::as_slice);
+                let spent = heap::calls();
+                lines.on_answer(line, now, Epoch(of), first, messages, 0, &mut told);
+                told.asked += heap::calls() - spent;
             }
             _ => {
                 let end = now.after(Duration::from_micros(u64::from(input.word())));

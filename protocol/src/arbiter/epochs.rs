@@ -122,14 +122,15 @@ impl Source {
             };
             let missing = end.filter(|_| !over);
             let missing = missing.map(|end| Place::start(end.prev + 1).max(begun));
-            let given_up = match missing.filter(|until| *until > cursor.next) {
-                Some(until) => self.is_given_up(Missing::Records(cursor.next, until), due, out),
-                None => due,
+            let tail = missing.filter(|until| *until > cursor.next);
+            let given_up = match tail {
+                Some(until) => self.given_up_until(Missing::Records(cursor.next, until), due, out),
+                None => due.then_some(missing.unwrap_or(cursor.next)),
             };
-            if !given_up {
+            let Some(until) = given_up else {
                 return false;
-            }
-            if let Some(until) = missing {
+            };
+            if missing.is_some() {
                 let cause = self.cause(since, out.limits);
                 self.declare(until, cause, out);
                 return true;

@@ -3,7 +3,7 @@
 //! ```text
 //!  a hole would be declared ─► Repair::want ──┬─ Wait ─────► it stays open
 //!                                             ├─ Ask ──────► Ask: the hole, and those behind it that every leg has passed
-//!                                             └─ GiveUp ───► Gap
+//!                                             └─ GiveUp ───► Gap, up to where nobody has it
 //!  answer ─► only what was asked for ─► next: Handler; beyond: the hold ─► settle
 //! ```
 //!
@@ -80,55 +80,75 @@ impl Missing {
         }
     }
 
-    fn range(self, limits: &Limits) -> FillRange {
+    fn range(self, cursor: &Cursor, limits: &Limits) -> FillRange {
+        let wish = self.wish(cursor);
+        let until = limits.repair.range_until(&wish);
         match self {
-            Self::Records(from, until) => {
-                let furthest = from.sseq.saturating_add(limits.repair.fill_range);
-                let until = until.min(Place::start(furthest));
-                FillRange::Records {
-                    from: (from.sseq, from.part),
-                    until: (until.sseq, until.part),
-                }
-            }
-            Self::Messages(from, until) => FillRange::Messages { from, until },
+            Self::Records(..) => FillRange::Records {
+                from: wish.from,
+                until,
+            },
+            Self::Messages(from, _) => FillRange::Messages {
+                from,
+                until: Adm(until.0),
+            },
+        }
+    }
+
+    /// What of it begins here.
+    const fn from(self, (number, part): (u64, u16)) -> Self {
+        match self {
+            Self::Records(_, until) => Self::Records(Place { sseq: number, part }, until),
+            Self::Messages(_, until) => Self::Messages(Adm(number), until),
+        }
+    }
+
+    /// First place, or number, behind it.
+    pub(super) const fn until(self) -> Place {
+        match self {
+            Self::Records(_, until) => until,
+            Self::Messages(_, until) => Place::start(until.0),
         }
     }
 }
 
 impl Source {
-    /// Whether what is missing is to be declared now. `due`: it would be if nobody could be asked for it.
-    pub(super) fn is_given_up<H: Handler + ?Sized>(
+    /// Up to which place, or which message's number, what is missing is to be declared now. `due`: it would be if nobody could
+    /// be asked for it.
+    pub(super) fn given_up_until<H: Handler + ?Sized>(
         &mut self,
         missing: Missing,
         due: bool,
         out: &mut Out<'_, H>,
-    ) -> bool {
+    ) -> Option<Place> {
+        let all = missing.until();
         self.gave_up = None;
         if self.forced() {
             self.repair.declared(missing.is_of_messages());
-            return true;
+            return Some(all);
         }
         let Some(cursor) = self.cursor.filter(|_| self.repair.can_ask()) else {
-            return due;
+            return due.then_some(all);
         };
         let wish = missing.wish(&cursor);
         if !due && !self.repair.covers(&wish) {
-            return false;
+            return None;
         }
         let (order, count) = self.whom_to_ask();
         let verdict = self
             .repair
             .want(out.now, self.judged_at, &wish, &order[..count]);
         match verdict {
-            Verdict::Wait => false,
-            Verdict::Ask(leg, request) => {
+            Verdict::Wait => None,
+            Verdict::Ask(leg, request, from) => {
+                let missing = missing.from(from);
                 let kind = usize::from(missing.is_of_messages());
                 self.asks[kind] = self.asking(leg, request, missing, &cursor, out.limits);
-                false
+                None
             }
-            Verdict::GiveUp(why) => {
+            Verdict::GiveUp(why, (sseq, part)) => {
                 self.gave_up = Some(why);
-                true
+                Some(Place { sseq, part })
             }
         }
     }
@@ -189,7 +209,7 @@ impl Source {
                 context: cursor.context,
                 datagrams: limits.repair.fill_datagrams,
             },
-            ranges: [missing.range(limits); MOST_RANGES],
+            ranges: [missing.range(cursor, limits); MOST_RANGES],
             count: 1,
         };
         if let Missing::Records(_, until) = missing
@@ -239,7 +259,7 @@ impl Source {
                 if young || reach > passed || ask.count == MOST_RANGES {
                     return;
                 }
-                ask.ranges[ask.count] = Missing::Records(at, reach).range(limits);
+                ask.ranges[ask.count] = Missing::Records(at, reach).range(cursor, limits);
                 ask.count += 1;
             }
             at = at.max(behind(entry));

@@ -141,15 +141,15 @@ impl Source {
             None => Missing::Records(cursor.next, until),
         };
         let asked = owed.is_some() || !lacking;
-        let give_up = match asked && passed.is_some() {
-            true => self.is_given_up(missing, due, out),
-            false => due || self.forced(),
+        let given_up = match asked && passed.is_some() {
+            true => self.given_up_until(missing, due, out),
+            false => (due || self.forced()).then(|| missing.until()),
         };
-        if !give_up {
+        let Some(until) = given_up else {
             return false;
-        }
+        };
         match owed {
-            Some(adm) => self.skip_messages(adm, out),
+            Some(_) => self.skip_messages(Adm(until.sseq), out),
             None if lacking => self.lead_apart(),
             None => self.declare(until, self.cause(hole.opened, out.limits), out),
         }

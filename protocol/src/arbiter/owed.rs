@@ -108,10 +108,11 @@ impl Source {
         });
         let long = self.judged_at >= since.after(out.limits.lag_time);
         let due = long || !awaited && self.waited(since, out);
-        if !self.is_given_up(Missing::Messages(cursor.adm, until), due, out) {
+        let missing = Missing::Messages(cursor.adm, until);
+        let Some(until) = self.given_up_until(missing, due, out) else {
             return false;
-        }
-        self.skip_messages(until, out);
+        };
+        self.skip_messages(Adm(until.sseq), out);
         true
     }
 

@@ -207,9 +207,10 @@ impl Source {
         let hole = open.map_or(fresh, |hole| Hole { until, ..hole });
         self.hole = Some(hole);
         let due = self.waited(hole.passed.unwrap_or(out.now), out);
-        if !self.is_given_up(Missing::Records(floor, until), due, out) {
+        let missing = Missing::Records(floor, until);
+        let Some(until) = self.given_up_until(missing, due, out) else {
             return false;
-        }
+        };
         // A record that waits for a message is not missing; the message is, for whoever lives has passed it.
         let waits = self.apart(&cursor).filter(|entry| entry.place() < until);
         if let Some(adm) = waits.map(|entry| entry.adm).min() {

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::limits::BadLimit;
+use crate::repair::RepairLimits;
 
 /// Knobs and bounds of one source's lines.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,6 +33,9 @@ pub struct LineLimits {
     /// How many of the epochs that were left are remembered, so that none returns. Full: the oldest is
     /// forgotten and could return like a new one, if it brought what confirms a new one.
     pub retired_epochs: usize,
+    /// How the source's request servers are asked for what no line brought. `fill_range`, most messages in one request, is at
+    /// most 65,534: 65,535 is no count in MoldUDP64.
+    pub recovery: RepairLimits,
 }
 
 impl Default for LineLimits {
@@ -46,6 +50,11 @@ impl Default for LineLimits {
             window: 8_192,
             confirmations: 4,
             retired_epochs: 64,
+            recovery: RepairLimits {
+                repair_time: Duration::from_millis(250),
+                fill_range: 1_000,
+                ..RepairLimits::default()
+            },
         }
     }
 }
@@ -75,6 +84,11 @@ impl LineLimits {
             ),
             ("confirmations", "be at least 1", self.confirmations >= 1),
             ("retired_epochs", "be at least 1", self.retired_epochs >= 1),
+            (
+                "request_messages",
+                "be between 1 and 65534",
+                (1..=65_534).contains(&self.recovery.fill_range),
+            ),
             (
                 "lag_hold",
                 "be at least `reorder_hold`",

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! [`Lines`] delivers the first copy of every number in order, drops every other copy, and gives a number
-//! up once no line can be expected to bring it. It does not look into a message, does not know what an
-//! epoch's key is made of, and never asks anybody for anything.
+//! up once no line can be expected to bring it, nor the source's request servers, where it has any. It does not look into a
+//! message, and does not know what an epoch's key is made of.
 //!
 //! **What it promises:** what comes out of one epoch are messages and abandoned ranges that follow each
 //! other without a hole, in order, each number once. Nothing is abandoned that came within `reorder_hold`
@@ -23,7 +23,8 @@
 //!
 //! **How to drive it:** one input, then everything that it decided has been handed to your [`Source`];
 //! call [`Lines::on_deadline`] when [`Lines::next_deadline`] has come, and when both lines' sockets were
-//! read: time passes there alone, so that after a pause nothing is given up that waits to be read.
+//! read: time passes there alone, so that after a pause nothing is given up that waits to be read. Then send what
+//! [`Lines::poll_request`] asks for.
 //! Nothing is allocated after [`Lines::new`].
 
 use twinfeed_wire::Epoch;
@@ -38,6 +39,7 @@ mod judge;
 mod limits;
 mod memory;
 mod patience;
+mod recovery;
 mod retired;
 mod run;
 mod source;
@@ -46,6 +48,8 @@ mod status;
 use candidate::{Candidate, Kind};
 use judge::Judgement;
 pub use limits::LineLimits;
+pub use recovery::LineAsk;
+use recovery::Recovery;
 use retired::Retired;
 use run::{Run, Word};
 pub use source::{Line, Source};
@@ -76,6 +80,7 @@ pub struct Lines {
     candidate: Option<Candidate>,
     kept: Run,
     retired: Retired,
+    recovery: Recovery,
     account: Account,
 }
 
@@ -92,6 +97,7 @@ impl Lines {
             candidate: None,
             kept: Run::new(&limits),
             retired: Retired::new(limits.retired_epochs),
+            recovery: Recovery::new(limits.recovery),
             account: Account::default(),
             limits,
         })
@@ -397,7 +403,13 @@ impl Lines {
             {
                 until += 1;
             }
+            let Some(until) = self.given_up_until(now, until) else {
+                return;
+            };
             self.current.give_up(until, &mut self.account, out);
+        }
+        if self.current.hole().is_none() {
+            self.recovery.close();
         }
     }
 
@@ -463,6 +475,7 @@ impl Lines {
     fn begin_kept(&mut self, out: &mut impl Source) {
         core::mem::swap(&mut self.current, &mut self.kept);
         self.kept.reset(Epoch::NONE, Epoch::NONE, 1);
+        self.recovery.close();
         if self.state == LinesState::Stale {
             out.stale(false);
         }

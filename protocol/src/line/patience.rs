@@ -19,7 +19,9 @@ impl Lines {
         }
         let (number, since) = self.current.hole()?;
         let passed = |line: Line| self.current.lines[line.index()] > number;
-        Some(self.patience(since, self.limits.lag_hold, passed))
+        let patience = self.patience(since, self.limits.lag_hold, passed);
+        let asked = self.recovery.until(self.current.epoch, number);
+        Some(asked.map_or(patience, |asked| asked.max(patience)))
     }
 
     /// When an end marker is believed.

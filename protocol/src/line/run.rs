@@ -201,6 +201,32 @@ impl Run {
         self.pass(word, word.next(), account, out);
     }
 
+    /// Takes in a message that was asked for, if it is still missing; answers whether it was.
+    pub(super) fn fill(
+        &mut self,
+        number: u64,
+        bytes: &[u8],
+        received_at: u64,
+        account: &mut Account,
+        out: &mut impl Source,
+    ) -> bool {
+        if number < self.next || number >= self.horizon || self.hold.is_held(number) {
+            return false;
+        }
+        if number == self.next {
+            let _ = self.hold.take(number);
+            self.memory.came(number, bytes);
+            self.hand_over(number, bytes, received_at, account, out);
+            self.drain(account, out);
+            return true;
+        }
+        let kept = self.hold.insert(number, bytes, received_at);
+        if kept {
+            self.memory.came(number, bytes);
+        }
+        kept
+    }
+
     /// Takes a word in without delivering anything. What finds no room is dropped.
     pub(super) fn keep<'m>(
         &mut self,

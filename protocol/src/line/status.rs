@@ -37,6 +37,10 @@ pub struct LineCounters {
     pub retired: u64,
     /// Messages with a number at or beyond the end that had been told; delivered once confirmed.
     pub after_end: u64,
+    /// Messages that a request server of the source gave. They count among `messages`, too.
+    pub recovered: u64,
+    /// Packets of request servers in which nothing was that is missing.
+    pub unasked: u64,
     /// Packets and heartbeats whose numbers cannot be (0, or beyond 2^64), or without an epoch.
     pub malformed: u64,
 }

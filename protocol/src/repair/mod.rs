@@ -23,7 +23,7 @@
 
 use core::time::Duration;
 
-use twinfeed_wire::fill::{Reply, Status};
+use twinfeed_wire::fill::{Reply, Status, Stretch};
 use twinfeed_wire::{ContextId, Epoch};
 
 use crate::event::Leg;
@@ -59,6 +59,15 @@ impl Default for RepairLimits {
     }
 }
 
+impl RepairLimits {
+    /// Up to where one range of a request goes.
+    #[must_use]
+    pub fn range_until(&self, wish: &Wish) -> (u64, u16) {
+        let furthest = wish.from.0.saturating_add(self.fill_range);
+        wish.until.min((furthest, 0))
+    }
+}
+
 /// What is missing, as far as asking knows it: numbers of records or of administrative messages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Wish {
@@ -77,10 +86,11 @@ pub struct Wish {
 pub enum Verdict {
     /// Leave it open.
     Wait,
-    /// Leave it open, and send this server a request with this number.
-    Ask(Leg, u64),
-    /// Declare it.
-    GiveUp(GaveUp),
+    /// Leave it open, and send this server a request with this number, for what is missing from here on: it has nothing of
+    /// what lies in front.
+    Ask(Leg, u64, (u64, u16)),
+    /// Declare it, up to this place: what lies behind it, if anything does, may still be had.
+    GiveUp(GaveUp, (u64, u16)),
 }
 
 /// Why nobody is asked any more.
@@ -167,6 +177,8 @@ struct Open {
     /// What was missing when it was last looked at.
     from: (u64, u16),
     goal: (u64, u16),
+    /// First range of the last request.
+    range: Stretch,
     /// End of the last range that was asked for.
     asked: (u64, u16),
     /// When that was.
@@ -177,6 +189,8 @@ struct Open {
     /// Requests since something came.
     attempts: u32,
     servers: [Server; 2],
+    /// Some of it was given up.
+    gave_up: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -192,13 +206,36 @@ struct Server {
     asked: bool,
     /// How often it was asked since something came.
     turns: u32,
-    /// It said that it does not have what is missing.
-    lacks: bool,
+    /// It said that it does not have this.
+    lacks: Stretch,
     faults: u32,
     /// It is not to be asked before.
     not_before: Time,
     /// Something came since it was asked.
     brought: bool,
+}
+
+impl Server {
+    /// From where on it may have some of what is missing.
+    fn may_have_from(&self, wish: &Wish) -> (u64, u16) {
+        match self.lacks.has(wish.from) {
+            true => self.lacks.until,
+            false => wish.from,
+        }
+    }
+
+    fn may_have(&self, wish: &Wish) -> bool {
+        self.may_have_from(wish) < wish.until
+    }
+
+    /// It lacks this, too. What it lacks of what is missing first, at `from`, is remembered as one stretch.
+    fn note_lacking(&mut self, said: &Stretch, from: (u64, u16)) {
+        if !self.lacks.has(from) {
+            self.lacks = *said;
+        } else if said.from <= self.lacks.until {
+            self.lacks.until = self.lacks.until.max(said.until);
+        }
+    }
 }
 
 impl Repair {
@@ -286,7 +323,7 @@ impl Repair {
         let kind = usize::from(wish.messages);
         if !self.can_ask() {
             self.open[kind] = None;
-            return Verdict::GiveUp(GaveUp::NoServer);
+            return Verdict::GiveUp(GaveUp::NoServer, wish.until);
         }
         let mut open = match self.open[kind].filter(|open| open.covers(wish)) {
             Some(open) => open,
@@ -297,26 +334,40 @@ impl Repair {
         };
         open.note_wanted(now);
         open.note_progress(wish);
-        let verdict = self.decide(now, judged, &mut open, order);
-        self.open[kind] = Some(open);
-        if let Verdict::GiveUp(_) = verdict {
-            self.counters.given_up += 1;
-            self.open[kind] = None;
+        let verdict = self.decide(now, judged, &mut open, wish, order);
+        let mut stays = true;
+        if let Verdict::GiveUp(_, until) = verdict {
+            self.counters.given_up += u64::from(!open.gave_up);
+            open.gave_up = true;
+            stays = until < wish.until;
         }
+        self.open[kind] = Some(open).filter(|_| stays);
         verdict
     }
 
-    fn decide(&mut self, now: Time, judged: Time, open: &mut Open, order: &[Leg]) -> Verdict {
+    fn decide(
+        &mut self,
+        now: Time,
+        judged: Time,
+        open: &mut Open,
+        wish: &Wish,
+        order: &[Leg],
+    ) -> Verdict {
         let (known, mute) = (self.known, self.mute);
         let servers = open.servers;
         let usable = |leg: &&Leg| {
             let server = &servers[leg.index()];
             // Whoever has not answered for long is not waited for again and again.
             let mute = mute[leg.index()] >= MOST_SILENT && server.turns > 0;
-            known[leg.index()] && !server.lacks && server.faults < MOST_FAULTS && !mute
+            known[leg.index()] && server.may_have(wish) && server.faults < MOST_FAULTS && !mute
         };
         if judged >= open.since.after(self.limits.repair_time) {
-            return Verdict::GiveUp(open.why());
+            return Verdict::GiveUp(open.why(wish), wish.until);
+        }
+        let lacks = |leg: &Leg| servers[leg.index()].lacks.has(wish.from);
+        if order.iter().filter(usable).all(lacks) && order.iter().any(|leg| usable(&leg)) {
+            // Nobody has the first of it; the rest goes on.
+            return Verdict::GiveUp(GaveUp::NotRetained, open.lacked_until(wish));
         }
         match open.state {
             State::Asking(leg, until) if judged < until && usable(&&leg) => return Verdict::Wait,
@@ -332,7 +383,8 @@ impl Repair {
         }
         let count = order.iter().filter(usable).count();
         if count == 0 || open.attempts >= self.limits.fill_attempts {
-            return Verdict::GiveUp(open.why());
+            open.state = State::Resting(now);
+            return Verdict::GiveUp(open.why(wish), open.lacked_until(wish));
         }
         // Whoever was asked least often; among equals as `order` says.
         let ready = |leg: &&Leg| open.servers[leg.index()].not_before <= judged;
@@ -351,9 +403,15 @@ impl Repair {
         open.state = State::Asking(leg, now.after(patience));
         open.asked_at = now;
         let server = &mut open.servers[leg.index()];
+        let from = server.may_have_from(wish);
+        let wish = Wish { from, ..*wish };
+        open.range = Stretch {
+            from,
+            until: self.limits.range_until(&wish),
+        };
         (server.asked, server.brought) = (true, false);
         server.turns += 1;
-        Verdict::Ask(leg, self.request)
+        Verdict::Ask(leg, self.request, from)
     }
 
     /// How long an answer is waited for: doubled with each round, and up to a quarter more by the seed.
@@ -378,6 +436,7 @@ impl Repair {
         };
         let pause = nanos(limits.fill_patience) / 4;
         let pause = Duration::from_nanos(pause + spread(limits.fill_seed ^ request) % pause.max(1));
+        let range = open.range;
         let server = &mut open.servers[leg.index()];
         match reply.status {
             Status::Busy => {
@@ -388,11 +447,15 @@ impl Repair {
             }
             Status::Refused => {
                 self.counters.lacking += 1;
-                server.lacks = true;
+                server.lacks = Stretch::ALL;
             }
             Status::Sent if reply.lacking & 1 != 0 => {
                 self.counters.lacking += 1;
-                server.lacks = true;
+                let said = match reply.stretch.is_empty() {
+                    true => range,
+                    false => reply.stretch.within(&range),
+                };
+                server.note_lacking(&said, open.from);
             }
             // What it sent was lost on the way, or was not all: nobody asks it again at once unless it brings something.
             Status::Sent if !server.brought => server.not_before = now.after(pause),
@@ -462,8 +525,9 @@ impl Repair {
 const RECORDS: usize = 0;
 /// Faults after which a server is not asked again in the same repair.
 pub const MOST_FAULTS: u32 = 3;
-/// Requests in a row that stay without an answer before a server is asked but once per repair.
-const MOST_SILENT: u32 = 3;
+/// Requests in a row that stay without an answer before a server is asked but once per repair. Where one in twenty datagrams
+/// is lost, fewer would often say so of one that lives.
+const MOST_SILENT: u32 = 8;
 /// How often the patience with servers is doubled at most.
 const MOST_DOUBLINGS: u32 = 6;
 
@@ -477,12 +541,14 @@ impl Open {
             unwanted_since: None,
             from: wish.from,
             goal: wish.until,
+            range: Stretch::default(),
             asked: wish.from,
             asked_at: now,
             since: now,
             state: State::Resting(now),
             attempts: 0,
             servers: [Server::default(); 2],
+            gave_up: false,
         }
     }
 
@@ -501,26 +567,32 @@ impl Open {
         }
     }
 
-    /// What a server lacks is the first of what was asked for: once that came it may have more. What lies behind the
-    /// goal is another hole, for which was asked with it.
+    /// Once some of it came, or was given up, attempts count anew. What lies behind the goal is another hole, for which was
+    /// asked with it.
     fn note_progress(&mut self, wish: &Wish) {
         if wish.from > self.from {
             self.from = wish.from;
             self.attempts = 0;
-            for server in &mut self.servers {
-                server.lacks = false;
-            }
         }
         if wish.from >= self.goal {
             (self.goal, self.since) = (wish.until, self.asked_at);
         }
     }
 
-    fn why(&self) -> GaveUp {
-        match self.servers.iter().any(|server| server.lacks) {
+    fn why(&self, wish: &Wish) -> GaveUp {
+        let lacks = |server: &Server| server.lacks.has(wish.from);
+        match self.servers.iter().any(lacks) {
             true => GaveUp::NotRetained,
             false => GaveUp::Unanswered,
         }
+    }
+
+    /// Up to where somebody lacks what is missing first; all of it where nobody said so.
+    fn lacked_until(&self, wish: &Wish) -> (u64, u16) {
+        let lacks = self.servers.iter().map(|server| &server.lacks);
+        let lacks = lacks.filter(|lacks| lacks.has(wish.from));
+        let until = lacks.map(|lacks| lacks.until).min();
+        until.unwrap_or(wish.until).min(wish.until)
     }
 }
 

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use twinfeed_wire::fill::FillRange;
+use twinfeed_wire::fill::{FillRange, Stretch};
 use twinfeed_wire::{BodyKind, ContextId, Datagram, Epoch, mark_retransmitted};
 
 use crate::event::Place;
@@ -80,8 +80,8 @@ pub struct Found {
     first: u64,
     behind: u64,
     ring: Which,
-    /// Whether every number of the range is.
-    pub whole: bool,
+    /// The first stretch of the range that is not; `None`: all of it is here.
+    pub lacks: Option<Stretch>,
     /// How many runs had begun.
     runs: u64,
 }
@@ -142,10 +142,24 @@ impl Retained {
     /// What of `range` is here, in this epoch and context.
     #[must_use]
     pub fn find(&self, epoch: Epoch, context: ContextId, range: &FillRange) -> Found {
+        self.find_first(epoch, context, range, usize::MAX)
+    }
+
+    /// The same of the first `most` datagrams that have any of it: what lies behind those is not looked for, nor said to be
+    /// missing.
+    #[must_use]
+    pub fn find_first(
+        &self,
+        epoch: Epoch,
+        context: ContextId,
+        range: &FillRange,
+        most: usize,
+    ) -> Found {
         match *range {
             FillRange::Records { from, until } => {
                 let place = |(sseq, part)| Place { sseq, part };
-                self.all.find((epoch, context), place(from)..place(until))
+                let range = place(from)..place(until);
+                self.all.find((epoch, context), range, most)
             }
             FillRange::Messages { from, until } => self.messages.find_messages(from.0..until.0),
         }
@@ -156,7 +170,7 @@ impl Retained {
     #[must_use]
     pub fn still_has(&self, found: &Found) -> bool {
         found.ring == Which::All
-            && found.whole
+            && found.lacks.is_none()
             && found.runs == self.all.next_run
             && found.first >= self.all.first
     }
@@ -254,6 +268,13 @@ impl Entry {
             behind,
             messages,
         })
+    }
+}
+
+fn stretch(from: Place, until: Place) -> Stretch {
+    Stretch {
+        from: (from.sseq, from.part),
+        until: (until.sseq, until.part),
     }
 }
 
@@ -374,12 +395,12 @@ impl Ring {
         true
     }
 
-    fn find(&self, of: (Epoch, ContextId), range: Range<Place>) -> Found {
+    fn find(&self, of: (Epoch, ContextId), range: Range<Place>, most: usize) -> Found {
         let mut best = Found {
             first: 0,
             behind: 0,
             ring: Which::All,
-            whole: false,
+            lacks: Some(stretch(range.start, range.end)),
             runs: self.next_run,
         };
         // The newest run that has any of it.
@@ -390,7 +411,7 @@ impl Ring {
             let start = self.entries.partition_point(before);
             let mut need = range.start;
             let mut index = start;
-            let mut whole = true;
+            let mut lacks = None;
             while let Some(entry) = self.entries.get(index) {
                 if entry.run != run.number || entry.first >= range.end {
                     // Whoever stands behind the range may vouch for the rest of it.
@@ -398,14 +419,21 @@ impl Ring {
                     need = if vouched { range.end } else { need };
                     break;
                 }
-                whole &= entry.reach <= need;
+                if entry.reach > need {
+                    lacks = lacks.or(Some(stretch(need, entry.reach.min(range.end))));
+                }
                 need = need.max(entry.behind);
                 index += 1;
+                if index - start == most {
+                    need = range.end;
+                    break;
+                }
             }
             if index > start {
                 best.first = self.first + start as u64;
                 best.behind = self.first + index as u64;
-                best.whole = whole && need >= range.end;
+                let tail = (need < range.end).then(|| stretch(need, range.end));
+                best.lacks = lacks.or(tail);
                 return best;
             }
         }
@@ -433,9 +461,21 @@ impl Ring {
             first: self.first + first.unwrap_or(0) as u64,
             behind: self.first + behind.unwrap_or(0) as u64,
             ring: Which::Messages,
-            whole: wanted.is_empty(),
+            lacks: self.lacks_messages(numbers),
             runs: self.next_run,
         }
+    }
+
+    /// The first stretch of these numbers that no datagram has.
+    fn lacks_messages(&self, numbers: Range<u64>) -> Option<Stretch> {
+        let all = || self.entries.iter().filter_map(|it| it.messages.as_ref());
+        let mut from = numbers.start;
+        while let Some(has) = all().find(|has| has.contains(&from)) {
+            from = has.end;
+        }
+        let next = all().map(|has| has.start).filter(|start| *start > from);
+        let until = next.min().unwrap_or(numbers.end).min(numbers.end);
+        (from < until).then(|| stretch(Place::start(from), Place::start(until)))
     }
 
     fn datagrams(&self, numbers: Range<u64>) -> impl Iterator<Item = &[u8]> {

@@ -48,7 +48,7 @@ pub struct ServerLimits {
     pub total_rate: u32,
     /// So much of either rate may be used at once.
     pub burst: Duration,
-    /// Most different requests that wait for one [`Server::answer`].
+    /// Most different requests that wait for one [`Server::answer`]; a quarter of them, and one at least, of one asker.
     pub waiting: usize,
 }
 
@@ -61,7 +61,7 @@ impl Default for ServerLimits {
             client_rate: 50_000,
             total_rate: 200_000,
             burst: Duration::from_millis(50),
-            waiting: 64,
+            waiting: 256,
         }
     }
 }
@@ -245,7 +245,9 @@ impl Server {
         let used = self.used.get(asker.0).copied().unwrap_or(Time::NEVER);
         let over = used.max(self.total);
         let new = self.waiting.iter().all(|it| it.key != key);
-        let crowded = new && self.waiting.len() >= self.limits.waiting;
+        let own = self.waiting.iter().filter(|it| it.askers.contains(&asker));
+        let share = (self.limits.waiting / SHARES).max(1);
+        let crowded = new && (self.waiting.len() >= self.limits.waiting || own.count() >= share);
         if over > burst || crowded {
             self.counters.busy += 1;
             return Some(over.since(burst).max(moment));
@@ -264,7 +266,7 @@ impl Server {
         for it in waiting.drain(..) {
             let Some(retained) = streams(&it.header) else {
                 self.counters.refused += it.askers.len() as u64;
-                it.reply(out, Status::Refused, 0, 0);
+                it.reply(out, Status::Refused, &NOTHING, 0);
                 continue;
             };
             let askers = it.askers.len() as u64;
@@ -276,17 +278,18 @@ impl Server {
                 None => {
                     self.counters.repairs += 1;
                     self.counters.shared += askers - 1;
-                    let found = it.look_up(retained);
+                    let most = self.limits.answer.min(it.header.datagrams);
+                    let found = it.look_up(retained, most as usize);
                     self.remember(&it, found);
                     found
                 }
             };
-            let (sent, bytes, lacking) = it.send(retained, &found, self.limits.answer, out);
-            self.counters.lacking += u64::from(lacking.count_ones());
+            let (sent, bytes) = it.send(retained, &found, self.limits.answer, out);
+            self.counters.lacking += u64::from(lacking(&found).count_ones());
             self.counters.datagrams += u64::from(sent) * askers;
             self.counters.bytes += bytes * askers;
             self.charge(now, &it, sent);
-            it.reply(out, Status::Sent, lacking, sent);
+            it.reply(out, Status::Sent, &found, sent);
         }
         self.waiting = waiting;
     }
@@ -345,8 +348,13 @@ impl Server {
 const MOST_RECENT: usize = 1_024;
 /// Look-ups remembered: those who lose the same ask within milliseconds of each other.
 const MOST_KNOWN: usize = 32;
+/// So many askers at least find a place among those who wait.
+const SHARES: usize = 4;
 /// Least time that a busy reply asks for, µs.
 const LEAST_RETRY_US: u32 = 100;
+
+/// What is found where nothing was looked up.
+const NOTHING: [Option<Found>; MOST_RANGES] = [None; MOST_RANGES];
 
 const NO_RANGE: FillRange = FillRange::Records {
     from: (0, 0),
@@ -384,47 +392,64 @@ impl Waiting {
                 .eq(self.ranges[..self.count].iter().copied())
     }
 
-    fn look_up(&self, retained: &Retained) -> [Option<Found>; MOST_RANGES] {
+    fn look_up(&self, retained: &Retained, most: usize) -> [Option<Found>; MOST_RANGES] {
         let mut all = [None; MOST_RANGES];
         for (found, range) in all.iter_mut().zip(&self.ranges[..self.count]) {
-            *found = Some(retained.find(self.header.epoch, self.header.context, range));
+            let (epoch, context) = (self.header.epoch, self.header.context);
+            *found = Some(retained.find_first(epoch, context, range, most));
         }
         all
     }
 
-    /// Sends what was found; returns datagrams, bytes, and the ranges of which something is missing.
+    /// Sends what was found; returns how many datagrams and bytes that was.
     fn send(
         &self,
         retained: &Retained,
         found: &[Option<Found>; MOST_RANGES],
         most: u32,
         out: &mut impl Answer,
-    ) -> (u32, u64, u32) {
+    ) -> (u32, u64) {
         let most = most.min(self.header.datagrams);
-        let (mut sent, mut bytes, mut lacking) = (0, 0, 0);
-        for (index, found) in found.iter().flatten().enumerate() {
-            lacking |= u32::from(!found.whole) << index;
+        let (mut sent, mut bytes) = (0, 0);
+        for found in found.iter().flatten() {
             for datagram in retained.datagrams(found) {
                 if sent == most {
-                    return (sent, bytes, lacking);
+                    return (sent, bytes);
                 }
                 out.datagram(&self.askers, datagram);
                 sent += 1;
                 bytes += datagram.len() as u64;
             }
         }
-        (sent, bytes, lacking)
+        (sent, bytes)
     }
 
-    fn reply(&self, out: &mut impl Answer, status: Status, lacking: u32, sent: u32) {
+    fn reply(
+        &self,
+        out: &mut impl Answer,
+        status: Status,
+        found: &[Option<Found>; MOST_RANGES],
+        sent: u32,
+    ) {
+        let stretch = found[0].and_then(|found| found.lacks);
         for (asker, request) in self.askers.iter().zip(&self.requests) {
             let reply = Reply {
                 status,
-                lacking,
+                lacking: lacking(found),
+                stretch: stretch.unwrap_or_default(),
                 sent,
                 ..reply_to(&self.header, *request)
             };
             out.reply(*asker, &reply);
         }
     }
+}
+
+/// Bit i: of range i something is not retained.
+fn lacking(found: &[Option<Found>; MOST_RANGES]) -> u32 {
+    let lacks = |found: &Option<Found>| found.is_some_and(|found| found.lacks.is_some());
+    let bits = found.iter().enumerate();
+    bits.fold(0, |bits, (index, found)| {
+        bits | u32::from(lacks(found)) << index
+    })
 }

@@ -8,7 +8,7 @@ use twinfeed_harness::probe::wire::{Administrative, Happened, Summary};
 
 use super::Kill;
 use super::case::Survivor;
-use super::table::Row;
+use super::table::{Row, Seen};
 
 /// What became of the messages, case by case.
 pub(super) fn rows(policy: Policy, kills: &[Kill], seen: &[Summary; 2]) -> Vec<Row> {
@@ -52,7 +52,7 @@ pub(super) fn rows(policy: Policy, kills: &[Kill], seen: &[Summary; 2]) -> Vec<R
                 broken.push(format!("{text} was refused, and is in the stream"));
             }
         }
-        let mut once = true;
+        let mut all = Seen::Once;
         for (offset, text) in (0..).zip(&kill.at_stake) {
             let number = kill.first + offset;
             let found = [0, 1].map(|who| places(&seen[who], text));
@@ -61,9 +61,15 @@ pub(super) fn rows(policy: Policy, kills: &[Kill], seen: &[Summary; 2]) -> Vec<R
                 [[one], [other]] => is_same_place(one, other) && one.number == number,
                 _ => false,
             };
-            once &= alike;
-            row.seen_once += u64::from(alike);
             let agreed = kill.survivor == Survivor::Agreed;
+            // It died with the active: nobody was told of it, and its number is another message's.
+            let never = !agreed && !counted_on && found.iter().all(Vec::is_empty);
+            all = match (alike, never) {
+                (true, _) => all,
+                (false, true) if all != Seen::Otherwise => Seen::Nowhere,
+                _ => Seen::Otherwise,
+            };
+            row.seen_once += u64::from(alike);
             for who in [0, 1] {
                 let count = found[who].len();
                 let right = match count {
@@ -91,7 +97,7 @@ pub(super) fn rows(policy: Policy, kills: &[Kill], seen: &[Summary; 2]) -> Vec<R
         if breaks && !alone && !lacks && !row.case.may_break() {
             broken.push(format!("kill {}: {declared:?} declared", kill.number));
         }
-        row.take_kill(kill, once, breaks, broken);
+        row.take_kill(kill, all, breaks, broken);
     }
     rows
 }
@@ -232,14 +238,20 @@ mod tests {
             (once, &[][..], [told, untold], false),
             (once, &[], [untold, told], true),
             (once, &[], [untold, untold], true),
-            // Neither saw it, and it is nowhere; but then nothing proves that it was sent.
-            (&[], &[], [untold, untold], true),
             (&[(4, 9), (4, 9)], once, [told, told], true),
         ] {
             let seen = [seen(first, breaks[0]), seen(second, breaks[1])];
             let said = is_broken(kill("unheard", 4), &seen);
             assert_eq!(said, broken, "{first:?} {second:?} {breaks:?}");
         }
+    }
+
+    #[test]
+    fn a_message_that_is_nowhere_proves_nothing() {
+        let seen = [seen(&[], None), seen(&[], None)];
+        let rows = rows(Policy::FirstArrival, &[kill("unheard", 4)], &seen);
+        assert_eq!((rows[0].unsent, rows[0].broken.len()), (1, 0));
+        assert!(is_broken(kill("unheard", 5), &seen), "counted on");
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Row {
     pub refused: u64,
     /// Kills after which a subscriber was told of a break.
     pub breaks: u64,
+    /// Kills after which a message was nowhere that the survivor never had, as far as anybody can tell: it died unsent.
+    pub unsent: u64,
     /// What was promised and not kept.
     pub broken: Vec<String>,
 }
@@ -48,22 +50,39 @@ impl Row {
             alone: 0,
             refused: 0,
             breaks: 0,
+            unsent: 0,
             broken: Vec::new(),
         }
     }
 
-    pub(super) fn take_kill(&mut self, kill: &Kill, once: bool, broke: bool, broken: Vec<String>) {
+    pub(super) fn take_kill(&mut self, kill: &Kill, seen: Seen, broke: bool, broken: Vec<String>) {
         self.kills += 1;
         self.unprotected += u64::from(kill.survivor != self.case.survivor);
         self.in_bursts += u64::from(kill.in_burst);
         self.messages += kill.at_stake.len() as u64;
         self.breaks += u64::from(broke);
-        if !once && !broke {
-            self.broken
-                .push(format!("{}: neither seen once nor declared", kill.words));
+        match seen {
+            Seen::Otherwise if !broke => {
+                let words = &kill.words;
+                let said = format!("{words}: neither seen once nor declared");
+                self.broken.push(said);
+            }
+            Seen::Nowhere if !broke => self.unsent += 1,
+            _ => {}
         }
         self.broken.extend(broken);
     }
+}
+
+/// What became of the messages at stake.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Seen {
+    /// Each was seen once by both.
+    Once,
+    /// Some nowhere, the others once by both; and nobody counts on from them.
+    Nowhere,
+    /// Anything else.
+    Otherwise,
 }
 
 impl fmt::Display for Row {
@@ -74,7 +93,7 @@ impl fmt::Display for Row {
         };
         write!(
             f,
-            "| {} | {} | {policy} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {policy} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             self.case.letter,
             self.case.name,
             self.kills,
@@ -85,10 +104,11 @@ impl fmt::Display for Row {
             self.breaks,
             self.alone,
             self.refused,
+            self.unsent,
             self.broken.len()
         )
     }
 }
 
 /// Names the columns.
-pub const HEAD: &str = "| case | the active died | policy | kills | of an unprotected pair | in a burst | messages at stake | seen once by both | breaks declared | others not agreed | others refused | broken promises |\n|---|---|---|---|---|---|---|---|---|---|---|---|";
+pub const HEAD: &str = "| case | the active died | policy | kills | of an unprotected pair | in a burst | messages at stake | seen once by both | breaks declared | others not agreed | others refused | died unsent | broken promises |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|";

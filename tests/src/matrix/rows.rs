@@ -11,6 +11,9 @@ const LEGS: &str = "subscriber/tests/legs.rs";
 const SUBSCRIPTION: &str = "subscriber/tests/administration.rs";
 const SERVICE: &str = "stream-admin/tests/service/main.rs";
 const FAILOVER: &str = "tests/tests/e2e_failover.rs";
+const FILLS: &str = "tests/tests/e2e_fills.rs";
+const REQUESTS: &str = "tests/tests/e2e_requests.rs";
+const FILL_WORLD: &str = "tests/tests/world_filled.rs";
 const ROLES: &str = "tests/tests/e2e_roles.rs";
 const SPLIT: &str = "tests/tests/e2e_split_brain.rs";
 const ADMINISTRATION: &str = "tests/tests/e2e_administration.rs";
@@ -61,9 +64,9 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         "N2",
-        "the same datagrams lost on both legs",
-        "L D O: one gap that names exactly what is missing, in its place",
-        "`reorder_hold` after the last live leg has passed it",
+        "the same lost on both legs, or on both lines of a source",
+        "L D O: adapters, and the exchange, are asked for it; what nobody has is one gap that names it, in its place",
+        "`reorder_hold` after the last live leg has passed it; `repair_time`, `request_time` where somebody is asked",
         &[
             Cell("burst-both"),
             Test(
@@ -71,12 +74,19 @@ pub const ROWS: &[Row] = &[
                 "a_hole_on_both_legs_is_declared_after_both_passed_it_and_not_before",
             ),
             Test(LEGS, "a_hole_on_both_legs_is_a_gap_in_its_place"),
+            Test(FILLS, "what_both_legs_lost_is_filled_under_first_arrival"),
+            Test(FILLS, "with_one_adapter_dead_the_other_gives_what_it_lost"),
+            Test(REQUESTS, "what_both_lines_lost_is_given_by_the_exchange"),
+            Test(
+                FILL_WORLD,
+                "what_both_streams_lost_is_given_and_without_servers_it_is_a_gap",
+            ),
             Test(
                 WORLD,
                 "no_seed_breaks_a_promise_and_everything_happens_in_some",
             ),
         ],
-        "no replay yet: what both legs lack is declared, not filled",
+        "",
     ),
     row(
         "N3",
@@ -88,7 +98,7 @@ pub const ROWS: &[Row] = &[
             Cell("burst-both"),
             Test(ARBITER, "a_full_hold_declares_and_never_evicts"),
         ],
-        "chunked replay and snapshots are not built",
+        "snapshots are not built; fills at a burst's rate are not measured",
     ),
     row(
         "N4",
@@ -225,6 +235,10 @@ pub const ROWS: &[Row] = &[
         &[
             Test(ARBITER, "a_lost_tail_is_noticed_by_the_heartbeat"),
             Test(WORLD, "a_lost_tail_is_declared"),
+            Test(
+                FILLS,
+                "a_lost_tail_is_noticed_by_heartbeats_and_filled_up_to_the_end",
+            ),
         ],
         "",
     ),
@@ -300,10 +314,24 @@ pub const ROWS: &[Row] = &[
     row(
         "N16",
         "a replay server that is slow, refuses, lies or dies",
-        "the next one, then a snapshot, then a gap",
-        "the recovery deadline",
-        &[],
-        "there is no replay yet",
+        "the next one, then a gap",
+        "`repair_time`; `request_time` for an exchange's",
+        &[
+            Test(FILL_WORLD, "one_server_that_does_anything_else_is_survived"),
+            Test(
+                "protocol/tests/arbiter_fill_twin.rs",
+                "what_an_honest_adapter_retains_is_delivered_and_the_rest_declared",
+            ),
+            Test(
+                REQUESTS,
+                "an_exchange_that_leaves_some_requests_unanswered_is_asked_again",
+            ),
+            Test(
+                "protocol/tests/line_recovery.rs",
+                "an_answer_says_nothing_but_what_was_asked_for",
+            ),
+        ],
+        "there is no snapshot to fall back to",
     ),
     row(
         "H1",
@@ -582,8 +610,14 @@ pub const ROWS: &[Row] = &[
         "a position outside retention",
         "an explicit gap, with that cause",
         "always",
-        &[],
-        "there is no retention for subscribers yet",
+        &[
+            Test(
+                FILLS,
+                "a_hole_beyond_all_retention_is_one_gap_and_then_the_data_go_on",
+            ),
+            Test(REQUESTS, "what_the_exchange_has_no_more_is_declared"),
+        ],
+        "a subscriber cannot ask to begin at a position",
     ),
     row(
         "S1",

@@ -1,7 +1,7 @@
 //! What do a subscriber and an adapter say to each other on the fill socket?
 
 use twinfeed_wire::fill::{
-    FillRange, LONGEST_REQUEST, MOST_RANGES, Reply, RequestHeader, Status, write_reply,
+    FillRange, LONGEST_REQUEST, MOST_RANGES, Reply, RequestHeader, Status, Stretch, write_reply,
     write_request,
 };
 use twinfeed_wire::{Adm, ContextId, Epoch, Sid, StreamId};
@@ -37,6 +37,10 @@ pub(super) fn frames() -> Vec<Vec<u8>> {
             request: header.request,
             status,
             lacking: 1,
+            stretch: Stretch {
+                from: (5, 1),
+                until: (7, 0),
+            },
             retry_after_us: 200,
             sent: 2,
         };

@@ -362,5 +362,5 @@ fn is_whole(
         from: (from.sseq, from.part),
         until: (until.sseq, until.part),
     };
-    retained.find(epoch, context, &range).whole
+    retained.find(epoch, context, &range).lacks.is_none()
 }

@@ -1,0 +1,134 @@
+//! What do a source's request servers give of what no line brought?
+//!
+//! ```text
+//!  Lines::poll_request ─► request ─► request server of a line
+//!  Lines::on_answer    ◄─ packet  ◄──┘
+//! ```
+//!
+//! One socket of its own, read only while something is asked for. A packet of anybody else is counted and dropped. What
+//! an answer may bring is the business of `Lines`.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use twinfeed_protocol::line::{Line, LineAsk, Lines};
+use twinfeed_protocol::sequencer::{Now, Transmit};
+
+use super::live::{Epochs, SLOT};
+use super::moldudp64::{Kind, Packet, request};
+use crate::converter::At;
+
+/// What was counted of requests. All numbers only grow.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RequestCounters {
+    /// Requests that left.
+    pub sent: u64,
+    /// Requests that did not: the kernel refused them, or their session is not known any more.
+    pub failed: u64,
+    /// Packets of others than the request servers.
+    pub foreign: u64,
+    /// Packets of the request servers that are no MoldUDP64.
+    pub malformed: u64,
+}
+
+/// The request servers of one live source.
+#[derive(Debug)]
+pub(super) struct Requests {
+    socket: UdpSocket,
+    servers: [Option<SocketAddr>; 2],
+    buffer: Box<[u8]>,
+    counters: RequestCounters,
+}
+
+impl Requests {
+    /// Opens the socket; `None` where no line has a request server.
+    pub(super) fn open(servers: [Option<SocketAddr>; 2]) -> io::Result<Option<Self>> {
+        let Some(server) = servers.iter().flatten().next() else {
+            return Ok(None);
+        };
+        let any: IpAddr = match server {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.set_nonblocking(true)?;
+        Ok(Some(Self {
+            socket,
+            servers,
+            buffer: vec![0; SLOT].into_boxed_slice(),
+            counters: RequestCounters::default(),
+        }))
+    }
+
+    /// Tells `lines` whom it can ask.
+    pub(super) fn introduce(&self, lines: &mut Lines) {
+        for line in Line::BOTH {
+            lines.set_request_server(line, self.servers[line.index()].is_some());
+        }
+    }
+
+    /// Sends what `lines` asks for. What does not leave is as good as lost on its way, and asked for again.
+    pub(super) fn ask(&mut self, ask: &LineAsk, epochs: &Epochs) {
+        let server = self.servers[ask.line.index()];
+        let left = server
+            .zip(epochs.session_of(ask.epoch))
+            .is_some_and(|(server, session)| {
+                let bytes = request(session, ask.first, ask.count);
+                self.socket.send_to(&bytes, server).is_ok()
+            });
+        match left {
+            true => self.counters.sent += 1,
+            false => self.counters.failed += 1,
+        }
+    }
+
+    /// Takes in what has been answered and says how many packets there were.
+    pub(super) fn poll<T: Transmit>(
+        &mut self,
+        now: Now,
+        lines: &mut Lines,
+        epochs: &mut Epochs,
+        out: &mut At<'_, T>,
+    ) -> usize {
+        for packets in 0..MOST_AT_ONCE {
+            let (length, sender) = match self.socket.recv_from(&mut self.buffer) {
+                Ok(received) => received,
+                // A server that is not there is reported at the socket; the next call is free.
+                Err(fault) if fault.kind() == ErrorKind::ConnectionRefused => continue,
+                Err(_) => return packets,
+            };
+            let line = Line::BOTH
+                .into_iter()
+                .find(|line| self.servers[line.index()] == Some(sender));
+            let Some(line) = line else {
+                self.counters.foreign += 1;
+                continue;
+            };
+            let Ok(packet) = Packet::parse(&self.buffer[..length]) else {
+                self.counters.malformed += 1;
+                continue;
+            };
+            // A heartbeat or an end of session is no life of a line, and brings nothing.
+            let messages = packet.messages().map(|(_, message)| message);
+            let messages = messages.filter(|_| packet.kind() == Kind::Messages);
+            let epoch = epochs.of(packet.session());
+            let first = packet.sequence();
+            lines.on_answer(line, now.time, epoch, first, messages, now.unix_ns, out);
+        }
+        MOST_AT_ONCE
+    }
+
+    /// What was counted.
+    pub(super) const fn counters(&self) -> &RequestCounters {
+        &self.counters
+    }
+
+    /// The socket, to sleep on.
+    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Most packets taken in at once: the lines must not wait for a server.
+const MOST_AT_ONCE: usize = 16;

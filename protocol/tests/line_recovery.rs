@@ -1,0 +1,298 @@
+//! What no line brought and a request server of the source has: is it asked for, taken in, and the rest given up?
+#![allow(clippy::unwrap_used, reason = "what is refused fails the test")]
+
+mod line_support;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use line_support::{Notes, Told, limits, pass, run};
+use proptest::prelude::*;
+use twinfeed_protocol::{Line, LineAsk, Lines, Time};
+use twinfeed_wire::Epoch;
+
+/// Epoch 7 under way on both lines, 1 and 2 delivered; then 3 and 4 are lost on both.
+const HOLE: &str = "A 7 1 a b; B 7 1 a b; A 7 5 e; B 7 5 e";
+
+struct Stage {
+    lines: Lines,
+    notes: Notes,
+}
+
+impl Stage {
+    fn new(servers: &[Line]) -> Self {
+        let mut lines = Lines::new(limits()).unwrap();
+        for line in servers {
+            lines.set_request_server(*line, true);
+        }
+        Self {
+            lines,
+            notes: Notes::default(),
+        }
+    }
+
+    fn play(&mut self, script: &str) {
+        run(&mut self.lines, &mut self.notes, script);
+    }
+
+    fn asked(&mut self) -> Option<(Line, u64, u16)> {
+        let ask = self.lines.poll_request()?;
+        assert_eq!(ask.epoch, Epoch(7));
+        Some((ask.line, ask.first, ask.count))
+    }
+
+    fn answer(&mut self, line: Line, epoch: u64, first: u64, messages: &[&str]) {
+        let now = self.notes.now;
+        let messages = messages.iter().map(|text| text.as_bytes());
+        self.lines
+            .on_answer(line, now, Epoch(epoch), first, messages, 0, &mut self.notes);
+        pass(&mut self.lines, &mut self.notes, now);
+    }
+
+    /// What came since the last look.
+    fn told(&mut self) -> String {
+        let told = self.notes.told.drain(..).map(|(_, told)| told.to_string());
+        told.collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[test]
+fn a_hole_of_both_lines_is_asked_for_when_it_would_be_given_up() {
+    let mut stage = Stage::new(&[Line::A]);
+    stage.play(HOLE);
+    stage.play("+1");
+    assert_eq!(stage.asked(), None, "a line may still bring it");
+    stage.told();
+    stage.play("+1");
+    assert_eq!(stage.asked(), Some((Line::A, 3, 2)));
+    assert_eq!(stage.told(), "", "nothing is given up");
+    stage.answer(Line::A, 7, 3, &["c", "d"]);
+    assert_eq!(stage.told(), "3c, 4d, 5e");
+    assert_eq!(stage.lines.counters().recovered, 2);
+    assert_eq!(stage.lines.counters().gaps, 0);
+    assert!(!stage.lines.is_asking());
+    stage.play("+1000");
+    assert_eq!(stage.asked(), None);
+}
+
+#[test]
+fn an_answer_that_is_less_is_followed_by_a_request_for_the_rest() {
+    let mut stage = Stage::new(&[Line::B]);
+    stage.play(HOLE);
+    stage.play("+2");
+    assert_eq!(stage.asked(), Some((Line::B, 3, 2)));
+    stage.told();
+    stage.answer(Line::B, 7, 3, &["c"]);
+    assert_eq!(stage.told(), "3c");
+    assert_eq!(stage.asked(), Some((Line::B, 4, 1)));
+    stage.answer(Line::B, 7, 4, &["d"]);
+    assert_eq!(stage.told(), "4d, 5e");
+}
+
+#[test]
+fn who_does_not_answer_is_followed_by_the_other_and_time_ends_it() {
+    let mut stage = Stage::new(&[Line::A, Line::B]);
+    stage.play(HOLE);
+    stage.play("+2");
+    assert_eq!(stage.asked(), Some((Line::A, 3, 2)));
+    stage.play("+25");
+    assert_eq!(stage.asked(), Some((Line::B, 3, 2)));
+    stage.told();
+    stage.play("A 7 6 f; B 7 6 f; +240");
+    assert_eq!(stage.told(), "lost 3..5, 5e, 6f");
+    assert!(stage.notes.now <= Time::ZERO.after(Duration::from_millis(270)));
+    // What comes then is late.
+    stage.answer(Line::A, 7, 3, &["c", "d"]);
+    assert_eq!(stage.told(), "");
+    assert_eq!(stage.lines.counters().unasked, 1);
+}
+
+#[test]
+fn the_line_that_brings_it_after_all_ends_the_asking() {
+    let mut stage = Stage::new(&[Line::A]);
+    stage.play(HOLE);
+    stage.play("+2; B 7 3 c d");
+    assert!(!stage.lines.is_asking());
+    assert_eq!(stage.lines.counters().gaps, 0);
+    stage.play("A 7 7 g; B 7 7 g; +2");
+    assert_eq!(stage.asked(), Some((Line::A, 6, 1)), "another hole");
+}
+
+#[test]
+fn an_answer_says_nothing_but_what_was_asked_for() {
+    for (what, epoch, first, messages) in [
+        ("another epoch", 8, 3, &["c", "d"][..]),
+        ("what is further on", 7, 9, &["i"]),
+        ("what was delivered", 7, 1, &["x", "y"]),
+        ("nothing", 7, 3, &[]),
+        ("number 0", 7, 0, &["x"]),
+        ("the end of numbers", 7, u64::MAX, &["x", "y"]),
+    ] {
+        let mut stage = Stage::new(&[Line::A]);
+        stage.play(HOLE);
+        stage.play("+2");
+        let before = stage.lines.status(Line::A, stage.notes.now);
+        stage.told();
+        stage.answer(Line::A, epoch, first, messages);
+        assert_eq!(stage.told(), "", "{what}");
+        assert_eq!(stage.lines.counters().unasked, 1, "{what}");
+        assert_eq!(
+            stage.lines.status(Line::A, stage.notes.now),
+            before,
+            "{what}"
+        );
+        stage.play("A 7 6 f; B 7 6 f; +300");
+        assert_eq!(stage.told(), "lost 3..5, 5e, 6f", "{what}");
+    }
+}
+
+#[test]
+fn a_full_hold_waits_for_nobody() {
+    let mut stage = Stage::new(&[Line::A]);
+    stage.play(HOLE);
+    stage.play("+2");
+    assert!(stage.asked().is_some());
+    stage.told();
+    // 16 numbers can be held beyond the next.
+    stage.play("A 7 6 f g h i j k l m n o p q r s t");
+    assert_eq!(stage.lines.counters().hold_full, 2);
+    assert!(stage.told().starts_with("lost 3..4, lost 4..5, 5e, 6f"));
+}
+
+#[test]
+fn a_lost_tail_is_asked_for_before_the_end_is_told() {
+    let mut stage = Stage::new(&[Line::A]);
+    stage.play("A 7 1 a b; B 7 1 a b; A 7 end 4; B 7 end 4; +2");
+    assert_eq!(stage.asked(), Some((Line::A, 3, 1)));
+    stage.told();
+    stage.answer(Line::A, 7, 3, &["c"]);
+    stage.play("+3000");
+    assert_eq!(stage.told(), "3c, ended 7 at 4");
+}
+
+/// What a request server does with a request, by turns.
+#[derive(Clone, Copy, Debug)]
+enum Trick {
+    Honest,
+    Silent,
+    One,
+    Elsewhere,
+    OtherEpoch,
+    Nothing,
+}
+
+const TRICKS: [Trick; 6] = [
+    Trick::Honest,
+    Trick::Silent,
+    Trick::One,
+    Trick::Elsewhere,
+    Trick::OtherEpoch,
+    Trick::Nothing,
+];
+
+proptest! {
+    /// The twin knows what was sent, what came on a line and what the honest server has.
+    #[test]
+    fn what_the_source_still_has_is_delivered_and_the_rest_given_up(
+        lost in prop::collection::vec((prop::bool::weighted(0.3), prop::bool::weighted(0.3)), 10..120),
+        honest in any::<bool>(),
+        tricks in prop::collection::vec(prop::sample::select(&TRICKS[..]), 1..8),
+        forgotten in prop::option::weighted(0.3, 0..40_u64),
+        per_answer in 1..6_u64,
+    ) {
+        let mut limits = limits();
+        (limits.held_messages, limits.held_bytes) = (1_024, 1 << 16);
+        let mut lines = Lines::new(limits).unwrap();
+        for line in Line::BOTH {
+            lines.set_request_server(line, true);
+        }
+        let honest = if honest { Line::A } else { Line::B };
+        let mut notes = Notes::default();
+        let body = |number: u64| number.to_be_bytes();
+        let last = lost.len() as u64 + 1;
+        let (mut came, mut turn) = (BTreeSet::from([1, last + 1]), 0);
+        let mut serve = |lines: &mut Lines, notes: &mut Notes, ask: LineAsk| {
+            turn += 1;
+            let trick = match ask.line == honest {
+                true => Trick::Honest,
+                false => tricks[turn % tricks.len()],
+            };
+            let until = ask.first + u64::from(ask.count);
+            let (epoch, range) = match trick {
+                Trick::Honest => {
+                    let first = ask.first.max(forgotten.unwrap_or(0));
+                    (7, first..until.min(first + per_answer))
+                }
+                Trick::One => (7, ask.first..ask.first + 1),
+                Trick::Silent => return,
+                Trick::Elsewhere => (7, last + 100..last + 102),
+                Trick::OtherEpoch => (8, ask.first..until),
+                Trick::Nothing => (7, ask.first..ask.first),
+            };
+            let range = match epoch {
+                7 => range.start.max(forgotten.unwrap_or(0))..range.end,
+                _ => range,
+            };
+            if range.is_empty() && !matches!(trick, Trick::Nothing) {
+                return;
+            }
+            let bodies: Vec<_> = range.clone().map(body).collect();
+            let messages = bodies.iter().map(|it| &it[..]);
+            lines.on_answer(ask.line, notes.now, Epoch(epoch), range.start, messages, 0, notes);
+        };
+        for number in 1..=last + 1 {
+            let known = number == 1 || number == last + 1;
+            let (a, b) = if known { (false, false) } else { lost[number as usize - 2] };
+            for (line, lost) in [(Line::A, a), (Line::B, b)] {
+                let now = notes.now;
+                if !lost {
+                    came.insert(number);
+                    let bytes = body(number);
+                    lines.on_packet(line, now, Epoch(7), number, 1, [&bytes[..]].into_iter(), 0, &mut notes);
+                }
+            }
+            if number % 5 == 0 {
+                let until = notes.now.after(Duration::from_millis(1));
+                pass(&mut lines, &mut notes, until);
+            }
+            while let Some(ask) = lines.poll_request() {
+                serve(&mut lines, &mut notes, ask);
+            }
+        }
+        for _ in 0..40_000 {
+            let until = notes.now.after(Duration::from_millis(1));
+            pass(&mut lines, &mut notes, until);
+            while let Some(ask) = lines.poll_request() {
+                serve(&mut lines, &mut notes, ask);
+                let now = notes.now;
+                pass(&mut lines, &mut notes, now);
+            }
+            if lines.held() == 0 {
+                break;
+            }
+        }
+        let (mut next, mut missing) = (1, Vec::new());
+        for (_, told) in &notes.told {
+            match told {
+                Told::Message(number, bytes, _) => {
+                    prop_assert_eq!(*number, next);
+                    prop_assert_eq!(&bytes[..], &body(*number)[..]);
+                    next += 1;
+                }
+                Told::Abandoned(range) => {
+                    prop_assert_eq!(range.start, next);
+                    missing.extend(range.clone());
+                    next = range.end;
+                }
+                _ => {}
+            }
+        }
+        prop_assert_eq!(next, last + 2, "up to the end");
+        let reach = |number: &u64| came.contains(number) || *number >= forgotten.unwrap_or(0);
+        let lost: Vec<u64> = (1..=last + 1).filter(|number| !reach(number)).collect();
+        // Whoever is not honest may have given what the honest one has forgotten.
+        let given = |number: &u64| !missing.contains(number);
+        prop_assert!(missing.iter().all(|it| lost.contains(it)), "{:?} {:?}", missing, lost);
+        prop_assert!(lost.iter().filter(|it| given(it)).count() == 0, "{:?} {:?}", missing, lost);
+    }
+}
