@@ -551,3 +551,39 @@ fn who_joins_behind_the_end_is_told_of_it_once_it_is_confirmed() {
         assert_eq!(kit.told(), [joins_at(4), Told::Event(ended)], "by {by}");
     }
 }
+
+/// Nothing ties the two epochs together: who was still in the older one when it fell silent has not gone on to it.
+#[test]
+fn an_epoch_whose_leg_is_silent_follows_only_where_it_is_tied() {
+    for (predecessor, goes_on) in [(Epoch::NONE, false), (Epoch(1), true)] {
+        let (mut kit, mut zero, one) = pair();
+        for sseq in 1..=3 {
+            kit.records(&mut zero, &run(sseq..=sseq));
+        }
+        let mut other = one.with(|header| {
+            (header.epoch, header.predecessor) = (Epoch(9), predecessor);
+            header.context = ContextId(90);
+        });
+        for _ in 0..4 {
+            kit.beat(&mut other, 499, 500);
+        }
+        for _ in 0..8 {
+            kit.pass(ms(10));
+            kit.beat(&mut zero, 3, 4);
+        }
+        zero.header.flags = Flags::END_OF_STREAM;
+        kit.beat(&mut zero, 3, 4);
+        kit.pass(ms(100));
+        let told = kit.told();
+        let reset = |told: &Told| matches!(told, Told::Event(Event::Reset { .. }));
+        assert_eq!(told.iter().any(reset), goes_on, "{told:?}");
+        let stale = Told::Event(Event::Stale { sid: SID });
+        assert_eq!(told.last(), Some(&stale));
+        // Whoever speaks of it says that it goes on there, tied or not.
+        for _ in 0..4 {
+            kit.beat(&mut other, 499, 500);
+        }
+        kit.pass(ms(3));
+        assert_eq!(kit.told().iter().any(reset), !goes_on);
+    }
+}

@@ -129,6 +129,11 @@ fn cases() {
             "=, ended 7 at 3, begin 8 at 1 complete after 7, 1w, 2x, 3y, 4z",
         ),
         (
+            "who begins where one line is in the next epoch already goes on to that, too",
+            "A 8 1 p; B 7 3 c; B 7 4 d; B 7 5 e; B 7 6 f; +2; B 7 end 7; A 8 2 q; B 8 1 p q; A 8 3 r",
+            "begin 7 at 6 after 0, 6f, ended 7 at 7, begin 8 at 1 complete after 7, 1p, 2q, 3r",
+        ),
+        (
             "a heartbeat far ahead is quarantined like data",
             "+; A 7 hb 900; +50; A 7 3 c; +200; A 7 4 d",
             "=, 3c, 4d",
@@ -243,6 +248,12 @@ fn cases() {
             "copies that are late on both lines are no new numbering",
             "A 7 50 a b; B 7 50 a b; A 7 52 c; B 7 52 c; A 7 1 o; B 7 1 o; +2999; A 7 53 d; +9000",
             "begin 7 at 50 after 0, 50a, 51b, 52c, 53d, stale",
+        ),
+        (
+            "nor are they when one of them was altered and the last of them reach to where the lines stand",
+            "+; A 7 3 c d e f g h i; A 7 10 j k l m n; A 7 3 x; B 7 13 m n; B 7 3 c d e; B 7 6 f g h i; B 7 10 j k l m n; \
+             +2900; A 7 hb 15; B 7 hb 15; +200; A 7 hb 15; B 7 hb 15; +2900; A 7 hb 15; B 7 hb 15; +200; A 7 15 o",
+            "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, 14n, 15o",
         ),
         (
             "nor are they when the source then says nothing",

@@ -18,6 +18,7 @@ use twinfeed_wire::Epoch;
 use super::cursor::Cursor;
 use super::fill::Missing;
 use super::leg::LegSide;
+use super::liveness::speaks;
 use super::source::{Out, Source};
 use super::view::{End, View};
 use crate::event::{DiscontinuityCause, Event, Handler, Leg, LegState, Place, ResetCause, Tail};
@@ -160,22 +161,25 @@ impl Source {
         self.announce != Some(DiscontinuityCause::Join) || times > 1
     }
 
-    /// The epoch to go over to, once this one is over.
+    /// The epoch to go over to, once this one is over. One that nothing ties to it is gone over to only while its leg
+    /// speaks: whoever fell silent there may have been left behind.
     fn successor(&self, cursor: &Cursor) -> Option<Epoch> {
         let ahead = |leg: Leg| first_ahead(&self.legs[leg.index()], cursor, &self.retired);
-        match (ahead(Leg::Zero), ahead(Leg::One)) {
-            (Some(zero), Some(one)) => {
-                let zero_first = zero.predecessor == cursor.epoch || one.predecessor == zero.epoch;
-                let one_first = one.predecessor == cursor.epoch || zero.predecessor == one.epoch;
-                let live = self.legs[0].transmits();
-                Some(if zero_first || (!one_first && live) {
-                    zero.epoch
-                } else {
-                    one.epoch
-                })
-            }
-            (zero, one) => zero.or(one).map(|view| view.epoch),
-        }
+        let ahead = Leg::BOTH.map(ahead);
+        let follows = |view: &&View| {
+            let names = |other: &View| other.epoch != view.epoch && other.predecessor == view.epoch;
+            view.predecessor == cursor.epoch || ahead.iter().flatten().any(|other| names(other))
+        };
+        let tied = ahead.iter().flatten().copied().find(follows);
+        let of = |counts: fn(&LegSide) -> bool| {
+            let legs = self.legs.iter().zip(ahead);
+            let mut there = legs.filter(|(side, _)| counts(side));
+            there.find_map(|(_, view)| view)
+        };
+        let first = tied
+            .or_else(|| of(LegSide::transmits))
+            .or_else(|| of(speaks));
+        first.map(|view| view.epoch)
     }
 
     /// Whether somebody in `target` names the cursor's epoch as the one before, and what it knows of its end. Which

@@ -243,7 +243,15 @@ impl Lines {
             self.account.counters.malformed += 1;
             return;
         }
-        let judgement = self.judge(word);
+        let mut messages = messages.peekable();
+        let repeats = |bytes: Option<&&[u8]>| {
+            bytes.is_some_and(|bytes| self.current.has_delivered(word.first, bytes))
+        };
+        let judgement = match self.judge(word) {
+            // Whoever begins its numbering anew says something else.
+            Judgement::Odd(Kind::Regress) if repeats(messages.peek()) => Judgement::Ordinary,
+            judgement => judgement,
+        };
         if word.epoch == self.current.epoch {
             self.current.postpone_end(word);
         }
@@ -309,7 +317,7 @@ impl Lines {
     ) {
         self.account.counters.quarantined += 1;
         if kind == Kind::Epoch {
-            self.retired.hear(word.epoch);
+            self.retired.hear(word.epoch, word.line);
         }
         let agrees = |candidate: &Candidate| {
             candidate.kind == kind
@@ -433,7 +441,9 @@ impl Lines {
             Kind::Epoch => {
                 self.account.counters.epochs += 1;
                 self.close_current(out);
-                self.retired.take_over(self.current.epoch, self.kept.epoch);
+                let says = |line: Line| candidate.has_voted(line);
+                self.retired
+                    .take_over(self.current.epoch, self.kept.epoch, says);
                 self.begin_kept(out);
             }
             Kind::Regress | Kind::Reopen => {

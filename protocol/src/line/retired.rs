@@ -2,83 +2,98 @@
 //!
 //! The order of epochs is the order in which they were first heard of. When one takes over, everything
 //! heard of before it is over: the epoch at hand, and those that never came to be believed.
+//!
+//! That two lines are as far as each other only an epoch at hand shows. Before the first one a line that was heard of
+//! another epoch may be ahead: only what a line said before it came to the one that takes over is over.
 
 use twinfeed_wire::Epoch;
+
+use super::Line;
 
 /// The epochs that are over, the newest of them, and those heard of since the last one began.
 #[derive(Debug)]
 pub(super) struct Retired {
-    over: Ring,
-    heard: Ring,
+    over: Ring<Epoch>,
+    /// Each with the line that spoke of it first.
+    heard: Ring<(Epoch, Line)>,
 }
 
 impl Retired {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
-            over: Ring::new(capacity),
-            heard: Ring::new(capacity),
+            over: Ring::new(capacity, Epoch::NONE),
+            heard: Ring::new(capacity, (Epoch::NONE, Line::A)),
         }
     }
 
     pub(super) fn contains(&self, epoch: Epoch) -> bool {
-        self.over.contains(epoch)
+        self.over.contains(|over| *over == epoch)
     }
 
-    /// Something of `epoch` came, which is not the one at hand.
-    pub(super) fn hear(&mut self, epoch: Epoch) {
-        if !self.heard.contains(epoch) {
-            self.heard.push(epoch);
+    /// Something of `epoch` came on `line`, which is not the one at hand.
+    pub(super) fn hear(&mut self, epoch: Epoch, line: Line) {
+        if !self.heard.contains(|(heard, _)| *heard == epoch) {
+            self.heard.push((epoch, line));
         }
     }
 
-    /// `next` takes over from `current`.
-    pub(super) fn take_over(&mut self, current: Epoch, next: Epoch) {
-        if current.is_some() {
+    /// `next`, of which the lines speak that `says` names, takes over from `current`.
+    pub(super) fn take_over(&mut self, current: Epoch, next: Epoch, says: impl Fn(Line) -> bool) {
+        let first = !current.is_some();
+        if !first {
             self.over.push(current);
         }
-        while let Some(oldest) = self.heard.pop() {
-            if oldest == next {
+        for _ in 0..self.heard.count {
+            let Some((oldest, line)) = self.heard.pop().filter(|(oldest, _)| *oldest != next)
+            else {
                 break;
+            };
+            if first && !says(line) {
+                self.heard.push((oldest, line));
+            } else {
+                self.over.push(oldest);
             }
-            self.over.push(oldest);
         }
     }
 }
 
 /// A queue that forgets its oldest when it is full.
 #[derive(Debug)]
-struct Ring {
-    epochs: Box<[Epoch]>,
+struct Ring<T> {
+    epochs: Box<[T]>,
+    /// What stands where none is.
+    none: T,
     /// Where the next one goes.
     next: usize,
     count: usize,
 }
 
-impl Ring {
-    fn new(capacity: usize) -> Self {
+impl<T: Copy> Ring<T> {
+    fn new(capacity: usize, none: T) -> Self {
         Self {
-            epochs: vec![Epoch::NONE; capacity].into_boxed_slice(),
+            epochs: vec![none; capacity].into_boxed_slice(),
+            none,
             next: 0,
             count: 0,
         }
     }
 
-    fn contains(&self, epoch: Epoch) -> bool {
-        self.epochs.contains(&epoch)
+    fn contains(&self, is: impl Fn(&T) -> bool) -> bool {
+        self.epochs.iter().any(is)
     }
 
-    fn push(&mut self, epoch: Epoch) {
+    fn push(&mut self, epoch: T) {
         self.epochs[self.next] = epoch;
         self.next = (self.next + 1) % self.epochs.len();
         self.count = (self.count + 1).min(self.epochs.len());
     }
 
     /// Takes the oldest out.
-    fn pop(&mut self) -> Option<Epoch> {
+    fn pop(&mut self) -> Option<T> {
         let capacity = self.epochs.len();
         let oldest = (self.next + capacity - self.count) % capacity;
         self.count = self.count.checked_sub(1)?;
-        Some(core::mem::replace(&mut self.epochs[oldest], Epoch::NONE))
+        Some(core::mem::replace(&mut self.epochs[oldest], self.none))
     }
 }
 
@@ -90,18 +105,31 @@ mod tests {
     fn what_was_heard_before_the_successor_is_over_what_came_later_is_not() {
         let mut retired = Retired::new(4);
         for epoch in [2, 3, 2, 4] {
-            retired.hear(Epoch(epoch));
+            retired.hear(Epoch(epoch), Line::A);
         }
-        retired.take_over(Epoch(1), Epoch(3));
+        retired.take_over(Epoch(1), Epoch(3), |_| false);
         let over = |retired: &Retired| (1..=9).filter(|&e| retired.contains(Epoch(e))).collect();
         let (expected, seen): (Vec<u64>, Vec<u64>) = (vec![1, 2], over(&retired));
         assert_eq!(seen, expected);
-        retired.take_over(Epoch(3), Epoch(4));
+        retired.take_over(Epoch(3), Epoch(4), |_| false);
         for epoch in 5..=9 {
-            retired.hear(Epoch(epoch));
+            retired.hear(Epoch(epoch), Line::A);
         }
-        retired.take_over(Epoch(4), Epoch(9));
+        retired.take_over(Epoch(4), Epoch(9), |_| false);
         let (expected, seen): (Vec<u64>, Vec<u64>) = (vec![4, 6, 7, 8], over(&retired));
         assert_eq!(seen, expected, "four are remembered, the newest");
+    }
+
+    #[test]
+    fn before_the_first_one_only_what_its_own_lines_said_is_over() {
+        let mut retired = Retired::new(4);
+        for (epoch, line) in [(3, Line::A), (1, Line::B), (2, Line::B)] {
+            retired.hear(Epoch(epoch), line);
+        }
+        retired.take_over(Epoch::NONE, Epoch(2), |line| line == Line::B);
+        assert!(retired.contains(Epoch(1)));
+        assert!(!retired.contains(Epoch(3)), "line A is ahead");
+        retired.take_over(Epoch(2), Epoch(4), |_| true);
+        assert!(retired.contains(Epoch(3)));
     }
 }

@@ -458,6 +458,12 @@ impl Run {
         account.speaker(line).duplicates += 1;
     }
 
+    /// Whether these bytes were delivered as `number`, as far as that is remembered.
+    pub(super) fn has_delivered(&self, number: u64, bytes: &[u8]) -> bool {
+        (self.first..self.next).contains(&number)
+            && self.memory.compare(number, bytes, self.horizon) == Repeat::Same
+    }
+
     /// Whether `number`, beyond `next`, is held.
     fn is_known(&self, number: u64) -> bool {
         number < self.horizon && self.hold.is_held(number)

@@ -52,8 +52,14 @@ impl Decorator for Corrupt {
                 }
             }
         }
+        // What is damaged twice could be whole again.
+        let bytes = if flight.genuine {
+            bytes.into()
+        } else {
+            flight.bytes.clone()
+        };
         on.push(Flight {
-            bytes: bytes.into(),
+            bytes,
             genuine: false,
             ..flight
         });

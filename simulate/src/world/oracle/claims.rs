@@ -154,7 +154,7 @@ pub(super) fn context(
 }
 
 /// Nobody goes on with a lesser context while a leg with the better one lives and is not behind. Who has
-/// jumped beyond the window is not believed yet (RM-14a).
+/// jumped further than one datagram is believed is not believed yet (RM-14a).
 pub(super) fn outranks(
     witness: &Witness,
     now: Time,
@@ -169,6 +169,7 @@ pub(super) fn outranks(
     if rank(next) >= rank(witness.context) {
         return Ok(());
     }
+    let span = witness.limits.window.min(remembered(witness));
     let keeps = |leg: &Leg| {
         let heard = &witness.heard.legs[leg.index()];
         heard
@@ -180,7 +181,7 @@ pub(super) fn outranks(
             && witness.pinned.is_none_or(|pinned| pinned == *leg)
             && !heard.stepped_down
             && heard.progress > witness.cursor.sseq
-            && heard.progress <= witness.cursor.sseq.saturating_add(witness.limits.window)
+            && heard.progress <= witness.cursor.sseq.saturating_add(span)
     };
     match Leg::BOTH.iter().find(|leg| keeps(leg)) {
         Some(leg) => Err(format!(
@@ -295,6 +296,14 @@ pub(super) fn stale(witness: &Witness, now: Time, ledger: &Ledger) -> Judgement 
     }
 }
 
+/// Of an unordered source, what is remembered is as far as one datagram is believed.
+fn remembered(witness: &Witness) -> u64 {
+    match witness.scattered {
+        Some(_) => witness.limits.seen_window as u64 - 1,
+        None => u64::MAX,
+    }
+}
+
 /// That nobody speaks is told once everybody has been silent for long enough. `from`: since when the application has
 /// polled without a pause.
 pub(in crate::world) fn silence(witness: &Witness, now: Time, from: Time) -> Judgement {
@@ -318,12 +327,8 @@ pub(in crate::world) fn silence(witness: &Witness, now: Time, from: Time) -> Jud
 /// Whoever announces its end is called lost with that word.
 pub(in crate::world) fn farewell(witness: &Witness, leg: Leg, header: &Header) -> Judgement {
     let heard = &witness.heard.legs[leg.index()];
-    // Of an unordered source, what is remembered is as far as one datagram is believed.
-    let remembered = match witness.scattered {
-        Some(_) => witness.limits.seen_window as u64 - 1,
-        None => u64::MAX,
-    };
-    let span = witness.limits.window.min(NARROW_WINDOW).min(remembered);
+    let believed = witness.limits.window.min(remembered(witness));
+    let span = believed.min(NARROW_WINDOW);
     let near = header.epoch == witness.epoch
         && heard.progress <= witness.cursor.sseq.saturating_add(span)
         && heard.is_newest(header.incarnation, header.dsn);

@@ -49,6 +49,8 @@ pub struct LegHeard {
     pub adm: (u64, Generation),
     incarnations: Vec<Incarnation>,
     highest_dsn: u64,
+    /// The newest datagram that said so: what it has overtaken takes nothing of that back.
+    standby_dsn: u64,
     dsns: Sorted<u64, ()>,
 }
 
@@ -72,6 +74,7 @@ impl Default for LegHeard {
             adm: (0, Generation(0)),
             incarnations: Vec::new(),
             highest_dsn: 0,
+            standby_dsn: 0,
             dsns: Sorted::default(),
         }
     }
@@ -181,7 +184,7 @@ impl Heard {
             }
         } else {
             heard.incarnations.push(header.incarnation);
-            heard.highest_dsn = 0;
+            (heard.highest_dsn, heard.standby_dsn) = (0, 0);
             heard.dsns.clear();
             (heard.stepped_down, heard.lost_before) = (false, false);
             heard.stepped_back = false;
@@ -206,12 +209,13 @@ impl Heard {
         if header.flags.has(Flags::STANDBY) {
             // It lives, and says nothing of where it stands, whatever number is there.
             heard.standby |= newest;
+            heard.standby_dsn = heard.standby_dsn.max(header.dsn.0);
             return;
         }
         if !genuine {
             return;
         }
-        heard.standby &= !newest;
+        heard.standby &= !newest || header.dsn.0 < heard.standby_dsn;
         if header.dsn.0 > heard.highest_dsn {
             heard.highest_dsn = header.dsn.0;
             let beat = datagram
@@ -313,5 +317,39 @@ impl Heard {
         self.glimpsed
             .get((epoch, context))
             .is_some_and(|places| places.contains(place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use twinfeed_wire::{Beat, Header, write_heartbeat};
+
+    use super::*;
+
+    #[test]
+    fn who_says_that_it_is_silent_is_until_it_says_something_newer() {
+        let says = |dsn: u64, flags: Flags| {
+            let header = Header {
+                dsn: Dsn(dsn),
+                incarnation: Incarnation(1),
+                epoch: Epoch(1),
+                flags,
+                ..Header::default()
+            };
+            let mut bytes = vec![0; 1_472];
+            let length = write_heartbeat(&mut bytes, &header, &Beat::default(), &[]);
+            bytes.truncate(length);
+            bytes
+        };
+        let mut heard = Heard::default();
+        let order = [
+            (2, Flags::STANDBY, true),
+            (1, Flags(0), true),
+            (3, Flags(0), false),
+        ];
+        for (dsn, flags, standby) in order {
+            heard.note(0, Time::ZERO, true, &says(dsn, flags));
+            assert_eq!(heard.legs[0].standby, standby, "behind {dsn}");
+        }
     }
 }
