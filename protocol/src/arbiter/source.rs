@@ -22,7 +22,7 @@ use super::fill::Ask;
 use super::health::Rounds;
 use super::hold::Entry;
 use super::holes::Hole;
-use super::leg::{Admission, Hint, LegSide};
+use super::leg::{Admission, Hint, LegSide, Succession};
 use super::overflow::Overflow;
 use super::pin::Pin;
 use super::skew::Arrivals;
@@ -225,17 +225,18 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let header = datagram.header();
-        let overtaken = self.legs[leg.index()].believe(header);
-        let late = late || overtaken;
+        let follows = self.legs[leg.index()].believe(header);
+        let late = late || follows != Succession::Next;
         self.note_numbering(datagram);
         self.rejoin_if_far(datagram, out.limits);
         let known = self.legs[leg.index()].view(header.epoch).is_some();
         if !known && self.legs[leg.index()].crowded() {
             self.make_room(leg, header.epoch, late, out);
         }
-        // What was overtaken opens a view only of an epoch that can lie but ahead of the leg's latest.
+        // What is late opens a view only of an epoch that can lie but ahead of the leg's latest.
         let at = self.legs[leg.index()].latest().map(|view| view.epoch);
-        let behind = overtaken || at.is_some() && at != self.cursor.map(|cursor| cursor.epoch);
+        let behind = follows == Succession::Overtaken
+            || at.is_some() && at != self.cursor.map(|cursor| cursor.epoch);
         if !late || !known && !behind {
             self.legs[leg.index()].refresh(header);
         }
