@@ -67,6 +67,8 @@ pub(super) struct Source {
     /// Why asking for what is declared next was given up.
     pub(super) gave_up: Option<GaveUp>,
     pub(super) retired: Retired,
+    /// Where the application left its epoch, if nobody had named the next one as such.
+    pub(super) left: Option<Cursor>,
     pub(super) overflow: Overflow,
     pub(super) fence: Fence,
     pub(super) preferred: Leg,
@@ -124,6 +126,7 @@ impl Source {
             asks: [None; 2],
             gave_up: None,
             retired: Retired::new(),
+            left: None,
             overflow: Overflow::new(),
             fence: Fence::new(),
             preferred: Leg::Zero,
@@ -198,7 +201,8 @@ impl Source {
         if !late {
             self.legs[leg.index()].standby = false;
         }
-        if self.retired.contains(header.epoch) {
+        let over = late || !self.may_be_ahead(leg, header);
+        if over && self.retired.contains(header.epoch) {
             out.counters.retired_epoch += 1;
             return self.on_retired(datagram, out);
         }
@@ -225,6 +229,7 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let header = datagram.header();
+        self.judge_left(leg, header);
         let follows = self.legs[leg.index()].believe(header);
         let late = late || follows != Succession::Next;
         self.note_numbering(datagram);
