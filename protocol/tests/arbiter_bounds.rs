@@ -327,6 +327,59 @@ fn what_a_dead_process_said_last_does_not_make_the_next_one_late() {
     assert!(told.iter().any(is_gap), "{told:?}");
 }
 
+/// Another process of a leg, which remembers nothing before `first`: it says where it stands.
+fn comes_back(kit: &mut Kit, sender: Sender, first: u64) {
+    let mut reborn = sender.with(|header| {
+        header.incarnation = Incarnation(99);
+        header.dsn = Dsn(0);
+        header.context = ContextId(9);
+        header.first = first;
+        header.flags = Flags::INCOMPLETE;
+    });
+    for _ in 0..4 {
+        kit.beat(&mut reborn, first - 1, first);
+    }
+}
+
+#[test]
+fn what_a_dead_process_brought_of_the_next_epoch_is_not_lost_with_it() {
+    let (mut kit, zero, one) = bounded(Limits::default());
+    // Leg 1 goes on to epoch 2 with records that nobody believes yet, and dies; it comes back behind them.
+    let mut dying = one.with(|header| {
+        header.epoch = Epoch(2);
+        header.predecessor = Epoch(1);
+        header.context = ContextId(2);
+    });
+    kit.records(&mut dying, &run(1..=3));
+    comes_back(&mut kit, dying, 6);
+    // Leg 0 has lost them.
+    let mut zero = goes_on(&mut kit, zero, 2, 1, 3);
+    kit.records(&mut zero, &run(4..=5));
+    kit.pass(ms(50));
+    let told = kit.told();
+    assert_eq!(resets(&told), [2]);
+    let [of_one, of_zero] = [(1..=3, Leg::One), (4..=5, Leg::Zero)]
+        .map(|(numbers, leg)| numbers.map(move |number| (number, leg)));
+    assert_eq!(records(&told), of_one.chain(of_zero).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_a_dead_process_brought_from_afar_is_not_lost_with_it() {
+    let (mut kit, mut zero, mut dying) = ordered(Limits {
+        window: 16,
+        ..Limits::default()
+    });
+    kit.beat(&mut zero, 3, 4);
+    kit.records(&mut dying, &run(30..=32));
+    comes_back(&mut kit, dying, 34);
+    // Leg 0 has lost what only the process that died has brought.
+    kit.records(&mut zero, &run(4..=29));
+    kit.records(&mut zero, &run(33..=33));
+    kit.pass(ms(50));
+    let numbers = records(&kit.told()).into_iter().map(|(number, _)| number);
+    assert_eq!(numbers.collect::<Vec<_>>(), (4..=33).collect::<Vec<_>>());
+}
+
 #[test]
 fn who_goes_on_to_another_epoch_takes_back_nothing_of_those_before() {
     let (mut kit, mut zero, one) = narrow_window();

@@ -222,6 +222,57 @@ fn an_unknown_end_is_said_to_be_unknown() {
     assert!(unknown, "{told:?}");
 }
 
+/// The application joins with leg 1, which is ahead in epoch 2, and is left with leg 0, which lags in epoch 1: nobody has said
+/// which came first.
+#[test]
+fn what_was_left_for_an_epoch_that_proves_to_be_earlier_is_gone_on_with_where_it_was_left() {
+    for of_class in [ordered, unordered] {
+        let (mut kit, mut zero, one) = of_class(Limits::default());
+        let mut one = one.with(|header| {
+            header.epoch = Epoch(2);
+            header.context = ContextId(2);
+        });
+        kit.records(&mut one, &run(1..=3));
+        kit.told();
+        for last in 1..=9 {
+            kit.records(&mut zero, &run(last..=last));
+            kit.beat(&mut zero, last, last + 1);
+            kit.pass(ms(10));
+        }
+        assert_eq!(resets(&mut kit), [(1, at(1, 0))]);
+        let mut zero = zero.with(|header| {
+            header.epoch = Epoch(2);
+            header.predecessor = Epoch(1);
+            header.context = ContextId(2);
+        });
+        let opening = Beat {
+            next_sseq: 1,
+            predecessor_next: 10,
+            predecessor_prev: 9,
+            interval_us: 10_000,
+            ..Beat::default()
+        };
+        // One datagram is nothing to come back for.
+        kit.beat_of(&mut zero, opening);
+        kit.pass(ms(1));
+        assert_eq!(resets(&mut kit), []);
+        kit.beat_of(&mut zero, opening);
+        kit.beat_of(&mut zero, opening);
+        assert_eq!(resets(&mut kit), [(2, at(4, 0))]);
+        kit.records(&mut zero, &run(1..=6));
+        assert_eq!(kit.numbers(), [4, 5, 6]);
+    }
+}
+
+/// The epochs that were begun since the last call, and where.
+fn resets(kit: &mut Kit) -> Vec<(u64, Place)> {
+    let reset = |told| match told {
+        Told::Event(Event::Reset { epoch, at, .. }) => Some((epoch.0, at)),
+        _ => None,
+    };
+    kit.told().into_iter().filter_map(reset).collect()
+}
+
 #[test]
 fn an_end_that_the_next_heartbeat_says_is_waited_for() {
     for says in [true, false] {

@@ -167,7 +167,8 @@ impl Source {
             };
             let buffer = self.legs[leg.index()].quarantine.lend(slot);
             if let Ok(datagram) = Datagram::parse(&buffer)
-                && !self.retired.contains(datagram.header().epoch)
+                && (!self.retired.contains(datagram.header().epoch)
+                    || self.may_be_ahead(leg, datagram.header()))
             {
                 self.process(leg, &datagram, false, out);
             }

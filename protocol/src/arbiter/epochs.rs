@@ -9,11 +9,13 @@
 //! ```
 //!
 //! An epoch that was left is retired and never returns. Of two epochs ahead the one comes first that the
-//! other names as its predecessor.
+//! other names as its predecessor. Where nobody says which of two came first – who joined with a leg that is ahead and
+//! gone may be left with one that lags – the application goes to the one that somebody lives in. From there it may come
+//! back to the other, at the place where it was left: when that is named as the next one, or nobody else speaks.
 
 use core::time::Duration;
 
-use twinfeed_wire::Epoch;
+use twinfeed_wire::{Epoch, Header};
 
 use super::cursor::Cursor;
 use super::fill::Missing;
@@ -52,6 +54,11 @@ impl Retired {
             self.epochs[self.at] = epoch;
             self.at = (self.at + 1) % RETIRED_EPOCHS;
         }
+    }
+
+    pub(super) fn remove(&mut self, epoch: Epoch) {
+        let known = self.epochs.iter_mut().filter(|known| **known == epoch);
+        known.for_each(|known| *known = Epoch::NONE);
     }
 }
 
@@ -243,6 +250,38 @@ impl Source {
             })
     }
 
+    /// Whether a datagram of `leg` is of the epoch that was left for one that nobody had named as the next, and that may be
+    /// ahead all the same: it names the application's epoch as the one before, or nobody else speaks of that.
+    pub(super) fn may_be_ahead(&self, leg: Leg, header: &Header) -> bool {
+        let (Some(cursor), Some(left)) = (self.cursor, self.left) else {
+            return false;
+        };
+        let other = &self.legs[leg.other().index()];
+        let there = other.latest().map(|view| view.epoch) == Some(cursor.epoch);
+        let stays = other.transmits() && there;
+        left.epoch == header.epoch && (header.predecessor == cursor.epoch || !stays)
+    }
+
+    /// Notes what a datagram that is believed says of the epoch that was left for one that nobody had named as the next.
+    pub(super) fn judge_left(&mut self, leg: Leg, header: &Header) {
+        if self.may_be_ahead(leg, header) {
+            self.retired.remove(header.epoch);
+        }
+        let here = self.cursor.map(|cursor| cursor.epoch) == Some(header.epoch);
+        // It is the one before, and is not come back to.
+        self.left
+            .take_if(|left| here && left.epoch == header.predecessor);
+    }
+
+    /// Whether somebody says that `epoch` follows the one that is left, or has gone that way.
+    fn is_named(&self, epoch: Epoch, left: &Cursor) -> bool {
+        let has_gone = |side: &LegSide| {
+            let turn = |epoch| side.view(epoch).map(|view| view.turn);
+            turn(left.epoch).is_some_and(|before| turn(epoch) > Some(before))
+        };
+        self.link(epoch, left).is_some() || self.legs.iter().any(has_gone)
+    }
+
     /// Starts afresh in `epoch`, at its best leg's first number (or where that leg stands).
     fn begin<H: Handler + ?Sized>(
         &mut self,
@@ -260,7 +299,11 @@ impl Source {
         };
         let view = *view;
         let next = match cause {
-            ResetCause::Epoch { .. } => Place::start(view.first),
+            ResetCause::Epoch { .. } => {
+                let told = self.left.filter(|told| told.epoch == epoch);
+                told.map_or(Place::start(0), |told| told.next)
+                    .max(Place::start(view.first))
+            }
             // The lowest, so that no live leg's first numbers are taken for old ones.
             ResetCause::Regress => {
                 let live = self.legs.iter().filter(|side| side.transmits());
@@ -270,17 +313,20 @@ impl Source {
                 places.min().unwrap_or(view.next)
             }
         };
-        let before = if view.predecessor.is_some() {
-            view.predecessor
-        } else {
-            left.epoch
-        };
+        if epoch != left.epoch {
+            let next = self.reached(&left);
+            let known = |it: &Cursor| it.epoch == epoch || it.epoch == view.predecessor;
+            self.left = match self.is_named(epoch, &left) {
+                true => self.left.filter(|it| !known(it)),
+                false => Some(Cursor { next, ..left }),
+            };
+        }
         self.cursor = Some(Cursor {
             epoch,
             predecessor: if epoch == left.epoch {
                 left.predecessor
             } else {
-                before
+                view.predecessor
             },
             context: view.context,
             complete: view.complete,
@@ -295,7 +341,7 @@ impl Source {
         if epoch != left.epoch {
             // What came before the epoch that is left is older still: who has slept through both must not bring
             // it back.
-            for past in [left.predecessor, before, left.epoch] {
+            for past in [left.predecessor, view.predecessor, left.epoch] {
                 if past != epoch {
                     self.retired.add(past);
                 }

@@ -130,13 +130,19 @@ impl Fence {
 pub(super) struct GivenUp {
     generation: Generation,
     adm: Adm,
+    /// The first message that was dropped for it without having been delivered.
+    dropped: Adm,
 }
 
 impl GivenUp {
-    /// A message is dropped that is none in the numbering in force. If it was not delivered before, the count that was given
-    /// up cannot be taken up again.
+    /// A message is dropped that is none in the numbering in force. If it was not delivered before, and proves to be one all
+    /// the same, the count that was given up cannot be taken up again.
     pub(super) fn note_fenced(given_up: &mut Option<Self>, message: &Entry) {
-        given_up.take_if(|it| message.adm >= it.adm);
+        // What one of a generation in between was told to inherit says nothing of it.
+        given_up.take_if(|it| message.adm >= it.adm && message.generation > it.generation);
+        if let Some(it) = given_up.as_mut().filter(|it| message.adm >= it.adm) {
+            it.dropped = it.dropped.min(message.adm);
+        }
     }
 }
 
@@ -167,14 +173,14 @@ impl Source {
     }
 
     /// Counts on as before, where the count was given up for a cut that was not known, and is known now, before anybody
-    /// was told, and before a message was dropped for it.
+    /// was told, and before a message was dropped for it that was inherited.
     fn count_on(&mut self) -> bool {
         let (Some(given_up), Some(cursor)) = (self.given_up, &mut self.cursor) else {
             return false;
         };
         let shared = self.fence.shared(given_up.generation, cursor.generation);
-        let inherited = shared.is_some_and(|shared| given_up.adm <= shared);
-        if !inherited || !cursor.adopts {
+        let inherited = |shared: Adm| given_up.adm <= shared && shared <= given_up.dropped;
+        if !shared.is_some_and(inherited) || !cursor.adopts {
             return false;
         }
         (cursor.adm, cursor.adopts, cursor.apart) = (given_up.adm, false, false);
@@ -195,6 +201,7 @@ impl Source {
         let before = GivenUp {
             generation: cursor.generation,
             adm: cursor.adm,
+            dropped: Adm(u64::MAX),
         };
         let sound = !self.recount && !cursor.adopts && !cursor.apart;
         cursor.generation = generation;

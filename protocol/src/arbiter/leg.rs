@@ -41,6 +41,17 @@ pub(super) enum Admission {
     Replaced,
 }
 
+/// Where a datagram that is believed stands among those of its leg that were.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Succession {
+    /// Behind all of them.
+    Next,
+    /// One that was sent after it was believed before it.
+    Overtaken,
+    /// Behind all that were sent before it. Its process was replaced since, and of the next one nothing is believed yet.
+    Outlived,
+}
+
 /// One leg of one source stream.
 #[derive(Debug)]
 pub(super) struct LegSide {
@@ -55,6 +66,8 @@ pub(super) struct LegSide {
     seen_dsns: u64,
     /// Highest dsn whose numbers were believed.
     believed_dsn: Option<Dsn>,
+    /// The same of the incarnation before this one.
+    outlived: (Incarnation, Option<Dsn>),
     missing_datagrams: u64,
     /// Datagrams that the incarnations before this one numbered.
     sent_before: u64,
@@ -117,6 +130,7 @@ impl LegSide {
             highest_dsn: None,
             seen_dsns: 0,
             believed_dsn: None,
+            outlived: (Incarnation(0), None),
             missing_datagrams: 0,
             sent_before: 0,
             views: [None; KEPT_VIEWS],
@@ -184,17 +198,20 @@ impl LegSide {
         Admission::Late
     }
 
-    /// Notes that a datagram is believed, and whether one sent after it was before: in the quarantine, too, what was
-    /// overtaken stays overtaken. What a process said that was replaced meanwhile is.
-    pub(super) fn believe(&mut self, header: &Header) -> bool {
-        if header.incarnation != self.incarnation {
-            return true;
+    /// Notes that a datagram is believed, and where it stands: in the quarantine, too, what was overtaken stays overtaken.
+    pub(super) fn believe(&mut self, header: &Header) -> Succession {
+        let (furthest, follows) = if header.incarnation == self.incarnation {
+            (&mut self.believed_dsn, Succession::Next)
+        } else if header.incarnation == self.outlived.0 && self.believed_dsn.is_none() {
+            (&mut self.outlived.1, Succession::Outlived)
+        } else {
+            return Succession::Overtaken;
+        };
+        if *furthest > Some(header.dsn) {
+            return Succession::Overtaken;
         }
-        let overtaken = self.believed_dsn > Some(header.dsn);
-        if !overtaken {
-            self.believed_dsn = Some(header.dsn);
-        }
-        overtaken
+        *furthest = Some(header.dsn);
+        follows
     }
 
     fn replace(&mut self, header: &Header) {
@@ -206,6 +223,7 @@ impl LegSide {
             self.sent_before = self.sent();
             self.faults.restarts += 1;
         }
+        self.outlived = (self.incarnation, self.believed_dsn);
         self.incarnation = header.incarnation;
         self.quarantine.outlive();
         self.first_dsn = header.dsn;

@@ -22,7 +22,7 @@ use super::fill::Ask;
 use super::health::Rounds;
 use super::hold::Entry;
 use super::holes::Hole;
-use super::leg::{Admission, Hint, LegSide};
+use super::leg::{Admission, Hint, LegSide, Succession};
 use super::overflow::Overflow;
 use super::pin::Pin;
 use super::skew::Arrivals;
@@ -67,6 +67,8 @@ pub(super) struct Source {
     /// Why asking for what is declared next was given up.
     pub(super) gave_up: Option<GaveUp>,
     pub(super) retired: Retired,
+    /// Where the application left its epoch, if nobody had named the next one as such.
+    pub(super) left: Option<Cursor>,
     pub(super) overflow: Overflow,
     pub(super) fence: Fence,
     pub(super) preferred: Leg,
@@ -124,6 +126,7 @@ impl Source {
             asks: [None; 2],
             gave_up: None,
             retired: Retired::new(),
+            left: None,
             overflow: Overflow::new(),
             fence: Fence::new(),
             preferred: Leg::Zero,
@@ -198,7 +201,8 @@ impl Source {
         if !late {
             self.legs[leg.index()].standby = false;
         }
-        if self.retired.contains(header.epoch) {
+        let over = late || !self.may_be_ahead(leg, header);
+        if over && self.retired.contains(header.epoch) {
             out.counters.retired_epoch += 1;
             return self.on_retired(datagram, out);
         }
@@ -225,17 +229,19 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let header = datagram.header();
-        let overtaken = self.legs[leg.index()].believe(header);
-        let late = late || overtaken;
+        self.judge_left(leg, header);
+        let follows = self.legs[leg.index()].believe(header);
+        let late = late || follows != Succession::Next;
         self.note_numbering(datagram);
         self.rejoin_if_far(datagram, out.limits);
         let known = self.legs[leg.index()].view(header.epoch).is_some();
         if !known && self.legs[leg.index()].crowded() {
             self.make_room(leg, header.epoch, late, out);
         }
-        // What was overtaken opens a view only of an epoch that can lie but ahead of the leg's latest.
+        // What is late opens a view only of an epoch that can lie but ahead of the leg's latest.
         let at = self.legs[leg.index()].latest().map(|view| view.epoch);
-        let behind = overtaken || at.is_some() && at != self.cursor.map(|cursor| cursor.epoch);
+        let behind = follows == Succession::Overtaken
+            || at.is_some() && at != self.cursor.map(|cursor| cursor.epoch);
         if !late || !known && !behind {
             self.legs[leg.index()].refresh(header);
         }

@@ -95,6 +95,8 @@ pub struct Heard {
     pub again: u64,
     /// Epochs spoken of.
     pub epochs: BTreeSet<Epoch>,
+    /// Which epoch a datagram names as the one before its own, or its leg was in before.
+    successions: BTreeSet<(Epoch, Epoch)>,
     /// Numbers of administrative messages that arrived, by the numbering in which they stand.
     pub admins: BTreeMap<(Epoch, ContextId, Generation), BTreeSet<u64>>,
     /// How many administrative messages heartbeats counted in an epoch.
@@ -142,6 +144,24 @@ impl Heard {
     #[must_use]
     pub fn counts(&self, epoch: Epoch, adm: u64) -> bool {
         self.counts.contains((epoch, adm))
+    }
+
+    /// Whether anything that arrived says that `later` came behind `earlier`, however many epochs lie between them.
+    #[must_use]
+    pub fn says_order(&self, earlier: Epoch, later: Epoch) -> bool {
+        let (mut behind, mut at) = (vec![earlier], 0);
+        while let Some(&before) = behind.get(at) {
+            let next = self
+                .successions
+                .range((before, Epoch(0))..=(before, Epoch(u64::MAX)));
+            let new: Vec<_> = next
+                .map(|&(_, after)| after)
+                .filter(|it| !behind.contains(it))
+                .collect();
+            behind.extend(new);
+            at += 1;
+        }
+        behind.contains(&later)
     }
 
     /// Whether it is not known what every generation inherited since the first that was heard of.
@@ -222,6 +242,9 @@ impl Heard {
                 .heartbeat()
                 .map(|heartbeat| heartbeat.beat.next_sseq);
             let other = heard.epoch != header.epoch;
+            if other && heard.epoch.is_some() {
+                self.successions.insert((heard.epoch, header.epoch));
+            }
             let back = !other && beat.is_some_and(|next| next < heard.progress);
             if other || back {
                 (heard.progress, heard.brought) = (0, 0);
@@ -238,6 +261,9 @@ impl Heard {
                     self.ranges.entry(of).or_default()[leg] = true;
                 }
             }
+        }
+        if header.predecessor.is_some() {
+            self.successions.insert((header.predecessor, header.epoch));
         }
         self.cuts.note(header.generation, header.is_heartbeat());
         if header.is_heartbeat() {
@@ -351,5 +377,17 @@ mod tests {
             heard.note(0, Time::ZERO, true, &says(dsn, flags));
             assert_eq!(heard.legs[0].standby, standby, "behind {dsn}");
         }
+    }
+
+    #[test]
+    fn an_order_is_said_over_epochs_in_between_and_in_one_direction() {
+        let pairs = [(1, 2), (2, 3), (4, 1)].map(|(before, after)| (Epoch(before), Epoch(after)));
+        let heard = Heard {
+            successions: pairs.into(),
+            ..Heard::default()
+        };
+        let says = |earlier, later| heard.says_order(Epoch(earlier), Epoch(later));
+        assert!(says(1, 2) && says(1, 3) && says(4, 3));
+        assert!(!says(3, 1) && !says(2, 4) && !says(1, 9));
     }
 }

@@ -38,6 +38,10 @@ pub struct Witness {
     pub cursor: Place,
     /// What it was told, when the source is unordered.
     pub scattered: Option<Scattered>,
+    /// The epochs it was in before.
+    past: Vec<Epoch>,
+    /// The epoch it left for one that nobody had said to be the next, and up to where it was told.
+    guessed: Option<(Epoch, Place)>,
     /// Numbers declared missing in this epoch.
     pub gaps: Vec<(Place, Place)>,
     /// What it was told that no source said.
@@ -80,6 +84,8 @@ impl Witness {
             context: ContextId(0),
             cursor: Place::start(0),
             scattered: unordered.then(Scattered::default),
+            past: Vec::new(),
+            guessed: None,
             gaps: Vec::new(),
             tally: Tally::default(),
             ended: false,
@@ -516,9 +522,14 @@ impl Witness {
                 .iter()
                 .position(|life| life.epoch == epoch)
         };
-        match (place_of(from), place_of(epoch)) {
-            (Some(old), Some(new)) if old < new => {}
-            _ => return Err(format!("Reset from {from} back to {epoch}")),
+        let (old, new) = (place_of(from), place_of(epoch));
+        // Who joins with a leg that is ahead, and is left with the one that lags, cannot know which came first; but goes on
+        // where it was when it comes back.
+        let excused = old.is_some() && new.is_some() && !self.heard.says_order(epoch, from);
+        let forward = old.is_some() && old < new;
+        let left = self.guessed.filter(|(left, _)| *left == epoch);
+        if !(forward || excused) || left.is_none() && self.past.contains(&epoch) {
+            return Err(format!("Reset from {from} back to {epoch}"));
         }
         let owed = ledger.owed(self.sid, from, self.cursor);
         let end = ledger
@@ -529,12 +540,19 @@ impl Witness {
                 "Reset claims a complete tail, but {owed} is missing"
             ));
         }
+        let reached = Place::start(self.reached()).max(self.cursor);
+        self.past.push(from);
+        self.guessed = match self.heard.says_order(from, epoch) {
+            true => self.guessed.filter(|(left, _)| *left != epoch),
+            false => Some((from, reached)),
+        };
         self.epoch = epoch;
         self.context = context;
         self.ended = false;
+        let told = left.map_or(Place::start(0), |(_, told)| told);
         // The epoch begins for this application where its context begins.
         let first = ledger.context(self.sid, epoch, context);
-        self.start(Place::start(first.map_or(0, |c| c.first)));
+        self.start(Place::start(first.map_or(0, |c| c.first)).max(told));
         self.reaches(at, ledger, "Reset at")
     }
 
