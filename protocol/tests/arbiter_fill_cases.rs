@@ -584,3 +584,51 @@ fn without_order_what_is_missing_is_asked_for_while_the_rest_is_delivered() {
     kit.pass(ms(5));
     assert_eq!(kit.arbiter.counters().gaps, 0);
 }
+
+/// Both servers say that they lack up to here, which lies within a number.
+fn lacks_within(kit: &mut Kit, until: (u64, u16)) {
+    for _ in Leg::BOTH {
+        let ask = kit.asked().expect("somebody is asked");
+        let from = match ask.ranges()[0] {
+            FillRange::Records { from, .. } => from,
+            FillRange::Messages { from, .. } => (from.0, 0),
+        };
+        kit.reply(&ask, |reply| {
+            (reply.lacking, reply.stretch) = (1, Stretch { from, until });
+        });
+        kit.pass(ms(0));
+    }
+}
+
+#[test]
+fn of_a_message_and_of_what_has_no_order_a_part_is_the_whole() {
+    let (mut kit, mut zero, mut one) = pair();
+    for sender in [&mut zero, &mut one] {
+        sender.header.base_adm = Adm(2);
+        kit.records(sender, &run(4..=5));
+    }
+    kit.pass(ms(HOLD));
+    lacks_within(&mut kit, (0, 7));
+    let told = kit.told();
+    let missing = Told::Event(Event::AdministrativeGap {
+        sid: SID,
+        from: Adm(0),
+        until: Adm(1),
+    });
+    assert_eq!(told, [missing]);
+
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits::default());
+    for leg in Leg::BOTH {
+        kit.arbiter.set_fill_server(leg, true);
+    }
+    for sender in [&mut zero, &mut one] {
+        kit.records(sender, &run(6..=7));
+    }
+    beats(&mut kit, [&mut zero, &mut one], 7, 8);
+    let _ = kit.told();
+    kit.pass(ms(HOLD));
+    lacks_within(&mut kit, (4, 1));
+    let told = kit.told();
+    assert_eq!(told, [gap(4, 5, GapCause::NotRetained)]);
+    assert!(kit.arbiter.is_asking(), "5 may be had still");
+}

@@ -230,7 +230,7 @@ fn reply(ask: &Ask, input: &mut Input<'_>) -> Reply {
             0 => Stretch::default(),
             _ => Stretch {
                 from: (u64::from(input.word()), 0),
-                until: (u64::from(input.word()), 0),
+                until: (u64::from(input.word()), u16::from(input.byte() % 3)),
             },
         },
         retry_after_us: if shape & 2 == 0 {

@@ -148,7 +148,13 @@ impl Source {
             }
             Verdict::GiveUp(why, (sseq, part)) => {
                 self.gave_up = Some(why);
-                Some(Place { sseq, part })
+                // A message has no parts, and what has no order is missing whole.
+                let whole = missing.is_of_messages() || self.seen.is_some();
+                let until = match whole && part > 0 {
+                    true => Place::start(sseq.saturating_add(1)),
+                    false => Place { sseq, part },
+                };
+                Some(until.min(all))
             }
         }
     }
