@@ -16,6 +16,7 @@ use twinfeed_wire::{Adm, BodyKind, Datagram, Flags, Header, Record};
 
 use super::cursor::{Cursor, Standing, behind, hand_over};
 use super::hold::Entry;
+use super::leg::LegSide;
 use super::source::{Out, Source};
 use crate::event::{Handler, Leg, LegState, Place};
 use crate::limits::Limits;
@@ -229,7 +230,7 @@ impl Source {
         Some(ask)
     }
 
-    /// Adds the holes behind the one at the cursor that every live leg has passed for long enough.
+    /// Adds the holes behind the one at the cursor that every live leg has passed for long enough: all, where none lives.
     fn add_further(&self, ask: &mut Ask, until: Place, cursor: &Cursor, limits: &Limits) {
         let live = self.legs.iter().filter(|side| side.transmits());
         let views = live.filter_map(|side| side.view(cursor.epoch));
@@ -237,7 +238,12 @@ impl Source {
             .filter(|view| view.context == cursor.context)
             .map(|view| view.next)
             .min();
-        let Some(passed) = passed else { return };
+        // Where nobody lives nobody will bring it.
+        let deserted = !self.legs.iter().any(LegSide::transmits);
+        let furthest = deserted.then_some(Place::start(u64::MAX));
+        let Some(passed) = passed.or(furthest) else {
+            return;
+        };
         let [mut zero, mut one] = Leg::BOTH.map(|leg| {
             let held = self.held_in(leg, cursor, cursor.context);
             held.map(|(_, entry)| entry)

@@ -254,7 +254,10 @@ impl Subscriber {
             return;
         }
         let from = self.polls_since;
-        self.demand(now, watch, |witness| claims::silence(witness, now, from));
+        let asks = watch.fills.is_some();
+        self.demand(now, watch, |witness| {
+            claims::silence(witness, now, (from, asks))
+        });
         self.note_heard(now, leg, &flight, watch.ledger);
         for eyes in &mut self.eyes {
             eyes.arrives(now, leg, &flight.bytes, &self.arbiter, watch.coverage);

@@ -305,8 +305,12 @@ fn remembered(witness: &Witness) -> u64 {
 }
 
 /// That nobody speaks is told once everybody has been silent for long enough. `from`: since when the application has
-/// polled without a pause.
-pub(in crate::world) fn silence(witness: &Witness, now: Time, from: Time) -> Judgement {
+/// polled without a pause. `asks`: what was lost is asked for before that.
+pub(in crate::world) fn silence(
+    witness: &Witness,
+    now: Time,
+    (from, asks): (Time, bool),
+) -> Judgement {
     let (limits, legs) = (&witness.limits, &witness.heard.legs);
     let last = legs.iter().filter_map(|leg| leg.last).max();
     let waits = witness.epoch.is_some() && !witness.ended && !witness.stale;
@@ -314,7 +318,11 @@ pub(in crate::world) fn silence(witness: &Witness, now: Time, from: Time) -> Jud
         return Ok(());
     };
     let patience = limits.heartbeat * limits.missed_heartbeats * 2;
-    let bound = patience + limits.lag_time + limits.reorder_hold * 2;
+    let asking = match asks {
+        true => limits.repair.repair_time,
+        false => Duration::ZERO,
+    };
+    let bound = patience + limits.lag_time + limits.reorder_hold * 2 + asking;
     let silent = now.since(last.max(from));
     match silent > bound {
         true => Err(format!(
