@@ -92,6 +92,8 @@ fn describe(args: &Args, scratch: &std::path::Path) -> Result<Run, Failure> {
         // A laptop may take a process off its core for longer than three intervals. Deaths are announced
         // by the survivor long before.
         missed_heartbeats: Some(15),
+        // What both lines into an adapter lose is asked of the exchange.
+        requests: Some(0.0),
         // Room for a death, a restart, and the context taken over, before it ends.
         session: Duration::from_secs(5),
         trading_day: args.trading_day.clone(),
@@ -123,6 +125,10 @@ fn print(summary: &Summary) {
         ("filled by leg 0, by leg 1", {
             let [zero, one] = summary.filled.map(grouped);
             format!("{zero}, {one}")
+        }),
+        ("given by the exchange again", {
+            let [active, backup] = summary.recovered.map(grouped);
+            format!("{active}, {backup}")
         }),
         ("administrative gaps", grouped(summary.administrative_gaps)),
         ("divergences", grouped(summary.divergences)),

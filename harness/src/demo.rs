@@ -1,8 +1,8 @@
 //! What does a newcomer see in half a minute?
 //!
 //! ```text
-//!  all processes up ─► traffic ─► the active dies in mid-burst ─► restarted as backup
-//!    ─► protected again, in the same session ─► the other one dies ─► restarted ─► protected ─► verdict
+//!  all processes up ─► traffic ─► losses on both streams, on both lines ─► the active dies in mid-burst
+//!    ─► restarted as backup ─► protected again, in the same session ─► the same with the other one ─► verdict
 //! ```
 //!
 //! Around every death an operator puts three notices into the stream: before it, as it happens, and behind it.
@@ -16,6 +16,7 @@ use rustix::process::Signal;
 use twinfeed_control::{FeedStatus, MessagePlace, StopFlag};
 use twinfeed_net::clock;
 
+use crate::adapter;
 use crate::error::Error;
 use crate::files::Files;
 use crate::judge::judge;
@@ -30,6 +31,14 @@ use crate::summary::{Kill, Summary};
 pub const WINDOW: Duration = Duration::from_millis(250);
 /// How far into a session an adapter dies.
 const KILL_AFTER: Duration = Duration::from_millis(800);
+/// What an adapter calls the messages that the exchange gave again.
+const RECOVERED: &str = "recovered_messages_total";
+/// Datagrams of 256 that the subscriber loses on both streams: one in twenty.
+const LOST_OF_256: u16 = 13;
+/// How long that lasts, and how long what was lost is given again at most.
+const LOSSES: Duration = Duration::from_millis(300);
+/// How long both lines into one adapter are cut: not so long that what waits behind the hole finds no room.
+const LINES_CUT: Duration = Duration::from_millis(20);
 /// Most notices before a death.
 const MOST_NOTICES: u32 = 8;
 /// How often the audience is told how things stand.
@@ -63,7 +72,9 @@ pub fn demo(
     ));
     rig.open()?;
     let (mut kills, mut notices) = (Vec::new(), Notices::default());
+    let mut recovered = [0; 2];
     for number in 1..=2 {
+        lose(&mut rig, &mut recovered, narrator)?;
         agree(&mut rig, number, &mut notices, narrator)?;
         until_there_is_room(&mut rig, narrator)?;
         let session = rig.exchange().standing()?.opened;
@@ -87,7 +98,49 @@ pub fn demo(
     summary.broken.extend(broken);
     summary.policy = run.policy.to_string();
     summary.rate = run.rate;
+    summary.recovered = recovered;
     Ok((summary, rig))
+}
+
+/// Lets the subscriber lose the same on both streams, and an adapter the same on both lines.
+fn lose(rig: &mut Rig, recovered: &mut [u64; 2], narrator: &mut dyn Narrator) -> Result<(), Error> {
+    let counts = |rig: &Rig| {
+        rig.files().adapters.map(|at| {
+            let status = adapter::status(at.operations);
+            let count = status.and_then(|it| it.counters.get(RECOVERED).copied());
+            count.unwrap_or_default()
+        })
+    };
+    let filled = |rig: &mut Rig| Ok::<u64, Error>(rig.probe().summary()?.filled.iter().sum());
+    let before = (filled(rig)?, counts(rig));
+    rig.probe().thin(LOST_OF_256)?;
+    let mended_ns = clock::monotonic_ns() + nanos(LOSSES);
+    watch(rig, narrator, |_| Ok(clock::monotonic_ns() >= mended_ns))?;
+    rig.probe().thin(0)?;
+    let seat = rig.active_seat()?.other();
+    rig.cut_input(seat, true)?;
+    std::thread::sleep(LINES_CUT);
+    let mended_ns = rig.cut_input(seat, false)?;
+    watch(rig, narrator, |_| {
+        Ok(clock::monotonic_ns() >= mended_ns + nanos(LOSSES))
+    })?;
+    let given = filled(rig)?.saturating_sub(before.0);
+    let after = counts(rig);
+    let mut by_exchange = 0;
+    for (at, sum) in recovered.iter_mut().enumerate() {
+        let more = after[at].saturating_sub(before.1[at]);
+        by_exchange += more;
+        *sum += more;
+    }
+    narrator.say(&format!(
+        "1 datagram in 20 lost on both streams at once: the adapters gave {} records again; both lines into {} cut for {}: the \
+         exchange gave {} messages again",
+        grouped(given),
+        seat.binary(),
+        micros(nanos(LINES_CUT)),
+        grouped(by_exchange)
+    ));
+    Ok(())
 }
 
 /// Puts notices into the stream until the backup agrees to one. What a busy host made the active place alone

@@ -14,6 +14,7 @@
 //! | [`hosts`] | on which hosts do the processes stand? |
 //! | [`process`] | how is a process started, signalled and cleaned up after? |
 //! | [`rig`] | how do all of them come up, get hurt and go down together? |
+//! | [`adapter`] | how does an adapter stand, by its own word? |
 //! | [`exchange`], [`probe`] | what do the two ends of the path say? |
 //! | [`truth`], [`judge`] | what should have come out, and did it? |
 //! | [`demo`], [`summary`] | what does a newcomer see, and a machine read? |
@@ -45,6 +46,7 @@
 //! must be able to disagree with it.
 #![forbid(unsafe_code)]
 
+pub mod adapter;
 pub mod certify;
 pub mod demo;
 pub mod error;

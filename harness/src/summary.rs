@@ -75,6 +75,9 @@ pub struct Summary {
     /// Records that were missing on both legs and that the adapter of leg 0 and of leg 1 gave when asked.
     #[serde(default)]
     pub filled: [u64; 2],
+    /// Source messages that both lines into an adapter lost, and that the exchange gave the active adapter and the backup when
+    /// asked.
+    pub recovered: [u64; 2],
     /// Requests for what was missing on both legs.
     #[serde(default)]
     pub fill_requests: u64,
@@ -186,6 +189,7 @@ impl Summary {
             breaks: seen.breaks.clone(),
             sessions: verdict.sessions,
             filled: seen.filled,
+            recovered: [0; 2],
             fill_requests: seen.fill_requests,
             broken,
         }

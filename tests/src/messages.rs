@@ -15,9 +15,9 @@ use twinfeed_harness::probe::wire::Summary;
 use twinfeed_harness::process::{Seen, until};
 use twinfeed_harness::run::Run;
 
-use crate::kills::adapter::Standing;
 use crate::kills::operator::Operator;
 use crate::kills::{LIMIT, Setting, bursty_run, until_heard};
+use twinfeed_harness::adapter::Standing;
 
 /// What is ordered, and of whom.
 #[derive(Clone, Copy, Debug)]

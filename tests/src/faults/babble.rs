@@ -19,8 +19,8 @@ use twinfeed_net::clock;
 use twinfeed_wire::{Dsn, Flags, HEADER_LENGTH, restamp};
 
 use super::{Evidence, Fault, Scene};
-use crate::kills::adapter;
 use crate::lab::{LINES, Lab, Namespace, STREAMS};
+use twinfeed_harness::adapter;
 
 /// It.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use twinfeed_harness::{Error, Seat};
 
 use super::{Evidence, Fault, LIMIT, Scene};
-use crate::kills::adapter;
 use crate::lab::SUBSCRIBERS;
 use crate::lab::limit::Limit;
+use twinfeed_harness::adapter;
 
 /// It.
 #[derive(Debug)]

@@ -14,9 +14,9 @@ use twinfeed_net::clock;
 
 use super::cells::{Owed, Stage};
 use super::{Evidence, Setting};
-use crate::kills::adapter;
 use crate::lab::{Lab, SUBSCRIBERS, Volume};
 use crate::small_run;
+use twinfeed_harness::adapter;
 
 /// Longest wait for anything; reached only by what fails.
 pub const LIMIT: Duration = Duration::from_secs(30);

@@ -15,7 +15,6 @@
 //! which number and generation the survivor counts on. A restarted adapter is complete again from the next session
 //! on, so one run serves one kill per session. That a process died where it should is read from its own last words.
 
-pub mod adapter;
 pub mod case;
 mod judge;
 pub mod operator;

@@ -4,11 +4,11 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use twinfeed_control::{MessagePlace, OrderOutcome};
+use twinfeed_harness::adapter::Standing;
 use twinfeed_harness::process::{Seen, until};
 use twinfeed_harness::{Error, Seat};
 use twinfeed_net::clock;
 
-use super::adapter::Standing;
 use super::{Case, LIMIT, Scene, Survivor, environment};
 
 /// What was done and what the control plane said of it; what the subscribers saw is judged at the end.

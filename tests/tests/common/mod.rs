@@ -14,6 +14,7 @@ use twinfeed_control::{
     AdapterId, AdapterStatus, Client, Incarnation, MessagePlace, OrderOutcome, OrderRecord, Role,
     RoleAction, RoleChange, RoleOrder, StopFlag,
 };
+use twinfeed_harness::adapter::{self, Standing};
 use twinfeed_harness::files::{FEED, Files};
 use twinfeed_harness::judge::{Verdict, judge};
 use twinfeed_harness::probe::Probe;
@@ -21,7 +22,6 @@ use twinfeed_harness::probe::wire::Summary;
 use twinfeed_harness::process::{Program, Seen, until};
 use twinfeed_harness::run::Run;
 use twinfeed_harness::{Finished, Rig, Seat, notices};
-use twinfeed_tests::kills::adapter::{self, Standing};
 pub(crate) use twinfeed_tests::small_run;
 
 /// Longest wait for anything; reached only by a test that fails.
