@@ -43,15 +43,18 @@ impl Retired {
         if !first {
             self.over.push(current);
         }
+        // Walked once around, so that what stays is in the order in which it was heard of.
+        let mut before = true;
         for _ in 0..self.heard.count {
-            let Some((oldest, line)) = self.heard.pop().filter(|(oldest, _)| *oldest != next)
-            else {
+            let Some((heard, line)) = self.heard.pop() else {
                 break;
             };
-            if first && !says(line) {
-                self.heard.push((oldest, line));
+            if heard == next {
+                before = false;
+            } else if before && (!first || says(line)) {
+                self.over.push(heard);
             } else {
-                self.over.push(oldest);
+                self.heard.push((heard, line));
             }
         }
     }
@@ -122,14 +125,21 @@ mod tests {
 
     #[test]
     fn before_the_first_one_only_what_its_own_lines_said_is_over() {
-        let mut retired = Retired::new(4);
-        for (epoch, line) in [(3, Line::A), (1, Line::B), (2, Line::B)] {
+        let mut retired = Retired::new(5);
+        for (epoch, line) in [
+            (3, Line::A),
+            (1, Line::B),
+            (2, Line::B),
+            (4, Line::B),
+            (5, Line::A),
+        ] {
             retired.hear(Epoch(epoch), line);
         }
         retired.take_over(Epoch::NONE, Epoch(2), |line| line == Line::B);
         assert!(retired.contains(Epoch(1)));
         assert!(!retired.contains(Epoch(3)), "line A is ahead");
         retired.take_over(Epoch(2), Epoch(4), |_| true);
-        assert!(retired.contains(Epoch(3)));
+        assert!(retired.contains(Epoch(3)), "heard of before 4");
+        assert!(!retired.contains(Epoch(5)), "heard of after 4");
     }
 }
