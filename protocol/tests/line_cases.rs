@@ -256,6 +256,31 @@ fn cases() {
             "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, 14n, 15o",
         ),
         (
+            "a source that begins anew does so although its first message says the same",
+            "+; A 7 3 c d e f g h i; B 7 3 c d e f g h i; A 7 10 j k l m; B 7 10 j k l m; A 7 1 a x y; B 7 1 a x y; +2000; \
+             A 7 4 z; B 7 4 z; +1000; A 7 hb 5; +1",
+            "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, stale, fresh, begin 7 at 1 complete after 0, 1a, 2x, 3y, 4z",
+        ),
+        (
+            "also when a packet begins with the same every two seconds",
+            "+; A 7 3 c d e f g h i; B 7 3 c d e f g h i; A 7 10 j k l m n; A 7 1 a x; +2000; A 7 3 c y; +2000; A 7 5 e z; +2000; \
+             A 7 7 g w; +2000; A 7 9 i v; +2000; A 7 11 k u; +2000; A 7 13 m t; +2000; A 7 15 s; +2000; A 7 16 r; +2000",
+            "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, 14n, stale, fresh, begin 7 at 1 complete after 0, 1a, 2x, 3c, 4y, \
+             5e, 6z, 7g, 8w, 9i, 10v, 11k, 12u, 13m, 14t, 15s, 16r",
+        ),
+        (
+            "nor is a message lost there that says the same",
+            "+; A 7 3 c d e f g h i; B 7 3 c d e f g h i; A 7 10 j k l m; B 7 10 j k l m; A 7 1 w; B 7 1 w; A 7 2 b; B 7 2 b; \
+             +2000; A 7 3 y; B 7 3 y; +1000; A 7 hb 4; +1",
+            "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, stale, fresh, begin 7 at 1 complete after 0, 1w, 2b, 3y",
+        ),
+        (
+            "who repeats what was delivered says nothing of the source",
+            "+; A 7 3 c d e f g h i; B 7 3 c d e f g h i; A 7 10 j k l m; B 7 10 j k l m; +2000; A 7 3 c; +1000; A 7 3 c d; +2000; \
+             A 7 3 c; +2000; A 7 14 n; +1",
+            "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, stale, fresh, 14n",
+        ),
+        (
             "nor are they when the source then says nothing",
             "A 7 50 a b; B 7 50 a b; A 7 52 c; B 7 52 c; A 7 1 o; B 7 1 o; +9000; A 7 53 d; +1",
             "begin 7 at 50 after 0, 50a, 51b, 52c, stale, fresh, 53d",

@@ -2,9 +2,12 @@
 //!
 //! A word is ordinary when it speaks of the epoch at hand, near what is known of it; anything else waits
 //! to be confirmed, or comes from the past. Everything here only looks.
+//!
+//! Late copies step back, and so does a source that begins its numbering anew; but that one says something else. A word
+//! that only repeats is neither a new numbering nor a sign that the old one goes on.
 
 use super::candidate::{Candidate, Kind};
-use super::run::Word;
+use super::run::{Recall, Word};
 use super::{Lines, LinesState};
 
 /// What to make of a word.
@@ -12,6 +15,8 @@ use super::{Lines, LinesState};
 pub(super) enum Judgement {
     /// Of the epoch at hand, near what is known.
     Ordinary,
+    /// Far behind, and nothing that was not delivered.
+    Repeated,
     /// Waits to be confirmed.
     Odd(Kind),
     /// Of an epoch that was left.
@@ -19,7 +24,11 @@ pub(super) enum Judgement {
 }
 
 impl Lines {
-    pub(super) fn judge(&self, word: &Word) -> Judgement {
+    pub(super) fn judge<'m>(
+        &self,
+        word: &Word,
+        messages: impl Iterator<Item = &'m [u8]>,
+    ) -> Judgement {
         let window = self.limits.window;
         if self.state == LinesState::Unborn || word.epoch != self.current.epoch {
             return if self.retired.contains(word.epoch) {
@@ -36,14 +45,21 @@ impl Lines {
             Judgement::Odd(Kind::Reopen)
         } else if !ended && (beyond || jumps && word.first >= self.kept.next) {
             Judgement::Odd(Kind::Jump)
-        } else if word.next().saturating_add(window) < before || self.goes_on_stepped_back(word) {
+        } else if self.goes_on_stepped_back(word) {
             Judgement::Odd(Kind::Regress)
+        } else if word.next().saturating_add(window) < before {
+            match self.current.recall(word, messages) {
+                Recall::Otherwise => Judgement::Odd(Kind::Regress),
+                Recall::Repeats => Judgement::Repeated,
+                Recall::Fills => Judgement::Ordinary,
+            }
         } else {
             Judgement::Ordinary
         }
     }
 
-    /// Whether a line that stepped back goes on from there: however near it comes to where it stood, it means other messages.
+    /// Whether a line that stepped back goes on from there: however near it comes to where it stood, and whatever it says,
+    /// it means other messages.
     fn goes_on_stepped_back(&self, word: &Word) -> bool {
         let stepped = |candidate: &Candidate| {
             candidate.kind == Kind::Regress && candidate.has_voted(word.line)

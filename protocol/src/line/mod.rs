@@ -113,7 +113,7 @@ impl Lines {
         epoch: Epoch,
         first: u64,
         count: u16,
-        messages: impl Iterator<Item = &'m [u8]>,
+        messages: impl Iterator<Item = &'m [u8]> + Clone,
         received_at: u64,
         out: &mut impl Source,
     ) {
@@ -235,7 +235,7 @@ impl Lines {
     fn hear<'m>(
         &mut self,
         word: &Word,
-        messages: impl Iterator<Item = &'m [u8]>,
+        messages: impl Iterator<Item = &'m [u8]> + Clone,
         out: &mut impl Source,
     ) {
         let possible = word.first >= 1 && word.first.checked_add(word.count).is_some();
@@ -243,21 +243,16 @@ impl Lines {
             self.account.counters.malformed += 1;
             return;
         }
-        let mut messages = messages.peekable();
-        let repeats = |bytes: Option<&&[u8]>| {
-            bytes.is_some_and(|bytes| self.current.has_delivered(word.first, bytes))
-        };
-        let judgement = match self.judge(word) {
-            // Whoever begins its numbering anew says something else.
-            Judgement::Odd(Kind::Regress) if repeats(messages.peek()) => Judgement::Ordinary,
-            judgement => judgement,
-        };
+        let judgement = self.judge(word, messages.clone());
         if word.epoch == self.current.epoch {
             self.current.postpone_end(word);
         }
         match judgement {
             Judgement::Retired => self.account.counters.retired += 1,
             Judgement::Ordinary => self.accept(word, messages, out),
+            Judgement::Repeated => {
+                self.current.accept(word, messages, &mut self.account, out);
+            }
             Judgement::Odd(Kind::Reopen) => self.go_on_behind_end(word, messages),
             Judgement::Odd(kind) => self.quarantine(kind, word, messages),
         }

@@ -41,6 +41,17 @@ impl Word {
     }
 }
 
+/// What a word says of the numbers that are known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Recall {
+    /// Other bytes than came before, or nothing that can be compared.
+    Otherwise,
+    /// The same as before, as far as that is remembered.
+    Repeats,
+    /// The same, and something that is missing.
+    Fills,
+}
+
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) epoch: Epoch,
@@ -458,10 +469,29 @@ impl Run {
         account.speaker(line).duplicates += 1;
     }
 
-    /// Whether these bytes were delivered as `number`, as far as that is remembered.
-    pub(super) fn has_delivered(&self, number: u64, bytes: &[u8]) -> bool {
-        (self.first..self.next).contains(&number)
-            && self.memory.compare(number, bytes, self.horizon) == Repeat::Same
+    /// What a word says of the numbers that are known.
+    pub(super) fn recall<'m>(
+        &self,
+        word: &Word,
+        messages: impl Iterator<Item = &'m [u8]>,
+    ) -> Recall {
+        let (mut same, mut fills) = (false, false);
+        for (number, bytes) in (word.first..word.next()).zip(messages) {
+            if number >= self.next && !self.is_known(number) {
+                fills = true;
+            } else if number >= self.first {
+                match self.memory.compare(number, bytes, self.horizon) {
+                    Repeat::Conflict => return Recall::Otherwise,
+                    Repeat::Same => same = true,
+                    Repeat::Late | Repeat::Forgotten => {}
+                }
+            }
+        }
+        match (same, fills) {
+            (false, _) => Recall::Otherwise,
+            (true, false) => Recall::Repeats,
+            (true, true) => Recall::Fills,
+        }
     }
 
     /// Whether `number`, beyond `next`, is held.
