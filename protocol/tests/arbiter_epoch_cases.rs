@@ -264,6 +264,138 @@ fn what_was_left_for_an_epoch_that_proves_to_be_earlier_is_gone_on_with_where_it
     }
 }
 
+/// The application joins with leg 0 in epoch 1, and goes to epoch 2, where leg 1 lives, when leg 0 falls silent: nobody has said
+/// which came first. Then leg 1 falls silent, too, and leg 0 speaks in epoch 1 again.
+fn back_where_it_was_left() -> (Kit, Sender, Sender) {
+    let (mut kit, mut zero, one) = pair();
+    kit.records(&mut zero, &run(1..=10));
+    let mut one = one.with(|header| {
+        header.epoch = Epoch(2);
+        header.context = ContextId(2);
+    });
+    kit.told();
+    for last in 1..=6 {
+        kit.records(&mut one, &run(last..=last));
+        kit.beat(&mut one, last, last + 1);
+        kit.pass(ms(10));
+    }
+    assert_eq!(resets(&mut kit), [(2, at(1, 0))]);
+    kit.pass(ms(100));
+    for _ in 0..3 {
+        kit.records(&mut zero, &[(15, 0, true, 14)]);
+    }
+    kit.beat(&mut zero, 15, 16);
+    assert_eq!(resets(&mut kit), []);
+    (kit, zero, one)
+}
+
+/// Leg 0 goes on in epoch 1 for so long that leg 1 is gone.
+fn goes_on_alone(kit: &mut Kit, zero: &mut Sender) {
+    for number in 16..=25 {
+        kit.pass(ms(10));
+        kit.records(zero, &run(number..=number));
+        kit.beat(zero, number, number + 1);
+    }
+}
+
+#[test]
+fn what_was_left_for_an_epoch_that_names_it_as_the_one_before_is_over() {
+    let (mut kit, mut zero, mut one) = back_where_it_was_left();
+    one.header.predecessor = Epoch(1);
+    kit.beat(&mut one, 6, 7);
+    kit.told();
+    goes_on_alone(&mut kit, &mut zero);
+    let told = kit.told();
+    let silent = |told: &Told| {
+        matches!(
+            told,
+            Told::Event(Event::Switched(_) | Event::Stale { sid: SID })
+        )
+    };
+    assert!(told.iter().all(silent), "{told:?}");
+    zero.header.epoch = Epoch(2);
+    zero.header.predecessor = Epoch(1);
+    zero.header.context = ContextId(2);
+    kit.records(&mut zero, &run(5..=8));
+    let live = Told::Event(Event::Live { sid: SID });
+    let [seven, eight] = [7, 8].map(|sseq| Told::Record(sseq, 0, Leg::Zero));
+    assert_eq!(kit.told(), [live, seven, eight]);
+}
+
+#[test]
+fn what_was_left_for_an_epoch_that_does_not_name_it_is_gone_on_with_where_it_was_left() {
+    let (mut kit, mut zero, mut one) = back_where_it_was_left();
+    kit.beat(&mut one, 6, 7);
+    kit.told();
+    goes_on_alone(&mut kit, &mut zero);
+    let told = kit.told();
+    let reset = |told: &Told| match told {
+        Told::Event(Event::Reset { epoch, at, .. }) => Some((*epoch, *at)),
+        _ => None,
+    };
+    let resets: Vec<_> = told.iter().filter_map(reset).collect();
+    assert_eq!(resets, [(Epoch(1), at(11, 0))], "{told:?}");
+    let numbers = told.iter().filter_map(|told| match told {
+        Told::Record(sseq, ..) => Some(*sseq),
+        Told::Event(_) => None,
+    });
+    let numbers: Vec<_> = numbers.collect();
+    assert!(numbers.iter().all(|number| *number >= 15), "{told:?}");
+    assert_eq!(numbers.last(), Some(&25), "{told:?}");
+    assert!(told.contains(&lost(11, 15)), "{told:?}");
+}
+
+#[test]
+fn who_lives_in_the_epoch_is_not_behind_a_leg_in_what_was_left_for_it() {
+    let (mut kit, mut zero, mut one) = back_where_it_was_left();
+    kit.told();
+    for number in 16..=30 {
+        kit.beat(&mut one, 6, 7);
+        kit.records(&mut zero, &run(number..=number));
+        kit.pass(ms(10));
+        let state = kit.arbiter.leg_status(SID, Leg::One).unwrap().state;
+        assert_eq!(state, LegState::Live);
+    }
+    assert_eq!(resets(&mut kit), []);
+    kit.records(&mut one, &run(7..=8));
+    assert_eq!(kit.numbers(), [7, 8]);
+}
+
+#[test]
+fn what_was_left_is_over_when_its_leg_has_gone_on_from_there() {
+    let (mut kit, mut zero, _) = back_where_it_was_left();
+    let lagging = zero.with(|header| header.incarnation = Incarnation(999));
+    for epoch in [2, 3] {
+        zero.header.epoch = Epoch(epoch);
+        zero.header.predecessor = Epoch(epoch - 1);
+        zero.header.context = ContextId(epoch);
+        for last in 1..=6 {
+            kit.records(&mut zero, &run(last..=last));
+            kit.beat(&mut zero, last, last + 1);
+            kit.pass(ms(10));
+        }
+    }
+    assert_eq!(resets(&mut kit), [(3, at(1, 0))]);
+    // Its process is replaced by one that lags, and hears the sessions again.
+    let mut lagging = lagging;
+    goes_on_alone(&mut kit, &mut lagging);
+    assert_eq!(kit.told(), [Told::Event(Event::Stale { sid: SID })]);
+    assert_eq!(
+        kit.arbiter.counters().retired_epoch,
+        21,
+        "20 datagrams, and what was held of number 15"
+    );
+    lagging.header = Header {
+        dsn: lagging.header.dsn,
+        incarnation: lagging.header.incarnation,
+        ..zero.header
+    };
+    kit.records(&mut lagging, &run(6..=8));
+    let live = Told::Event(Event::Live { sid: SID });
+    let [seven, eight] = [7, 8].map(|sseq| Told::Record(sseq, 0, Leg::Zero));
+    assert_eq!(kit.told(), [live, seven, eight]);
+}
+
 /// The epochs that were begun since the last call, and where.
 fn resets(kit: &mut Kit) -> Vec<(u64, Place)> {
     let reset = |told| match told {

@@ -166,11 +166,11 @@ impl Source {
                 return;
             };
             let buffer = self.legs[leg.index()].quarantine.lend(slot);
-            if let Ok(datagram) = Datagram::parse(&buffer)
-                && (!self.retired.contains(datagram.header().epoch)
-                    || self.may_be_ahead(leg, datagram.header()))
-            {
-                self.process(leg, &datagram, false, out);
+            if let Ok(datagram) = Datagram::parse(&buffer) {
+                let header = datagram.header();
+                if !self.is_over(leg, header.epoch, header.predecessor) {
+                    self.process(leg, &datagram, false, out);
+                }
             }
             self.legs[leg.index()].quarantine.give_back(slot, buffer);
         }

@@ -45,7 +45,7 @@ impl Retired {
         }
     }
 
-    pub(super) fn contains(&self, epoch: Epoch) -> bool {
+    fn contains(&self, epoch: Epoch) -> bool {
         self.epochs.contains(&epoch)
     }
 
@@ -56,7 +56,8 @@ impl Retired {
         }
     }
 
-    pub(super) fn remove(&mut self, epoch: Epoch) {
+    /// The application comes back to it.
+    fn remove(&mut self, epoch: Epoch) {
         let known = self.epochs.iter_mut().filter(|known| **known == epoch);
         known.for_each(|known| *known = Epoch::NONE);
     }
@@ -171,8 +172,7 @@ impl Source {
     /// The epoch to go over to, once this one is over. One that nothing ties to it is gone over to only while its leg
     /// speaks: whoever fell silent there may have been left behind.
     fn successor(&self, cursor: &Cursor) -> Option<Epoch> {
-        let ahead = |leg: Leg| first_ahead(&self.legs[leg.index()], cursor, &self.retired);
-        let ahead = Leg::BOTH.map(ahead);
+        let ahead = Leg::BOTH.map(|leg| self.first_ahead(leg, cursor));
         let follows = |view: &&View| {
             let names = |other: &View| other.epoch != view.epoch && other.predecessor == view.epoch;
             view.predecessor == cursor.epoch || ahead.iter().flatten().any(|other| names(other))
@@ -187,6 +187,30 @@ impl Source {
             .or_else(|| of(LegSide::transmits))
             .or_else(|| of(speaks));
         first.map(|view| view.epoch)
+    }
+
+    /// The first epoch that a leg has gone on to from the cursor's. Of one that never was there the latest, and those
+    /// before it as far as each names the one before: nothing else says which of them lie ahead.
+    fn first_ahead(&self, leg: Leg, cursor: &Cursor) -> Option<&View> {
+        let side = &self.legs[leg.index()];
+        let left = |view: &View| {
+            view.epoch == cursor.predecessor || self.is_over(leg, view.epoch, view.predecessor)
+        };
+        if let Some(here) = side.view(cursor.epoch) {
+            let ahead = side
+                .views()
+                .filter(|view| view.turn > here.turn && !left(view));
+            return ahead.min_by_key(|view| (view.predecessor != cursor.epoch, view.turn));
+        }
+        let mut first = side.latest().filter(|view| !left(view))?;
+        // Turns fall, or the walk ends.
+        while let Some(before) = side.view(first.predecessor)
+            && before.turn < first.turn
+            && !left(before)
+        {
+            first = before;
+        }
+        Some(first)
     }
 
     /// Whether somebody in `target` names the cursor's epoch as the one before, and what it knows of its end. Which
@@ -250,27 +274,42 @@ impl Source {
             })
     }
 
-    /// Whether a datagram of `leg` is of the epoch that was left for one that nobody had named as the next, and that may be
-    /// ahead all the same: it names the application's epoch as the one before, or nobody else speaks of that.
-    pub(super) fn may_be_ahead(&self, leg: Leg, header: &Header) -> bool {
+    /// Whether `epoch` was left, whether or not it is come back to.
+    pub(super) fn is_left(&self, epoch: Epoch) -> bool {
+        self.retired.contains(epoch)
+    }
+
+    /// Whether an epoch that `leg` speaks of, and before which it names `predecessor`, was left and is not come back to.
+    pub(super) fn is_over(&self, leg: Leg, epoch: Epoch, predecessor: Epoch) -> bool {
+        self.is_left(epoch) && !self.may_be_ahead(leg, epoch, predecessor)
+    }
+
+    /// Whether it is the one that was left for one that nobody had named as the next, and may be ahead all the same: `leg`
+    /// names the application's epoch as the one before, or nobody else speaks of that.
+    fn may_be_ahead(&self, leg: Leg, epoch: Epoch, predecessor: Epoch) -> bool {
         let (Some(cursor), Some(left)) = (self.cursor, self.left) else {
             return false;
         };
         let other = &self.legs[leg.other().index()];
         let there = other.latest().map(|view| view.epoch) == Some(cursor.epoch);
         let stays = other.transmits() && there;
-        left.epoch == header.epoch && (header.predecessor == cursor.epoch || !stays)
+        left.epoch == epoch && (predecessor == cursor.epoch || !stays)
     }
 
-    /// Notes what a datagram that is believed says of the epoch that was left for one that nobody had named as the next.
-    pub(super) fn judge_left(&mut self, leg: Leg, header: &Header) {
-        if self.may_be_ahead(leg, header) {
-            self.retired.remove(header.epoch);
-        }
+    /// Notes that the application's epoch names the one that was left as the one before: that is not come back to, and
+    /// what was kept of it is dropped.
+    pub(super) fn judge_left<H: Handler + ?Sized>(
+        &mut self,
+        header: &Header,
+        out: &mut Out<'_, H>,
+    ) {
         let here = self.cursor.map(|cursor| cursor.epoch) == Some(header.epoch);
-        // It is the one before, and is not come back to.
-        self.left
-            .take_if(|left| here && left.epoch == header.predecessor);
+        let before = |left: &mut Cursor| here && left.epoch == header.predecessor;
+        if let Some(left) = self.left.take_if(before) {
+            for side in &mut self.legs {
+                out.counters.retired_epoch += side.leave(|view| view.epoch == left.epoch);
+            }
+        }
     }
 
     /// Whether somebody says that `epoch` follows the one that is left, or has gone that way.
@@ -346,8 +385,13 @@ impl Source {
                     self.retired.add(past);
                 }
             }
+            self.retired.remove(epoch);
+            // What was left before that may still be come back to.
+            let spared = self.left.filter(|it| it.epoch != left.epoch);
+            let spared = spared.map(|it| it.epoch);
+            let over = |it: Epoch| Some(it) != spared && self.retired.contains(it);
             for side in &mut self.legs {
-                out.counters.retired_epoch += side.go_on_to(epoch, &self.retired);
+                out.counters.retired_epoch += side.go_on_to(epoch, over);
             }
         } else {
             self.overflow.forget(epoch);
@@ -410,27 +454,6 @@ impl Source {
     pub(super) fn regress_patience(&self) -> Duration {
         self.legs[0].heartbeat.max(self.legs[1].heartbeat) * 3
     }
-}
-
-/// The first epoch that a leg has gone on to from the cursor's. Of one that never was there the latest, and those before
-/// it as far as each names the one before: nothing else says which of them lie ahead.
-fn first_ahead<'a>(side: &'a LegSide, cursor: &Cursor, retired: &Retired) -> Option<&'a View> {
-    let left = |view: &View| view.epoch == cursor.predecessor || retired.contains(view.epoch);
-    if let Some(here) = side.view(cursor.epoch) {
-        let ahead = side
-            .views()
-            .filter(|view| view.turn > here.turn && !left(view));
-        return ahead.min_by_key(|view| (view.predecessor != cursor.epoch, view.turn));
-    }
-    let mut first = side.latest().filter(|view| !left(view))?;
-    // Turns fall, or the walk ends.
-    while let Some(before) = side.view(first.predecessor)
-        && before.turn < first.turn
-        && !left(before)
-    {
-        first = before;
-    }
-    Some(first)
 }
 
 /// Whether every live leg says itself that its source stepped back below the cursor.

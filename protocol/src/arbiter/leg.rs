@@ -10,7 +10,6 @@ use twinfeed_wire::{
 };
 
 use super::counters::LegStatus;
-use super::epochs::Retired;
 use super::hold::Hold;
 use super::quarantine::Quarantine;
 use super::view::View;
@@ -335,24 +334,21 @@ impl LegSide {
         dropped
     }
 
-    /// Forgets every epoch before `epoch`, or those that are `retired` when the leg has not spoken of `epoch`,
+    /// Forgets every epoch before `epoch`, or those that are `over` when the leg has not spoken of `epoch`,
     /// and what is held of them. Returns how many held records that were.
-    pub(super) fn go_on_to(&mut self, epoch: Epoch, retired: &Retired) -> u64 {
+    pub(super) fn go_on_to(&mut self, epoch: Epoch, over: impl Fn(Epoch) -> bool) -> u64 {
         let turn = self.view(epoch).map(|view| view.turn);
-        let is_left = |view: &View| {
-            turn.map_or_else(|| retired.contains(view.epoch), |turn| view.turn < turn)
-        };
+        self.leave(|view| turn.map_or_else(|| over(view.epoch), |turn| view.turn < turn))
+    }
+
+    /// Forgets the epochs that are left, and what is held of them. Returns how many held records that were.
+    pub(super) fn leave(&mut self, is_left: impl Fn(&View) -> bool) -> u64 {
         for view in &mut self.views {
             *view = view.filter(|view| !is_left(view));
         }
-        let first = self.views().map(|view| view.turn).min();
-        let first = first.unwrap_or(self.turns);
-        let mut dropped = 0;
-        while self.hold.front().is_some_and(|entry| entry.turn < first) {
-            self.hold.take(0);
-            dropped += 1;
-        }
-        dropped
+        let views = &self.views;
+        let kept = |turn| views.iter().flatten().any(|view| view.turn == turn);
+        self.hold.drop_where(|entry| !kept(entry.turn))
     }
 
     /// Notes how long the leg is silent at most.

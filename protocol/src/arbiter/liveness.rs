@@ -302,8 +302,9 @@ impl Source {
         // known here: then who works under the newer generation is nearer to the truth.
         let older = self.legs[leg.other().index()].generation < self.legs[leg.index()].generation;
         let known = cursor.epoch == other.predecessor;
-        (this.epoch == cursor.epoch && cursor.predecessor != other.epoch && (known || !older))
-            .then_some(0)
+        let over = self.is_over(leg.other(), other.epoch, other.predecessor)
+            || cursor.predecessor == other.epoch;
+        (this.epoch == cursor.epoch && !over && (known || !older)).then_some(0)
     }
 
     fn set_state<H: Handler + ?Sized>(&mut self, leg: Leg, state: LegState, out: &mut Out<'_, H>) {

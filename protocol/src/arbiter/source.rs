@@ -201,8 +201,11 @@ impl Source {
         if !late {
             self.legs[leg.index()].standby = false;
         }
-        let over = late || !self.may_be_ahead(leg, header);
-        if over && self.retired.contains(header.epoch) {
+        // What is late leads nobody back.
+        let known = !late || self.legs[leg.index()].view(header.epoch).is_some();
+        if self.is_over(leg, header.epoch, header.predecessor)
+            || !known && self.is_left(header.epoch)
+        {
             out.counters.retired_epoch += 1;
             return self.on_retired(datagram, out);
         }
@@ -229,7 +232,7 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let header = datagram.header();
-        self.judge_left(leg, header);
+        self.judge_left(header, out);
         let follows = self.legs[leg.index()].believe(header);
         let late = late || follows != Succession::Next;
         self.note_numbering(datagram);
