@@ -159,7 +159,7 @@ const SOURCE_COUNTERS: &[OfSource] = &[
     (
         "source_answers_unasked",
         "Packets of request servers without anything that is missing.",
-        |of| of.lines.unasked,
+        |of| of.lines.unasked + of.requests.late,
     ),
     (
         "source_answers_rejected",

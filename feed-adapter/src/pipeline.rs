@@ -508,7 +508,8 @@ impl Path {
             Input::Live(live) => Some(live.as_ref()),
             Input::Replay(_) => None,
         };
-        live.into_iter().flat_map(Live::sockets)
+        let asking = self.lines.is_asking();
+        live.into_iter().flat_map(move |live| live.sockets(asking))
     }
 
     fn snapshot(&self, now: Time, transfers: TransferCounters) -> SourceSnapshot {

@@ -273,15 +273,16 @@ fn what_a_server_does_not_say_it_lacks_is_asked_for_again() {
     kit.pass(ms(0));
     let second = kit.asks(Leg::Zero, &[records(4, 8)]);
     kit.reply(&second, lacks(4, 5));
-    kit.pass(ms(0));
-    let third = kit.asks(Leg::One, &[records(6, 8)]);
-    let fill = one.records(&run(6..=7));
-    kit.fill(Leg::One, &fill);
-    kit.reply(&third, |_| {});
-    kit.pass(ms(0));
-    let fourth = kit.asks(Leg::Zero, &[records(5, 6)]);
+    // Who brought nothing is left alone for a moment.
+    kit.pass(ms(3));
+    let third = kit.asks(Leg::Zero, &[records(5, 8)]);
     let fill = zero.records(&run(5..=5));
     kit.fill(Leg::Zero, &fill);
+    kit.reply(&third, |_| {});
+    kit.pass(ms(0));
+    let fourth = kit.asks(Leg::One, &[records(6, 8)]);
+    let fill = one.records(&run(6..=7));
+    kit.fill(Leg::One, &fill);
     kit.reply(&fourth, |_| {});
     kit.pass(ms(0));
     let told = kit.told();

@@ -121,7 +121,7 @@ impl Live {
         if let Some(requests) = &mut self.requests
             && let Some(ask) = lines.poll_request()
         {
-            requests.ask(&ask, &self.epochs);
+            requests.ask(&ask, lines.requests().opened, &self.epochs);
         }
     }
 
@@ -132,9 +132,10 @@ impl Live {
         requests.copied().unwrap_or_default()
     }
 
-    /// The sockets, to sleep on.
-    pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let requests = self.requests.iter().map(Requests::socket);
+    /// The sockets, to sleep on; that of requests while something is asked for: it is read only then.
+    pub fn sockets(&self, asking: bool) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let requests = self.requests.iter().filter(move |_| asking);
+        let requests = requests.map(Requests::socket);
         let inputs = self.inputs.iter().flatten();
         inputs.map(|input| input.receiver.as_fd()).chain(requests)
     }
@@ -342,8 +343,7 @@ impl Epochs {
         match self.recent[0] {
             Some((last, epoch)) if last == session => epoch,
             _ => {
-                let known = self.recent.iter().flatten().find(|(of, _)| *of == session);
-                let epoch = known.map_or_else(|| session.epoch(&self.day), |(_, epoch)| *epoch);
+                let epoch = self.look_up(session);
                 let before = self.recent.into_iter().flatten();
                 let others = before.filter(|(of, _)| *of != session).map(Some);
                 let all = std::iter::once(Some((session, epoch))).chain(others);
@@ -353,6 +353,12 @@ impl Epochs {
                 epoch
             }
         }
+    }
+
+    /// The same, and nothing is remembered: whoever answers requests does not say what the source speaks of.
+    pub(super) fn look_up(&self, session: Session) -> Epoch {
+        let known = self.recent.iter().flatten().find(|(of, _)| *of == session);
+        known.map_or_else(|| session.epoch(&self.day), |(_, epoch)| *epoch)
     }
 
     /// The session whose epoch this is, if it was heard of lately.

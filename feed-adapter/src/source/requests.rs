@@ -30,6 +30,8 @@ pub struct RequestCounters {
     pub foreign: u64,
     /// Packets of the request servers that are no MoldUDP64.
     pub malformed: u64,
+    /// Packets that came when nothing was asked for, or for what was asked before.
+    pub late: u64,
 }
 
 /// The request servers of one live source.
@@ -38,6 +40,8 @@ pub(super) struct Requests {
     socket: UdpSocket,
     servers: [Option<SocketAddr>; 2],
     buffer: Box<[u8]>,
+    /// How many repairs the lines had opened when something was last asked for.
+    opened: u64,
     counters: RequestCounters,
 }
 
@@ -57,6 +61,7 @@ impl Requests {
             socket,
             servers,
             buffer: vec![0; SLOT].into_boxed_slice(),
+            opened: 0,
             counters: RequestCounters::default(),
         }))
     }
@@ -68,8 +73,13 @@ impl Requests {
         }
     }
 
-    /// Sends what `lines` asks for. What does not leave is as good as lost on its way, and asked for again.
-    pub(super) fn ask(&mut self, ask: &LineAsk, epochs: &Epochs) {
+    /// Sends what `lines` asks for. What does not leave is as good as lost on its way, and asked for again. `opened`: how
+    /// many repairs they have opened; what waits of an earlier one may be of another numbering.
+    pub(super) fn ask(&mut self, ask: &LineAsk, opened: u64, epochs: &Epochs) {
+        if opened != self.opened {
+            self.opened = opened;
+            self.drop_what_waits();
+        }
         let server = self.servers[ask.line.index()];
         let left = server
             .zip(epochs.session_of(ask.epoch))
@@ -83,12 +93,22 @@ impl Requests {
         }
     }
 
+    fn drop_what_waits(&mut self) {
+        for _ in 0..MOST_DROPPED {
+            match self.socket.recv_from(&mut self.buffer) {
+                Ok(_) => self.counters.late += 1,
+                Err(fault) if fault.kind() == ErrorKind::ConnectionRefused => {}
+                Err(_) => return,
+            }
+        }
+    }
+
     /// Takes in what has been answered and says how many packets there were.
     pub(super) fn poll<T: Transmit>(
         &mut self,
         now: Now,
         lines: &mut Lines,
-        epochs: &mut Epochs,
+        epochs: &Epochs,
         out: &mut At<'_, T>,
     ) -> usize {
         for packets in 0..MOST_AT_ONCE {
@@ -112,7 +132,7 @@ impl Requests {
             // A heartbeat or an end of session is no life of a line, and brings nothing.
             let messages = packet.messages().map(|(_, message)| message);
             let messages = messages.filter(|_| packet.kind() == Kind::Messages);
-            let epoch = epochs.of(packet.session());
+            let epoch = epochs.look_up(packet.session());
             let first = packet.sequence();
             lines.on_answer(line, now.time, epoch, first, messages, now.unix_ns, out);
         }
@@ -130,5 +150,7 @@ impl Requests {
     }
 }
 
+/// Most packets dropped at once: the rest is taken in, and is of no use.
+const MOST_DROPPED: usize = 1_024;
 /// Most packets taken in at once: the lines must not wait for a server.
 const MOST_AT_ONCE: usize = 16;

@@ -90,6 +90,11 @@ impl LineLimits {
                 (1..=65_534).contains(&self.recovery.fill_range),
             ),
             (
+                "request_patience",
+                "be at least 10us",
+                self.recovery.fill_patience >= Duration::from_micros(10),
+            ),
+            (
                 "lag_hold",
                 "be at least `reorder_hold`",
                 self.lag_hold >= self.reorder_hold,

@@ -27,6 +27,8 @@
 //! [`Lines::poll_request`] asks for.
 //! Nothing is allocated after [`Lines::new`].
 
+use core::time::Duration;
+
 use twinfeed_wire::Epoch;
 
 use crate::epoch::EpochStart;
@@ -389,23 +391,43 @@ impl Lines {
                 let speaker = &mut self.account.speakers[line.index()];
                 speaker.lagging |= speaker.last_heard.is_some() && behind(line);
             }
-            let mut until = self.current.next;
-            while let Some(since) = self.current.missing_since(until)
-                && now
-                    >= self.patience(since, self.limits.lag_hold, |line| {
-                        self.current.lines[line.index()] > until
-                    })
-            {
-                until += 1;
-            }
+            let until = self.due_until(now, Duration::ZERO);
             let Some(until) = self.given_up_until(now, until) else {
                 return;
             };
-            self.current.give_up(until, &mut self.account, out);
+            self.current.give_up_all(until, &mut self.account, out);
         }
         if self.current.hole().is_none() {
             self.recovery.close();
         }
+    }
+
+    /// The end of the furthest hole whose time is over for so long, no further than one request reaches where somebody can be
+    /// asked. The oldest one's is.
+    fn due_until(&self, now: Time, since: Duration) -> u64 {
+        let is_due = |number: u64| {
+            let passed = |line: Line| self.current.lines[line.index()] > number;
+            let missing = self.current.missing_since(number)?;
+            let due = self.patience(missing, self.limits.lag_hold, passed);
+            Some(now >= due.after(since))
+        };
+        let mut until = self.current.next;
+        if !self.recovery.can_ask() {
+            while is_due(until) == Some(true) {
+                until += 1;
+            }
+            return until;
+        }
+        let furthest = until.saturating_add(self.limits.recovery.fill_range);
+        for number in until..furthest.min(self.current.horizon) {
+            match is_due(number) {
+                Some(true) => until = number + 1,
+                Some(false) => break,
+                // Held: what is asked for goes on behind it.
+                None => {}
+            }
+        }
+        until
     }
 
     /// The numbers in between came after all: what waits behind the jump waits behind a hole.

@@ -36,9 +36,13 @@ pub struct LineAsk {
 #[derive(Debug)]
 pub(super) struct Recovery {
     repair: Repair,
-    /// Number of the last request.
+    /// Number of the last request, and what it asked for.
     request: u64,
+    asked: Option<LineAsk>,
+    /// The same, until it is taken.
     ask: Option<LineAsk>,
+    /// Requests to each server since something came.
+    vain: [usize; 2],
 }
 
 impl Recovery {
@@ -46,14 +50,21 @@ impl Recovery {
         Self {
             repair: Repair::new(limits),
             request: 0,
+            asked: None,
             ask: None,
+            vain: [0; 2],
         }
+    }
+
+    /// Whether anybody can be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        self.repair.can_ask()
     }
 
     /// Nothing is asked for any more.
     pub(super) const fn close(&mut self) {
         self.repair.close();
-        self.ask = None;
+        (self.asked, self.ask, self.vain) = (None, None, [0; 2]);
     }
 
     /// Until when a hole that begins at `number` is left open, if it is asked for.
@@ -103,8 +114,8 @@ impl Lines {
         self.recovery.repair.counters()
     }
 
-    /// A request server of the source sent this packet: messages from number `first` on. It is the whole answer, be it all
-    /// that was asked for or less.
+    /// A request server of the source sent this packet: messages from number `first` on. If it begins within what was asked
+    /// for last, of that server, it is the whole answer, be it all or less.
     #[allow(clippy::too_many_arguments, reason = "a packet's header, taken apart")]
     pub fn on_answer<'m>(
         &mut self,
@@ -131,20 +142,30 @@ impl Lines {
         let server = server(line);
         match brought {
             0 => self.account.counters.unasked += 1,
-            _ => self.recovery.repair.on_progress(server),
+            _ => {
+                self.recovery.vain = [0; 2];
+                self.recovery.repair.on_progress(server);
+            }
         }
-        let all = Reply {
-            request: self.recovery.request,
-            status: Status::Sent,
-            ..Reply::default()
+        let answers = |ask: LineAsk| {
+            let asked = ask.first..ask.first.saturating_add(u64::from(ask.count));
+            ask.line == line && asked.contains(&first)
         };
-        self.recovery.repair.on_reply(now, server, &all);
+        if self.recovery.asked.is_some_and(answers) {
+            let all = Reply {
+                request: self.recovery.request,
+                status: Status::Sent,
+                ..Reply::default()
+            };
+            self.recovery.repair.on_reply(now, server, &all);
+        }
         if self.current.hole().is_none() {
             self.recovery.close();
         }
     }
 
-    /// Up to which number a hole whose time is over, `next..until`, is to be given up now.
+    /// Up to which number the holes whose time is over, all below `until`, are to be given up now. What lies between them is
+    /// asked for with them: an answer is numbers in a row.
     pub(super) fn given_up_until(&mut self, now: Time, until: u64) -> Option<u64> {
         let recovery = &mut self.recovery;
         if !recovery.repair.can_ask() {
@@ -153,28 +174,40 @@ impl Lines {
         let (epoch, next) = (self.current.epoch, self.current.next);
         let order = [Leg::Zero, Leg::One];
         let wish = wish(epoch, next, until);
-        match recovery.repair.want(now, now, &wish, &order) {
-            Verdict::Wait => None,
-            Verdict::GiveUp(_, (until, _)) => Some(until),
+        let verdict = recovery.repair.want(now, now, &wish, &order);
+        if let Verdict::GiveUp(_, (until, _)) = verdict {
+            // What is missing for a shorter time may still be had.
+            let over = self.due_until(now, self.limits.recovery.repair_time);
+            let first = self.current.hole_end(until);
+            return Some(until.min(over.max(first)));
+        }
+        let recovery = &mut self.recovery;
+        match verdict {
+            Verdict::Wait | Verdict::GiveUp(..) => None,
             Verdict::Ask(leg, request, (first, _)) => {
                 let wish = Wish {
                     from: (first, 0),
                     ..wish
                 };
                 let (asked, _) = self.limits.recovery.range_until(&wish);
+                // Who has no more of the first hole may have all of the others: an answer begins where it was asked to.
+                let vain = &mut recovery.vain[leg.index()];
+                let first = self.current.hole_in(first..asked, *vain);
+                *vain += 1;
                 let line = match leg {
                     Leg::Zero => Line::A,
                     Leg::One => Line::B,
                 };
                 recovery.repair.note_asked((asked, 0));
                 recovery.request = request;
-                recovery.ask = Some(LineAsk {
+                let ask = LineAsk {
                     line,
                     epoch,
                     first,
                     // No more than `fill_range`, which `LineLimits::check` bounds.
                     count: u16::try_from(asked - first).unwrap_or(u16::MAX),
-                });
+                };
+                (recovery.asked, recovery.ask) = (Some(ask), Some(ask));
                 None
             }
         }

@@ -188,6 +188,18 @@ impl Run {
             .then(|| self.hold.missing_since(number))
     }
 
+    /// Where the `nth` hole within `range` begins, counted from 0 and round again; the range begins in one.
+    pub(super) fn hole_in(&self, range: Range<u64>, nth: usize) -> u64 {
+        let held = |number: u64| self.hold.is_held(number);
+        let begins = |number: &u64| {
+            let first = *number == range.start || held(*number - 1);
+            first && !held(*number)
+        };
+        let holes = || range.clone().filter(begins);
+        let nth = nth % holes().count().max(1);
+        holes().nth(nth).unwrap_or(range.start)
+    }
+
     /// Takes a word in: delivers what has its turn, holds what is early, drops what is known.
     pub(super) fn accept<'m>(
         &mut self,
@@ -368,7 +380,7 @@ impl Run {
     }
 
     /// The end of the oldest hole, at most `limit`.
-    fn hole_end(&self, limit: u64) -> u64 {
+    pub(super) fn hole_end(&self, limit: u64) -> u64 {
         let known = limit.min(self.horizon);
         (self.next..known)
             .find(|&number| self.hold.is_held(number))

@@ -36,7 +36,7 @@ pub struct RepairLimits {
     pub repair_time: Duration,
     /// How long an answer may take at first; doubled each time every server was asked in vain.
     pub fill_patience: Duration,
-    /// Requests in vain before a hole is declared.
+    /// Requests in vain to one server before that is not asked any more for a hole.
     pub fill_attempts: u32,
     /// Most source numbers in one range of a request.
     pub fill_range: u64,
@@ -186,8 +186,6 @@ struct Open {
     /// Since when what lies before the goal is asked for.
     since: Time,
     state: State,
-    /// Requests since something came.
-    attempts: u32,
     servers: [Server; 2],
     /// Some of it was given up.
     gave_up: bool,
@@ -206,6 +204,8 @@ struct Server {
     asked: bool,
     /// How often it was asked since something came.
     turns: u32,
+    /// The same, but for requests that it put off.
+    attempts: u32,
     /// It said that it does not have this.
     lacks: Stretch,
     faults: u32,
@@ -353,13 +353,17 @@ impl Repair {
         wish: &Wish,
         order: &[Leg],
     ) -> Verdict {
-        let (known, mute) = (self.known, self.mute);
+        let (known, mute, most) = (self.known, self.mute, self.limits.fill_attempts);
         let servers = open.servers;
         let usable = |leg: &&Leg| {
             let server = &servers[leg.index()];
             // Whoever has not answered for long is not waited for again and again.
             let mute = mute[leg.index()] >= MOST_SILENT && server.turns > 0;
-            known[leg.index()] && server.may_have(wish) && server.faults < MOST_FAULTS && !mute
+            let spent = server.attempts >= most;
+            known[leg.index()]
+                && server.may_have(wish)
+                && server.faults < MOST_FAULTS
+                && !(mute || spent)
         };
         if judged >= open.since.after(self.limits.repair_time) {
             return Verdict::GiveUp(open.why(wish), wish.until);
@@ -382,7 +386,7 @@ impl Repair {
             State::Resting(_) => {}
         }
         let count = order.iter().filter(usable).count();
-        if count == 0 || open.attempts >= self.limits.fill_attempts {
+        if count == 0 {
             open.state = State::Resting(now);
             return Verdict::GiveUp(open.why(wish), open.lacked_until(wish));
         }
@@ -398,8 +402,7 @@ impl Repair {
         self.request += 1;
         open.request = self.request;
         self.counters.requests += 1;
-        let patience = self.patience(open.attempts, count);
-        open.attempts += 1;
+        let patience = self.patience(open.servers[leg.index()].attempts);
         open.state = State::Asking(leg, now.after(patience));
         open.asked_at = now;
         let server = &mut open.servers[leg.index()];
@@ -411,13 +414,14 @@ impl Repair {
         };
         (server.asked, server.brought) = (true, false);
         server.turns += 1;
+        server.attempts += 1;
         Verdict::Ask(leg, self.request, from)
     }
 
-    /// How long an answer is waited for: doubled with each round, and up to a quarter more by the seed.
-    fn patience(&self, attempts: u32, servers: usize) -> Duration {
-        let round = attempts / u32::try_from(servers.max(1)).unwrap_or(1);
-        let span = nanos(self.limits.fill_patience).saturating_mul(1 << round.min(MOST_DOUBLINGS));
+    /// How long an answer is waited for: doubled with each request in vain, and up to a quarter more by the seed.
+    fn patience(&self, attempts: u32) -> Duration {
+        let doublings = attempts.min(MOST_DOUBLINGS);
+        let span = nanos(self.limits.fill_patience).saturating_mul(1 << doublings);
         let jitter = spread(self.limits.fill_seed ^ self.request) % (span / 4).max(1);
         Duration::from_nanos(span.saturating_add(jitter))
     }
@@ -443,7 +447,7 @@ impl Repair {
                 self.counters.busy += 1;
                 let after = Duration::from_micros(u64::from(reply.retry_after_us));
                 server.not_before = now.after(after).after(pause / 4);
-                open.attempts = open.attempts.saturating_sub(1);
+                server.attempts = server.attempts.saturating_sub(1);
             }
             Status::Refused => {
                 self.counters.lacking += 1;
@@ -456,6 +460,9 @@ impl Repair {
                     false => reply.stretch.within(&range),
                 };
                 server.note_lacking(&said, open.from);
+                if !server.brought {
+                    server.not_before = now.after(pause);
+                }
             }
             // What it sent was lost on the way, or was not all: nobody asks it again at once unless it brings something.
             Status::Sent if !server.brought => server.not_before = now.after(pause),
@@ -469,10 +476,9 @@ impl Repair {
         self.mute[leg.index()] = 0;
         let asked = |open: &&mut Open| open.servers[leg.index()].asked;
         for open in self.open.iter_mut().flatten().filter(asked) {
-            open.attempts = 0;
             open.servers[leg.index()].brought = true;
             for server in &mut open.servers {
-                server.turns = 0;
+                (server.turns, server.attempts) = (0, 0);
             }
         }
     }
@@ -546,7 +552,6 @@ impl Open {
             asked_at: now,
             since: now,
             state: State::Resting(now),
-            attempts: 0,
             servers: [Server::default(); 2],
             gave_up: false,
         }
@@ -572,7 +577,9 @@ impl Open {
     fn note_progress(&mut self, wish: &Wish) {
         if wish.from > self.from {
             self.from = wish.from;
-            self.attempts = 0;
+            for server in &mut self.servers {
+                server.attempts = 0;
+            }
         }
         if wish.from >= self.goal {
             (self.goal, self.since) = (wish.until, self.asked_at);

@@ -278,7 +278,8 @@ impl Server {
                 None => {
                     self.counters.repairs += 1;
                     self.counters.shared += askers - 1;
-                    let most = self.limits.answer.min(it.header.datagrams);
+                    // Whoever takes none has one looked for all the same: not everything.
+                    let most = self.limits.answer.min(it.header.datagrams).max(1);
                     let found = it.look_up(retained, most as usize);
                     self.remember(&it, found);
                     found
