@@ -203,9 +203,8 @@ impl Source {
         }
         // What is late leads nobody back.
         let known = !late || self.legs[leg.index()].view(header.epoch).is_some();
-        if self.is_over(leg, header.epoch, header.predecessor)
-            || !known && self.is_left(header.epoch)
-        {
+        let over = !known || self.is_over(leg, header.epoch, header.predecessor);
+        if over && self.is_left(header.epoch) {
             out.counters.retired_epoch += 1;
             return self.on_retired(datagram, out);
         }
