@@ -11,7 +11,8 @@
 //! An epoch that was left is retired and never returns. Of two epochs ahead the one comes first that the
 //! other names as its predecessor. Where nobody says which of two came first – who joined with a leg that is ahead and
 //! gone may be left with one that lags – the application goes to the one that somebody lives in. From there it may come
-//! back to the other, at the place where it was left: when that is named as the next one, or nobody else speaks.
+//! back to the other, at the place where it was left: when that is named as the next one, or nobody else speaks; not once
+//! it is named as the one before.
 
 use core::time::Duration;
 
