@@ -154,3 +154,57 @@ impl Requests {
 const MOST_DROPPED: usize = 1_024;
 /// Most packets taken in at once: the lines must not wait for a server.
 const MOST_AT_ONCE: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use twinfeed_wire::Epoch;
+
+    use super::*;
+    use crate::source::moldudp64::Session;
+
+    #[test]
+    fn what_waits_of_an_earlier_repair_is_dropped_before_something_else_is_asked_for() {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let servers = [Some(server.local_addr().unwrap()), None];
+        let mut requests = Requests::open(servers).unwrap().unwrap();
+        let port = requests.socket.local_addr().unwrap().port();
+        let session = Session(*b"S000000001");
+        let mut epochs = Epochs::new("2019-12-30".parse().unwrap());
+        let ask = LineAsk {
+            line: Line::A,
+            epoch: epochs.of(session),
+            first: 7,
+            count: 2,
+        };
+        let counted = |requests: &Requests| {
+            let counters = requests.counters();
+            (counters.sent, counters.late, counters.failed)
+        };
+        let old = |server: &UdpSocket| server.send_to(&[1; 20], (Ipv4Addr::LOCALHOST, port));
+        old(&server).unwrap();
+        requests.ask(&ask, 1, &epochs);
+        assert_eq!(counted(&requests), (1, 1, 0));
+        let mut bytes = [0; 32];
+        let (length, _) = server.recv_from(&mut bytes).unwrap();
+        assert_eq!(bytes[..length], *b"S000000001\0\0\0\0\0\0\0\x07\0\x02");
+        // Of the same repair what is late is of use.
+        old(&server).unwrap();
+        requests.ask(&ask, 1, &epochs);
+        assert_eq!(counted(&requests), (2, 1, 0));
+        requests.ask(&ask, 2, &epochs);
+        assert_eq!(counted(&requests), (3, 2, 0));
+        let gone = LineAsk {
+            epoch: Epoch(1),
+            ..ask
+        };
+        requests.ask(&gone, 2, &epochs);
+        assert_eq!(counted(&requests), (3, 2, 1), "its session is not known");
+        // The other line has no server.
+        let other = LineAsk {
+            line: Line::B,
+            ..ask
+        };
+        requests.ask(&other, 2, &epochs);
+        assert_eq!(counted(&requests), (3, 2, 2));
+    }
+}
