@@ -359,3 +359,39 @@ fn an_old_answer_does_not_end_the_request_at_hand() {
     stage.answer(Line::B, 7, 3, &["c", "d"]);
     assert_eq!(stage.told(), "4d, 5e");
 }
+
+#[test]
+fn what_was_asked_for_is_not_asked_for_in_a_numbering_that_begins_anew() {
+    let mut stage = Stage::new(&[Line::A]);
+    // Longer than a new numbering takes to be believed.
+    let mut limits = limits();
+    limits.recovery.repair_time = Duration::from_secs(60);
+    limits.recovery.fill_attempts = u32::MAX;
+    stage.lines = Lines::new(limits).unwrap();
+    stage.lines.set_request_server(Line::A, true);
+    for packet in ["1 a b c d e f g h i j", "11 k l m n o p q r s t", "22 v"] {
+        stage.play(&format!("A 7 {packet}; B 7 {packet}"));
+    }
+    stage.play("+2");
+    assert_eq!(stage.asked(), Some((Line::A, 21, 1)));
+    stage.play("A 7 1 A B; B 7 1 A B");
+    for _ in 0..31 {
+        // The server lives, and has nothing.
+        stage.play("+100");
+        stage.answer(Line::A, 7, 21, &[]);
+    }
+    assert!(stage.lines.is_asking());
+    stage.play("A 7 3 C; B 7 3 C; A 7 5 E; B 7 5 E; +1");
+    assert_eq!(stage.lines.counters().regressions, 1);
+    let told = stage.told();
+    assert!(told.contains("lost 21..22, 22v, "), "{told}");
+    assert!(
+        told.ends_with("begin 7 at 1 complete after 0, 1A, 2B, 3C"),
+        "{told}"
+    );
+    // 4 is missing, and was not asked for yet.
+    let before = stage.lines.counters().unasked;
+    stage.answer(Line::A, 7, 4, &["d"]);
+    assert_eq!(stage.told(), "");
+    assert_eq!(stage.lines.counters().unasked, before + 1);
+}
