@@ -181,35 +181,33 @@ impl Lines {
             let first = self.current.hole_end(until);
             return Some(until.min(over.max(first)));
         }
+        let Verdict::Ask(leg, request, (first, _)) = verdict else {
+            return None;
+        };
+        let wish = Wish {
+            from: (first, 0),
+            ..wish
+        };
+        let (asked, _) = self.limits.recovery.range_until(&wish);
         let recovery = &mut self.recovery;
-        match verdict {
-            Verdict::Wait | Verdict::GiveUp(..) => None,
-            Verdict::Ask(leg, request, (first, _)) => {
-                let wish = Wish {
-                    from: (first, 0),
-                    ..wish
-                };
-                let (asked, _) = self.limits.recovery.range_until(&wish);
-                // Who has no more of the first hole may have all of the others: an answer begins where it was asked to.
-                let vain = &mut recovery.vain[leg.index()];
-                let first = self.current.hole_in(first..asked, *vain);
-                *vain += 1;
-                let line = match leg {
-                    Leg::Zero => Line::A,
-                    Leg::One => Line::B,
-                };
-                recovery.repair.note_asked((asked, 0));
-                recovery.request = request;
-                let ask = LineAsk {
-                    line,
-                    epoch,
-                    first,
-                    // No more than `fill_range`, which `LineLimits::check` bounds.
-                    count: u16::try_from(asked - first).unwrap_or(u16::MAX),
-                };
-                (recovery.asked, recovery.ask) = (Some(ask), Some(ask));
-                None
-            }
-        }
+        // Who has no more of the first hole may have all of the others: an answer begins where it was asked to.
+        let vain = &mut recovery.vain[leg.index()];
+        let first = self.current.hole_in(first..asked, *vain);
+        *vain += 1;
+        let line = match leg {
+            Leg::Zero => Line::A,
+            Leg::One => Line::B,
+        };
+        recovery.repair.note_asked((asked, 0));
+        recovery.request = request;
+        let ask = LineAsk {
+            line,
+            epoch,
+            first,
+            // No more than `fill_range`, which `LineLimits::check` bounds.
+            count: u16::try_from(asked - first).unwrap_or(u16::MAX),
+        };
+        (recovery.asked, recovery.ask) = (Some(ask), Some(ask));
+        None
     }
 }

@@ -211,10 +211,8 @@ impl Run {
         self.pass(word, word.first, account, out);
         for (number, bytes) in (word.first..word.next()).zip(messages) {
             if number == self.next {
-                let _ = self.hold.take(number);
                 self.fresh(word, number, bytes, account);
-                self.hand_over(number, bytes, word.received_at, account, out);
-                self.drain(account, out);
+                self.take_turn(number, bytes, word.received_at, account, out);
             } else if number < self.next || self.is_known(number) {
                 self.repeat(word.line, number, bytes, account);
             } else {
@@ -237,10 +235,8 @@ impl Run {
             return false;
         }
         if number == self.next {
-            let _ = self.hold.take(number);
             self.memory.came(number, bytes);
-            self.hand_over(number, bytes, received_at, account, out);
-            self.drain(account, out);
+            self.take_turn(number, bytes, received_at, account, out);
             return true;
         }
         let kept = self.hold.insert(number, bytes, received_at);
@@ -320,9 +316,7 @@ impl Run {
             }
             self.memory.came(number, taken.bytes);
             if number == self.next {
-                let _ = self.hold.take(number);
-                self.hand_over(number, taken.bytes, taken.received_at, account, out);
-                self.drain(account, out);
+                self.take_turn(number, taken.bytes, taken.received_at, account, out);
             } else if !self.hold.insert(number, taken.bytes, taken.received_at) {
                 account.counters.quarantine_dropped += 1;
                 self.memory.gave_up(number);
@@ -441,6 +435,21 @@ impl Run {
         }
         self.fresh(word, number, bytes, account);
         self.hand_over(number, bytes, word.received_at, account, out);
+        self.drain(account, out);
+    }
+
+    /// Delivers `number`, which has its turn, and what is held behind it.
+    fn take_turn(
+        &mut self,
+        number: u64,
+        bytes: &[u8],
+        received_at: u64,
+        account: &mut Account,
+        out: &mut impl Source,
+    ) {
+        // What is left in its slot is since when it is missing.
+        let _ = self.hold.take(number);
+        self.hand_over(number, bytes, received_at, account, out);
         self.drain(account, out);
     }
 
