@@ -306,21 +306,29 @@ impl ExchangeConfig {
     }
 }
 
+impl RequestsConfig {
+    /// How many requests in a million get no answer.
+    pub(crate) fn ignore_ppm(&self) -> Result<u32, ConfigError> {
+        ppm("requests", "ignore", self.ignore)
+    }
+}
+
+fn ppm(table: &str, key: &str, probability: f64) -> Result<u32, ConfigError> {
+    if (0.0..=1.0).contains(&probability) {
+        // Between 0 and 1,000,000.
+        Ok((probability * 1e6).round() as u32)
+    } else {
+        Err(ConfigError::Probability {
+            key: format!("{table}.{key}"),
+        })
+    }
+}
+
 fn faults(name: &str, line: &LineConfig) -> Result<Faults, ConfigError> {
-    let ppm = |key, probability: f64| {
-        if (0.0..=1.0).contains(&probability) {
-            // Between 0 and 1,000,000.
-            Ok((probability * 1e6).round() as u32)
-        } else {
-            Err(ConfigError::Probability {
-                key: format!("{name}.{key}"),
-            })
-        }
-    };
     Ok(Faults {
-        loss_ppm: ppm("loss", line.loss)?,
-        duplicate_ppm: ppm("duplicate", line.duplicate)?,
-        reorder_ppm: ppm("reorder", line.reorder)?,
+        loss_ppm: ppm(name, "loss", line.loss)?,
+        duplicate_ppm: ppm(name, "duplicate", line.duplicate)?,
+        reorder_ppm: ppm(name, "reorder", line.reorder)?,
         reorder_depth: line.reorder_depth.get(),
         delay_ns: line.delay_us.saturating_mul(US),
         max_queued: line.max_queued,

@@ -135,13 +135,12 @@ pub fn run_on(
 ) -> Result<Summary, RunError> {
     let mut exchange = Exchange::new(config.clone(), content)?;
     let record = Record::open(config.truth.as_deref(), config.sent_dir.as_deref())?;
-    let of = &config.requests;
-    let requests = RequestServer::open(of, config.seed, config.mold.max_payload);
-    let requests = requests.map_err(|source| RunError::Requests {
-        // Without an address nothing is opened, and nothing fails.
-        address: of.address.unwrap_or_else(|| ([0, 0, 0, 0], 0).into()),
-        source,
-    })?;
+    let ignore_ppm = config.requests.ignore_ppm()?;
+    let open = |address| {
+        RequestServer::open(address, ignore_ppm, config)
+            .map_err(|source| RunError::Requests { address, source })
+    };
+    let requests = config.requests.address.map(open).transpose()?;
     let mut outlet = Outlet {
         requests,
         transport,

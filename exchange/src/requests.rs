@@ -15,7 +15,7 @@ use std::net::{SocketAddr, UdpSocket};
 
 use serde::Serialize;
 
-use crate::config::RequestsConfig;
+use crate::config::ExchangeConfig;
 use crate::mold::{END_OF_SESSION, HEADER_LEN, Packer};
 use crate::rng::Rng;
 use crate::session::SessionId;
@@ -141,26 +141,22 @@ pub(crate) struct RequestServer {
 }
 
 impl RequestServer {
-    /// Opens the socket at the configured address; `None` without one.
+    /// Opens the socket; of `ignore_ppm` requests in a million nothing becomes.
     pub(crate) fn open(
-        config: &RequestsConfig,
-        seed: u64,
-        max_payload: usize,
-    ) -> io::Result<Option<Self>> {
-        let Some(address) = config.address else {
-            return Ok(None);
-        };
+        address: SocketAddr,
+        ignore_ppm: u32,
+        config: &ExchangeConfig,
+    ) -> io::Result<Self> {
         let socket = UdpSocket::bind(address)?;
         socket.set_nonblocking(true)?;
-        Ok(Some(Self {
+        Ok(Self {
             socket,
-            kept: Kept::new(config.messages),
-            packer: Packer::new(max_payload),
-            // Between 0 and 1,000,000: the configuration was checked.
-            ignore_ppm: (config.ignore * 1e6).round() as u32,
-            rng: Rng::new(seed, PURPOSE),
+            kept: Kept::new(config.requests.messages),
+            packer: Packer::new(config.mold.max_payload),
+            ignore_ppm,
+            rng: Rng::new(config.seed, PURPOSE),
             counters: RequestCounters::default(),
-        }))
+        })
     }
 
     pub(crate) fn keep(&mut self, session: SessionId, number: u64, message: &[u8]) {

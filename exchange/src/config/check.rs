@@ -97,11 +97,7 @@ impl ExchangeConfig {
     /// or (`None`) a recording.
     pub(crate) fn check_with(&self, flow: Option<FlowConfig>) -> Result<(), ConfigError> {
         self.faults()?;
-        if !(0.0..=1.0).contains(&self.requests.ignore) {
-            return Err(ConfigError::Probability {
-                key: "requests.ignore".to_owned(),
-            });
-        }
+        self.requests.ignore_ppm()?;
         self.check_ranges()?;
         self.check_destinations()?;
         let messages = self.plan()?.messages;
