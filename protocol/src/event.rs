@@ -98,7 +98,7 @@ pub enum GapCause {
     /// The other leg is alive but too far behind to wait for.
     Lag,
     /// What is held, waits to be believed, or is told apart of an unordered source reached its bound before the hole was
-    /// filled.
+    /// filled; or it came while its epoch was taken for over, and was refused. It arrived, and was not kept here.
     HoldFull,
     /// The source itself, or every adapter, gave the range up.
     Abandoned,

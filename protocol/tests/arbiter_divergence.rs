@@ -315,6 +315,32 @@ fn another_active_is_gone_over_to_and_the_same_word_again_is_no_news() {
 }
 
 #[test]
+fn what_a_leg_that_is_gone_over_to_lacks_is_waited_for_as_any_hole() {
+    for comes in [true, false] {
+        let (mut kit, mut zero, _one) = parted(Policy::FirstArrival);
+        let late = zero.records(&run(11..=12));
+        kit.records(&mut zero, &run(13..=14));
+        roles(&mut kit, Leg::Zero, 2);
+        let told = kit.told();
+        assert_eq!(switches(&told).len(), told.len(), "{told:?}");
+        if comes {
+            kit.give(Leg::Zero, &late);
+        }
+        kit.pass(ms(5));
+        let mut expected = vec![gone_over(11, Leg::One)];
+        match comes {
+            true => expected.extend((11..=12).map(|sseq| record(sseq, Leg::Zero))),
+            false => expected.push(lost(11, 13)),
+        }
+        expected.extend((13..=14).map(|sseq| record(sseq, Leg::Zero)));
+        let told = kit.told();
+        let news = |told: &&Told| !matches!(told, Told::Event(Event::Recovered { .. }));
+        let told: Vec<_> = told.iter().filter(news).cloned().collect();
+        assert_eq!(told, expected, "comes: {comes}");
+    }
+}
+
+#[test]
 fn nothing_is_told_of_a_leg_that_was_gone_over_to_and_left_before_it_brought_anything() {
     let (mut kit, _zero, mut one) = parted(Policy::FirstArrival);
     roles(&mut kit, Leg::Zero, 2);

@@ -16,7 +16,7 @@
 
 use core::time::Duration;
 
-use twinfeed_wire::{Epoch, Header};
+use twinfeed_wire::{Datagram, Epoch, Header};
 
 use super::cursor::Cursor;
 use super::fill::Missing;
@@ -297,6 +297,15 @@ impl Source {
         left.epoch == epoch && (predecessor == cursor.epoch || !stays)
     }
 
+    /// Notes what is refused although its epoch may be come back to: then it is missing for this end's sake.
+    pub(super) fn note_refused(&mut self, datagram: &Datagram<'_>) {
+        let epoch = datagram.header().epoch;
+        let left = self.left.is_some_and(|left| left.epoch == epoch);
+        if left && !datagram.header().is_heartbeat() {
+            self.overflow.note(epoch, datagram.highest_sseq());
+        }
+    }
+
     /// Notes that the application's epoch names the one that was left as the one before: that is not come back to, and
     /// what was kept of it is dropped.
     pub(super) fn judge_left<H: Handler + ?Sized>(
@@ -349,7 +358,7 @@ impl Source {
                 let live = self.legs.iter().filter(|side| side.transmits());
                 let places = live
                     .filter_map(|side| side.view(epoch))
-                    .map(|view| view.next);
+                    .filter_map(View::stands);
                 places.min().unwrap_or(view.next)
             }
         };
@@ -425,12 +434,12 @@ impl Source {
             return false;
         };
         let live = || self.legs.iter().filter(|side| side.transmits());
+        let far_below =
+            |place: Place| place.sseq.saturating_add(out.limits.window) < cursor.next.sseq;
         let below = live().next().is_some()
             && live().all(|side| {
-                side.latest().is_some_and(|view| {
-                    view.epoch == cursor.epoch
-                        && view.next.sseq.saturating_add(out.limits.window) < cursor.next.sseq
-                })
+                let here = side.latest().filter(|view| view.epoch == cursor.epoch);
+                here.and_then(View::stands).is_some_and(far_below)
             });
         let stepped_back = below_at_all(live(), &cursor, self.reached(&cursor));
         if !below && !stepped_back {

@@ -201,8 +201,7 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         (self.pin.leg, self.preferred) = (Some(leg), leg);
-        let cause = self.cause(out.now, out.limits);
-        self.declare_until_reached(leg, view, cause, out);
+        // What it does not hold may be on its way, or asked for: that is a hole as any other.
         self.take_context(view);
         self.announce = match self.announce {
             None | Some(DiscontinuityCause::Context { .. }) => {

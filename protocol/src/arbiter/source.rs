@@ -206,6 +206,7 @@ impl Source {
         let over = !known || self.is_over(leg, header.epoch, header.predecessor);
         if over && self.is_left(header.epoch) {
             out.counters.retired_epoch += 1;
+            self.note_refused(datagram);
             return self.on_retired(datagram, out);
         }
         self.heard(leg, header, late, out);
@@ -427,11 +428,13 @@ impl Source {
         let ordered = self.seen.is_none();
         // Only now has the leg passed this record: what a full hold decides in between must not take it
         // for missing.
-        if record.kind != BodyKind::Administrative
-            && let Some(view) = self.legs[leg.index()].view_mut(header.epoch)
+        if let Some(view) = self.legs[leg.index()].view_mut(header.epoch)
             && view.context == header.context
         {
-            view.on_record(behind(&entry), ordered);
+            match entry.is_message() {
+                true => view.on_message(entry.sseq),
+                false => view.on_record(behind(&entry), ordered),
+            }
         }
     }
 

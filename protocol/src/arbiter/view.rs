@@ -68,6 +68,8 @@ pub(super) struct View {
     pub(super) ended_said: u32,
     /// Its heartbeat took back what was vouched for before.
     pub(super) stepped_back: bool,
+    /// Behind the furthest number that a message of it stands behind, since its newest heartbeat.
+    pub(super) shown: u64,
 }
 
 impl View {
@@ -90,6 +92,7 @@ impl View {
             ended: None,
             ended_said: 0,
             stepped_back: false,
+            shown: 0,
         }
     }
 
@@ -107,6 +110,13 @@ impl View {
         }
     }
 
+    /// Where the leg stands at least: nobody brings what lies in front of a context in it. `None`: its process has said
+    /// nothing of this epoch yet.
+    pub(super) fn stands(&self) -> Option<Place> {
+        let said = self.beat.is_some() || self.next > Place::start(0) || self.shown > 0;
+        said.then(|| self.next.max(Place::start(self.first.max(self.shown))))
+    }
+
     /// Forgets what was vouched for.
     pub(super) fn unsay(&mut self) {
         self.next = Place::start(0);
@@ -114,6 +124,8 @@ impl View {
         self.beat = None;
         self.ended = None;
         self.ended_said = 0;
+        self.stepped_back = false;
+        self.shown = 0;
     }
 
     /// Notes that a record came behind which `next` is the next place.
@@ -122,6 +134,11 @@ impl View {
         if ordered {
             self.passed = self.passed.max(next);
         }
+    }
+
+    /// Notes that a message came that stands behind number `sseq`: that was sent before.
+    pub(super) fn on_message(&mut self, sseq: u64) {
+        self.shown = self.shown.max(sseq.saturating_add(1));
     }
 
     pub(super) fn on_beat(&mut self, beat: &Beat, header: &Header) {
@@ -135,6 +152,7 @@ impl View {
         // have been believed, and the leg does not stand there.
         self.next = next;
         self.passed = self.passed.max(next);
+        self.shown = 0;
         let end = End {
             next: beat.next_sseq,
             prev: beat.prev,
