@@ -324,7 +324,11 @@ impl Source {
             self.markers_left = if self.marked { 3 } else { 0 };
             self.idles_left = self.shape.idles;
         }
-        let rest = self.rest();
+        let rest = match self.is_spent() {
+            // It has told everything: from here on it says that it lives, or has ended.
+            true => self.rest().min(BEAT),
+            false => self.rest(),
+        };
         if self.shape.beats {
             self.resting = rest;
             return (packet, self.rest_on());

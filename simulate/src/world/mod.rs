@@ -56,6 +56,7 @@ use exchange::{Content, Shared, Source};
 use faults::Fault;
 use fills::Fills;
 use ground::{Ground, Happening};
+use line_faults::lag::Elders;
 use line_faults::{LineFault, Under};
 use lines::LinePath;
 use net::Flight;
@@ -115,6 +116,7 @@ pub struct World {
     pair: Option<PairWorld>,
     line_faults: Vec<Box<dyn LineFault>>,
     line_rng: Rng,
+    elders: Elders,
     /// What passes the faults of a line, before and behind one of them; empty between two packets.
     under_way: [Vec<Under>; 2],
     /// What each adapter's clocks show.
@@ -233,6 +235,7 @@ impl World {
             pair,
             line_faults: plan.line_faults,
             line_rng: Rng::of(seed, "line faults"),
+            elders: Elders::default(),
             under_way: [Vec::new(), Vec::new()],
             clocks: [Clock::default(); 2],
             watches: vec![Clock::default(); subscribers_number],
@@ -307,6 +310,9 @@ impl World {
         match happening {
             Happening::Speak { source } => self.speak(source),
             Happening::Packet { leg, line, packet } => {
+                if self.elders.is_of_one(leg, &packet, self.ground.now()) {
+                    return self.ground.harm("line_echo_to_a_newborn");
+                }
                 self.say_line(leg, line, &packet);
                 let now = self.now_of(leg);
                 self.adapters[leg.index()].hear(now, line, &packet, &mut self.ground);
@@ -361,6 +367,8 @@ impl World {
         let source = &mut self.sources[index];
         let (packet, rest) = source.speak(self.ground.now());
         self.ground.note_lives(packet.sid, source.lives());
+        let now = self.ground.now();
+        self.elders.note_life(packet.sid, packet.epoch, now);
         let packet = Shared::new(packet);
         for fault in &mut self.line_faults {
             fault.next(&mut self.line_rng);

@@ -83,6 +83,7 @@ impl World {
         if self.adapters[leg.index()].state() == State::Dead {
             let knows = self.pair.is_none() || self.disks[leg.index()] == Disk::Sound;
             self.ground.set_addressed(leg, knows);
+            self.elders.note_birth(leg, self.ground.now());
             self.adapters[leg.index()].start(now, &mut self.ground);
             self.begin_of_process(leg);
         }

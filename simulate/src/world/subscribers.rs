@@ -322,7 +322,8 @@ impl Subscriber {
             let last = ledger.lives(sid).last();
             let said = last.map(|life| (life.epoch, life.next()));
             witness.said_before = witness.said_before.or(said);
-            witness.heard.note(leg.index(), now, flight.genuine, bytes);
+            let believes = witness.believes();
+            (witness.heard).note(leg.index(), now, (flight.genuine, believes), bytes);
         }
     }
 

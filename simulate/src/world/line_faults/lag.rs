@@ -4,8 +4,11 @@ use core::time::Duration;
 
 use twinfeed_protocol::Leg;
 use twinfeed_protocol::line::Line;
+use twinfeed_protocol::time::Time;
+use twinfeed_wire::{Epoch, Sid};
 
 use super::{LineFault, Under};
+use crate::world::exchange::Packet;
 use crate::world::rng::Rng;
 
 /// One line of one adapter is behind the other one.
@@ -80,5 +83,45 @@ impl LineFault for Echo {
         }
         on.push(under);
         again
+    }
+}
+
+/// Which packets are of a life that was long over when the process began that hears them? Nothing tells it that they are old:
+/// to it that life is a new one.
+#[derive(Debug, Default)]
+pub struct Elders {
+    /// The life that each source is in, and since when.
+    lives: Vec<(Sid, Epoch, Time)>,
+    /// When each adapter's process began.
+    born: [Time; 2],
+}
+
+/// How long after its end a life is still heard of on the slowest line.
+const STRAGGLES: Duration = Duration::from_millis(350);
+
+impl Elders {
+    /// The source is in this life.
+    pub fn note_life(&mut self, sid: Sid, epoch: Epoch, now: Time) {
+        match self.lives.iter_mut().find(|(of, ..)| *of == sid) {
+            Some((_, known, _)) if *known == epoch => {}
+            Some(life) => *life = (sid, epoch, now),
+            None => self.lives.push((sid, epoch, now)),
+        }
+    }
+
+    /// The adapter of `leg` starts.
+    pub fn note_birth(&mut self, leg: Leg, now: Time) {
+        self.born[leg.index()] = now;
+    }
+
+    /// Whether the adapter of `leg` could not know that this packet is old.
+    #[must_use]
+    pub fn is_of_one(&self, leg: Leg, packet: &Packet, now: Time) -> bool {
+        let mut lives = self.lives.iter();
+        let life = lives.find(|(sid, ..)| *sid == packet.sid);
+        life.is_some_and(|&(_, epoch, since)| {
+            let over = packet.genuine && packet.epoch != epoch;
+            over && self.born[leg.index()] > since && now > since.after(STRAGGLES)
+        })
     }
 }

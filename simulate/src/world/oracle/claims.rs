@@ -117,8 +117,10 @@ fn could_be_told(witness: &Witness, arrived: &Sorted<Place, ()>, place: Place) -
 
 /// The numbering steps back only when every leg that speaks stands far below (RM-14a), or below at all and
 /// says itself that it took back what it had vouched for: then its adapter numbers the source anew.
-pub(super) fn regress(witness: &Witness, at: Place) -> Judgement {
-    let far = |number: u64| number.saturating_add(witness.limits.window) < witness.cursor.sseq;
+pub(super) fn regress(witness: &Witness, at: Place, ledger: &Ledger) -> Judgement {
+    // Numbers that carry nothing are behind whoever was told that.
+    let told = ledger.owed(witness.sid, witness.epoch, witness.cursor).sseq;
+    let far = |number: u64| number.saturating_add(witness.limits.window) < told;
     let below =
         |leg: &LegHeard| far(leg.progress) || leg.stepped_back && leg.progress < witness.reached();
     let mut there = witness
@@ -169,7 +171,7 @@ pub(super) fn outranks(
     if rank(next) >= rank(witness.context) {
         return Ok(());
     }
-    let span = witness.limits.window.min(remembered(witness));
+    let (_, believed) = witness.believes();
     let keeps = |leg: &Leg| {
         let heard = &witness.heard.legs[leg.index()];
         heard
@@ -181,7 +183,7 @@ pub(super) fn outranks(
             && witness.pinned.is_none_or(|pinned| pinned == *leg)
             && !heard.stepped_down
             && heard.progress > witness.cursor.sseq
-            && heard.progress <= witness.cursor.sseq.saturating_add(span)
+            && heard.progress <= believed
     };
     match Leg::BOTH.iter().find(|leg| keeps(leg)) {
         Some(leg) => Err(format!(
@@ -225,7 +227,8 @@ pub(super) fn switched(
         // and in a narrow window what arrived may wait to be believed.
         Trigger::Lag => {
             let limits = &witness.limits;
-            let capped = limits.held_records < SMALL_HOLD || limits.window < NARROW_WINDOW;
+            let believed = limits.window.min(remembered(witness));
+            let capped = limits.held_records < SMALL_HOLD || believed < NARROW_WINDOW;
             capped || from.brought <= to.progress || from.epoch != to.epoch
         }
     };
@@ -297,7 +300,7 @@ pub(super) fn stale(witness: &Witness, now: Time, ledger: &Ledger) -> Judgement 
 }
 
 /// Of an unordered source, what is remembered is as far as one datagram is believed.
-fn remembered(witness: &Witness) -> u64 {
+pub(super) fn remembered(witness: &Witness) -> u64 {
     match witness.scattered {
         Some(_) => witness.limits.seen_window as u64 - 1,
         None => u64::MAX,

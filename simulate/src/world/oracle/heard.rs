@@ -184,8 +184,15 @@ fn is_of_source(record: &Record<'_>) -> bool {
 }
 
 impl Heard {
-    /// A datagram of the leg's own stream is about to reach the arbiter.
-    pub fn note(&mut self, leg: usize, now: Time, genuine: bool, bytes: &[u8]) {
+    /// A datagram of the leg's own stream is about to reach the arbiter. `believes`: up to which number of an epoch one
+    /// datagram alone is believed; what one beyond says of its numbering need not be.
+    pub fn note(
+        &mut self,
+        leg: usize,
+        now: Time,
+        (genuine, believes): (bool, (Epoch, u64)),
+        bytes: &[u8],
+    ) {
         let Ok(datagram) = Datagram::parse(bytes) else {
             return;
         };
@@ -265,7 +272,10 @@ impl Heard {
         if header.predecessor.is_some() {
             self.successions.insert((header.predecessor, header.epoch));
         }
-        self.cuts.note(header.generation, header.is_heartbeat());
+        let beat = datagram.heartbeat().map(|it| it.beat.next_sseq);
+        let near = header.epoch != believes.0 || beat.is_some_and(|next| next <= believes.1);
+        self.cuts
+            .note(header.generation, header.is_heartbeat() && near);
         if header.is_heartbeat() {
             self.counts.insert((header.epoch, header.base_adm.0), ());
         }
@@ -374,7 +384,7 @@ mod tests {
             (3, Flags(0), false),
         ];
         for (dsn, flags, standby) in order {
-            heard.note(0, Time::ZERO, true, &says(dsn, flags));
+            heard.note(0, Time::ZERO, (true, (Epoch(1), 1)), &says(dsn, flags));
             assert_eq!(heard.legs[0].standby, standby, "behind {dsn}");
         }
     }

@@ -69,7 +69,8 @@ impl Streams {
         }
         let known = before.filter(|at| at.generation == header.generation);
         let next = known.and_then(|at| at.next);
-        let mut withheld = known.map_or(0, |at| at.withheld);
+        // What is withheld is of whatever generation it was converted under.
+        let mut withheld = before.map_or(0, |at| at.withheld);
         if let Some((msn, _)) = next.filter(|(msn, _)| *msn != header.first_msn) {
             if withheld == 0 {
                 return Err(format!(

@@ -114,6 +114,13 @@ impl Witness {
         turn(epoch).is_some() && turn(epoch) < turn(self.epoch)
     }
 
+    /// Up to which number of the application's epoch one datagram is believed (RM-14a).
+    #[must_use]
+    pub fn believes(&self) -> (Epoch, u64) {
+        let span = self.limits.window.min(claims::remembered(self));
+        (self.epoch, self.cursor.sseq.saturating_add(span))
+    }
+
     /// Judges what the application was told next.
     ///
     /// # Errors
@@ -504,7 +511,7 @@ impl Witness {
     ) -> Judgement {
         self.pin_moves = true;
         let ResetCause::Epoch { from, tail } = cause else {
-            claims::regress(self, at)?;
+            claims::regress(self, at, ledger)?;
             // What came before the step back came for another count.
             self.heard.step_back(epoch);
             self.context = context;
