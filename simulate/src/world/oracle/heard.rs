@@ -49,6 +49,8 @@ pub struct LegHeard {
     pub adm: (u64, Generation),
     incarnations: Vec<Incarnation>,
     highest_dsn: u64,
+    /// The same, those that nobody sent included.
+    furthest_dsn: u64,
     /// The newest datagram that said so: what it has overtaken takes nothing of that back.
     standby_dsn: u64,
     dsns: Sorted<u64, ()>,
@@ -74,6 +76,7 @@ impl Default for LegHeard {
             adm: (0, Generation(0)),
             incarnations: Vec::new(),
             highest_dsn: 0,
+            furthest_dsn: 0,
             standby_dsn: 0,
             dsns: Sorted::default(),
         }
@@ -172,10 +175,10 @@ impl Heard {
 }
 
 impl LegHeard {
-    /// Whether nothing newer than this datagram came from its sender.
+    /// Whether nothing newer than this datagram came in its sender's name.
     #[must_use]
     pub fn is_newest(&self, incarnation: Incarnation, dsn: Dsn) -> bool {
-        self.incarnations.last() == Some(&incarnation) && self.highest_dsn == dsn.0
+        self.incarnations.last() == Some(&incarnation) && self.furthest_dsn == dsn.0
     }
 }
 
@@ -212,6 +215,7 @@ impl Heard {
         } else {
             heard.incarnations.push(header.incarnation);
             (heard.highest_dsn, heard.standby_dsn) = (0, 0);
+            heard.furthest_dsn = 0;
             heard.dsns.clear();
             (heard.stepped_down, heard.lost_before) = (false, false);
             heard.stepped_back = false;
@@ -221,6 +225,7 @@ impl Heard {
         if heard.dsns.insert(header.dsn.0, ()).is_some() {
             return; // a copy is no sign of life, and brings nothing new
         }
+        heard.furthest_dsn = heard.furthest_dsn.max(header.dsn.0);
         if header.dsn.0 < heard.highest_dsn && header.epoch != heard.epoch {
             return; // a straggler of a life that its sender has left
         }
