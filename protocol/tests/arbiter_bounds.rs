@@ -594,6 +594,50 @@ fn what_waits_to_be_believed_is_not_declared_missing_by_what_confirms_it() {
     assert_eq!(records(&told), expected, "{told:?}");
 }
 
+/// One leg alone has brought 1 to 3; it and another context may be heard in any order, and little is held.
+fn alone_with_little_room() -> (Kit, Sender, Sender) {
+    let (mut kit, mut zero, _) = ordered(Limits {
+        window: 16,
+        held_records: 2,
+        ..Limits::default()
+    });
+    kit.records(&mut zero, &run(1..=3));
+    kit.told();
+    let other = zero.with(|header| header.context = ContextId(2));
+    (kit, zero, other)
+}
+
+#[test]
+fn what_waits_to_be_believed_is_taken_in_as_it_was_sent() {
+    let (mut kit, _, mut zero) = alone_with_little_room();
+    kit.records(&mut zero, &run(40..=42));
+    let overtaken = zero.records(&run(43..=43));
+    // The source has lost 44 to 49: another context.
+    zero.header.context = ContextId(3);
+    kit.records(&mut zero, &run(50..=52));
+    kit.give(Leg::Zero, &overtaken);
+    kit.beat(&mut zero, 52, 53);
+    let told = kit.told();
+    let delivered = (40..=43).chain(50..=52).map(|sseq| (sseq, Leg::Zero));
+    assert_eq!(records(&told), delivered.collect::<Vec<_>>(), "{told:?}");
+    assert_eq!(told[0], gap(4, 40, GapCause::Abandoned));
+    assert!(told.contains(&gap(44, 50, GapCause::Abandoned)), "{told:?}");
+}
+
+#[test]
+fn what_was_sent_behind_the_datagram_that_confirms_it_is_taken_in_behind_it() {
+    let (mut kit, mut zero, _) = alone_with_little_room();
+    let overtaken = zero.records(&run(4..=9));
+    zero.header.context = ContextId(2);
+    kit.records(&mut zero, &run(21..=23));
+    assert_eq!(kit.arbiter.counters().quarantined, 1);
+    kit.give(Leg::Zero, &overtaken);
+    let told = kit.told();
+    let delivered = (4..=9).chain(21..=23).map(|sseq| (sseq, Leg::Zero));
+    assert_eq!(records(&told), delivered.collect::<Vec<_>>(), "{told:?}");
+    assert!(told.contains(&gap(10, 21, GapCause::Abandoned)), "{told:?}");
+}
+
 #[test]
 fn a_jump_is_believed_when_its_sender_goes_on_behind_it() {
     let (mut kit, mut zero, mut one) = narrow_window();

@@ -4,13 +4,13 @@
 //!              absurd: far beyond everything known, or a new epoch
 //!  datagram ──┬──────────────────────────────► quarantine ──┬─ confirmed ─► process
 //!             │                                             └─ taken back ─► dropped, counted
-//!             └─ believed ─► process, and with it what waited and leads no further
+//!             └─ believed ─► process, and with it what waited and leads no further, each in its sender's turn
 //! ```
 //!
 //! `quarantine` keeps the datagrams; here is decided which of them are in doubt and when they are not any
 //! more (RM-14a). Before that no Gap is declared and nothing is delivered for their sake.
 
-use twinfeed_wire::{Datagram, Epoch};
+use twinfeed_wire::{Datagram, Dsn, Epoch};
 
 use super::cursor::Cursor;
 use super::leg::LegSide;
@@ -137,28 +137,39 @@ impl Source {
         if self.legs[other].quarantine.agrees_with(&claim, stride)
             || self.legs[this].quarantine.confirms_itself(stride)
         {
-            self.release_believed(&Leg::BOTH, &claim, out);
+            self.release_believed(&Leg::BOTH, &claim, None, out);
         }
     }
 
-    /// Processes what waited of these legs and is covered by `confirmed`, or is not absurd any more for what has become
-    /// known meanwhile; the rest goes on waiting. Of each leg in order of arrival, and of two whoever is further back: the
-    /// other one may leave no room for it.
+    /// Processes what waited of these legs, was sent `before` another, and is covered by `confirmed`, or is not absurd any
+    /// more for what has become known meanwhile; the rest goes on waiting. Of each leg in the order in which it was sent:
+    /// whatever overtook another while it waited could leave no room for that, or lead on to another context, and what is at
+    /// hand would be declared missing. Of two legs whoever is further back comes first, for the same reason.
     pub(super) fn release_believed<H: Handler + ?Sized>(
         &mut self,
         legs: &[Leg],
         confirmed: &Claim,
+        before: Option<Dsn>,
         out: &mut Out<'_, H>,
     ) {
         let stride = self.strides(out.limits);
         loop {
             let first = |&leg: &Leg| {
-                let mut waiting = self.legs[leg.index()].quarantine.claims().enumerate();
-                let believed = waiting.find(|(_, waiting)| {
+                let believed = |waiting: &Claim| {
                     waiting.is_covered_by(confirmed, stride)
                         || !self.is_absurd(leg, waiting, out.limits)
-                });
-                believed.map(|(index, claim)| (claim.sseq, leg, index))
+                };
+                let mut first: Option<(&Claim, usize)> = None;
+                let waiting = self.legs[leg.index()].quarantine.claims();
+                for (index, claim) in waiting.enumerate() {
+                    // Most stand in order: what comes behind one that was found needs no further look.
+                    let sooner = first.is_none_or(|(it, _)| claim.dsn < it.dsn)
+                        && before.is_none_or(|before| claim.dsn < before);
+                    if sooner && believed(claim) {
+                        first = Some((claim, index));
+                    }
+                }
+                first.map(|(claim, index)| (claim.sseq, leg, index))
             };
             let next = legs.iter().filter_map(first).min();
             let Some((_, leg, index)) = next else { return };
@@ -176,8 +187,8 @@ impl Source {
         }
     }
 
-    /// Decides about what waited, now that its sender goes on: believed with this datagram when it leads no
-    /// further, dropped when the sender goes on as if it had never said it. Who goes on to another epoch takes
+    /// Decides about what waited and was sent before this datagram, now that its sender goes on: believed with it when it
+    /// leads no further, dropped when the sender goes on as if it had never said it. Who goes on to another epoch takes
     /// back nothing of those it was in before.
     pub(super) fn judge_waiting<H: Handler + ?Sized>(
         &mut self,
@@ -189,7 +200,7 @@ impl Source {
             return;
         }
         let claim = self.claim(datagram, out.limits);
-        self.release_believed(&[leg], &claim, out);
+        self.release_believed(&[leg], &claim, Some(claim.dsn), out);
         let at = self.cursor.map(|cursor| cursor.epoch);
         let side = &mut self.legs[leg.index()];
         if side.quarantine.newest().is_none_or(|it| claim.dsn <= it) {

@@ -216,7 +216,7 @@ impl Source {
         } else {
             self.judge_waiting(leg, datagram, out);
             self.process(leg, datagram, late, out);
-            self.release_believed(&[leg.other()], &claim, out);
+            self.release_believed(&Leg::BOTH, &claim, None, out);
         }
         if self.owed_switch.is_some() {
             self.tell_owed(out);
