@@ -27,6 +27,7 @@ use twinfeed_wire::{Adm, BodyKind, Epoch, Generation, Incarnation, Sid, StreamId
 use super::asked::Sleeper;
 use super::exchange::{Becomes, MESSAGE_LENGTH, Packet, Shared, becomes};
 use super::lines::Ear;
+use super::memory::{Memory, mix};
 use super::oracle::hearing::Hearing;
 use super::pair::end::{Command, End};
 use super::rng::Rng;
@@ -444,7 +445,7 @@ impl Desk {
             publisher: Publisher {
                 sequencer,
                 epoch: Epoch::NONE,
-                memory: 0,
+                memory: Memory::default(),
                 hearing: Hearing::default(),
                 hold: conduct.lines.map_or(Duration::ZERO, |it| it.reorder_hold),
                 wrong: false,
@@ -549,8 +550,8 @@ impl Desk {
 pub(super) struct Publisher {
     pub(super) sequencer: Sequencer,
     epoch: Epoch,
-    /// Digest of what conversion remembers; any will do that tells two memories apart.
-    memory: u64,
+    /// What conversion remembers.
+    memory: Memory,
     /// What it has heard, and must not give up.
     hearing: Hearing,
     /// How long it waits for the other line.
@@ -599,7 +600,7 @@ impl Source for Publishing<'_> {
         self.publisher.hearing.closed();
         let again = self.publisher.epoch == start.epoch;
         self.publisher.epoch = start.epoch;
-        self.publisher.memory = mix(start.epoch.0, start.first);
+        self.publisher.memory = Memory::new(start.epoch, start.first);
         let step = if again { Step::BeginAgain } else { Step::Begin };
         let now = self.now;
         self.step(step, |seq, wire| seq.begin_epoch(now, start, wire));
@@ -607,7 +608,7 @@ impl Source for Publishing<'_> {
 
     fn message(&mut self, sseq: u64, bytes: &[u8], received_at: u64) {
         let Ok(bytes) = bytes.try_into() else { return };
-        let memory = self.publisher.memory ^ u64::from(self.publisher.wrong);
+        let memory = self.publisher.memory.digest() ^ u64::from(self.publisher.wrong);
         let mut bodies = core::mem::take(&mut self.publisher.bodies);
         convert(bytes, sseq, memory, &mut bodies);
         self.out.converted(Converted {
@@ -634,7 +635,7 @@ impl Source for Publishing<'_> {
         let (now, epoch, hold) = (self.now.time, self.publisher.epoch, self.publisher.hold);
         let hearing = &mut self.publisher.hearing;
         hearing.abandoned(now, epoch, &range, hold);
-        self.publisher.memory = mix(self.publisher.memory, mix(range.start, range.end));
+        self.publisher.memory.give_up(range.clone());
         let now = self.now;
         self.step(Step::Abandon, |seq, wire| seq.abandon(now, range, wire));
     }
@@ -704,8 +705,4 @@ fn convert(bytes: &[u8; MESSAGE_LENGTH], sseq: u64, memory: u64, bodies: &mut Bo
             bodies.draw(BodyKind::Opaque, usize::from(length), &mut rng);
         }
     }
-}
-
-fn mix(one: u64, other: u64) -> u64 {
-    (one.rotate_left(29) ^ other).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -35,6 +35,7 @@ pub mod ground;
 pub mod line_faults;
 pub mod lines;
 mod long;
+mod memory;
 pub mod net;
 pub mod oracle;
 pub mod pair;
