@@ -7,6 +7,7 @@ use core::fmt;
 
 use twinfeed_wire::{Adm, BodyKind, ContextId, Epoch, Generation, Pos, RecordFlags, Sid};
 
+use crate::cursor::Cursor;
 use crate::receipt::Receipt;
 
 /// One of a feed's two legs: 0 is the output of the adapter that prefers to be active.
@@ -86,6 +87,31 @@ pub struct Delivered<'a> {
     pub received_at: u64,
     /// When the adapter sent the datagram, Unix ns.
     pub sent_at: u64,
+    /// The first place that the application has heard nothing of once it has this record; of an unordered source the lowest
+    /// number that was neither delivered nor declared.
+    pub next: Place,
+    /// What the conversion of the record remembers.
+    pub context: ContextId,
+    /// In whose numbering `adm` counts; `None`: how many administrative messages stand before it is not known.
+    pub numbering: Option<Generation>,
+}
+
+impl Delivered<'_> {
+    /// Where the application stands once it has this record: what its next run goes on from.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        let itself = u64::from(self.kind == BodyKind::Administrative);
+        let adm = Adm(self.adm.0.saturating_add(itself));
+        Cursor {
+            next: Pos {
+                sseq: self.next.sseq,
+                part: self.next.part,
+                ..self.pos
+            },
+            context: self.context,
+            count: self.numbering.map(|generation| (adm, generation)),
+        }
+    }
 }
 
 /// Why numbers are missing for good.

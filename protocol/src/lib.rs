@@ -15,6 +15,7 @@
 
 mod agreement;
 pub mod arbiter;
+mod cursor;
 pub mod digest;
 pub mod epoch;
 pub mod event;
@@ -31,6 +32,7 @@ pub mod time;
 pub mod window;
 
 pub use arbiter::{Arbiter, Control, Counters, LegStatus, OrderingClass};
+pub use cursor::{BadCursor, CannotResume, Cursor};
 pub use epoch::EpochStart;
 pub use event::{
     CloseReason, Delivered, DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Place,

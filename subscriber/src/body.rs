@@ -5,12 +5,12 @@
 //! back where files have it. What a record does to a book is the business of [`crate::book`].
 
 use bytes::Bytes;
-use twinfeed_protocol::{Delivered, Leg};
+use twinfeed_protocol::{Cursor, Delivered, Leg, Place};
 use twinfeed_wire::record::{
     DbnRecord, ImbalanceMsg, InstrumentDefMsg, MboMsg, Mbp1Msg, Mbp10Msg, RecordHeader, RecordRef,
     StatMsg, StatusMsg, TradeMsg, code::rtype,
 };
-use twinfeed_wire::{Adm, BodyKind, Pos, RecordFlags};
+use twinfeed_wire::{Adm, BodyKind, ContextId, Generation, Pos, RecordFlags};
 
 /// Views of a record's body, checked.
 pub trait RecordBody {
@@ -84,9 +84,21 @@ pub struct OwnedRecord {
     pub received_at: u64,
     /// When the adapter sent the datagram, Unix ns.
     pub sent_at: u64,
+    /// The first place that the application has heard nothing of once it has this record.
+    pub next: Place,
+    /// What the conversion of the record remembers.
+    pub context: ContextId,
+    /// In whose numbering `adm` counts; `None`: that is not known.
+    pub numbering: Option<Generation>,
 }
 
 impl OwnedRecord {
+    /// Where the application stands once it has this record: what its next run goes on from.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        self.as_delivered().cursor()
+    }
+
     /// The record as a handler gets it.
     #[must_use]
     pub fn as_delivered(&self) -> Delivered<'_> {
@@ -99,6 +111,9 @@ impl OwnedRecord {
             body: &self.body,
             received_at: self.received_at,
             sent_at: self.sent_at,
+            next: self.next,
+            context: self.context,
+            numbering: self.numbering,
         }
     }
 
@@ -122,6 +137,9 @@ impl From<&Delivered<'_>> for OwnedRecord {
             body: Bytes::copy_from_slice(record.body),
             received_at: record.received_at,
             sent_at: record.sent_at,
+            next: record.next,
+            context: record.context,
+            numbering: record.numbering,
         }
     }
 }
@@ -222,6 +240,9 @@ mod tests {
             body,
             received_at: 0,
             sent_at: 0,
+            next: Place::start(1),
+            context: ContextId(0),
+            numbering: None,
         }
     }
 }

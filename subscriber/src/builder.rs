@@ -12,7 +12,7 @@ use twinfeed_control as admin;
 use twinfeed_control::{Client, Constraints, FeedName, Secret, Selection};
 use twinfeed_net::idle::Idle;
 use twinfeed_net::interface::{Interface, Selector};
-use twinfeed_protocol::Policy;
+use twinfeed_protocol::{Cursor, Policy};
 use twinfeed_wire::{LONGEST_DATAGRAM, Sid};
 
 use crate::control::Control;
@@ -84,6 +84,8 @@ pub(crate) struct Settings {
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) confirm_within: Duration,
     pub(crate) no_wait: bool,
+    /// Where an earlier run stood.
+    pub(crate) resume: Vec<Cursor>,
     interface: Selector,
     ports: [u16; 2],
     fill_port: u16,
@@ -111,6 +113,7 @@ impl Builder {
                 state_dir: None,
                 confirm_within: Duration::from_secs(1),
                 no_wait: false,
+                resume: Vec::new(),
                 interface: Selector::Address(LOOPBACK),
                 ports: [0, 0],
                 fill_port: 0,
@@ -251,6 +254,20 @@ impl Builder {
         self
     }
 
+    /// Goes on where an earlier run stood, instead of joining where the legs are. Keep [`Delivered::cursor`] of the last record of
+    /// each source stream together with what you made of the records, in one transaction, and give it here: then each
+    /// record has its effect once, whatever ended the run. Source streams without a cursor are joined.
+    ///
+    /// What lies between is asked for from the adapters, as far as they retain it, and a [`crate::Event::Gap`] otherwise; a
+    /// session that ended meanwhile is finished before the [`crate::Event::Reset`]. An unordered source stream has no cursor.
+    ///
+    /// [`Delivered::cursor`]: crate::Delivered::cursor
+    #[must_use]
+    pub fn resume(mut self, from: impl IntoIterator<Item = Cursor>) -> Self {
+        self.settings.resume = from.into_iter().collect();
+        self
+    }
+
     /// Checks everything, reads the token, binds one unicast socket per leg, and gives both halves. No
     /// request is made yet.
     ///
@@ -293,6 +310,15 @@ impl Settings {
                 name: "application",
                 cause: format!("it has {length} bytes"),
                 remedy: "use a name of 1 to 64 bytes",
+            });
+        }
+        let mut resumed: Vec<Sid> = self.resume.iter().map(|from| from.next.sid).collect();
+        resumed.sort_unstable();
+        if let Some(twice) = resumed.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Error::Setting {
+                name: "resume",
+                cause: format!("it has two cursors of source stream {}", twice[0]),
+                remedy: "give the one of the last record",
             });
         }
         if matches!(&self.selection, Selection::Only(sids) if sids.is_empty()) {

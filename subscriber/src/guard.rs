@@ -314,6 +314,9 @@ mod tests {
             body: &[],
             received_at: 0,
             sent_at: 0,
+            next: twinfeed_protocol::Place::start(sseq + 1),
+            context: twinfeed_wire::ContextId(0),
+            numbering: None,
         }
     }
 }

@@ -107,7 +107,7 @@ pub use twinfeed_net::interface::Selector;
 pub use twinfeed_protocol::arbiter::{Counters, LegStatus};
 pub use twinfeed_protocol::repair::RepairCounters;
 pub use twinfeed_protocol::{
-    CloseReason, Delivered, DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Limits,
+    BadCursor, CannotResume, CloseReason, Cursor, Delivered, DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Limits,
     Place, Policy, Receipt, ResetCause, Side, Tail, Time, Trigger,
 };
 pub use twinfeed_wire as wire;

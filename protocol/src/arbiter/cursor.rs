@@ -322,10 +322,10 @@ pub(super) fn behind(entry: &Entry) -> Place {
     }
 }
 
-/// Gives a record to the application, or skips it when nobody could read it. `adm`: how many administrative messages
-/// stand before it.
+/// Gives a record to the application, or skips it when nobody could read it. `at`: where the application stands behind it;
+/// `adm`: how many administrative messages stand before it.
 pub(super) fn hand_over<H: Handler + ?Sized>(
-    (sid, epoch, adm): (Sid, Epoch, Adm),
+    (sid, at, adm): (Sid, &Cursor, Adm),
     leg: Leg,
     entry: &Entry,
     body: &[u8],
@@ -338,7 +338,7 @@ pub(super) fn hand_over<H: Handler + ?Sized>(
     out.handler.record(&Delivered {
         pos: Pos {
             sid,
-            epoch,
+            epoch: at.epoch,
             sseq: entry.sseq,
             part: entry.part,
         },
@@ -349,5 +349,8 @@ pub(super) fn hand_over<H: Handler + ?Sized>(
         body,
         received_at: entry.received_at,
         sent_at: entry.sent_at,
+        next: at.next,
+        context: at.context,
+        numbering: (!at.adopts).then_some(at.generation),
     });
 }

@@ -392,8 +392,9 @@ impl Source {
                 // It is not this leg's stream that brought it.
                 self.legs[leg.index()].wins -= 1;
                 self.count_filled(leg, out);
-                let place = (self.sid, cursor.epoch, adm);
-                hand_over(place, leg, &entry, record.body, out);
+                if let Some(at) = &self.cursor {
+                    hand_over((self.sid, at, adm), leg, &entry, record.body, out);
+                }
                 return true;
             }
             Standing::Beyond => {

@@ -36,6 +36,7 @@ mod overflow;
 mod owed;
 mod pin;
 mod quarantine;
+mod resume;
 mod settle;
 mod skew;
 mod source;

@@ -138,7 +138,7 @@ impl Source {
         let view = view.filter(|_| self.is_apart(leg) && self.lives(leg));
         if let Some(view) = view {
             self.switch(leg.other(), trigger, None, out);
-            self.go_over(leg, &view, out);
+            self.go_over(leg, &view);
         }
         view.is_some()
     }
@@ -194,12 +194,7 @@ impl Source {
     }
 
     /// Delivers the leg that was set apart from here on, and sets the other one apart. Told when something follows.
-    pub(super) fn go_over<H: Handler + ?Sized>(
-        &mut self,
-        leg: Leg,
-        view: &View,
-        out: &mut Out<'_, H>,
-    ) {
+    pub(super) fn go_over(&mut self, leg: Leg, view: &View) {
         (self.pin.leg, self.preferred) = (Some(leg), leg);
         // What it does not hold may be on its way, or asked for: that is a hole as any other.
         self.take_context(view);

@@ -43,6 +43,9 @@ impl Source {
                 || self.judge_regress(out)
                 || self.judge_miscount(out);
             if !moved {
+                if self.catching_up {
+                    self.judge_caught_up();
+                }
                 self.close_repair();
                 self.tell_stale(out);
                 return;
@@ -143,13 +146,14 @@ impl Source {
         let mut moved = false;
         self.drop_seen(out);
         while let Some((leg, index)) = self.next_held(out) {
-            let Some(cursor) = self.cursor else { break };
             let Some((entry, kept)) = self.legs[leg.index()].hold.take(index) else {
                 break;
             };
             let adm = self.deliver(leg, &entry, out);
             let body = self.legs[leg.index()].hold.body(kept);
-            hand_over((self.sid, cursor.epoch, adm), leg, &entry, body, out);
+            if let Some(at) = &self.cursor {
+                hand_over((self.sid, at, adm), leg, &entry, body, out);
+            }
             moved = true;
         }
         if moved {
@@ -331,6 +335,10 @@ impl Source {
         for due in [
             after(self.hole.and_then(|hole| hole.passed), hold),
             after(self.orphan_since, hold),
+            after(
+                self.orphan_since.filter(|_| self.catching_up),
+                limits.lag_time,
+            ),
             after(self.deserted_since, hold),
             self.end_due(),
             after(self.regress_since, self.regress_patience()),

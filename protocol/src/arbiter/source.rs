@@ -109,6 +109,8 @@ pub(super) struct Source {
     pub(super) ordered: Option<Leg>,
     pub(super) stale: bool,
     pub(super) ended: bool,
+    /// The application goes on from an earlier run, and is not where the legs are yet.
+    pub(super) catching_up: bool,
     /// What needs room, while a bound is reached.
     pub(super) pressure: Option<Pressure>,
     pub(super) arrivals: Arrivals,
@@ -150,6 +152,7 @@ impl Source {
             ordered: None,
             stale: false,
             ended: false,
+            catching_up: false,
             pressure: None,
             arrivals: Arrivals::new(),
         }
@@ -247,6 +250,9 @@ impl Source {
             || at.is_some() && at != self.cursor.map(|cursor| cursor.epoch);
         if !late || !known && !behind {
             self.legs[leg.index()].refresh(header);
+        }
+        if self.catching_up {
+            self.learn_context();
         }
         self.tell_live(out);
         self.judge_generation(out);
@@ -418,8 +424,9 @@ impl Source {
             }
             Standing::Next if same && self.is_relied_on(leg, out.limits) => {
                 let adm = self.deliver(leg, &entry, out);
-                let place = (self.sid, header.epoch, adm);
-                hand_over(place, leg, &entry, record.body, out);
+                if let Some(at) = &self.cursor {
+                    hand_over((self.sid, at, adm), leg, &entry, record.body, out);
+                }
             }
             Standing::Next | Standing::Beyond => {
                 self.keep(leg, header.epoch, entry, record.body, out);
@@ -474,7 +481,8 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let mut kept = self.legs[leg.index()].hold.insert(entry, body);
-        if kept.is_err() && self.legs[leg.index()].hold.can_hold(body.len()) {
+        let asked_for = self.catching_up && self.repair.can_ask();
+        if kept.is_err() && !asked_for && self.legs[leg.index()].hold.can_hold(body.len()) {
             self.force(leg, body.len(), out);
             kept = self.legs[leg.index()].hold.insert(entry, body);
         }

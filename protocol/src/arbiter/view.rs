@@ -24,6 +24,13 @@ pub(super) struct Rank {
 }
 
 impl Rank {
+    /// That of no context.
+    pub(super) const HIGHEST: Self = Self {
+        complete: true,
+        first: Reverse(0),
+        abandoned: Reverse(0),
+    };
+
     fn of(header: &Header) -> Self {
         Self {
             complete: header.is_complete(),

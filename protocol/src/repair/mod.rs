@@ -155,6 +155,8 @@ pub enum RepairState {
 pub struct Repair {
     limits: RepairLimits,
     known: [bool; 2],
+    /// What is missing is much, and known to be: as long as some of it comes it is asked for.
+    patient: bool,
     /// Requests in a row that each server did not answer.
     mute: [u32; 2],
     /// Of records, and of administrative messages: what is missing of both at a time is asked for side by side.
@@ -245,6 +247,7 @@ impl Repair {
         Self {
             limits,
             known: [false; 2],
+            patient: false,
             mute: [0; 2],
             open: [None; 2],
             request: 0,
@@ -255,6 +258,11 @@ impl Repair {
     /// Whether this leg's adapter can be asked.
     pub fn set_server(&mut self, leg: Leg, known: bool) {
         self.known[leg.index()] = known;
+    }
+
+    /// Whether `repair_time` is the time without any progress, and not that of a whole hole.
+    pub const fn set_patient(&mut self, patient: bool) {
+        self.patient = patient;
     }
 
     /// Whether anybody can be asked.
@@ -333,7 +341,9 @@ impl Repair {
             }
         };
         open.note_wanted(now);
-        open.note_progress(wish);
+        if open.note_progress(wish) && self.patient {
+            open.since = now;
+        }
         let verdict = self.decide(now, judged, &mut open, wish, order);
         let mut stays = true;
         if let Verdict::GiveUp(_, until) = verdict {
@@ -572,10 +582,11 @@ impl Open {
         }
     }
 
-    /// Once some of it came, or was given up, attempts count anew. What lies behind the goal is another hole, for which was
+    /// Once some of it came, or was given up, attempts count anew; answers whether it did. What lies behind the goal is another hole, for which was
     /// asked with it.
-    fn note_progress(&mut self, wish: &Wish) {
-        if wish.from > self.from {
+    fn note_progress(&mut self, wish: &Wish) -> bool {
+        let progress = wish.from > self.from;
+        if progress {
             self.from = wish.from;
             for server in &mut self.servers {
                 server.attempts = 0;
@@ -584,6 +595,7 @@ impl Open {
         if wish.from >= self.goal {
             (self.goal, self.since) = (wish.until, self.asked_at);
         }
+        progress
     }
 
     fn why(&self, wish: &Wish) -> GaveUp {

@@ -322,7 +322,7 @@ impl Subscriber {
             let last = ledger.lives(sid).last();
             let said = last.map(|life| (life.epoch, life.next()));
             witness.said_before = witness.said_before.or(said);
-            let believes = witness.believes();
+            let believes = witness.believes(now);
             (witness.heard).note(leg.index(), now, (flight.genuine, believes), bytes);
         }
     }

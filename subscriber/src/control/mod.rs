@@ -409,6 +409,7 @@ impl Control {
             limits,
             sockets: &sockets,
             unicast: &mut self.unicast,
+            resume: &self.settings.resume,
             fills: &mut self.fills,
         };
         let (ledger, plan) = self.ledger.plan(grant, means)?;

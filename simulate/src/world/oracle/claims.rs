@@ -171,7 +171,7 @@ pub(super) fn outranks(
     if rank(next) >= rank(witness.context) {
         return Ok(());
     }
-    let (_, believed) = witness.believes();
+    let (_, believed) = witness.believes(now);
     let keeps = |leg: &Leg| {
         let heard = &witness.heard.legs[leg.index()];
         heard

@@ -42,6 +42,8 @@ pub struct Witness {
     past: Vec<Epoch>,
     /// The epoch it left for one that nobody had said to be the next, and up to where it was told.
     guessed: Option<(Epoch, Place)>,
+    /// Where it stood before what was declared last, and when that was: what is decided in one moment is decided there.
+    stood: (Time, u64),
     /// Numbers declared missing in this epoch.
     pub gaps: Vec<(Place, Place)>,
     /// What it was told that no source said.
@@ -86,6 +88,7 @@ impl Witness {
             scattered: unordered.then(Scattered::default),
             past: Vec::new(),
             guessed: None,
+            stood: (Time::ZERO, 0),
             gaps: Vec::new(),
             tally: Tally::default(),
             ended: false,
@@ -116,9 +119,11 @@ impl Witness {
 
     /// Up to which number of the application's epoch one datagram is believed (RM-14a).
     #[must_use]
-    pub fn believes(&self) -> (Epoch, u64) {
+    pub fn believes(&self, now: Time) -> (Epoch, u64) {
         let span = self.limits.window.min(claims::remembered(self));
-        (self.epoch, self.cursor.sseq.saturating_add(span))
+        let (at, stood) = self.stood;
+        let stood = if at == now { stood } else { self.cursor.sseq };
+        (self.epoch, stood.saturating_add(span))
     }
 
     /// Judges what the application was told next.
@@ -314,6 +319,9 @@ impl Witness {
                     self.reaches(from, ledger, "Gap from")?;
                 }
                 claims::gap(self, now, from, until, cause, ledger)?;
+                if self.stood.0 != now {
+                    self.stood = (now, self.cursor.sseq);
+                }
                 if let Some(scattered) = &mut self.scattered {
                     scattered.gap(from, until)?;
                     self.pass_told(ledger);

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use twinfeed_control as admin;
 use twinfeed_control::{Grant, GrantedLeg, GrantedStream, Role};
 use twinfeed_protocol::arbiter::{Arbiter, OrderingClass};
-use twinfeed_protocol::{Leg, Limits};
+use twinfeed_protocol::{Cursor, Leg, Limits};
 use twinfeed_wire::{Generation, Sid, StreamId};
 
 use crate::error::Error;
@@ -57,6 +57,8 @@ pub(super) struct Means<'a> {
     pub(super) sockets: &'a SocketSettings,
     /// The sockets bound before the subscription, one per leg, until they are handed over.
     pub(super) unicast: &'a mut [Option<LegSocket>; 2],
+    /// Where an earlier run stood.
+    pub(super) resume: &'a [Cursor],
     /// The socket for fills, likewise; none where nothing is asked for.
     pub(super) fills: &'a mut Option<FillSocket>,
 }
@@ -74,12 +76,13 @@ impl Ledger {
             limits,
             sockets,
             unicast,
+            resume,
             fills,
         } = means;
         match ledger.made {
             Some(made) => ledger.plan_limits(&made, &limits, sockets, &mut plan),
             None => {
-                plan.arbiter = Some(arbiter(limits, &plan)?);
+                plan.arbiter = Some(arbiter(limits, &plan, resume, grant)?);
                 ledger.made = Some(limits);
                 (ledger.longest, ledger.slot) = (sockets.max_datagram, sockets.slot());
             }
@@ -142,11 +145,24 @@ impl Ledger {
     }
 }
 
-/// The machine with its sources, so that their memory is not allocated by the thread that polls.
-fn arbiter(limits: Limits, plan: &Plan) -> Result<Arbiter, Error> {
+/// The machine with its sources, so that their memory is not allocated by the thread that polls; they stand where an
+/// earlier run stood.
+fn arbiter(
+    limits: Limits,
+    plan: &Plan,
+    resume: &[Cursor],
+    grant: &Grant,
+) -> Result<Arbiter, Error> {
     let mut arbiter = Arbiter::new(limits)?;
     for &(sid, class) in &plan.sources {
         arbiter.add_source(sid, class);
+    }
+    for from in resume {
+        arbiter.resume(from).map_err(|refused| Error::Grant {
+            feed: grant.feed.to_string(),
+            cause: refused.to_string(),
+            remedy: "leave its cursor out (`resume`), and it is joined where it stands",
+        })?;
     }
     Ok(arbiter)
 }

@@ -15,6 +15,7 @@ fn means<'a>(settings: &'a SocketSettings, unicast: &'a mut [Option<LegSocket>; 
         limits: Limits::default(),
         sockets: settings,
         unicast,
+        resume: &[],
         // One that is never there is as good as another.
         fills: Box::leak(Box::new(None)),
     }

@@ -1,0 +1,218 @@
+//! Where did an application stand, so that its next run goes on from there?
+//!
+//! A [`Cursor`] names the first place of one source stream that the application has heard nothing of, and what numbers meant
+//! there. It holds on either leg, and in another process: an application keeps it together with the state that it has made
+//! of the records so far, in one transaction, and gives it to [`crate::Arbiter::resume`].
+//!
+//! As text: `sid/epoch/sseq.part/context/adm@generation`, the epoch and the context as 16 hexadecimal digits; `-` in place of the last
+//! where it is not known how many administrative messages were told.
+
+use core::fmt;
+use core::str::FromStr;
+
+use twinfeed_wire::{Adm, ContextId, Epoch, Generation, Pos, Sid};
+
+use crate::event::Place;
+
+/// Where an application stands in one source stream.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Cursor {
+    /// The first position that it has heard nothing of.
+    pub next: Pos,
+    /// What the conversion of what it heard remembers.
+    pub context: ContextId,
+    /// How many administrative messages it was told, or told that they are missing, and in whose numbering; `None`: that
+    /// is not known.
+    pub count: Option<(Adm, Generation)>,
+}
+
+impl Cursor {
+    /// The place within the epoch.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        Place {
+            sseq: self.next.sseq,
+            part: self.next.part,
+        }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sid, epoch) = (self.next.sid.0, self.next.epoch.0);
+        let (place, context) = (self.place(), self.context.0);
+        write!(f, "{sid}/{epoch:016x}/{place}/{context:016x}/")?;
+        match self.count {
+            Some((adm, generation)) => write!(f, "{}@{}", adm.0, generation.0),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+/// A text that is no cursor.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BadCursor {
+    text: String,
+    part: &'static str,
+}
+
+impl fmt::Display for BadCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { text, part } = self;
+        write!(
+            f,
+            "`{text}` is no cursor: {part} is missing or not as in `{EXAMPLE}`"
+        )
+    }
+}
+
+impl core::error::Error for BadCursor {}
+
+/// How a cursor is written.
+const EXAMPLE: &str = "7/47a1e2d3abe5d1d9/1021.0/2c67921c7eb87459/12@3";
+
+/// Of a text that is no cursor, as much as is shown.
+const SHOWN: usize = 120;
+
+impl FromStr for Cursor {
+    type Err = BadCursor;
+
+    fn from_str(text: &str) -> Result<Self, BadCursor> {
+        let bad = |part| BadCursor {
+            text: text.chars().take(SHOWN).collect(),
+            part,
+        };
+        let hex = |text: &str| {
+            let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            u64::from_str_radix(text, 16).ok().filter(|_| digits)
+        };
+        let parts: Vec<&str> = text.splitn(6, '/').collect();
+        let &[sid, epoch, place, context, count] = parts.as_slice() else {
+            return Err(bad("one of its five parts"));
+        };
+        let sid = sid.parse().map_err(|_| bad("the source stream"))?;
+        let epoch = hex(epoch).filter(|it| *it != 0);
+        let epoch = epoch.ok_or_else(|| bad("the epoch"))?;
+        let (sseq, part) = place.split_once('.').ok_or_else(|| bad("the place"))?;
+        let sseq = sseq.parse().map_err(|_| bad("the place's number"))?;
+        let part = part.parse().map_err(|_| bad("the place's part"))?;
+        let context = hex(context).ok_or_else(|| bad("the context"))?;
+        let count = match count.split_once('@') {
+            None if count == "-" => None,
+            None => return Err(bad("the count")),
+            Some((adm, generation)) => {
+                let adm = adm.parse().map_err(|_| bad("the count"))?;
+                let generation = generation.parse().map_err(|_| bad("the generation"))?;
+                Some((Adm(adm), Generation(generation)))
+            }
+        };
+        Ok(Self {
+            next: Pos {
+                sid: Sid(sid),
+                epoch: Epoch(epoch),
+                sseq,
+                part,
+            },
+            context: ContextId(context),
+            count,
+        })
+    }
+}
+
+/// Why an arbiter does not go on from a cursor.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CannotResume {
+    /// There is no such source stream.
+    Unknown(Sid),
+    /// What was told of a source without order is no place in it.
+    Unordered(Sid),
+    /// The source stream was joined, or gone on with, before.
+    Joined(Sid),
+}
+
+impl fmt::Display for CannotResume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(sid) => write!(
+                f,
+                "source stream {sid} is not among those that were granted"
+            ),
+            Self::Unordered(sid) => write!(
+                f,
+                "source stream {sid} is unordered and has no place to go on from"
+            ),
+            Self::Joined(sid) => write!(f, "source stream {sid} was joined before"),
+        }
+    }
+}
+
+impl core::error::Error for CannotResume {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cursor(count: Option<(u64, u32)>) -> Cursor {
+        Cursor {
+            next: Pos {
+                sid: Sid(7),
+                epoch: Epoch(0x47a1_e2d3_abe5_d1d9),
+                sseq: 1021,
+                part: 2,
+            },
+            context: ContextId(0x2c67),
+            count: count.map(|(adm, generation)| (Adm(adm), Generation(generation))),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for count in [None, Some((12, 3)), Some((u64::MAX, u32::MAX))] {
+            let text = cursor(count).to_string();
+            assert_eq!(text.parse(), Ok(cursor(count)), "{text}");
+        }
+        let text = cursor(Some((12, 3))).to_string();
+        assert_eq!(text, "7/47a1e2d3abe5d1d9/1021.2/0000000000002c67/12@3");
+    }
+
+    #[test]
+    fn what_is_no_cursor_is_refused_and_says_where() {
+        for (text, part) in [
+            ("", "one of its five parts"),
+            (
+                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67",
+                "one of its five parts",
+            ),
+            (
+                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67/-/9",
+                "one of its five parts",
+            ),
+            (
+                "x/47a1e2d3abe5d1d9/1.0/0000000000002c67/-",
+                "the source stream",
+            ),
+            ("7/47a1/1.0/0000000000002c67/-", "the epoch"),
+            ("7/0000000000000000/1.0/0000000000002c67/-", "the epoch"),
+            ("7/+7a1e2d3abe5d1d9/1.0/0000000000002c67/-", "the epoch"),
+            ("7/47a1e2d3abe5d1d9/1/0000000000002c67/-", "the place"),
+            (
+                "7/47a1e2d3abe5d1d9/-1.0/0000000000002c67/-",
+                "the place's number",
+            ),
+            (
+                "7/47a1e2d3abe5d1d9/1.65536/0000000000002c67/-",
+                "the place's part",
+            ),
+            ("7/47a1e2d3abe5d1d9/1.0/2c67/-", "the context"),
+            ("7/47a1e2d3abe5d1d9/1.0/0000000000002c67/", "the count"),
+            ("7/47a1e2d3abe5d1d9/1.0/0000000000002c67/x@1", "the count"),
+            (
+                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67/1@",
+                "the generation",
+            ),
+        ] {
+            let refused = text.parse::<Cursor>().map_err(|bad| bad.part);
+            assert_eq!(refused, Err(part), "{text}");
+        }
+    }
+}
