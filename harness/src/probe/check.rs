@@ -303,7 +303,7 @@ mod tests {
                 body: &[1, 2, 3],
                 received_at: 0,
                 sent_at: 0,
-                next: twinfeed_subscriber::Place::start(sseq + 1),
+                next: Place::start(sseq + 1),
                 context: twinfeed_subscriber::ContextId(0),
                 numbering: None,
             });
