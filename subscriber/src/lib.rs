@@ -47,6 +47,14 @@
 //! encoding version 3 (see [`record`] and `docs/wire-format.md`). [`Pos`] is the one durable cursor:
 //! (sid, epoch, sseq, part).
 //!
+//! # Going on where the last run stood
+//!
+//! [`Cursors`] follows what a handler is told: hand over every record and event once its effect is in your state, keep the cursors
+//! with that state in one transaction, and give them to [`Builder::resume`] in the next run. Then no record has
+//! its effect twice and none is left out, whatever ended the run. What passed meanwhile is asked for from the adapters, and a
+//! session that ended is finished before the [`Event::Reset`]; what nobody retains any more is a [`Event::Gap`]. While so much is
+//! caught up that the hold is full, later records are left to be asked for when their turn comes. `examples/resume.rs` does it.
+//!
 //! # When the application is too slow
 //!
 //! Datagrams wait in the sockets' kernel buffers. When those are full the kernel drops, counts, and the

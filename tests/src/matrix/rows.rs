@@ -13,6 +13,8 @@ const SERVICE: &str = "stream-admin/tests/service/main.rs";
 const FAILOVER: &str = "tests/tests/e2e_failover.rs";
 const FILLS: &str = "tests/tests/e2e_fills.rs";
 const REQUESTS: &str = "tests/tests/e2e_requests.rs";
+const RESUME: &str = "tests/tests/e2e_resume.rs";
+const RESUME_CASES: &str = "protocol/tests/arbiter_resume_cases.rs";
 const FILL_WORLD: &str = "tests/tests/world_filled.rs";
 const ROLES: &str = "tests/tests/e2e_roles.rs";
 const SPLIT: &str = "tests/tests/e2e_split_brain.rs";
@@ -376,6 +378,25 @@ pub const ROWS: &[Row] = &[
         "",
     ),
     row(
+        "H4",
+        "an application dies and is started again, here or on another host",
+        "it goes on at its cursor, on either leg, behind the end of a session that ended meanwhile: each record has its effect once",
+        "what the adapters retain; beyond, one gap",
+        &[
+            Test(RESUME, "what_passed_meanwhile_is_given_by_the_adapters"),
+            Test(
+                RESUME,
+                "it_holds_on_the_other_leg_when_the_active_has_died_meanwhile",
+            ),
+            Test(
+                RESUME,
+                "a_session_that_ended_meanwhile_is_finished_before_the_next_one",
+            ),
+            Test(RESUME_CASES, "two_runs_are_told_what_one_would_be"),
+        ],
+        "the simulated worlds' applications do not come back with a cursor yet",
+    ),
+    row(
         "P1",
         "SIGKILL of the active",
         "hot: L D O without an interruption; standby: the backup transmits; the backup takes over",
@@ -616,8 +637,12 @@ pub const ROWS: &[Row] = &[
                 "a_hole_beyond_all_retention_is_one_gap_and_then_the_data_go_on",
             ),
             Test(REQUESTS, "what_the_exchange_has_no_more_is_declared"),
+            Test(
+                RESUME_CASES,
+                "adapters_are_asked_and_what_none_retains_is_one_gap",
+            ),
         ],
-        "a subscriber cannot ask to begin at a position",
+        "there is no snapshot that would take its place",
     ),
     row(
         "S1",
