@@ -21,6 +21,7 @@ use twinfeed_feed_adapter::decode::{TradingDay, itch50};
 
 use crate::error::Error;
 use crate::hosts::{Addresses, Host, Hosts};
+use crate::probe::wire::MOST_EVENTS;
 use crate::run::{Content, Run};
 use crate::truth::Conversion;
 
@@ -430,6 +431,10 @@ impl Files {
         arguments.push(format!("state/{name}"));
         arguments.push("--log".to_owned());
         arguments.push(run.log.to_string());
+        if run.events != MOST_EVENTS {
+            // Left out otherwise: the program may be of an earlier build.
+            arguments.extend(["--events".to_owned(), run.events.to_string()]);
+        }
         if let Some(bytes) = run.receive_buffer {
             arguments.extend(["--receive-buffer".to_owned(), bytes.to_string()]);
         }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use twinfeed_control::{Policy, TakeoverPolicy, TransmitMode};
 
+use crate::probe::wire::MOST_EVENTS;
+
 /// A run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
@@ -53,6 +55,8 @@ pub struct Run {
     pub idle: Option<String>,
     /// Deliveries that the probe's log remembers.
     pub log: usize,
+    /// Events that it tells one by one.
+    pub events: usize,
     /// Receive buffer of the probe per leg, bytes; `None`: the library's default.
     pub receive_buffer: Option<usize>,
     /// Whether the pair link runs through relays, so that it can be cut: see [`crate::relay`].
@@ -143,6 +147,7 @@ impl Default for Run {
             retained: None,
             idle: None,
             log: 1 << 21,
+            events: MOST_EVENTS,
             receive_buffer: None,
             relayed_link: false,
             relayed_administration: false,
