@@ -341,7 +341,7 @@ fn an_epoch_that_nobody_knows_any_more_is_left_behind_a_reset() {
         )
     };
     assert!(unknown(&told[0]), "{told:?}");
-    assert_eq!(told.iter().filter_map(number).last(), Some(5));
+    assert_eq!(told.iter().filter_map(number).next_back(), Some(5));
 }
 
 #[test]

@@ -96,6 +96,14 @@ impl Probe {
         self.done(Question::Pause { ms })
     }
 
+    /// Lets it leave the feed, and go on where it stood after so long; returns before it leaves.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn resume(&mut self, after_ms: u64) -> Result<u64, Error> {
+        self.done(Question::Resume { after_ms })
+    }
+
     /// Ends it in order.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The probe's own process: subscribe, poll, check, answer.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, Write as _};
 use std::path::PathBuf;
 use std::thread;
@@ -11,8 +12,8 @@ use socket2::SockFilter;
 use twinfeed_control::{Epoch, FeedName, StopFlag};
 use twinfeed_net::clock::{self, Reading};
 use twinfeed_subscriber::{
-    Administration, BodyKind, Builder, DataPoller, Delivered, DiscontinuityCause, Error, Event,
-    Handler, Leg, Monitor, Policy, ResetCause, Selector, Snapshot, SourceSnapshot,
+    Administration, BodyKind, Builder, Cursor, DataPoller, Delivered, DiscontinuityCause, Error,
+    Event, Handler, Leg, Monitor, Policy, ResetCause, Selector, Snapshot, SourceSnapshot,
 };
 use twinfeed_wire::AdminMessage;
 
@@ -75,11 +76,6 @@ pub fn serve(settings: &Settings) -> Result<(), Error> {
     if let Some(interface) = &settings.interface {
         builder = builder.interface(interface.clone());
     }
-    let (mut poller, mut control) = builder.open()?;
-    let destinations = control.destinations();
-    control.subscribe(&StopFlag::new())?;
-    let control = control.spawn()?;
-    let monitor = control.monitor();
     let (ask, questions) = unbounded();
     let reader = thread::Builder::new().name("questions".to_owned());
     let reader = reader.spawn(move || {
@@ -94,25 +90,31 @@ pub fn serve(settings: &Settings) -> Result<(), Error> {
         cause: error.to_string(),
     })?);
     let mut eye = Eye::new(settings.log, settings.events);
-    attend(
-        &mut poller,
-        &monitor,
-        &questions,
-        &mut eye,
-        destinations.map(|at| at.port()),
-    );
-    drop(poller);
-    control.stop()
+    loop {
+        let from = eye.cursors.values().copied();
+        let (mut poller, mut control) = builder.clone().resume(from).open()?;
+        let ports = control.destinations().map(|at| at.port());
+        control.subscribe(&StopFlag::new())?;
+        let control = control.spawn()?;
+        let monitor = control.monitor();
+        let resumes = attend(&mut poller, &monitor, &questions, &mut eye, ports);
+        drop(poller);
+        control.stop()?;
+        match resumes {
+            Some(after) => thread::sleep(after),
+            None => return Ok(()),
+        }
+    }
 }
 
-/// The duty cycle.
+/// The duty cycle. Returns after how long the probe subscribes anew, if it does.
 fn attend(
     poller: &mut DataPoller,
     monitor: &Monitor,
     questions: &Receiver<String>,
     eye: &mut Eye,
     ports: [u16; 2],
-) {
+) -> Option<Duration> {
     use crossbeam::channel::TryRecvError;
     loop {
         eye.read_clock();
@@ -120,20 +122,24 @@ fn attend(
         match questions.try_recv() {
             Ok(line) => {
                 let answer = match serde_json::from_str(&line) {
-                    Ok(Question::Stop) => break,
+                    Ok(Question::Stop) => return None,
                     Ok(question) => answer(question, poller, monitor, eye, ports),
                     Err(error) => Answer::Refused {
                         reason: error.to_string(),
                     },
                 };
                 if say(&answer).is_err() {
-                    break;
+                    return None;
                 }
-                if let Ok(Question::Pause { ms }) = serde_json::from_str(&line) {
-                    thread::sleep(Duration::from_millis(ms));
+                match serde_json::from_str(&line) {
+                    Ok(Question::Pause { ms }) => thread::sleep(Duration::from_millis(ms)),
+                    Ok(Question::Resume { after_ms }) => {
+                        return Some(Duration::from_millis(after_ms));
+                    }
+                    _ => {}
                 }
             }
-            Err(TryRecvError::Disconnected) => break,
+            Err(TryRecvError::Disconnected) => return None,
             Err(TryRecvError::Empty) => {}
         }
         match poller.is_closed() {
@@ -172,7 +178,7 @@ fn answer(
             let [zero, one] = both;
             done(zero.and_then(|at_ns| one.map(|_| at_ns)))
         }
-        Question::Pause { .. } | Question::Stop => Answer::Done {
+        Question::Pause { .. } | Question::Resume { .. } | Question::Stop => Answer::Done {
             at_ns: clock::monotonic_ns(),
         },
     }
@@ -299,6 +305,8 @@ struct Eye {
     check: Check,
     log: Log,
     legs: [u64; 2],
+    /// Where it stands, by source stream.
+    cursors: BTreeMap<u32, Cursor>,
     /// Epoch and source number of the last record.
     last: (u64, u64),
     latency: Histogram<u64>,
@@ -330,6 +338,7 @@ impl Eye {
             check: Check::default(),
             log: Log::new(log),
             legs: [0; 2],
+            cursors: BTreeMap::new(),
             last: (0, 0),
             latency: histogram(),
             transport: histogram(),
@@ -461,6 +470,7 @@ impl Eye {
 impl Handler for Eye {
     fn record(&mut self, record: &Delivered<'_>) {
         let at_ns = clock::monotonic_ns();
+        self.cursors.insert(record.pos.sid.0, record.cursor());
         if record.kind == BodyKind::Administrative {
             self.message(at_ns, record);
             return;

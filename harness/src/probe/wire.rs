@@ -40,6 +40,12 @@ pub enum Question {
         /// Milliseconds.
         ms: u64,
     },
+    /// Leave the feed, and after so long subscribe anew, going on where the last record left off: [`Answer::Done`] comes
+    /// before. Whatever is counted by the library begins anew.
+    Resume {
+        /// Milliseconds in between.
+        after_ms: u64,
+    },
     /// End in order.
     Stop,
 }
