@@ -182,7 +182,7 @@ impl Files {
         let listen = self.stream_admin;
         let mut text = format!(
             "listen = \"{listen}\"\nstate = \"state/stream-admin.redb\"\n{tls}\
-             [limits]\nhandover = \"10 s\"\ntakeovers_per_minute = {takeovers}\n{lease}\
+             [limits]\nhandover = \"10 s\"\ntakeovers_per_minute = {takeovers}\n{receipts}{lease}\
              [[feed]]\nname = \"{FEED}\"\nsync_threshold = {threshold}\n",
             tls = self
                 .hosts
@@ -192,6 +192,9 @@ impl Files {
                     format!("[tls]\ncertificate = {certificate:?}\nkey = {key:?}\n")
                 }),
             takeovers = run.takeovers_per_minute,
+            receipts = run.receipts_kept.map_or(String::new(), |most| format!(
+                "receipts_per_feed = {most}\n"
+            )),
             threshold = run.sync_threshold,
             lease = run.adapter_lease.map_or(String::new(), |lease| {
                 format!("[leases]\nadapter = \"{} ms\"\n", lease.as_millis())

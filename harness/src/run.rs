@@ -85,6 +85,8 @@ pub struct Run {
     pub adapter_lease: Option<Duration>,
     /// Takeovers within a minute that no operator ordered; more than any run has unless a test is about them.
     pub takeovers_per_minute: usize,
+    /// Most receipts that stream-admin keeps; `None`: its default.
+    pub receipts_kept: Option<usize>,
     /// Cores: active adapter, backup adapter; `None`: wherever the scheduler puts them.
     pub cores: [Option<usize>; 2],
 }
@@ -162,6 +164,7 @@ impl Default for Run {
             source_hold: None,
             adapter_lease: None,
             takeovers_per_minute: 1_000,
+            receipts_kept: None,
             cores: [None, None],
         }
     }
