@@ -9,10 +9,11 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::collections::BTreeMap;
 
 use twinfeed_wire::{Adm, ContextId, Epoch, Generation, Pos, Sid};
 
-use crate::event::Place;
+use crate::event::{Delivered, DiscontinuityCause, Event, Place};
 
 /// Where an application stands in one source stream.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -46,6 +47,97 @@ impl fmt::Display for Cursor {
             Some((adm, generation)) => write!(f, "{}@{}", adm.0, generation.0),
             None => f.write_str("-"),
         }
+    }
+}
+
+/// Where an application stands in every source stream: follows what a [`crate::Handler`] is told, events too, so that nothing is
+/// told a second time, not even a [`Event::Gap`].
+///
+/// Hand over every record and event once its effect is in the application's state, and keep [`Cursors::iter`] with that
+/// state. An unordered source stream has no cursor, and is left out by not handing over what is of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cursors(BTreeMap<Sid, Cursor>);
+
+impl Cursors {
+    /// Goes on from where an earlier run stood.
+    #[must_use]
+    pub fn resumed(from: impl IntoIterator<Item = Cursor>) -> Self {
+        Self(from.into_iter().map(|it| (it.next.sid, it)).collect())
+    }
+
+    /// Each source stream's, by sid.
+    pub fn iter(&self) -> impl Iterator<Item = &Cursor> {
+        self.0.values()
+    }
+
+    /// That of one source stream, once anything of it was told.
+    #[must_use]
+    pub fn get(&self, sid: Sid) -> Option<&Cursor> {
+        self.0.get(&sid)
+    }
+
+    /// The application has this record.
+    pub fn record(&mut self, record: &Delivered<'_>) {
+        self.0.insert(record.pos.sid, record.cursor());
+    }
+
+    /// The application has this event.
+    pub fn event(&mut self, event: &Event) {
+        match *event {
+            Event::Gap { sid, until, .. } => {
+                if let Some(cursor) = self.0.get_mut(&sid) {
+                    (cursor.next.sseq, cursor.next.part) = (until.sseq, until.part);
+                }
+            }
+            Event::AdministrativeGap { sid, until, .. } => {
+                if let Some(Cursor {
+                    count: Some((adm, _)),
+                    ..
+                }) = self.0.get_mut(&sid)
+                {
+                    *adm = until;
+                }
+            }
+            Event::Discontinuity {
+                sid,
+                epoch,
+                at,
+                context,
+                cause,
+                ..
+            } => {
+                // How messages are counted from here on the next record says, unless nothing was said of that.
+                let counts = matches!(
+                    cause,
+                    DiscontinuityCause::Context { .. } | DiscontinuityCause::Divergence { .. }
+                );
+                self.begin(sid, epoch, at, context, counts);
+            }
+            Event::Reset {
+                sid,
+                epoch,
+                at,
+                context,
+                ..
+            } => self.begin(sid, epoch, at, context, true),
+            _ => {}
+        }
+    }
+
+    /// What follows stands here. `counts`: messages are counted on as before.
+    fn begin(&mut self, sid: Sid, epoch: Epoch, at: Place, context: ContextId, counts: bool) {
+        let before = self.0.get(&sid).filter(|_| counts);
+        let cursor = Cursor {
+            next: Pos {
+                sid,
+                epoch,
+                sseq: at.sseq,
+                part: at.part,
+            },
+            context,
+            count: before.and_then(|before| before.count),
+        };
+        self.0.insert(sid, cursor);
     }
 }
 

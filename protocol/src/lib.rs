@@ -32,7 +32,7 @@ pub mod time;
 pub mod window;
 
 pub use arbiter::{Arbiter, Control, Counters, LegStatus, OrderingClass};
-pub use cursor::{BadCursor, CannotResume, Cursor};
+pub use cursor::{BadCursor, CannotResume, Cursor, Cursors};
 pub use epoch::EpochStart;
 pub use event::{
     CloseReason, Delivered, DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Place,

@@ -401,51 +401,85 @@ fn only_a_source_with_order_that_was_not_joined_is_gone_on_with_once() {
     assert_eq!(refused, Err(CannotResume::Joined(SID)), "gone on with");
 }
 
-/// Records and events with the cursor behind each record.
+/// What was told, with where the application stood behind it.
 #[derive(Default)]
-struct Run(Vec<(Told, Option<Cursor>)>);
+struct Run {
+    told: Vec<(Told, Cursors)>,
+    at: Cursors,
+}
 
 impl Handler for Run {
     fn record(&mut self, record: &Delivered<'_>) {
+        self.at.record(record);
+        assert_eq!(self.at.get(SID), Some(&record.cursor()));
         let told = Told::Record(record.pos.sseq, record.pos.part, Leg::Zero);
-        self.0.push((told, Some(record.cursor())));
+        self.told.push((told, self.at.clone()));
     }
 
-    fn event(&mut self, _: &Event) {}
+    fn event(&mut self, event: &Event) {
+        self.at.event(event);
+        // News of legs, and of a hole that closes while nothing is missing, are of one run alone.
+        if let Event::Gap { .. } | Event::AdministrativeGap { .. } = event {
+            self.told.push((Told::Event(*event), self.at.clone()));
+        }
+    }
 }
 
 impl Run {
-    fn of(datagrams: &[(Leg, Vec<u8>)], from: Option<&Cursor>) -> Self {
+    fn of(datagrams: &[(Leg, Vec<u8>)], from: Option<&Cursors>) -> Self {
         let mut kit = Kit::new(Limits::default());
-        if let Some(from) = from {
-            assert_eq!(kit.arbiter.resume(from), Ok(()));
-        }
         let mut run = Self::default();
+        if let Some(from) = from {
+            for cursor in from.iter() {
+                assert_eq!(kit.arbiter.resume(cursor), Ok(()));
+            }
+            run.at = Cursors::resumed(from.iter().copied());
+        }
         for (leg, bytes) in datagrams {
             kit.arbiter.on_datagram(*leg, kit.now, bytes, &mut run);
+            run.pass(&mut kit, 1);
         }
+        // What still waits is declared.
+        run.pass(&mut kit, 5);
         run
     }
 
-    fn records(&self) -> impl Iterator<Item = &Told> {
-        self.0.iter().map(|(told, _)| told)
+    fn pass(&mut self, kit: &mut Kit, steps: u32) {
+        for _ in 0..steps {
+            kit.now = kit.now.after(ms(3));
+            kit.arbiter.on_deadline(kit.now, self);
+        }
+    }
+
+    fn told(&self) -> impl Iterator<Item = &Told> {
+        self.told.iter().map(|(told, _)| told)
     }
 }
 
-/// What one leg sends: messages of up to three parts, administrative messages in between, few in a datagram.
-fn sent(leg: Leg, shape: &[(u8, bool)]) -> Vec<(Leg, Vec<u8>)> {
+/// One source message: how many parts, whether an administrative message stands behind it, and whether each is lost.
+type Shape = (u8, bool, bool, bool);
+
+/// What one leg sends, but for what is lost on every leg.
+fn sent(leg: Leg, shape: &[Shape]) -> Vec<(Leg, Vec<u8>)> {
     let mut sender = Sender::new(leg);
     let mut datagrams = Vec::new();
-    for (index, &(parts, message)) in shape.iter().enumerate() {
+    for (index, &(parts, message, lost, lost_message)) in shape.iter().enumerate() {
         let sseq = index as u64 + 1;
         let parts = u16::from(parts);
         let records: Vec<R> = (0..parts)
             .map(|part| (sseq, part, part + 1 == parts, sseq - 1))
             .collect();
-        datagrams.push((leg, sender.records(&records)));
+        let bytes = sender.records(&records);
+        // The first and the last are there, so that both runs join and end alike.
+        if !lost || index == 0 || index + 1 == shape.len() {
+            datagrams.push((leg, bytes));
+        }
         if message {
             let adm = sender.header.base_adm;
-            datagrams.push((leg, sender.administrative(sseq, adm)));
+            let bytes = sender.administrative(sseq, adm);
+            if !lost_message {
+                datagrams.push((leg, bytes));
+            }
             sender.header.base_adm = Adm(adm.0 + 1);
         }
     }
@@ -453,36 +487,37 @@ fn sent(leg: Leg, shape: &[(u8, bool)]) -> Vec<(Leg, Vec<u8>)> {
 }
 
 proptest! {
-    /// Wherever the first run ends, and on whichever legs the second one hears what was sent, both together are told
-    /// what one run would have been: each record once, in order.
+    /// Wherever the first run ends, behind a record or an event, and whichever leg the second one hears: both together are
+    /// told what one run would have been, each record and each gap once, in order.
     #[test]
     fn two_runs_are_told_what_one_would_be(
-        shape in proptest::collection::vec((1_u8..4, proptest::bool::weighted(0.3)), 1..20),
+        shape in proptest::collection::vec(
+            (1_u8..4, proptest::bool::weighted(0.3), proptest::bool::weighted(0.2), proptest::bool::weighted(0.3)),
+            1..20,
+        ),
         end in any::<proptest::sample::Index>(),
-        legs in any::<[bool; 2]>(),
+        other in any::<bool>(),
         early in any::<proptest::sample::Index>(),
     ) {
         let whole = sent(Leg::Zero, &shape);
         let all = Run::of(&whole, None);
-        let end = end.index(all.0.len());
-        let Some(from) = all.0[end].1 else { return Ok(()) };
-        prop_assert_eq!(from.to_string().parse(), Ok(from));
-        let [zero, one] = legs;
-        let mut again = Vec::new();
-        if zero || !one {
-            again.extend(whole.iter().cloned());
+        let end = end.index(all.told.len());
+        let from = &all.told[end].1;
+        for cursor in from.iter() {
+            prop_assert_eq!(cursor.to_string().parse(), Ok(*cursor));
         }
-        if one {
-            again.extend(sent(Leg::One, &shape));
-        }
-        // What comes first is what is sent when the second run begins: the beginning is gone.
-        let gone = early.index(end + 1).min(2 * from.place().sseq as usize / 3);
+        let again = sent(if other { Leg::One } else { Leg::Zero }, &shape);
+        // The second run hears nothing of what was sent before some place from which on all is owed: a message stands behind
+        // the number in front of it.
+        let next = from.get(SID).unwrap().place().sseq;
+        let gone = early.index(next as usize) as u64;
         let cut = again.iter().position(|(_, bytes)| {
             let datagram = Datagram::parse(bytes).unwrap();
-            datagram.records().all(|record| record.sseq >= gone as u64)
+            datagram.records().all(|record| record.sseq >= gone)
         });
-        let second = Run::of(&again[cut.unwrap_or(0)..], Some(&from));
-        let joined: Vec<_> = all.records().take(end + 1).chain(second.records()).collect();
-        prop_assert_eq!(joined, all.records().collect::<Vec<_>>());
+        let second = Run::of(&again[cut.unwrap_or(0)..], Some(from));
+        let joined: Vec<_> = all.told().take(end + 1).chain(second.told()).collect();
+        prop_assert_eq!(joined, all.told().collect::<Vec<_>>());
+        prop_assert_eq!(second.at, all.at);
     }
 }

@@ -254,14 +254,13 @@ impl Builder {
         self
     }
 
-    /// Goes on where an earlier run stood, instead of joining where the legs are. Keep [`Delivered::cursor`] of the last record of
-    /// each source stream together with what you made of the records, in one transaction, and give it here: then each
-    /// record has its effect once, whatever ended the run. Source streams without a cursor are joined.
+    /// Goes on where an earlier run stood, instead of joining where the legs are. Keep [`crate::Cursors`] together with
+    /// what you made of the records, in one transaction, and give them here: then each record has its effect once, whatever
+    /// ended the run, and on whichever leg it comes (`examples/resume.rs`). Source streams without a cursor are joined.
     ///
     /// What lies between is asked for from the adapters, as far as they retain it, and a [`crate::Event::Gap`] otherwise; a
-    /// session that ended meanwhile is finished before the [`crate::Event::Reset`]. An unordered source stream has no cursor.
-    ///
-    /// [`Delivered::cursor`]: crate::Delivered::cursor
+    /// session that ended meanwhile is finished before the [`crate::Event::Reset`]. An unordered source stream has no place
+    /// to go on from: it is joined, and says so.
     #[must_use]
     pub fn resume(mut self, from: impl IntoIterator<Item = Cursor>) -> Self {
         self.settings.resume = from.into_iter().collect();

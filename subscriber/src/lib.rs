@@ -107,8 +107,9 @@ pub use twinfeed_net::interface::Selector;
 pub use twinfeed_protocol::arbiter::{Counters, LegStatus};
 pub use twinfeed_protocol::repair::RepairCounters;
 pub use twinfeed_protocol::{
-    BadCursor, CannotResume, CloseReason, Cursor, Delivered, DiscontinuityCause, Event, GapCause,
-    Handler, Leg, LegState, Limits, Place, Policy, Receipt, ResetCause, Side, Tail, Time, Trigger,
+    BadCursor, CannotResume, CloseReason, Cursor, Cursors, Delivered, DiscontinuityCause, Event,
+    GapCause, Handler, Leg, LegState, Limits, Place, Policy, Receipt, ResetCause, Side, Tail, Time,
+    Trigger,
 };
 pub use twinfeed_wire as wire;
 pub use twinfeed_wire::{

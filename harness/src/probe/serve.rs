@@ -1,6 +1,5 @@
 //! The probe's own process: subscribe, poll, check, answer.
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, Write as _};
 use std::path::PathBuf;
 use std::thread;
@@ -12,7 +11,7 @@ use socket2::SockFilter;
 use twinfeed_control::{Epoch, FeedName, StopFlag};
 use twinfeed_net::clock::{self, Reading};
 use twinfeed_subscriber::{
-    Administration, BodyKind, Builder, Cursor, DataPoller, Delivered, DiscontinuityCause, Error,
+    Administration, BodyKind, Builder, Cursors, DataPoller, Delivered, DiscontinuityCause, Error,
     Event, Handler, Leg, Monitor, Policy, ResetCause, Selector, Snapshot, SourceSnapshot,
 };
 use twinfeed_wire::AdminMessage;
@@ -91,7 +90,7 @@ pub fn serve(settings: &Settings) -> Result<(), Error> {
     })?);
     let mut eye = Eye::new(settings.log, settings.events);
     loop {
-        let from = eye.cursors.values().copied();
+        let from = eye.cursors.iter().copied();
         let (mut poller, mut control) = builder.clone().resume(from).open()?;
         let ports = control.destinations().map(|at| at.port());
         control.subscribe(&StopFlag::new())?;
@@ -306,7 +305,7 @@ struct Eye {
     log: Log,
     legs: [u64; 2],
     /// Where it stands, by source stream.
-    cursors: BTreeMap<u32, Cursor>,
+    cursors: Cursors,
     /// Epoch and source number of the last record.
     last: (u64, u64),
     latency: Histogram<u64>,
@@ -338,7 +337,7 @@ impl Eye {
             check: Check::default(),
             log: Log::new(log),
             legs: [0; 2],
-            cursors: BTreeMap::new(),
+            cursors: Cursors::default(),
             last: (0, 0),
             latency: histogram(),
             transport: histogram(),
@@ -470,7 +469,7 @@ impl Eye {
 impl Handler for Eye {
     fn record(&mut self, record: &Delivered<'_>) {
         let at_ns = clock::monotonic_ns();
-        self.cursors.insert(record.pos.sid.0, record.cursor());
+        self.cursors.record(record);
         if record.kind == BodyKind::Administrative {
             self.message(at_ns, record);
             return;
@@ -492,6 +491,7 @@ impl Handler for Eye {
     }
 
     fn event(&mut self, event: &Event) {
+        self.cursors.event(event);
         let at_ns = clock::monotonic_ns();
         let what = match event {
             Event::Gap {

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use twinfeed_control as admin;
 use twinfeed_control::{Grant, GrantedLeg, GrantedStream, Role};
 use twinfeed_protocol::arbiter::{Arbiter, OrderingClass};
-use twinfeed_protocol::{Cursor, Leg, Limits};
+use twinfeed_protocol::{CannotResume, Cursor, Leg, Limits};
 use twinfeed_wire::{Generation, Sid, StreamId};
 
 use crate::error::Error;
@@ -158,11 +158,17 @@ fn arbiter(
         arbiter.add_source(sid, class);
     }
     for from in resume {
-        arbiter.resume(from).map_err(|refused| Error::Grant {
-            feed: grant.feed.to_string(),
-            cause: refused.to_string(),
-            remedy: "leave its cursor out (`resume`), and it is joined where it stands",
-        })?;
+        match arbiter.resume(from) {
+            // It is joined, and that is told.
+            Ok(()) | Err(CannotResume::Unordered(_)) => {}
+            Err(refused) => {
+                return Err(Error::Grant {
+                    feed: grant.feed.to_string(),
+                    cause: refused.to_string(),
+                    remedy: "leave its cursor out (`resume`)",
+                });
+            }
+        }
     }
     Ok(arbiter)
 }
