@@ -344,12 +344,14 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_one_record_at_a_time_uses_the_same_memory_each_time() {
+    fn what_is_held_for_a_moment_is_held_in_the_same_memory_each_time() {
         let mut hold = hold(16);
         let mut places = Vec::new();
-        for sseq in 2..12 {
+        for sseq in (2..30).step_by(2) {
             assert!(hold.insert(entry(0, sseq, 0), &[7; 16]).is_ok());
+            assert!(hold.insert(entry(0, sseq + 1, 0), &[7; 16]).is_ok());
             places.push(std::ptr::from_ref(hold.front().unwrap()));
+            assert!(hold.take(0).is_some());
             assert!(hold.take(0).is_some());
         }
         places.dedup();
