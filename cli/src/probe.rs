@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use twinfeed_control::FeedName;
+use twinfeed_harness::probe::wire::MOST_EVENTS;
 use twinfeed_harness::probe::{Settings, serve};
 use twinfeed_subscriber::Selector;
 
@@ -27,6 +28,9 @@ pub(crate) struct Args {
     /// Deliveries that are remembered one by one, 16 bytes each.
     #[arg(long, default_value_t = 1 << 20)]
     log: usize,
+    /// Events that a summary tells one by one, some 300 bytes each; the later ones are counted.
+    #[arg(long, value_name = "COUNT", default_value_t = MOST_EVENTS)]
+    events: usize,
     /// Receive buffer per leg, bytes.
     #[arg(long, value_name = "BYTES")]
     receive_buffer: Option<usize>,
@@ -48,6 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         feed: args.feed.clone(),
         policy: args.policy.into(),
         log: args.log,
+        events: args.events,
         receive_buffer: args.receive_buffer,
         state_dir: args.state_dir.clone(),
         ca_file: args.ca_file.clone(),

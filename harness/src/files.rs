@@ -21,6 +21,7 @@ use twinfeed_feed_adapter::decode::{TradingDay, itch50};
 
 use crate::error::Error;
 use crate::hosts::{Addresses, Host, Hosts};
+use crate::probe::wire::MOST_EVENTS;
 use crate::run::{Content, Run};
 use crate::truth::Conversion;
 
@@ -181,7 +182,7 @@ impl Files {
         let listen = self.stream_admin;
         let mut text = format!(
             "listen = \"{listen}\"\nstate = \"state/stream-admin.redb\"\n{tls}\
-             [limits]\nhandover = \"10 s\"\ntakeovers_per_minute = {takeovers}\n{lease}\
+             [limits]\nhandover = \"10 s\"\ntakeovers_per_minute = {takeovers}\n{receipts}{lease}\
              [[feed]]\nname = \"{FEED}\"\nsync_threshold = {threshold}\n",
             tls = self
                 .hosts
@@ -191,6 +192,9 @@ impl Files {
                     format!("[tls]\ncertificate = {certificate:?}\nkey = {key:?}\n")
                 }),
             takeovers = run.takeovers_per_minute,
+            receipts = run.receipts_kept.map_or(String::new(), |most| format!(
+                "receipts_per_feed = {most}\n"
+            )),
             threshold = run.sync_threshold,
             lease = run.adapter_lease.map_or(String::new(), |lease| {
                 format!("[leases]\nadapter = \"{} ms\"\n", lease.as_millis())
@@ -430,6 +434,10 @@ impl Files {
         arguments.push(format!("state/{name}"));
         arguments.push("--log".to_owned());
         arguments.push(run.log.to_string());
+        if run.events != MOST_EVENTS {
+            // Left out otherwise: the program may be of an earlier build.
+            arguments.extend(["--events".to_owned(), run.events.to_string()]);
+        }
         if let Some(bytes) = run.receive_buffer {
             arguments.extend(["--receive-buffer".to_owned(), bytes.to_string()]);
         }

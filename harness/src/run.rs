@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use twinfeed_control::{Policy, TakeoverPolicy, TransmitMode};
 
+use crate::probe::wire::MOST_EVENTS;
+
 /// A run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
@@ -53,6 +55,8 @@ pub struct Run {
     pub idle: Option<String>,
     /// Deliveries that the probe's log remembers.
     pub log: usize,
+    /// Events that it tells one by one.
+    pub events: usize,
     /// Receive buffer of the probe per leg, bytes; `None`: the library's default.
     pub receive_buffer: Option<usize>,
     /// Whether the pair link runs through relays, so that it can be cut: see [`crate::relay`].
@@ -81,6 +85,8 @@ pub struct Run {
     pub adapter_lease: Option<Duration>,
     /// Takeovers within a minute that no operator ordered; more than any run has unless a test is about them.
     pub takeovers_per_minute: usize,
+    /// Most receipts that stream-admin keeps; `None`: its default.
+    pub receipts_kept: Option<usize>,
     /// Cores: active adapter, backup adapter; `None`: wherever the scheduler puts them.
     pub cores: [Option<usize>; 2],
 }
@@ -143,6 +149,7 @@ impl Default for Run {
             retained: None,
             idle: None,
             log: 1 << 21,
+            events: MOST_EVENTS,
             receive_buffer: None,
             relayed_link: false,
             relayed_administration: false,
@@ -157,6 +164,7 @@ impl Default for Run {
             source_hold: None,
             adapter_lease: None,
             takeovers_per_minute: 1_000,
+            receipts_kept: None,
             cores: [None, None],
         }
     }

@@ -98,6 +98,7 @@ fn try_run(args: &Args) -> Result<(), RunError> {
     start_log(config.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
+        .max_blocking_threads(HANDS)
         .thread_name("stream-admin")
         .enable_all()
         .build()
@@ -267,6 +268,10 @@ fn start_log(format: LogFormat) {
 
 /// Handlers only parse and draw; the lock and the disk are on the blocking pool.
 const WORKERS: usize = 2;
+
+/// Threads of the blocking pool. All that they do takes one lock, so more would only wait for it, each with a stack and an
+/// allocator's arena of its own, which a burst of requests would leave behind.
+const HANDS: usize = 4;
 
 /// How soon a lapse is noticed.
 const TICK: Duration = Duration::from_millis(100);

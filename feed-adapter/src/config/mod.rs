@@ -171,7 +171,7 @@ pub struct PairConfig {
     pub peer: Option<SocketAddr>,
     /// Whether an incomplete context is taken over from the peer, and a complete one handed to it.
     pub context_transfer: bool,
-    /// Most bytes of source messages kept while a context is taken over.
+    /// Most bytes of source messages kept while a context is taken over; resident from the start, unless none ever is.
     pub context_buffer: usize,
     /// Most bytes of a context, and of what changes in it, that wait to be handed over.
     pub context_queue: usize,

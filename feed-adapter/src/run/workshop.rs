@@ -18,11 +18,14 @@ pub(super) fn start(
     mailbox: Mailbox,
     voice: Voice,
 ) -> io::Result<()> {
-    let workshop = Workshop::new(
+    let mut workshop = Workshop::new(
         config.itch50_settings(),
         config.trading_day,
         config.pair.context_buffer,
     );
+    if config.pair.context_transfer {
+        workshop.set_aside();
+    }
     let told = ToBoth { mailbox, voice };
     std::thread::Builder::new()
         .name("workshop".to_owned())

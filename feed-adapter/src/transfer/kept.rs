@@ -5,7 +5,8 @@
 //!                      ^ head                                                  ^ head + used
 //! ```
 //!
-//! Bounded and made once. What does not fit is said, and nothing is evicted for it: a buffer with a hole is of no use.
+//! Bounded and made once, for one transfer after the other. What does not fit is said, and nothing is evicted for it: a
+//! buffer with a hole is of no use.
 
 /// Source messages in order.
 #[derive(Debug)]
@@ -19,17 +20,25 @@ pub struct Kept {
 
 const FRONT: usize = 10;
 const LONGEST: usize = u16::MAX as usize;
+/// Not zero: the kernel gives zeroes out on promise, and the page when it is written to.
+const TOUCHED: u8 = 1;
 
 impl Kept {
-    /// Room for so many bytes, 10 of which each message takes for itself.
+    /// Room for so many bytes, 10 of which each message takes for itself. The memory is touched here, so that it is not
+    /// later.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         Self {
-            ring: vec![0; bytes].into_boxed_slice(),
+            ring: vec![TOUCHED; bytes].into_boxed_slice(),
             head: 0,
             used: 0,
-            message: vec![0; LONGEST],
+            message: vec![TOUCHED; LONGEST],
         }
+    }
+
+    /// Forgets everything.
+    pub const fn clear(&mut self) {
+        (self.head, self.used) = (0, 0);
     }
 
     /// Keeps a message; `false`: it does not fit.
@@ -126,6 +135,18 @@ mod tests {
         assert_eq!(kept.take(), Some((2, &[8; 6][..])));
         assert_eq!(kept.take(), Some((3, &[9; 6][..])));
         assert_eq!(kept.take(), None);
+    }
+
+    #[test]
+    fn what_was_kept_for_one_transfer_is_not_there_for_the_next() {
+        let mut kept = Kept::new(32);
+        assert!(kept.push(1, &[7; 6]));
+        assert!(kept.push(2, &[8; 6]));
+        assert_eq!(kept.take(), Some((1, &[7; 6][..])));
+        kept.clear();
+        assert_eq!(kept.first(), None);
+        assert!(kept.push(3, &[9; 22]), "all of it is free again");
+        assert_eq!(kept.take(), Some((3, &[9; 22][..])));
     }
 
     proptest! {

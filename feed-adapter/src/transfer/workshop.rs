@@ -6,7 +6,8 @@
 //!  link thread ── Head, Chunk, End ────► errands ─┘
 //! ```
 //!
-//! One thread, asleep on its errands. The giver's window keeps the queue from ever being full; what an unfaithful giver
+//! One thread, asleep on its errands. The buffer of messages is one for all transfers: what comes back is handed out for the
+//! next, for an allocator gives megabytes that come and go another place each time. The giver's window keeps the queue from ever being full; what an unfaithful giver
 //! sends beyond it is dropped, and then chunks are missing.
 
 use crossbeam::channel::Receiver;
@@ -42,7 +43,7 @@ pub enum Errand {
         /// Which.
         transfer: u32,
     },
-    /// Free this.
+    /// The memory is to be freed; the buffer is for the next transfer.
     Free(Option<Box<Whole>>, Option<Box<Kept>>),
 }
 
@@ -73,18 +74,28 @@ pub struct Workshop {
     settings: Settings,
     day: TradingDay,
     buffer: usize,
+    /// While no transfer has it.
+    spare: Option<Box<Kept>>,
     at_hand: Option<(u64, Assembly)>,
 }
 
 impl Workshop {
-    /// A workshop for converters that are built alike, and buffers of so many bytes.
+    /// A workshop for converters that are built alike, and a buffer of so many bytes, which is made when it is needed first.
     #[must_use]
     pub const fn new(settings: Settings, day: TradingDay, buffer: usize) -> Self {
         Self {
             settings,
             day,
             buffer,
+            spare: None,
             at_hand: None,
+        }
+    }
+
+    /// Makes the buffer now: this process is not to grow with its first transfer.
+    pub fn set_aside(&mut self) {
+        if self.spare.is_none() {
+            self.spare = Some(Box::new(Kept::new(self.buffer)));
         }
     }
 
@@ -107,8 +118,11 @@ impl Workshop {
                 self.at_hand = None;
                 let assembly = Assembly::new(sid, transfer, self.settings, self.day);
                 self.at_hand = Some((pairing, assembly));
-                let kept = Box::new(Kept::new(self.buffer));
-                out.made(sid, transfer, Made::Ready(kept));
+                self.set_aside();
+                if let Some(mut kept) = self.spare.take() {
+                    kept.clear();
+                    out.made(sid, transfer, Made::Ready(kept));
+                }
             }
             Errand::Frame(pairing, frame) => self.on_frame(pairing, &frame, out),
             Errand::Stop { transfer } => {
@@ -117,7 +131,11 @@ impl Workshop {
                     .take()
                     .filter(|(_, assembly)| assembly.id().1 != transfer);
             }
-            Errand::Free(whole, kept) => drop((whole, kept)),
+            Errand::Free(whole, kept) => {
+                drop(whole);
+                // One that found no room in a queue was replaced meanwhile: two are not kept.
+                self.spare = self.spare.take().or(kept);
+            }
         }
     }
 
@@ -153,3 +171,66 @@ impl Workshop {
 
 /// Most errands that wait: two windows of chunks.
 pub const MOST_ERRANDS: usize = 2 * super::MOST_UNDER_WAY as usize;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// The buffer that was handed out.
+    #[derive(Default)]
+    struct Handed(Option<Box<Kept>>);
+
+    impl Output for Handed {
+        fn made(&mut self, _: Sid, _: u32, made: Made) -> bool {
+            if let Made::Ready(kept) = made {
+                self.0 = Some(kept);
+            }
+            true
+        }
+
+        fn taken(&mut self, _: u64, _: ContextTaken) {}
+    }
+
+    fn prepare(workshop: &mut Workshop, transfer: u32) -> Box<Kept> {
+        let mut out = Handed::default();
+        let errand = Errand::Prepare {
+            sid: Sid(1),
+            transfer,
+            pairing: 1,
+        };
+        workshop.on_errand(errand, &mut out);
+        out.0.unwrap()
+    }
+
+    #[test]
+    fn one_buffer_serves_one_transfer_after_the_other() {
+        const BUFFER: usize = 1 << 18;
+        let settings = Settings {
+            publisher_id: 1,
+            max_open_orders: 16,
+        };
+        let day = TradingDay::new(2026, 11, 27).unwrap();
+        let mut workshop = Workshop::new(settings, day, BUFFER);
+        workshop.set_aside();
+        let of_start = std::ptr::from_ref(&**workshop.spare.as_ref().unwrap());
+        let mut others = Vec::new();
+        for transfer in 1..=3 {
+            let mut kept = prepare(&mut workshop, transfer);
+            assert!(std::ptr::eq(&raw const *kept, of_start), "{transfer}");
+            assert_eq!(kept.first(), None, "{transfer}: nothing of the one before");
+            assert!(kept.push(u64::from(transfer), &[0; 100]));
+            workshop.on_errand(Errand::Free(None, Some(kept)), &mut Handed::default());
+            // Takes the place of a buffer that would have been freed.
+            others.push(Kept::new(BUFFER));
+        }
+        // One that did not come back is made anew, and of two one is kept.
+        let lost = prepare(&mut workshop, 4);
+        let second = prepare(&mut workshop, 5);
+        let of_second = &raw const *second;
+        workshop.on_errand(Errand::Free(None, Some(second)), &mut Handed::default());
+        workshop.on_errand(Errand::Free(None, Some(lost)), &mut Handed::default());
+        let spare = workshop.spare.as_deref().unwrap();
+        assert!(std::ptr::eq(spare, of_second));
+    }
+}

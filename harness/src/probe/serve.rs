@@ -19,8 +19,8 @@ use twinfeed_wire::AdminMessage;
 use super::check::Check;
 use super::log::{Entry, Log};
 use super::wire::{
-    Administrative, Answer, Break, Gap, Happened, Latency, MOST_ADMINISTRATIVE, MOST_EVENTS,
-    Question, Receipt, Status, Summary,
+    Administrative, Answer, Break, Gap, Happened, Latency, MOST_ADMINISTRATIVE, Question, Receipt,
+    Status, Summary,
 };
 
 /// Datagrams per poll.
@@ -41,6 +41,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Deliveries that the log remembers; 16 bytes each.
     pub log: usize,
+    /// Events told one by one in a summary; the later ones are counted.
+    pub events: usize,
     /// Receive buffer asked for per leg, bytes.
     pub receive_buffer: Option<usize>,
     /// Where the grant is kept.
@@ -86,7 +88,7 @@ pub fn serve(settings: &Settings) -> Result<(), Error> {
         name: "questions",
         cause: error.to_string(),
     })?);
-    let mut eye = Eye::new(settings.log);
+    let mut eye = Eye::new(settings.log, settings.events);
     loop {
         let from = eye.cursors.iter().copied();
         let (mut poller, mut control) = builder.clone().resume(from).open()?;
@@ -312,16 +314,19 @@ struct Eye {
     gaps: Vec<Gap>,
     breaks: Vec<Break>,
     administrative: Vec<Administrative>,
+    administrative_dropped: u64,
     administrative_gaps: u64,
     divergences: u64,
     events: Vec<Happened>,
+    /// Most of them.
+    most_events: usize,
     events_dropped: u64,
     /// Realtime minus monotonic time, read once per poll.
     offset_ns: u64,
 }
 
 impl Eye {
-    fn new(log: usize) -> Self {
+    fn new(log: usize, most_events: usize) -> Self {
         let histogram = || {
             // Bounds and figures are constants that fit each other.
             Histogram::new_with_bounds(1, LONGEST_NS, 3).unwrap_or_else(|_| {
@@ -340,9 +345,11 @@ impl Eye {
             gaps: Vec::new(),
             breaks: Vec::new(),
             administrative: Vec::new(),
+            administrative_dropped: 0,
             administrative_gaps: 0,
             divergences: 0,
             events: Vec::new(),
+            most_events,
             events_dropped: 0,
             offset_ns: 0,
         }
@@ -357,7 +364,7 @@ impl Eye {
     }
 
     fn note(&mut self, at_ns: u64, what: &str, detail: String) {
-        if self.events.len() == MOST_EVENTS {
+        if self.events.len() == self.most_events {
             self.events_dropped += 1;
         } else {
             self.events.push(Happened {
@@ -400,6 +407,7 @@ impl Eye {
             gaps: self.gaps.clone(),
             breaks: self.breaks.clone(),
             administrative: self.administrative.clone(),
+            administrative_dropped: self.administrative_dropped,
             administrative_gaps: self.administrative_gaps,
             filled: Leg::BOTH.map(|leg| {
                 let of_leg = |source: &SourceSnapshot| {
@@ -453,7 +461,7 @@ impl Eye {
                 text: text.to_owned(),
             });
         } else {
-            self.events_dropped += 1;
+            self.administrative_dropped += 1;
         }
     }
 }
@@ -599,7 +607,7 @@ mod tests {
 
     #[test]
     fn what_the_library_says_of_administrative_messages_and_of_differing_legs_is_counted() {
-        let mut eye = Eye::new(1);
+        let mut eye = Eye::new(1, 2);
         let (sid, epoch) = (Sid(1), twinfeed_subscriber::Epoch(7));
         eye.event(&Event::AdministrativeGap {
             sid,
@@ -615,5 +623,8 @@ mod tests {
         });
         assert_eq!((eye.administrative_gaps, eye.divergences), (2, 1));
         assert_eq!(eye.events.len(), 2, "each is told as well");
+        assert_eq!(eye.events_dropped, 0);
+        eye.event(&Event::Live { sid });
+        assert_eq!((eye.events.len(), eye.events_dropped), (2, 1), "full");
     }
 }

@@ -153,7 +153,10 @@ pub struct Summary {
     pub fill_requests: u64,
     /// How often both legs came to say different things under equal numbers.
     pub divergences: u64,
-    /// Everything else that happened, oldest first; at most [`MOST_EVENTS`].
+    /// Administrative messages beyond that number.
+    #[serde(default)]
+    pub administrative_dropped: u64,
+    /// Everything else that happened, oldest first; at most as many as the probe was told, by itself [`MOST_EVENTS`].
     pub events: Vec<Happened>,
     /// Events beyond that number.
     pub events_dropped: u64,
@@ -188,7 +191,7 @@ pub struct Administrative {
     pub text: String,
 }
 
-/// Most [`Summary::events`].
+/// Most [`Summary::events`] of a probe that is told nothing else.
 pub const MOST_EVENTS: usize = 65_536;
 /// Most [`Summary::administrative`].
 pub const MOST_ADMINISTRATIVE: usize = 16_384;

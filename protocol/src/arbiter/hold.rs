@@ -220,6 +220,10 @@ impl Hold {
     /// insertion.
     pub(super) fn take(&mut self, index: usize) -> Option<(Entry, Kept)> {
         let (entry, slot) = self.entries.remove(index)?;
+        if self.entries.is_empty() {
+            // It begins again at its beginning: else every page of it would be touched in time, however few are held.
+            self.entries.clear();
+        }
         self.messages -= usize::from(entry.is_message());
         if slot.large {
             self.large.release(slot.index);
@@ -337,6 +341,21 @@ mod tests {
             held_bytes: 8_192,
             ..Limits::default()
         })
+    }
+
+    #[test]
+    fn what_is_held_for_a_moment_is_held_in_the_same_memory_each_time() {
+        let mut hold = hold(16);
+        let mut places = Vec::new();
+        for sseq in (2..30).step_by(2) {
+            assert!(hold.insert(entry(0, sseq, 0), &[7; 16]).is_ok());
+            assert!(hold.insert(entry(0, sseq + 1, 0), &[7; 16]).is_ok());
+            places.push(std::ptr::from_ref(hold.front().unwrap()));
+            assert!(hold.take(0).is_some());
+            assert!(hold.take(0).is_some());
+        }
+        places.dedup();
+        assert_eq!(places.len(), 1);
     }
 
     #[test]

@@ -46,7 +46,8 @@ impl EmbeddedStore {
             })?;
         }
         let path = path.to_owned();
-        Self::open_by(Box::new(move || Database::create(&path)), name)
+        let open = move || Database::builder().set_cache_size(CACHE).create(&path);
+        Self::open_by(Box::new(open), name)
     }
 
     fn open_by(
@@ -155,6 +156,10 @@ impl Store for EmbeddedStore {
         done.map_err(|error| self.io(&error))
     }
 }
+
+/// Most bytes of pages that the engine remembers. By itself that is a GiB, and the process grows until it has all of the file; what is
+/// needed of that is read once, at the start.
+const CACHE: usize = 128 << 10;
 
 /// No space, or none for this user.
 fn is_full(error: &std::io::Error) -> bool {

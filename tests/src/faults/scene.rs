@@ -6,7 +6,7 @@ use twinfeed_control::{Policy, StopFlag};
 use twinfeed_harness::files::Files;
 use twinfeed_harness::judge::{Verdict, judge};
 use twinfeed_harness::probe::Probe;
-use twinfeed_harness::probe::wire::{Status, Summary};
+use twinfeed_harness::probe::wire::{MOST_EVENTS, Status, Summary};
 use twinfeed_harness::process::{Seen, until};
 use twinfeed_harness::run::Run;
 use twinfeed_harness::{Error, Rig, Seat};
@@ -252,6 +252,17 @@ impl Scene {
             let verdict = judge(&sent, &conversion, seen)?;
             let gaps = owed == Owed::ToldOfGaps && index + 1 == SUBSCRIBERS;
             end.take(index, seen, &verdict, gaps);
+            // Events beyond that number were not wanted.
+            let dropped = match self.rig.run().events < MOST_EVENTS {
+                true => seen.administrative_dropped,
+                false => seen.administrative_dropped + seen.events_dropped,
+            };
+            if dropped > 0 {
+                let who = index + 1;
+                end.broken.push(format!(
+                    "subscriber {who}: more happened than is remembered"
+                ));
+            }
         }
         let [second, third] = self.others;
         second.stop()?;
@@ -294,11 +305,6 @@ impl End {
         if overload {
             self.broken.push(format!(
                 "subscriber {who}: the host could not keep up, nothing is proved"
-            ));
-        }
-        if seen.events_dropped > 0 {
-            self.broken.push(format!(
-                "subscriber {who}: more happened than is remembered"
             ));
         }
     }

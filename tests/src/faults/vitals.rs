@@ -40,7 +40,9 @@ pub struct Judged {
     pub name: String,
     /// Its id.
     pub pid: u32,
-    /// How long it was looked at behind its warm-up.
+    /// Its warm-up, of which nothing is said.
+    pub warm_up: Duration,
+    /// How long it was looked at behind that.
     pub span: Duration,
     /// Resident memory at the beginning and at the end of that, KiB.
     pub resident_kib: [u64; 2],
@@ -62,12 +64,13 @@ impl Vitals {
         }
     }
 
-    /// Every life that was long enough to say something of.
+    /// Every life that was long enough to say something of; `warm_up` says of a process' name how long it fills what is
+    /// filled once.
     #[must_use]
-    pub fn judged(&self, warm_up: Duration) -> Vec<Judged> {
+    pub fn judged(&self, warm_up: impl Fn(&str) -> Duration) -> Vec<Judged> {
         let lives = self.lives.iter();
         lives
-            .filter_map(|((name, pid), life)| judge(name, *pid, life, warm_up))
+            .filter_map(|((name, pid), life)| judge(name, *pid, life, warm_up(name)))
             .collect()
     }
 
@@ -120,6 +123,7 @@ fn judge(name: &str, pid: u32, life: &[Sample], warm_up: Duration) -> Option<Jud
     Some(Judged {
         name: name.to_owned(),
         pid,
+        warm_up,
         span,
         resident_kib: ends.map(|end| median(end, |it| it.resident_kib)),
         descriptors: ends.map(|end| median(end, |it| it.descriptors)),
@@ -158,7 +162,7 @@ mod tests {
     }
 
     fn broken(of: impl Fn(u64) -> (u64, u64)) -> usize {
-        let judged = life(of).judged(Duration::from_secs(60));
+        let judged = life(of).judged(|_| Duration::from_secs(60));
         assert_eq!(judged.len(), 1);
         judged[0].broken().len()
     }
@@ -177,8 +181,25 @@ mod tests {
     }
 
     #[test]
+    fn a_process_is_judged_behind_its_own_warm_up() {
+        // Fills for 90 of 200 s, as one does whose name says so, and not as any other.
+        let Vitals { lives } = life(|second| (10_000 * second.clamp(45, 90), 20));
+        let samples = lives.into_values().next().unwrap_or_default();
+        let of = |name: &str| (name.to_owned(), 1);
+        let vitals = Vitals {
+            lives: [(of("slow"), samples.clone()), (of("swift"), samples)].into(),
+        };
+        let judged = vitals.judged(|name| match name {
+            "slow" => Duration::from_secs(90),
+            _ => Duration::from_secs(60),
+        });
+        let broken = judged.iter().map(|it| (&*it.name, it.broken().len()));
+        assert_eq!(broken.collect::<Vec<_>>(), [("slow", 0), ("swift", 1)]);
+    }
+
+    #[test]
     fn of_a_short_life_nothing_is_said() {
-        let judged = life(|_| (1, 1)).judged(Duration::from_secs(150));
+        let judged = life(|_| (1, 1)).judged(|_| Duration::from_secs(150));
         assert_eq!(judged, Vec::new());
     }
 }

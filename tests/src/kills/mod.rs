@@ -193,7 +193,7 @@ impl<'a> Scene<'a> {
                     "{name} subscriber: the host could not keep up, nothing is proved"
                 ));
             }
-            if seen.events_dropped > 0 {
+            if seen.events_dropped + seen.administrative_dropped > 0 {
                 broken.push(format!(
                     "{name} subscriber: more happened than is remembered"
                 ));
