@@ -90,7 +90,7 @@ impl LineFault for Echo {
 /// to it that life is a new one.
 #[derive(Debug, Default)]
 pub struct Elders {
-    /// The life that each source is in, and since when.
+    /// The lives of each source, oldest first, and since when.
     lives: Vec<(Sid, Epoch, Time)>,
     /// When each adapter's process began.
     born: [Time; 2],
@@ -102,10 +102,12 @@ const STRAGGLES: Duration = Duration::from_millis(350);
 impl Elders {
     /// The source is in this life.
     pub fn note_life(&mut self, sid: Sid, epoch: Epoch, now: Time) {
-        match self.lives.iter_mut().find(|(of, ..)| *of == sid) {
-            Some((_, known, _)) if *known == epoch => {}
-            Some(life) => *life = (sid, epoch, now),
-            None => self.lives.push((sid, epoch, now)),
+        if !self
+            .lives
+            .iter()
+            .any(|life| (life.0, life.1) == (sid, epoch))
+        {
+            self.lives.push((sid, epoch, now));
         }
     }
 
@@ -117,11 +119,11 @@ impl Elders {
     /// Whether the adapter of `leg` could not know that this packet is old.
     #[must_use]
     pub fn is_of_one(&self, leg: Leg, packet: &Packet, now: Time) -> bool {
-        let mut lives = self.lives.iter();
-        let life = lives.find(|(sid, ..)| *sid == packet.sid);
-        life.is_some_and(|&(_, epoch, since)| {
-            let over = packet.genuine && packet.epoch != epoch;
-            over && self.born[leg.index()] > since && now > since.after(STRAGGLES)
+        let lives = self.lives.iter().filter(|(sid, ..)| *sid == packet.sid);
+        // The life behind that of the packet began when that was over.
+        let next = lives.skip_while(|life| life.1 != packet.epoch).nth(1);
+        next.is_some_and(|&(.., since)| {
+            self.born[leg.index()] > since && now > since.after(STRAGGLES)
         })
     }
 }
