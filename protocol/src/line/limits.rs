@@ -30,8 +30,8 @@ pub struct LineLimits {
     /// How many packets or heartbeats of one line in a row confirm a jump or a new epoch, when the other
     /// line does not: three, and one more.
     pub confirmations: u32,
-    /// How many of the epochs that were left are remembered, so that none returns. Full: the oldest is
-    /// forgotten and could return like a new one, if it brought what confirms a new one.
+    /// How many of the epochs that were left are remembered, and as many of those that were only heard of, so that none
+    /// returns. Full: the oldest is forgotten and could return like a new one, if it brought what confirms a new one.
     pub retired_epochs: usize,
     /// How the source's request servers are asked for what no line brought. `fill_range`, most messages in one request, is at
     /// most 65,534: 65,535 is no count in MoldUDP64.

@@ -13,6 +13,9 @@ use super::Line;
 /// The epochs that are over, the newest of them, and those heard of since the last one began.
 #[derive(Debug)]
 pub(super) struct Retired {
+    /// Those that were at hand: of their own, so that nobody who babbles of others makes them be forgotten.
+    left: Ring<Epoch>,
+    /// Those that were heard of and passed over.
     over: Ring<Epoch>,
     /// Each with the line that spoke of it first.
     heard: Ring<(Epoch, Line)>,
@@ -21,13 +24,15 @@ pub(super) struct Retired {
 impl Retired {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
+            left: Ring::new(capacity, Epoch::NONE),
             over: Ring::new(capacity, Epoch::NONE),
             heard: Ring::new(capacity, (Epoch::NONE, Line::A)),
         }
     }
 
     pub(super) fn contains(&self, epoch: Epoch) -> bool {
-        self.over.contains(|over| *over == epoch)
+        let is = |known: &Epoch| *known == epoch;
+        self.left.contains(is) || self.over.contains(is)
     }
 
     /// Something of `epoch` came on `line`, which is not the one at hand.
@@ -41,7 +46,7 @@ impl Retired {
     pub(super) fn take_over(&mut self, current: Epoch, next: Epoch, says: impl Fn(Line) -> bool) {
         let first = !current.is_some();
         if !first {
-            self.over.push(current);
+            self.left.push(current);
         }
         // Walked once around, so that what stays is in the order in which it was heard of.
         let mut before = true;
@@ -119,8 +124,25 @@ mod tests {
             retired.hear(Epoch(epoch), Line::A);
         }
         retired.take_over(Epoch(4), Epoch(9), |_| false);
-        let (expected, seen): (Vec<u64>, Vec<u64>) = (vec![4, 6, 7, 8], over(&retired));
-        assert_eq!(seen, expected, "four are remembered, the newest");
+        let (expected, seen): (Vec<u64>, Vec<u64>) = (vec![1, 2, 3, 4, 6, 7, 8], over(&retired));
+        assert_eq!(
+            seen, expected,
+            "of those passed over four are remembered, the newest"
+        );
+    }
+
+    #[test]
+    fn what_was_only_heard_of_makes_nobody_forget_what_was_left() {
+        let mut retired = Retired::new(2);
+        for current in 1..=3 {
+            for babbled in 0..10 {
+                retired.hear(Epoch(100 * current + babbled), Line::A);
+            }
+            retired.hear(Epoch(current + 1), Line::A);
+            retired.take_over(Epoch(current), Epoch(current + 1), |_| true);
+        }
+        let known = [1, 2, 3].map(|epoch| retired.contains(Epoch(epoch)));
+        assert_eq!(known, [false, true, true], "the last two");
     }
 
     #[test]
