@@ -19,7 +19,9 @@ pub(crate) fn sentence(event: &Event) -> String {
                 cause.word()
             )
         }
-        Event::AdministrativeGap { sid, from, until } => {
+        Event::AdministrativeGap {
+            sid, from, until, ..
+        } => {
             format!(
                 "GAP: sid {sid}, administrative messages {from} to before {until} will never come"
             )
@@ -120,7 +122,9 @@ pub(crate) fn object(event: &Event) -> Value {
             "from_part": from.part, "until": until.sseq, "until_part": until.part,
             "cause": cause.word(), "text": text,
         }),
-        Event::AdministrativeGap { sid, from, until } => json!({
+        Event::AdministrativeGap {
+            sid, from, until, ..
+        } => json!({
             "event": "administrative_gap", "sid": sid.0, "from": from.0, "until": until.0,
             "text": text,
         }),

@@ -4,8 +4,8 @@
 //! there. It holds on either leg, and in another process: an application keeps it together with the state that it has made
 //! of the records so far, in one transaction, and gives it to [`crate::Arbiter::resume`].
 //!
-//! As text: `sid/epoch/sseq.part/context/adm@generation`, the epoch and the context as 16 hexadecimal digits; `-` in place of the last
-//! where it is not known how many administrative messages were told.
+//! As text: `sid/epoch/sseq.part/context/adm@generation/predecessor`, epochs and context as 16 hexadecimal digits; `-` in place of
+//! the count where it is not known how many administrative messages were told.
 
 use core::fmt;
 use core::str::FromStr;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use twinfeed_wire::{Adm, ContextId, Epoch, Generation, Pos, Sid};
 
-use crate::event::{Delivered, DiscontinuityCause, Event, Place};
+use crate::event::{Delivered, DiscontinuityCause, Event, Place, ResetCause};
 
 /// Where an application stands in one source stream.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -25,6 +25,8 @@ pub struct Cursor {
     /// How many administrative messages it was told, or told that they are missing, and in whose numbering; `None`: that
     /// is not known.
     pub count: Option<(Adm, Generation)>,
+    /// The epoch that it was told before this one: what is of that is over. [`Epoch::NONE`]: of none, or that is not known.
+    pub predecessor: Epoch,
 }
 
 impl Cursor {
@@ -44,14 +46,15 @@ impl fmt::Display for Cursor {
         let (place, context) = (self.place(), self.context.0);
         write!(f, "{sid}/{epoch:016x}/{place}/{context:016x}/")?;
         match self.count {
-            Some((adm, generation)) => write!(f, "{}@{}", adm.0, generation.0),
-            None => f.write_str("-"),
+            Some((adm, generation)) => write!(f, "{}@{}", adm.0, generation.0)?,
+            None => f.write_str("-")?,
         }
+        write!(f, "/{:016x}", self.predecessor.0)
     }
 }
 
 /// Where an application stands in every source stream: follows what a [`crate::Handler`] is told, events too, so that nothing is
-/// told a second time, not even a [`Event::Gap`].
+/// told a second time, not even a [`Event::Gap`]. One for each feed: source streams of two feeds may have the same sid.
 ///
 /// Hand over every record and event once its effect is in the application's state, and keep [`Cursors::iter`] with that
 /// state. An unordered source stream has no cursor, and is left out by not handing over what is of it.
@@ -78,7 +81,15 @@ impl Cursors {
 
     /// The application has this record.
     pub fn record(&mut self, record: &Delivered<'_>) {
-        self.0.insert(record.pos.sid, record.cursor());
+        let cursor = record.cursor();
+        let before = self.0.get(&record.pos.sid);
+        let before = before.filter(|before| before.next.epoch == cursor.next.epoch);
+        let predecessor = before.map_or(Epoch::NONE, |before| before.predecessor);
+        let cursor = Cursor {
+            predecessor,
+            ..cursor
+        };
+        self.0.insert(record.pos.sid, cursor);
     }
 
     /// The application has this event.
@@ -89,13 +100,14 @@ impl Cursors {
                     (cursor.next.sseq, cursor.next.part) = (until.sseq, until.part);
                 }
             }
-            Event::AdministrativeGap { sid, until, .. } => {
-                if let Some(Cursor {
-                    count: Some((adm, _)),
-                    ..
-                }) = self.0.get_mut(&sid)
-                {
-                    *adm = until;
+            Event::AdministrativeGap {
+                sid,
+                until,
+                numbering,
+                ..
+            } => {
+                if let Some(cursor) = self.0.get_mut(&sid) {
+                    cursor.count = numbering.map(|generation| (until, generation));
                 }
             }
             Event::Discontinuity {
@@ -118,15 +130,23 @@ impl Cursors {
                 epoch,
                 at,
                 context,
+                cause,
                 ..
-            } => self.begin(sid, epoch, at, context, true),
+            } => {
+                self.begin(sid, epoch, at, context, true);
+                if let (ResetCause::Epoch { from, .. }, Some(cursor)) =
+                    (cause, self.0.get_mut(&sid))
+                {
+                    cursor.predecessor = from;
+                }
+            }
             _ => {}
         }
     }
 
     /// What follows stands here. `counts`: messages are counted on as before.
     fn begin(&mut self, sid: Sid, epoch: Epoch, at: Place, context: ContextId, counts: bool) {
-        let before = self.0.get(&sid).filter(|_| counts);
+        let before = self.0.get(&sid);
         let cursor = Cursor {
             next: Pos {
                 sid,
@@ -135,7 +155,8 @@ impl Cursors {
                 part: at.part,
             },
             context,
-            count: before.and_then(|before| before.count),
+            count: before.filter(|_| counts).and_then(|before| before.count),
+            predecessor: before.map_or(Epoch::NONE, |before| before.predecessor),
         };
         self.0.insert(sid, cursor);
     }
@@ -161,7 +182,7 @@ impl fmt::Display for BadCursor {
 impl core::error::Error for BadCursor {}
 
 /// How a cursor is written.
-const EXAMPLE: &str = "7/47a1e2d3abe5d1d9/1021.0/2c67921c7eb87459/12@3";
+const EXAMPLE: &str = "7/47a1e2d3abe5d1d9/1021.0/2c67921c7eb87459/12@3/0000000000000000";
 
 /// Of a text that is no cursor, as much as is shown.
 const SHOWN: usize = 120;
@@ -178,9 +199,9 @@ impl FromStr for Cursor {
             let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
             u64::from_str_radix(text, 16).ok().filter(|_| digits)
         };
-        let parts: Vec<&str> = text.splitn(6, '/').collect();
-        let &[sid, epoch, place, context, count] = parts.as_slice() else {
-            return Err(bad("one of its five parts"));
+        let parts: Vec<&str> = text.splitn(7, '/').collect();
+        let &[sid, epoch, place, context, count, predecessor] = parts.as_slice() else {
+            return Err(bad("one of its six parts"));
         };
         let sid = sid.parse().map_err(|_| bad("the source stream"))?;
         let epoch = hex(epoch).filter(|it| *it != 0);
@@ -189,6 +210,7 @@ impl FromStr for Cursor {
         let sseq = sseq.parse().map_err(|_| bad("the place's number"))?;
         let part = part.parse().map_err(|_| bad("the place's part"))?;
         let context = hex(context).ok_or_else(|| bad("the context"))?;
+        let predecessor = hex(predecessor).ok_or_else(|| bad("the predecessor"))?;
         let count = match count.split_once('@') {
             None if count == "-" => None,
             None => return Err(bad("the count")),
@@ -207,6 +229,7 @@ impl FromStr for Cursor {
             },
             context: ContextId(context),
             count,
+            predecessor: Epoch(predecessor),
         })
     }
 }
@@ -254,6 +277,7 @@ mod tests {
             },
             context: ContextId(0x2c67),
             count: count.map(|(adm, generation)| (Adm(adm), Generation(generation))),
+            predecessor: Epoch(0xab),
         }
     }
 
@@ -264,43 +288,71 @@ mod tests {
             assert_eq!(text.parse(), Ok(cursor(count)), "{text}");
         }
         let text = cursor(Some((12, 3))).to_string();
-        assert_eq!(text, "7/47a1e2d3abe5d1d9/1021.2/0000000000002c67/12@3");
+        assert_eq!(
+            text,
+            "7/47a1e2d3abe5d1d9/1021.2/0000000000002c67/12@3/00000000000000ab"
+        );
     }
 
     #[test]
     fn what_is_no_cursor_is_refused_and_says_where() {
         for (text, part) in [
-            ("", "one of its five parts"),
+            ("", "one of its six parts"),
             (
                 "7/47a1e2d3abe5d1d9/1.0/0000000000002c67",
-                "one of its five parts",
+                "one of its six parts",
             ),
             (
-                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67/-/9",
-                "one of its five parts",
+                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67/-/0000000000000000/9",
+                "one of its six parts",
             ),
             (
-                "x/47a1e2d3abe5d1d9/1.0/0000000000002c67/-",
+                "x/47a1e2d3abe5d1d9/1.0/0000000000002c67/-/0000000000000000",
                 "the source stream",
             ),
-            ("7/47a1/1.0/0000000000002c67/-", "the epoch"),
-            ("7/0000000000000000/1.0/0000000000002c67/-", "the epoch"),
-            ("7/+7a1e2d3abe5d1d9/1.0/0000000000002c67/-", "the epoch"),
-            ("7/47a1e2d3abe5d1d9/1/0000000000002c67/-", "the place"),
             (
-                "7/47a1e2d3abe5d1d9/-1.0/0000000000002c67/-",
+                "7/47a1/1.0/0000000000002c67/-/0000000000000000",
+                "the epoch",
+            ),
+            (
+                "7/0000000000000000/1.0/0000000000002c67/-/0000000000000000",
+                "the epoch",
+            ),
+            (
+                "7/+7a1e2d3abe5d1d9/1.0/0000000000002c67/-/0000000000000000",
+                "the epoch",
+            ),
+            (
+                "7/47a1e2d3abe5d1d9/1/0000000000002c67/-/0000000000000000",
+                "the place",
+            ),
+            (
+                "7/47a1e2d3abe5d1d9/-1.0/0000000000002c67/-/0000000000000000",
                 "the place's number",
             ),
             (
-                "7/47a1e2d3abe5d1d9/1.65536/0000000000002c67/-",
+                "7/47a1e2d3abe5d1d9/1.65536/0000000000002c67/-/0000000000000000",
                 "the place's part",
             ),
-            ("7/47a1e2d3abe5d1d9/1.0/2c67/-", "the context"),
-            ("7/47a1e2d3abe5d1d9/1.0/0000000000002c67/", "the count"),
-            ("7/47a1e2d3abe5d1d9/1.0/0000000000002c67/x@1", "the count"),
             (
-                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67/1@",
+                "7/47a1e2d3abe5d1d9/1.0/2c67/-/0000000000000000",
+                "the context",
+            ),
+            (
+                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67//0000000000000000",
+                "the count",
+            ),
+            (
+                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67/x@1/0000000000000000",
+                "the count",
+            ),
+            (
+                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67/1@/0000000000000000",
                 "the generation",
+            ),
+            (
+                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67/-/9",
+                "the predecessor",
             ),
         ] {
             let refused = text.parse::<Cursor>().map_err(|bad| bad.part);

@@ -97,7 +97,8 @@ pub struct Delivered<'a> {
 }
 
 impl Delivered<'_> {
-    /// Where the application stands once it has this record: what its next run goes on from.
+    /// Where the application stands once it has this record: what its next run goes on from. Which epoch was before, and what
+    /// was declared behind the record, [`crate::Cursors`] knows.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         let itself = u64::from(self.kind == BodyKind::Administrative);
@@ -110,6 +111,7 @@ impl Delivered<'_> {
             },
             context: self.context,
             count: self.numbering.map(|generation| (adm, generation)),
+            predecessor: Epoch::NONE,
         }
     }
 }
@@ -258,6 +260,8 @@ pub enum Event {
         from: Adm,
         /// First number behind the hole.
         until: Adm,
+        /// In whose numbering; `None`: that is not known.
+        numbering: Option<Generation>,
     },
     /// A hole that records waited behind was closed in time: nothing is missing. Behind a hole of an unordered
     /// source nothing waits: it closes without a word.

@@ -615,6 +615,7 @@ fn of_a_message_and_of_what_has_no_order_a_part_is_the_whole() {
         sid: SID,
         from: Adm(0),
         until: Adm(1),
+        numbering: Some(Generation(1)),
     });
     assert_eq!(told, [missing]);
 

@@ -4,7 +4,7 @@ mod arbiter_kit;
 
 use arbiter_kit::*;
 use twinfeed_protocol::{DiscontinuityCause, Event, Leg, Limits, Place, Policy};
-use twinfeed_wire::{Adm, ContextId, Epoch};
+use twinfeed_wire::{Adm, ContextId, Epoch, Generation};
 
 /// What follows counts, or begins, otherwise at this place.
 fn discontinuity(at: Place, cause: DiscontinuityCause) -> Told {
@@ -144,6 +144,7 @@ fn without_order_a_record_that_waits_for_a_lost_message_is_not_missing() {
         sid: SID,
         from: Adm(0),
         until: Adm(1),
+        numbering: Some(Generation(1)),
     });
     assert_eq!(kit.told(), [missing, Told::Record(4, 0, Leg::Zero)]);
 }

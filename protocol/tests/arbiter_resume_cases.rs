@@ -21,6 +21,7 @@ fn cursor(sseq: u64, part: u16) -> Cursor {
         },
         context: ContextId(1),
         count: Some((Adm(0), Generation(1))),
+        predecessor: Epoch::NONE,
     }
 }
 
@@ -344,6 +345,185 @@ fn an_epoch_that_nobody_knows_any_more_is_left_behind_a_reset() {
     assert_eq!(told.iter().filter_map(number).next_back(), Some(5));
 }
 
+/// In the second epoch, for which the first was left.
+fn in_the_second() -> Cursor {
+    Cursor {
+        next: Pos {
+            epoch: Epoch(2),
+            ..cursor(11, 0).next
+        },
+        context: ContextId(20),
+        predecessor: Epoch(1),
+        ..cursor(11, 0)
+    }
+}
+
+#[test]
+fn a_leg_that_lags_in_the_epoch_before_leads_nobody_back() {
+    for known in [true, false] {
+        let predecessor = if known { Epoch(1) } else { Epoch::NONE };
+        let from = Cursor {
+            predecessor,
+            ..in_the_second()
+        };
+        let (mut kit, mut zero, mut one) = resumed(&from);
+        zero.header.epoch = Epoch(2);
+        zero.header.predecessor = Epoch(1);
+        zero.header.context = ContextId(20);
+        // Heard for a while before the other one; longer than that only a cursor that knows what was left helps.
+        let rounds = if known { 40 } else { 6 };
+        for round in 0..rounds {
+            kit.records(&mut one, &run(90 + round..=90 + round));
+            kit.beat(&mut one, 90 + round, 91 + round);
+            kit.pass(ms(1));
+        }
+        kit.records(&mut zero, &run(11..=14));
+        kit.pass(ms(5));
+        assert_eq!(kit.told(), records(11..=14, Leg::Zero), "known: {known}");
+    }
+}
+
+#[test]
+fn a_leg_below_the_cursor_does_not_end_catching_up() {
+    let limits = Limits {
+        held_records: 8,
+        ..Limits::default()
+    };
+    let (mut kit, mut zero, mut one) = asking(limits, &cursor(11, 0));
+    kit.records(&mut one, &run(3..=3));
+    for live in 100..140 {
+        kit.records(&mut zero, &run(live..=live));
+        kit.beat(&mut one, 3, 4);
+    }
+    assert!(kit.arbiter.counters().hold_overflow > 0);
+    assert_eq!(kit.told(), [], "nothing is given up for want of room");
+}
+
+#[test]
+fn what_was_missed_is_asked_for_in_the_context_that_is_left() {
+    let (mut kit, mut zero, mut one) = asking(Limits::default(), &cursor(11, 0));
+    for sender in [&mut zero, &mut one] {
+        sender.header.context = ContextId(2);
+        sender.header.first = 5;
+        sender.header.flags = Flags::INCOMPLETE;
+        kit.records(sender, &run(20..=21));
+    }
+    for _ in 0..60 {
+        for sender in [&mut zero, &mut one] {
+            kit.beat(sender, 21, 22);
+        }
+        kit.pass(ms(2));
+        while let Some(ask) = kit.arbiter.poll_request() {
+            assert_eq!(ask.header().context, ContextId(2));
+            let (from, until) = first_range(&ask);
+            let mut sender = Sender::new(ask.leg).with(|header| {
+                header.context = ContextId(2);
+                header.first = 5;
+                header.flags = Flags::INCOMPLETE;
+            });
+            let mut bytes = sender.records(&run(from..=until - 1));
+            mark_retransmitted(&mut bytes);
+            kit.arbiter.on_fill(ask.leg, kit.now, &bytes, &mut kit.log);
+        }
+    }
+    let told = kit.told();
+    let discontinuity = |told: &Told| {
+        let Told::Event(Event::Discontinuity { at, cause, .. }) = told else {
+            return false;
+        };
+        *at == Place::start(11) && *cause == DiscontinuityCause::Context { from: ContextId(1) }
+    };
+    assert!(discontinuity(&told[0]), "{told:?}");
+    let numbers: Vec<_> = told.iter().filter_map(number).collect();
+    assert_eq!(numbers, (11..=21).collect::<Vec<_>>());
+    assert_eq!(kit.arbiter.counters().gaps, 0);
+}
+
+fn administrative(at: u64) -> Told {
+    Told::Event(Event::Discontinuity {
+        sid: SID,
+        epoch: Epoch(1),
+        at: Place::start(at),
+        context: ContextId(1),
+        complete: true,
+        cause: DiscontinuityCause::Administrative,
+    })
+}
+
+#[test]
+fn where_no_count_is_known_what_follows_says_so_first() {
+    let from = Cursor {
+        count: None,
+        ..cursor(11, 0)
+    };
+    let (mut kit, mut zero, _one) = resumed(&from);
+    // Message 0 was sent while nobody listened.
+    zero.header.base_adm = Adm(1);
+    kit.records(&mut zero, &run(11..=11));
+    assert_eq!(
+        kit.told(),
+        [administrative(11), Told::Record(11, 0, Leg::Zero)]
+    );
+}
+
+#[test]
+fn a_message_that_comes_behind_its_place_does_not_count_for_what_was_told() {
+    let (mut kit, mut zero, _one) = resumed(&cursor(11, 0));
+    let message = zero.administrative(5, Adm(0));
+    kit.give(Leg::Zero, &message);
+    assert_eq!(
+        kit.told(),
+        [administrative(11), Told::Record(5, 0, Leg::Zero)]
+    );
+}
+
+#[test]
+fn cursors_follow_what_is_declared() {
+    let mut at = Cursors::resumed([cursor(11, 0)]);
+    let (sid, epoch) = (SID, Epoch(1));
+    at.event(&Event::Gap {
+        sid,
+        epoch,
+        from: at_(11),
+        until: at_(15),
+        cause: GapCause::LostOnEveryLeg,
+    });
+    assert_eq!(at.get(SID), Some(&cursor(15, 0)));
+    at.event(&Event::AdministrativeGap {
+        sid,
+        from: Adm(0),
+        until: Adm(2),
+        numbering: Some(Generation(1)),
+    });
+    let counted = Cursor {
+        count: Some((Adm(2), Generation(1))),
+        ..cursor(15, 0)
+    };
+    assert_eq!(at.get(SID), Some(&counted));
+    at.event(&Event::Reset {
+        sid,
+        epoch: Epoch(2),
+        at: at_(11),
+        context: ContextId(20),
+        complete: true,
+        cause: ResetCause::Epoch {
+            from: epoch,
+            tail: Tail::Complete,
+        },
+    });
+    let second = Cursor {
+        count: counted.count,
+        ..in_the_second()
+    };
+    assert_eq!(at.get(SID), Some(&second));
+    at.event(&Event::Stale { sid: Sid(99) });
+    assert_eq!(at.iter().count(), 1);
+}
+
+fn at_(sseq: u64) -> Place {
+    Place::start(sseq)
+}
+
 #[test]
 fn messages_are_counted_on() {
     let from = Cursor {
@@ -370,6 +550,7 @@ fn messages_are_counted_on() {
         sid: SID,
         from: Adm(3),
         until: Adm(4),
+        numbering: Some(Generation(1)),
     });
     assert_eq!(kit.told()[0], missing);
 }

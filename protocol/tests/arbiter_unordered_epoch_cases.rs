@@ -200,6 +200,7 @@ fn an_administrative_message_that_does_not_come_is_declared_after_lag_time() {
         sid: SID,
         from: Adm(0),
         until: Adm(1),
+        numbering: Some(Generation(1)),
     };
     let four = Told::Record(4, 0, Leg::Zero);
     let position = |what: &Told| told.iter().position(|told| told == what);

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use twinfeed_subscriber::record::TradeMsg;
-use twinfeed_subscriber::{Builder, Cursors, Delivered, Event, Handler, RecordBody as _};
+use twinfeed_subscriber::{
+    Builder, Cursors, Delivered, Event, Handler, RecordBody as _, ResetCause, Tail,
+};
 
 /// What the program would lose, and makes again, if it were killed.
 const SAVE_EVERY: Duration = Duration::from_millis(200);
@@ -37,9 +39,20 @@ impl Handler for State {
     }
 
     fn event(&mut self, event: &Event) {
-        if let Event::Gap { .. } = event {
-            self.whole = false;
-        }
+        let tail_unknown = |cause: &ResetCause| {
+            matches!(
+                cause,
+                ResetCause::Epoch {
+                    tail: Tail::Unknown,
+                    ..
+                }
+            )
+        };
+        self.whole &= match event {
+            Event::Gap { .. } => false,
+            Event::Reset { cause, .. } => !tail_unknown(cause),
+            _ => true,
+        };
         println!("{event:?}");
         self.cursors.event(event);
     }

@@ -320,6 +320,17 @@ impl Settings {
                 remedy: "give the one of the last record",
             });
         }
+        if let Selection::Only(sids) = &self.selection
+            && let Some(sid) = resumed
+                .iter()
+                .find(|sid| !sids.iter().any(|it| it.0 == sid.0))
+        {
+            return Err(Error::Setting {
+                name: "resume",
+                cause: format!("it has a cursor of source stream {sid}, which is not selected"),
+                remedy: "leave that cursor out, or select the source stream (`sids`)",
+            });
+        }
         if matches!(&self.selection, Selection::Only(sids) if sids.is_empty()) {
             return Err(Error::Setting {
                 name: "sids",

@@ -278,6 +278,10 @@ fn put_in_force(
         arbiter.add_source(sid, class);
         sids.push(sid);
     }
+    for from in plan.cursors {
+        // What has no order has no place to go on from: it is joined, and that is told.
+        let _ = arbiter.resume(&from);
+    }
     for (sid, leg, stream) in plan.streams {
         arbiter.set_stream(sid, leg, stream);
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use twinfeed_net::sync::{ArrayQueue, AtomicBool, AtomicU64, Ordering};
 use twinfeed_protocol::arbiter::{Arbiter, OrderingClass};
-use twinfeed_protocol::{CloseReason, Leg, Receipt};
+use twinfeed_protocol::{CloseReason, Cursor, Leg, Receipt};
 use twinfeed_wire::{Generation, Sid, StreamId};
 
 use crate::fills::FillSocket;
@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) arbiter: Option<Arbiter>,
     /// Source streams that are new, and whether their order means anything.
     pub(crate) sources: Vec<(Sid, OrderingClass)>,
+    /// Where an earlier run stood in those.
+    pub(crate) cursors: Vec<Cursor>,
     /// Streams that are new or changed.
     pub(crate) streams: Vec<(Sid, Leg, StreamId)>,
     /// Sockets to read from now on.

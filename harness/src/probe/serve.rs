@@ -613,6 +613,7 @@ mod tests {
             sid,
             from: Adm(3),
             until: Adm(5),
+            numbering: None,
         });
         eye.event(&Event::Divergence {
             sid,

@@ -65,7 +65,10 @@ impl Source {
             self.go_over(leg, &view);
             return true;
         }
-        self.declare_until_reached(leg, &view, GapCause::Abandoned, out);
+        // What an application that was away has missed may be had in this context, too.
+        if !(self.catching_up && self.repair.can_ask()) {
+            self.declare_until_reached(leg, &view, GapCause::Abandoned, out);
+        }
         self.enter(&view);
         true
     }

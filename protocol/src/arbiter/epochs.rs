@@ -50,7 +50,7 @@ impl Retired {
         self.epochs.contains(&epoch)
     }
 
-    fn add(&mut self, epoch: Epoch) {
+    pub(super) fn add(&mut self, epoch: Epoch) {
         if !self.contains(epoch) {
             self.epochs[self.at] = epoch;
             self.at = (self.at + 1) % RETIRED_EPOCHS;
@@ -117,7 +117,10 @@ impl Source {
                 return false;
             }
             let since = *self.deserted_since.get_or_insert(out.now);
+            // Who speaks in the epoch of an earlier run may be heard a little later than who lags in another one.
+            let early = self.catching_up && self.judged_at < since.after(out.limits.lag_time);
             let due = match link {
+                None if early => self.forced(),
                 Some(None) if end.is_none() => {
                     let patience = self.end_patience(target, out.limits);
                     self.forced() || self.judged_at >= since.after(patience)
@@ -474,7 +477,9 @@ fn below_at_all<'a>(
 ) -> bool {
     let said = |side: &LegSide| {
         side.view(cursor.epoch)
-            .is_some_and(|view| view.stepped_back && view.next < reached)
+            .filter(|view| view.stepped_back)
+            .and_then(View::stands)
+            .is_some_and(|place| place < reached)
     };
     live.next().is_some_and(said) && live.all(said)
 }

@@ -235,6 +235,7 @@ impl Source {
             sid: self.sid,
             from,
             until: adm,
+            numbering: (!cursor.adopts).then_some(cursor.generation),
         });
     }
 

@@ -19,7 +19,7 @@ use super::cursor::Cursor;
 use super::source::Source;
 use super::view::Rank;
 use crate::cursor::{CannotResume, Cursor as Told};
-use twinfeed_wire::{Adm, Epoch, Generation};
+use twinfeed_wire::{Adm, Generation};
 
 impl Arbiter {
     /// Goes on with a source stream where an earlier run stood. To be said before its first datagram.
@@ -46,18 +46,26 @@ impl Source {
         let (adm, generation) = from.count.unwrap_or((Adm(0), Generation(0)));
         self.cursor = Some(Cursor {
             epoch: from.next.epoch,
-            predecessor: Epoch::NONE,
+            predecessor: from.predecessor,
             context: from.context,
             complete: false,
             // Nobody outranks it: whether it is anybody's still shows.
             rank: Rank::HIGHEST,
             next: from.place(),
-            last: 0,
+            last: from
+                .place()
+                .sseq
+                .saturating_sub(u64::from(from.place().part == 0)),
             adm,
             generation,
             adopts: from.count.is_none(),
             apart: false,
         });
+        if from.predecessor.is_some() {
+            self.retired.add(from.predecessor);
+        }
+        // Which messages came meanwhile is not known then.
+        self.recount = from.count.is_none();
         self.fence.heard(generation);
         self.set_catching_up(true);
     }
@@ -78,7 +86,7 @@ impl Source {
         let reached = |side: &super::leg::LegSide| {
             let here = side.view(cursor.epoch);
             let here = here.filter(|view| view.context == cursor.context);
-            side.transmits() && here.is_some_and(|view| view.next <= cursor.next)
+            side.transmits() && here.is_some_and(|view| view.next == cursor.next)
         };
         if self.legs.iter().any(reached) {
             self.set_catching_up(false);
@@ -96,7 +104,9 @@ impl Source {
         let mut views = self.legs.iter().filter_map(|side| side.view(cursor.epoch));
         if let Some(view) = views.find(|view| view.context == cursor.context) {
             (cursor.rank, cursor.complete) = (view.rank, view.complete);
-            cursor.predecessor = view.predecessor;
+            if view.predecessor.is_some() {
+                cursor.predecessor = view.predecessor;
+            }
         }
     }
 }

@@ -340,6 +340,10 @@ impl Source {
                 limits.lag_time,
             ),
             after(self.deserted_since, hold),
+            after(
+                self.deserted_since.filter(|_| self.catching_up),
+                limits.lag_time,
+            ),
             self.end_due(),
             after(self.regress_since, self.regress_patience()),
             after(self.miscounted_since, self.regress_patience()),

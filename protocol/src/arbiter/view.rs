@@ -131,7 +131,6 @@ impl View {
         self.beat = None;
         self.ended = None;
         self.ended_said = 0;
-        self.stepped_back = false;
         self.shown = 0;
     }
 

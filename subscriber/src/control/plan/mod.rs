@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use twinfeed_control as admin;
 use twinfeed_control::{Grant, GrantedLeg, GrantedStream, Role};
 use twinfeed_protocol::arbiter::{Arbiter, OrderingClass};
-use twinfeed_protocol::{CannotResume, Cursor, Leg, Limits};
+use twinfeed_protocol::{Cursor, Leg, Limits};
 use twinfeed_wire::{Generation, Sid, StreamId};
 
 use crate::error::Error;
@@ -82,11 +82,13 @@ impl Ledger {
         match ledger.made {
             Some(made) => ledger.plan_limits(&made, &limits, sockets, &mut plan),
             None => {
-                plan.arbiter = Some(arbiter(limits, &plan, resume, grant)?);
+                plan.arbiter = Some(arbiter(limits, &plan)?);
                 ledger.made = Some(limits);
                 (ledger.longest, ledger.slot) = (sockets.max_datagram, sockets.slot());
             }
         }
+        let new = |from: &&Cursor| plan.sources.iter().any(|(sid, _)| *sid == from.next.sid);
+        plan.cursors = resume.iter().filter(new).copied().collect();
         let sockets = SocketSettings {
             max_datagram: ledger.longest,
             ..sockets.clone()
@@ -145,30 +147,11 @@ impl Ledger {
     }
 }
 
-/// The machine with its sources, so that their memory is not allocated by the thread that polls; they stand where an
-/// earlier run stood.
-fn arbiter(
-    limits: Limits,
-    plan: &Plan,
-    resume: &[Cursor],
-    grant: &Grant,
-) -> Result<Arbiter, Error> {
+/// The machine with its sources, so that their memory is not allocated by the thread that polls.
+fn arbiter(limits: Limits, plan: &Plan) -> Result<Arbiter, Error> {
     let mut arbiter = Arbiter::new(limits)?;
     for &(sid, class) in &plan.sources {
         arbiter.add_source(sid, class);
-    }
-    for from in resume {
-        match arbiter.resume(from) {
-            // It is joined, and that is told.
-            Ok(()) | Err(CannotResume::Unordered(_)) => {}
-            Err(refused) => {
-                return Err(Error::Grant {
-                    feed: grant.feed.to_string(),
-                    cause: refused.to_string(),
-                    remedy: "leave its cursor out (`resume`)",
-                });
-            }
-        }
     }
     Ok(arbiter)
 }
