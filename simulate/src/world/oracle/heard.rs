@@ -188,7 +188,7 @@ fn is_of_source(record: &Record<'_>) -> bool {
 
 impl Heard {
     /// A datagram of the leg's own stream is about to reach the arbiter. `believes`: up to which number of an epoch one
-    /// datagram alone is believed; what one beyond says of its numbering need not be.
+    /// datagram alone is believed; what one beyond, or one of another epoch, says of its numbering need not be.
     pub fn note(
         &mut self,
         leg: usize,
@@ -278,7 +278,7 @@ impl Heard {
             self.successions.insert((header.predecessor, header.epoch));
         }
         let beat = datagram.heartbeat().map(|it| it.beat.next_sseq);
-        let near = header.epoch != believes.0 || beat.is_some_and(|next| next <= believes.1);
+        let near = header.epoch == believes.0 && beat.is_some_and(|next| next <= believes.1);
         self.cuts
             .note(header.generation, header.is_heartbeat() && near);
         if header.is_heartbeat() {
