@@ -56,9 +56,7 @@ impl Source {
         let left = Leg::BOTH
             .into_iter()
             .any(|leg| self.first_in(leg, &cursor, cursor.context).is_some());
-        // Who speaks in the context of an earlier run may be heard a little later than the other one.
-        let early = self.catching_up && self.judged_at < since.after(out.limits.lag_time);
-        if left || !self.waited(since, out) || early && !self.forced() {
+        if left || !self.waited(since, out) || self.is_early(since, out.limits) {
             return false;
         }
         if apart {

@@ -11,9 +11,7 @@
 //!
 //! Nothing here knows who waits for what, or for how long.
 
-use twinfeed_wire::{
-    Adm, BodyKind, ContextId, Datagram, Epoch, Generation, Header, Pos, Record, Sid,
-};
+use twinfeed_wire::{Adm, BodyKind, ContextId, Datagram, Epoch, Generation, Header, Pos, Record};
 
 use super::fence::{Count, Fence};
 use super::hold::Entry;
@@ -322,35 +320,40 @@ pub(super) fn behind(entry: &Entry) -> Place {
     }
 }
 
-/// Gives a record to the application, or skips it when nobody could read it. `at`: where the application stands behind it;
-/// `adm`: how many administrative messages stand before it.
-pub(super) fn hand_over<H: Handler + ?Sized>(
-    (sid, at, adm): (Sid, &Cursor, Adm),
-    leg: Leg,
-    entry: &Entry,
-    body: &[u8],
-    out: &mut Out<'_, H>,
-) {
-    if let BodyKind::Unknown(_) = entry.kind {
-        out.counters.skipped_kinds += 1;
-        return;
+impl Source {
+    /// Gives a record to the application, or skips it when nobody could read it. The application stands behind
+    /// it already; `adm`: how many administrative messages stand before it.
+    pub(super) fn hand_over<H: Handler + ?Sized>(
+        &self,
+        (leg, adm): (Leg, Adm),
+        entry: &Entry,
+        body: &[u8],
+        out: &mut Out<'_, H>,
+    ) {
+        let Some(at) = &self.cursor else {
+            return;
+        };
+        if let BodyKind::Unknown(_) = entry.kind {
+            out.counters.skipped_kinds += 1;
+            return;
+        }
+        out.handler.record(&Delivered {
+            pos: Pos {
+                sid: self.sid,
+                epoch: at.epoch,
+                sseq: entry.sseq,
+                part: entry.part,
+            },
+            kind: entry.kind,
+            flags: entry.flags,
+            adm,
+            leg,
+            body,
+            received_at: entry.received_at,
+            sent_at: entry.sent_at,
+            next: at.next,
+            context: at.context,
+            numbering: (!at.adopts).then_some(at.generation),
+        });
     }
-    out.handler.record(&Delivered {
-        pos: Pos {
-            sid,
-            epoch: at.epoch,
-            sseq: entry.sseq,
-            part: entry.part,
-        },
-        kind: entry.kind,
-        flags: entry.flags,
-        adm,
-        leg,
-        body,
-        received_at: entry.received_at,
-        sent_at: entry.sent_at,
-        next: at.next,
-        context: at.context,
-        numbering: (!at.adopts).then_some(at.generation),
-    });
 }

@@ -117,10 +117,8 @@ impl Source {
                 return false;
             }
             let since = *self.deserted_since.get_or_insert(out.now);
-            // Who speaks in the epoch of an earlier run may be heard a little later than who lags in another one.
-            let early = self.catching_up && self.judged_at < since.after(out.limits.lag_time);
             let due = match link {
-                None if early => self.forced(),
+                None if self.is_early(since, out.limits) => false,
                 Some(None) if end.is_none() => {
                     let patience = self.end_patience(target, out.limits);
                     self.forced() || self.judged_at >= since.after(patience)

@@ -14,7 +14,7 @@
 use twinfeed_wire::fill::{FillRange, MOST_RANGES, Reply, RequestHeader, write_request};
 use twinfeed_wire::{Adm, BodyKind, Datagram, Flags, Header, Record};
 
-use super::cursor::{Cursor, Standing, behind, hand_over};
+use super::cursor::{Cursor, Standing, behind};
 use super::hold::Entry;
 use super::leg::LegSide;
 use super::source::{Out, Source};
@@ -392,9 +392,7 @@ impl Source {
                 // It is not this leg's stream that brought it.
                 self.legs[leg.index()].wins -= 1;
                 self.count_filled(leg, out);
-                if let Some(at) = &self.cursor {
-                    hand_over((self.sid, at, adm), leg, &entry, record.body, out);
-                }
+                self.hand_over((leg, adm), &entry, record.body, out);
                 return true;
             }
             Standing::Beyond => {

@@ -16,9 +16,12 @@
 
 use super::Arbiter;
 use super::cursor::Cursor;
+use super::leg::LegSide;
 use super::source::Source;
 use super::view::Rank;
 use crate::cursor::{CannotResume, Cursor as Told};
+use crate::limits::Limits;
+use crate::time::Time;
 use twinfeed_wire::{Adm, Generation};
 
 impl Arbiter {
@@ -44,6 +47,7 @@ impl Arbiter {
 impl Source {
     fn resume(&mut self, from: &Told) {
         let (adm, generation) = from.count.unwrap_or((Adm(0), Generation(0)));
+        let next = from.place();
         self.cursor = Some(Cursor {
             epoch: from.next.epoch,
             predecessor: from.predecessor,
@@ -51,11 +55,8 @@ impl Source {
             complete: false,
             // Nobody outranks it: whether it is anybody's still shows.
             rank: Rank::HIGHEST,
-            next: from.place(),
-            last: from
-                .place()
-                .sseq
-                .saturating_sub(u64::from(from.place().part == 0)),
+            next,
+            last: next.sseq.saturating_sub(u64::from(next.part == 0)),
             adm,
             generation,
             adopts: from.count.is_none(),
@@ -75,6 +76,11 @@ impl Source {
         self.repair.set_patient(catching_up);
     }
 
+    /// Whether whoever speaks in the epoch and context of the earlier run may yet be heard: legs are heard one after the other.
+    pub(super) fn is_early(&self, since: Time, limits: &Limits) -> bool {
+        self.catching_up && !self.forced() && self.judged_at < since.after(limits.lag_time)
+    }
+
     /// Ends catching up once a leg that lives is reached: from there on it is with the others.
     pub(super) fn judge_caught_up(&mut self) {
         let Some(cursor) = self
@@ -83,7 +89,7 @@ impl Source {
         else {
             return;
         };
-        let reached = |side: &super::leg::LegSide| {
+        let reached = |side: &LegSide| {
             let here = side.view(cursor.epoch);
             let here = here.filter(|view| view.context == cursor.context);
             side.transmits() && here.is_some_and(|view| view.next == cursor.next)

@@ -18,7 +18,7 @@
 
 use twinfeed_wire::ContextId;
 
-use super::cursor::{Cursor, Standing, hand_over};
+use super::cursor::{Cursor, Standing};
 use super::fence::{Count, GivenUp};
 use super::hold::Entry;
 use super::source::{Out, Pressure, Source};
@@ -151,9 +151,7 @@ impl Source {
             };
             let adm = self.deliver(leg, &entry, out);
             let body = self.legs[leg.index()].hold.body(kept);
-            if let Some(at) = &self.cursor {
-                hand_over((self.sid, at, adm), leg, &entry, body, out);
-            }
+            self.hand_over((leg, adm), &entry, body, out);
             moved = true;
         }
         if moved {
@@ -328,6 +326,8 @@ impl Source {
         };
         let after = |since: Option<Time>, span| since.map(|since| since.after(span));
         let hold = limits.reorder_hold;
+        let early =
+            |since: Option<Time>| after(since.filter(|_| self.catching_up), limits.lag_time);
         let mut soonest = None;
         let mut ask = |due: Option<Time>| {
             soonest = earlier(soonest, due.filter(|due| *due > self.judged_at));
@@ -335,15 +335,9 @@ impl Source {
         for due in [
             after(self.hole.and_then(|hole| hole.passed), hold),
             after(self.orphan_since, hold),
-            after(
-                self.orphan_since.filter(|_| self.catching_up),
-                limits.lag_time,
-            ),
+            early(self.orphan_since),
             after(self.deserted_since, hold),
-            after(
-                self.deserted_since.filter(|_| self.catching_up),
-                limits.lag_time,
-            ),
+            early(self.deserted_since),
             self.end_due(),
             after(self.regress_since, self.regress_patience()),
             after(self.miscounted_since, self.regress_patience()),

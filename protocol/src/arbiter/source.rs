@@ -15,7 +15,7 @@ use twinfeed_wire::{BodyKind, Datagram, Epoch, Flags, Header, Record, Sid, Strea
 
 use super::OrderingClass;
 use super::counters::{Counters, LegStatus};
-use super::cursor::{Cursor, Standing, behind, hand_over};
+use super::cursor::{Cursor, Standing, behind};
 use super::epochs::Retired;
 use super::fence::{Fence, GivenUp};
 use super::fill::Ask;
@@ -424,9 +424,7 @@ impl Source {
             }
             Standing::Next if same && self.is_relied_on(leg, out.limits) => {
                 let adm = self.deliver(leg, &entry, out);
-                if let Some(at) = &self.cursor {
-                    hand_over((self.sid, at, adm), leg, &entry, record.body, out);
-                }
+                self.hand_over((leg, adm), &entry, record.body, out);
             }
             Standing::Next | Standing::Beyond => {
                 self.keep(leg, header.epoch, entry, record.body, out);

@@ -582,8 +582,8 @@ impl Open {
         }
     }
 
-    /// Once some of it came, or was given up, attempts count anew; answers whether it did. What lies behind the goal is another hole, for which was
-    /// asked with it.
+    /// Once some of it came, or was given up, attempts count anew; answers whether it did. What lies behind the goal is
+    /// another hole, for which was asked with it.
     fn note_progress(&mut self, wish: &Wish) -> bool {
         let progress = wish.from > self.from;
         if progress {
