@@ -380,6 +380,8 @@ fn a_leg_that_lags_in_the_epoch_before_leads_nobody_back() {
         kit.records(&mut zero, &run(11..=14));
         kit.pass(ms(5));
         assert_eq!(kit.told(), records(11..=14, Leg::Zero), "known: {known}");
+        let refused = kit.arbiter.counters().retired_epoch;
+        assert_eq!(refused > 0, known, "nothing of what is over is held");
     }
 }
 
