@@ -18,7 +18,7 @@ use twinfeed_harness::{Error, Seat};
 use twinfeed_net::clock;
 use twinfeed_wire::{Dsn, Flags, HEADER_LENGTH, restamp};
 
-use super::{Evidence, Fault, Scene};
+use super::{Evidence, Fault, MEANWHILE, Scene};
 use crate::lab::{LINES, Lab, Namespace, STREAMS};
 use twinfeed_harness::adapter;
 
@@ -73,7 +73,7 @@ impl Fault for Babble {
                 "refused by adapters",
                 refused_by_adapters(scene).saturating_sub(refused_before),
             ),
-            Evidence::of("messages meanwhile", flow.min().unwrap_or(0)),
+            Evidence::of(MEANWHILE, flow.min().unwrap_or(0)),
         ])
     }
 }

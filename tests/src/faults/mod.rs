@@ -52,6 +52,9 @@ pub trait Fault {
     fn strike(&mut self, scene: &mut Scene, turn: usize) -> Result<Vec<Evidence>, Error>;
 }
 
+/// Evidence that a fault was felt no more than it may be: what the least of the subscribers that it is not done to got.
+pub const MEANWHILE: &str = "messages meanwhile";
+
 /// What shows that a fault happened: so many of something, which must be more than none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Evidence {

@@ -1,5 +1,6 @@
 //! A pair at work on hosts of its own, with three subscribers: what faults are done to.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use twinfeed_control::{Policy, StopFlag};
@@ -13,7 +14,7 @@ use twinfeed_harness::{Error, Rig, Seat};
 use twinfeed_net::clock;
 
 use super::cells::{Owed, Stage};
-use super::{Evidence, Setting};
+use super::{Evidence, MEANWHILE, Setting};
 use crate::lab::{Lab, SUBSCRIBERS, Volume};
 use crate::small_run;
 use twinfeed_harness::adapter;
@@ -36,6 +37,8 @@ pub struct Scene {
     pub lab: Lab,
     /// Ends every wait.
     pub stop: StopFlag,
+    /// Adapter by adapter, by its process: administrative messages that it placed without its peer's word.
+    pub placed_alone: BTreeMap<u32, u64>,
 }
 
 /// What came out of a run.
@@ -51,6 +54,10 @@ pub struct End {
     pub filled: u64,
     /// Switches of all three.
     pub switches: u64,
+    /// Administrative messages that were placed without the peer's word.
+    pub placed_alone: u64,
+    /// How often the three were told of one that they had passed.
+    pub told_of_them: u64,
     /// What was promised and not kept.
     pub broken: Vec<String>,
 }
@@ -104,6 +111,7 @@ impl Scene {
             volume,
             lab,
             stop: stop.clone(),
+            placed_alone: BTreeMap::new(),
         };
         scene.until_heard()?;
         scene.rig.open()?;
@@ -151,6 +159,20 @@ impl Scene {
         self.rig.active_seat()
     }
 
+    /// Notes what the adapters that run placed without each other's word.
+    ///
+    /// # Errors
+    /// When an adapter cannot be started or seen.
+    pub fn note_placed_alone(&mut self) -> Result<(), Error> {
+        for (seat, at) in Seat::BOTH.into_iter().zip(self.rig.files().adapters) {
+            let standing = adapter::Standing::of(at.operations).unwrap_or_default();
+            let known = self.placed_alone.entry(self.rig.adapter(seat)?.id());
+            let known = known.or_default();
+            *known = standing.counter("placed_alone").max(*known);
+        }
+        Ok(())
+    }
+
     /// Waits until the pair is in step by its own word and protected by stream-admin's, and until every subscriber hears
     /// both legs and gets more.
     ///
@@ -160,7 +182,7 @@ impl Scene {
         let stop = self.stop.clone();
         let operations = self.rig.files().adapters.map(|at| at.operations);
         let before = self.statuses()?.map(|status| status.messages);
-        until("everything is whole", LIMIT, &stop, || {
+        let whole = until("everything is whole", LIMIT, &stop, || {
             for seat in Seat::BOTH {
                 self.rig.adapter(seat)?.expect_running()?;
             }
@@ -186,7 +208,8 @@ impl Scene {
                 true => Seen::Met(()),
                 false => Seen::NotYet(format!("{statuses:?}")),
             })
-        })
+        });
+        whole.and_then(|()| self.note_placed_alone())
     }
 
     /// Lets the run go on for so long: what is done lasts, and the exchange's clock is the host's.
@@ -217,7 +240,7 @@ impl Scene {
         let least = got
             .map(|(after, before)| after.messages - before.messages)
             .min();
-        Ok(Evidence::of("messages meanwhile", least.unwrap_or(0)))
+        Ok(Evidence::of(MEANWHILE, least.unwrap_or(0)))
     }
 
     /// Ends the run and judges it.
@@ -225,6 +248,7 @@ impl Scene {
     /// # Errors
     /// When a process does not end in order, or what was sent cannot be read.
     pub fn finish(mut self, owed: Owed) -> Result<End, Error> {
+        self.note_placed_alone()?;
         let (_, first, sent) = self.rig.end()?;
         let last = sent.last().map(|session| session.epoch);
         let stop = self.stop.clone();
@@ -243,7 +267,10 @@ impl Scene {
         }
         let seen = [first, self.others[0].summary()?, self.others[1].summary()?];
         let conversion = Files::conversion(self.rig.run())?;
-        let mut end = End::default();
+        let mut end = End {
+            placed_alone: self.placed_alone.values().sum(),
+            ..End::default()
+        };
         for (index, seen) in seen.iter().enumerate() {
             let text = serde_json::to_vec(seen).unwrap_or_default();
             // For whoever keeps the run's files; that it cannot be written is shown by its absence.
@@ -280,6 +307,14 @@ impl End {
         self.switches += verdict.switches;
         self.duplicates_dropped[index] = verdict.duplicates_dropped;
         let overload = verdict.overload() && !may_have_gaps;
+        // Whoever was past the place of a message that nobody agreed to is told so.
+        let told = seen.breaks.iter().filter(|it| it.cause == "administrative");
+        let told = (told.count() as u64).min(self.placed_alone);
+        self.told_of_them += told;
+        let verdict = &Verdict {
+            breaks: verdict.breaks.saturating_sub(told),
+            ..verdict.clone()
+        };
         let judged = match may_have_gaps {
             // What no gap names is in `undeclared` all the same. Who was away at an end is told by the reset behind it;
             // the end of the last session was waited for.

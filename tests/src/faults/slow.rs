@@ -6,7 +6,7 @@ use std::time::Duration;
 use twinfeed_harness::Error;
 use twinfeed_harness::process::{Seen, until};
 
-use super::{Evidence, Fault, LIMIT, Scene};
+use super::{Evidence, Fault, LIMIT, MEANWHILE, Scene};
 
 /// It.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Fault for Slow {
         Ok(vec![
             Evidence::of("datagrams of leg 0 overran", overrun(0)),
             Evidence::of("datagrams of leg 1 overran", overrun(1)),
-            Evidence::of("messages meanwhile", flow),
+            Evidence::of(MEANWHILE, flow),
         ])
     }
 }

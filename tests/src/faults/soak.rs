@@ -12,7 +12,7 @@ use twinfeed_harness::{Error, Seat};
 use super::cells::{CELLS, Cell, Owed, SOAK, Soaks};
 use super::scene::{End, run as small_run};
 use super::vitals::{Judged, Vitals};
-use super::{Evidence, Fault, Scene, Setting};
+use super::{Evidence, Fault, MEANWHILE, Scene, Setting};
 
 /// How long, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +89,7 @@ pub fn run(
             break;
         };
         let (cell, fault, turn) = &mut faults[at];
+        let before = scene.rig.exchange().standing()?;
         let struck = fault
             .strike(&mut scene, *turn)
             .and_then(|evidence| scene.until_whole().map(|()| evidence));
@@ -96,7 +97,10 @@ pub fn run(
         match struck {
             Ok(evidence) => {
                 tell(begun.elapsed(), cell.name, &evidence);
-                report.take(cell.name, &evidence);
+                let after = scene.rig.exchange().standing()?;
+                // From one session to the next there is nothing to hear.
+                let pauses = before.opened == before.closed || before.closed < after.closed;
+                report.take(cell.name, &evidence, pauses);
             }
             Err(error) => {
                 let at = begun.elapsed().as_secs();
@@ -113,6 +117,7 @@ pub fn run(
         look(&mut scene, &mut report.vitals, begun.elapsed());
     }
     report.took = begun.elapsed();
+    report.broken.extend(report.unseen());
     report.end = scene.finish(Owed::ToldOfGaps)?;
     report.broken.append(&mut report.end.broken);
     let judged = report.vitals.judged(warm_up);
@@ -122,6 +127,8 @@ pub fn run(
 
 /// Looks at every process that runs.
 fn look(scene: &mut Scene, vitals: &mut Vitals, at: Duration) {
+    // An adapter that is away is seen when it is back.
+    let _ = scene.note_placed_alone();
     for seat in Seat::BOTH {
         if let Ok(process) = scene.rig.adapter(seat) {
             vitals.look(seat.binary(), process.id(), at);
@@ -144,8 +151,9 @@ fn look(scene: &mut Scene, vitals: &mut Vitals, at: Duration) {
 }
 
 impl Report {
-    fn take(&mut self, name: &'static str, evidence: &[Evidence]) {
-        let none = evidence.iter().filter(|it| it.count == 0);
+    fn take(&mut self, name: &'static str, evidence: &[Evidence], pauses: bool) {
+        let excused = |it: &&Evidence| pauses && it.what == MEANWHILE;
+        let none = evidence.iter().filter(|it| it.count == 0 && !excused(it));
         self.broken
             .extend(none.map(|it| format!("{name}: no {}", it.what)));
         let found = self.faults.iter().position(|(of, ..)| *of == name);
@@ -161,6 +169,16 @@ impl Report {
                 None => sums.push(*it),
             }
         }
+    }
+
+    /// What no strike of a fault showed.
+    fn unseen(&self) -> Vec<String> {
+        let none = |(name, _, sums): &(&'static str, u64, Vec<Evidence>)| {
+            let none = sums.iter().filter(|it| it.count == 0);
+            let none = none.map(|it| format!("{name}: never any {}", it.what));
+            none.collect::<Vec<_>>()
+        };
+        self.faults.iter().flat_map(none).collect()
     }
 
     /// For people.
@@ -188,9 +206,10 @@ impl Report {
         }
         let _ = writeln!(
             text,
-            "\nDuplicates dropped: {:?}; switches: {}; declared missing at the third subscriber, who was cut off: {}.\n\n\
+            "\nDuplicates dropped: {:?}; switches: {}; declared missing at the third subscriber, who was cut off: {}; \
+             administrative messages placed alone: {}, of which subscribers that were past them were told {} times.\n\n\
              | process | id | warm-up | looked at behind it | resident KiB, first and last quarter | descriptors |\n|---|---|---|---|---|---|",
-            end.duplicates_dropped, end.switches, end.declared,
+            end.duplicates_dropped, end.switches, end.declared, end.placed_alone, end.told_of_them,
         );
         for life in self.vitals.judged(warm_up) {
             let ([first, last], [opened, open]) = (life.resident_kib, life.descriptors);
