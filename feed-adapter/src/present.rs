@@ -250,6 +250,11 @@ pub(crate) const PAIR_COUNTERS: &[OfPair] = &[
         "Administrative messages that waited for a slot that did not come.",
         |of| of.unplaced,
     ),
+    (
+        "dropped",
+        "Administrative messages that waited here and were dropped when the step with the peer was lost.",
+        |of| of.dropped,
+    ),
     ("aligned", "Numberings taken over.", |of| of.aligned),
     ("compared", "Reports that agreed at equal msn.", |of| {
         of.compared

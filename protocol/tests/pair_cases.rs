@@ -154,6 +154,22 @@ fn a_backup_that_passed_the_slot_gets_another_one() {
 }
 
 #[test]
+fn what_was_agreed_to_is_dropped_with_the_step_and_counted() {
+    let acts = acts(400);
+    let mut ends = synchronised(PairLimits::default(), &acts, 40);
+    assert!(ends[0].originate(2));
+    talk(2, &mut ends);
+    assert_eq!(ends[1].sequencer.armed(), 1);
+    for end in &mut ends {
+        end.link_down(3, false);
+        end.work(4, &acts, 200);
+    }
+    let dropped = |end: &End| (end.out.placed.len(), end.pair.counters().dropped);
+    assert_eq!(dropped(&ends[0]), (1, 0), "the active keeps its word");
+    assert_eq!(dropped(&ends[1]), (0, 1), "whoever follows it is told so");
+}
+
+#[test]
 fn what_is_placed_before_the_answer_is_said_to_be_alone_until_the_answer_agrees() {
     let acts = acts(400);
     let mut ends = synchronised(PairLimits::default(), &acts, 40);

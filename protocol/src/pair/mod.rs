@@ -388,9 +388,10 @@ impl Pair {
         &self.steps
     }
 
-    fn drop_waiting(&self, seq: &mut Sequencer, out: &mut impl Link) {
+    fn drop_waiting(&mut self, seq: &mut Sequencer, out: &mut impl Link) {
         let messages = seq.disarm() as u64;
         if messages > 0 {
+            self.counters.dropped += messages;
             out.tell(News::Dropped { messages });
         }
     }

@@ -111,6 +111,9 @@ pub struct PairCounters {
     pub placed_alone: u64,
     /// Messages that still waited when this end's stream ended.
     pub unplaced: u64,
+    /// Messages that waited for their slots and were dropped, for the step with the peer was lost, or its generation is another's
+    /// now: who had agreed to one lets its stream pass that slot without it.
+    pub dropped: u64,
     /// Numberings taken over.
     pub aligned: u64,
     /// Reports that agreed at equal msn.

@@ -37,7 +37,8 @@ pub struct Scene {
     pub lab: Lab,
     /// Ends every wait.
     pub stop: StopFlag,
-    /// Adapter by adapter, by its process: administrative messages that it placed without its peer's word.
+    /// Adapter by adapter, by its process: administrative messages that it placed without its peer's word, or had agreed to and
+    /// dropped when the step was lost. Whoever is past the place of one is told so.
     pub placed_alone: BTreeMap<u32, u64>,
 }
 
@@ -54,7 +55,7 @@ pub struct End {
     pub filled: u64,
     /// Switches of all three.
     pub switches: u64,
-    /// Administrative messages that were placed without the peer's word.
+    /// Administrative messages that were placed by one adapter alone.
     pub placed_alone: u64,
     /// How often the three were told of one that they had passed.
     pub told_of_them: u64,
@@ -159,7 +160,7 @@ impl Scene {
         self.rig.active_seat()
     }
 
-    /// Notes what the adapters that run placed without each other's word.
+    /// Notes what each of the adapters that run placed, or did not place, without the other.
     ///
     /// # Errors
     /// When an adapter cannot be started or seen.
@@ -168,7 +169,8 @@ impl Scene {
             let standing = adapter::Standing::of(at.operations).unwrap_or_default();
             let known = self.placed_alone.entry(self.rig.adapter(seat)?.id());
             let known = known.or_default();
-            *known = standing.counter("placed_alone").max(*known);
+            let apart = standing.counter("placed_alone") + standing.counter("dropped");
+            *known = apart.max(*known);
         }
         Ok(())
     }

@@ -119,11 +119,11 @@ pub(crate) fn kept(rig: Rig) -> Finished {
     finished
 }
 
-/// Messages that went out without the backup's word: by the adapters that still run, and by an operator's orders.
+/// Messages that one adapter placed and the other did not: by the adapters that still run, and by an operator's orders.
 pub(crate) fn placed_alone(rig: &Rig) -> u64 {
     let by_adapters = rig.files().adapters.map(|at| {
         let standing = Standing::of(at.operations).unwrap_or_default();
-        standing.counter("placed_alone")
+        standing.counter("placed_alone") + standing.counter("dropped")
     });
     let orders = rig
         .operator(Duration::from_secs(1))
