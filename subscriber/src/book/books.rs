@@ -167,6 +167,15 @@ impl Handler for Books {
         let _ = self.deliver(record);
     }
 
+    /// A book of which orders were withheld is none: it is forgotten, and suspect.
+    fn withheld(&mut self, record: &Delivered<'_>) {
+        let source = self.source(record.pos.sid);
+        source.silent = false;
+        if let Some(order) = record.dbn::<MboMsg>() {
+            source.leave(order.hd.instrument_id.get());
+        }
+    }
+
     fn event(&mut self, event: &Event) {
         match *event {
             Event::Gap { sid, .. }

@@ -6,9 +6,9 @@
 use std::fmt;
 
 use super::Side;
-use super::index::NONE;
 use super::ladder::Ladder;
 use super::pool::Pool;
+use crate::index::NONE;
 
 /// What does not agree within a book: a defect of this library.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -8,10 +8,10 @@
 //! The four things that can happen to an order, and nothing else: it is placed behind all others at its price, shrinks where it
 //! stands, moves to the back of a queue, or leaves. What a record asks for, and whether it may, is said in [`super::apply`].
 
-use super::index::NONE;
 use super::levels::{Levels, Rung};
 use super::pool::{Pool, Slot};
 use super::{Counts, Level, Order, Side, Trust};
+use crate::index::NONE;
 
 /// The book of one instrument, but for the orders, which stand in a pool.
 #[derive(Clone, Debug)]

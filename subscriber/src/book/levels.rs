@@ -6,7 +6,7 @@
 //!
 //! Most changes are near the best price, and there they are a search in one short vector and a move of few bytes. A change far
 //! from it moves at most one chunk, so that a book of a million prices costs little more per record than one of ten.
-//! A chunk that runs empty is kept for the next split, and two that are nearly empty become one.
+//! Chunks that run empty are kept for splits to come, as many as are in use, and two that are nearly empty become one.
 //!
 //! Measured against a `BTreeMap` and one sorted vector: see the figures in [`super`].
 
@@ -33,7 +33,8 @@ pub(super) struct Rung {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Levels {
     chunks: Vec<Vec<Rung>>,
-    spare: Vec<Rung>,
+    /// Empty ones, for splits to come; no more than are in use, and one.
+    spare: Vec<Vec<Rung>>,
     len: usize,
 }
 
@@ -65,7 +66,7 @@ impl Levels {
     /// That of `fresh.rank`, or `fresh` in its place where there is none.
     pub(super) fn get_or_insert(&mut self, fresh: Rung) -> &mut Rung {
         if self.chunks.is_empty() {
-            let chunk = std::mem::take(&mut self.spare);
+            let chunk = self.spare.pop().unwrap_or_default();
             self.chunks.push(chunk);
         }
         let mut at = self.chunk_of(fresh.rank);
@@ -125,7 +126,7 @@ impl Levels {
 
     /// Moves the better half of a full chunk to one of its own.
     fn split(&mut self, at: usize) {
-        let mut better = std::mem::take(&mut self.spare);
+        let mut better = self.spare.pop().unwrap_or_default();
         better.reserve_exact(CHUNK);
         better.extend(self.chunks[at].drain(CHUNK / 2..));
         self.chunks.insert(at + 1, better);
@@ -142,9 +143,10 @@ impl Levels {
         }
     }
 
-    /// Takes an empty chunk out, and keeps the memory of one.
+    /// Takes an empty chunk out.
     fn retire(&mut self, at: usize) {
-        self.spare = self.chunks.remove(at);
+        self.spare.push(self.chunks.remove(at));
+        self.spare.truncate(self.chunks.len() + 1);
         if self.chunks.capacity() > 4 * self.chunks.len() + CHUNK {
             self.chunks.shrink_to(2 * self.chunks.len());
         }
@@ -224,6 +226,7 @@ mod tests {
         let most = levels.chunks.capacity();
         (1..100_000).for_each(|rank| levels.remove(rank));
         assert_eq!((levels.len(), levels.chunks.len()), (1, 1));
+        assert!(levels.spare.len() <= 2);
         assert!(levels.chunks.capacity() < most / 4);
         assert_eq!(levels.best().map(|it| it.rank), Some(0));
     }

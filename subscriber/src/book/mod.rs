@@ -31,7 +31,6 @@ mod apply;
 mod books;
 mod check;
 mod inconsistency;
-mod index;
 mod ladder;
 mod levels;
 mod pool;

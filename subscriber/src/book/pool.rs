@@ -6,8 +6,8 @@
 //!
 //! What a queue or a level is is the business of [`super::ladder`].
 
-use super::index::{Index, NONE, hash};
 use super::{Order, Side};
+use crate::index::{Index, NONE, hash};
 
 /// An order, and who stands before and behind it.
 #[derive(Clone, Copy, Debug)]

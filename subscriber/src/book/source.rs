@@ -4,10 +4,10 @@ use twinfeed_wire::record::code::tri;
 use twinfeed_wire::record::{MboMsg, StatusMsg};
 
 use super::check::Broken;
-use super::index::{Index, hash};
 use super::ladder::Ladder;
 use super::pool::Pool;
 use super::{Counts, Findings, Inconsistency, Order, Settings, Trust, View};
+use crate::index::{Index, hash};
 
 /// The books of one source stream.
 #[derive(Clone, Debug)]
@@ -114,6 +114,17 @@ impl Source {
             let ladder = &mut self.ladders[at];
             ladder.clear(&mut self.pool);
             ladder.trust = Trust::Suspect;
+        }
+    }
+
+    /// Follows an instrument no longer.
+    pub(super) fn leave(&mut self, instrument: u32) {
+        match self.find(instrument).map(|at| &self.ladders[at]) {
+            Some(ladder) if ladder.orders == 0 && ladder.trust == Trust::Suspect => {}
+            Some(_) => self.forget(instrument),
+            None if self.ladders.len() < self.settings.max_instruments => self.forget(instrument),
+            // Which one it was is not remembered: any that gets a book later may be it.
+            None => self.trust = Trust::Suspect,
         }
     }
 

@@ -3,10 +3,10 @@
 use std::iter;
 
 use super::check::{Broken, check};
-use super::index::NONE;
 use super::ladder::Ladder;
 use super::pool::Pool;
 use super::{Counts, Level, Order, Side, Top, Trust};
+use crate::index::NONE;
 
 /// A look into the book of one instrument. Costs nothing; nothing here allocates.
 ///

@@ -1,4 +1,4 @@
-//! In which slot stands the order of this number?
+//! In which slot stands what has this number?
 //!
 //! ```text
 //!   number, book ──hash──► home, home + 1, …   open addressing, at most two thirds taken;
@@ -9,11 +9,11 @@
 //! neither growth nor removal looks at any. What a slot holds is not known here: whoever searches says whether it fits.
 
 /// No slot.
-pub(super) const NONE: u32 = u32::MAX;
+pub(crate) const NONE: u32 = u32::MAX;
 
 /// Slots by the hash of what they hold.
 #[derive(Clone, Debug)]
-pub(super) struct Index {
+pub(crate) struct Index {
     /// Length is a power of two.
     entries: Vec<Entry>,
     len: usize,
@@ -29,7 +29,7 @@ struct Entry {
 
 impl Index {
     /// No entry.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_length(SMALLEST)
     }
 
@@ -42,18 +42,18 @@ impl Index {
     }
 
     /// How many entries there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// The slot under `hash` that `fits`.
-    pub(super) fn find(&self, hash: u64, fits: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u64, fits: impl Fn(u32) -> bool) -> Option<u32> {
         let (_, entry) = self.walk(high(hash), fits)?;
         Some(entry.slot)
     }
 
     /// Enters a slot; nothing equal is there.
-    pub(super) fn insert(&mut self, hash: u64, slot: u32) {
+    pub(crate) fn insert(&mut self, hash: u64, slot: u32) {
         if (self.len + 1) * 3 > self.entries.len() * 2 {
             self.grow();
         }
@@ -65,7 +65,7 @@ impl Index {
     }
 
     /// Takes the entry of `slot` out and moves back whoever stands behind it only because it was taken.
-    pub(super) fn remove(&mut self, hash: u64, slot: u32) {
+    pub(crate) fn remove(&mut self, hash: u64, slot: u32) {
         let found = self.walk(high(hash), |it| it == slot);
         let Some((mut hole, _)) = found else {
             debug_assert!(false, "invariant: what stands in a slot is in the index");
@@ -90,7 +90,7 @@ impl Index {
     }
 
     /// Forgets all entries and keeps the memory.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.entries.fill(FREE);
         self.len = 0;
     }
@@ -134,9 +134,9 @@ impl Index {
     }
 }
 
-/// The hash of an order's number within a book. Numbers mostly rise by little: multiplied by the golden ratio they spread
+/// The hash of a number within a book. Numbers mostly rise by little: multiplied by the golden ratio they spread
 /// evenly. Nothing is random, for the same records must do the same in every process.
-pub(super) fn hash(book: u32, id: u64) -> u64 {
+pub(crate) fn hash(book: u32, id: u64) -> u64 {
     (id ^ u64::from(book).rotate_right(16)).wrapping_mul(GOLDEN)
 }
 
