@@ -100,8 +100,12 @@ impl Findings {
 
     /// Each of them.
     pub fn iter(self) -> impl Iterator<Item = Inconsistency> {
-        let all = Inconsistency::ALL.into_iter();
-        all.filter(move |kind| self.has(*kind))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let kind = Inconsistency::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1; // without its lowest bit
+            Some(*kind)
+        })
     }
 
     pub(super) const fn note(&mut self, kind: Inconsistency) {

@@ -8,7 +8,7 @@
 //! from it moves at most one chunk, so that a book of a million prices costs little more per record than one of ten.
 //! Chunks that run empty are kept for splits to come, as many as are in use, and two that are nearly empty become one.
 //!
-//! Measured against a `BTreeMap` and one sorted vector: see the figures in [`super`].
+//! Measured against a `BTreeMap` and one sorted vector: [`super`] has the figures.
 
 /// Most levels in a chunk: 4 KiB.
 const CHUNK: usize = 128;

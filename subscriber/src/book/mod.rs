@@ -23,7 +23,15 @@
 //! to 24 bytes of an index, a level 32 bytes. After warm-up an order that comes takes the place of one that went, and nothing is
 //! allocated.
 //!
-//! FIGURES
+//! Instructions per record of `examples/book_cost.rs` (callgrind, 200,000 records, release; ten instruments, half of the records adds),
+//! with levels as they are kept, and as they might be:
+//!
+//! | | chunks | `BTreeMap` | one sorted vector |
+//! |---|---|---|---|
+//! | `near`: within 160 prices of the middle, 20,000 orders | 545 | 551 | 511 |
+//! | `wide`: half a million prices a side | 871 | 841 | 7,904 |
+//!
+//! A map costs as much and allocates nodes as prices come and go; a vector moves half of a wide side for each new price.
 //!
 //! An order that is not entered because the pool is full makes its book suspect, no more.
 
