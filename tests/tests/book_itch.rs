@@ -252,6 +252,8 @@ fn generated_sessions_make_the_books_that_somebody_else_makes_of_them() {
         equal(&text, &theirs);
         // A whole session has nothing that does not fit, is never crossed, and is believed.
         assert_eq!(ours.books.counts(SID).total(), 0, "seed {seed}");
+        // Its exchange executes whoever is first in price and time: so must stand first in our queues.
+        assert_eq!(ours.late, BTreeMap::new(), "seed {seed}");
         assert!(
             ours.books
                 .books(SID)
