@@ -389,6 +389,12 @@ pub trait Handler {
     fn record(&mut self, record: &Delivered<'_>);
     /// What happened between the record before and the record after.
     fn event(&mut self, event: &Event);
+    /// A record in its place that the application did not want (a filter of its own; an arbiter calls this never). What it says
+    /// is nobody's concern; that it was there is: hand it to [`crate::Cursors::record`], so that the next run does not go
+    /// on before it. Does nothing unless implemented.
+    fn withheld(&mut self, record: &Delivered<'_>) {
+        let _ = record;
+    }
 }
 
 impl<H: Handler + ?Sized> Handler for &mut H {
@@ -398,5 +404,9 @@ impl<H: Handler + ?Sized> Handler for &mut H {
 
     fn event(&mut self, event: &Event) {
         (**self).event(event);
+    }
+
+    fn withheld(&mut self, record: &Delivered<'_>) {
+        (**self).withheld(record);
     }
 }

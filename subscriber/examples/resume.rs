@@ -38,6 +38,11 @@ impl Handler for State {
         self.cursors.record(record);
     }
 
+    fn withheld(&mut self, record: &Delivered<'_>) {
+        // There is no filter here. With one, what it withholds is passed all the same.
+        self.cursors.record(record);
+    }
+
     fn event(&mut self, event: &Event) {
         let tail_unknown = |cause: &ResetCause| {
             matches!(

@@ -18,6 +18,7 @@ use twinfeed_wire::{LONGEST_DATAGRAM, Sid};
 use crate::control::Control;
 use crate::error::Error;
 use crate::feed::Feed;
+use crate::filter::{Filter, Mailbox};
 use crate::poller::DataPoller;
 use crate::queue::queues;
 use crate::receive::SocketSettings;
@@ -71,6 +72,7 @@ pub struct Builder {
     request_timeout: Option<Duration>,
     idle: Option<Idle>,
     core: Option<usize>,
+    filter: Filter,
     settings: Settings,
 }
 
@@ -105,6 +107,7 @@ impl Builder {
             request_timeout: None,
             idle: None,
             core: None,
+            filter: Filter::all(),
             settings: Settings {
                 feed,
                 selection: Selection::All,
@@ -156,6 +159,14 @@ impl Builder {
     pub fn sids(mut self, sids: impl IntoIterator<Item = Sid>) -> Self {
         let only = sids.into_iter().map(|sid| admin::Sid(sid.0)).collect();
         self.settings.selection = Selection::Only(only);
+        self
+    }
+
+    /// Only the records of these instruments; without it, of all. It can be changed at any time, and never makes or hides a gap:
+    /// see [`crate::filter`].
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
         self
     }
 
@@ -293,11 +304,15 @@ impl Builder {
             Profile::LowLatency => Idle::Spin,
         });
         let (poller_end, control_end) = queues();
-        let control = Control::new(self.settings, client.build()?, control_end)?;
-        Ok((
-            DataPoller::new(Feed::new(poller_end), idle, self.core),
-            control,
-        ))
+        let filters = Mailbox::new();
+        let control = Control::new(
+            self.settings,
+            client.build()?,
+            control_end,
+            filters.switch(),
+        )?;
+        let feed = Feed::new(poller_end, self.filter, filters);
+        Ok((DataPoller::new(feed, idle, self.core), control))
     }
 }
 

@@ -11,6 +11,7 @@ use twinfeed_protocol::{CloseReason, Event, Handler, Leg, Receipt, Time};
 use twinfeed_wire::Sid;
 
 use crate::fills::FillSocket;
+use crate::filter::{Filter, Mailbox, Sieve};
 use crate::guard::{FeedHandler, FeedIndex, Guard, Kept, Panic, Seen};
 use crate::metrics::{Snapshot, SourceSnapshot};
 use crate::queue::{Command, Notice, Plan, PollerEnd};
@@ -35,11 +36,14 @@ pub(crate) struct Feed {
     received: [LegReceived; 2],
     kept: Kept,
     seen: Seen,
+    sieve: Sieve,
+    /// Filters that other threads set.
+    filters: Mailbox,
     next_show: Time,
 }
 
 impl Feed {
-    pub(crate) fn new(end: PollerEnd) -> Self {
+    pub(crate) fn new(end: PollerEnd, filter: Filter, filters: Mailbox) -> Self {
         Self {
             index: FeedIndex(0),
             end,
@@ -51,12 +55,19 @@ impl Feed {
             received: [LegReceived::default(); 2],
             kept: Kept::default(),
             seen: Seen::default(),
+            sieve: Sieve::new(filter),
+            filters,
             next_show: Time::ZERO,
         }
     }
 
     pub(crate) fn set_index(&mut self, index: FeedIndex) {
         self.index = index;
+    }
+
+    /// Lets pass what `filter` says from the next record on.
+    pub(crate) fn set_filter(&mut self, filter: Filter) {
+        self.sieve.set(filter);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -82,6 +93,9 @@ impl Feed {
         handler: &mut impl FeedHandler,
     ) -> Result<usize, Panic> {
         let at = Time(now.monotonic_ns);
+        if let Some(filter) = self.filters.take() {
+            self.sieve.set(filter);
+        }
         let mut work = 0;
         let mut panic = None;
         for step in [Step::Kept, Step::Commands, Step::Datagrams, Step::Deadline] {
@@ -117,6 +131,7 @@ impl Feed {
             received,
             kept,
             seen,
+            sieve,
             ..
         } = self;
         let receipts = |receipt: &Receipt| {
@@ -126,7 +141,7 @@ impl Feed {
             });
         };
         let was_closed = seen.closed;
-        let mut guard = Guard::new(*index, handler, kept, seen, receipts);
+        let mut guard = Guard::new(*index, handler, (kept, seen, sieve), receipts);
         let at = Time(now.monotonic_ns);
         let work = match step {
             Step::Kept => guard.deliver_kept(),
@@ -187,14 +202,17 @@ impl Feed {
             fills,
             received,
             seen,
+            sieve,
             ..
         } = self;
+        let sieved = sieve.sieved();
         let queues = end.counters();
         end.publisher.publish(|snapshot: &mut Snapshot| {
             snapshot.at_unix_ns = unix_ns;
             snapshot.received = *received;
             snapshot.fills = fills.as_ref().map(FillSocket::received).unwrap_or_default();
             snapshot.queues = queues;
+            snapshot.sieved = sieved;
             snapshot.set_seen(seen);
             snapshot.sources.clear();
             if let Some(arbiter) = arbiter {

@@ -16,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use twinfeed_protocol::{Delivered, Event, Handler, Receipt, Trigger};
 
 use crate::body::OwnedRecord;
+use crate::filter::Sieve;
 
 /// A feed among those that share one [`crate::DataPoller`]: 0 for the first, in the order of adding.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -31,6 +32,10 @@ pub trait FeedHandler {
     fn record(&mut self, feed: FeedIndex, record: &Delivered<'_>);
     /// What happened between the record before and the record after.
     fn event(&mut self, feed: FeedIndex, event: &Event);
+    /// A record in its place that the [filter](crate::filter) withheld: see [`Handler::withheld`].
+    fn withheld(&mut self, feed: FeedIndex, record: &Delivered<'_>) {
+        let _ = (feed, record);
+    }
 }
 
 impl<H: Handler + ?Sized> FeedHandler for H {
@@ -40,6 +45,10 @@ impl<H: Handler + ?Sized> FeedHandler for H {
 
     fn event(&mut self, _feed: FeedIndex, event: &Event) {
         Handler::event(self, event);
+    }
+
+    fn withheld(&mut self, _feed: FeedIndex, record: &Delivered<'_>) {
+        Handler::withheld(self, record);
     }
 }
 
@@ -107,17 +116,17 @@ pub(crate) struct Guard<'a, H, R> {
     handler: &'a mut H,
     kept: &'a mut Kept,
     seen: &'a mut Seen,
+    sieve: &'a mut Sieve,
     receipts: R,
     panic: Option<Panic>,
 }
 
 impl<'a, H: FeedHandler, R: FnMut(&Receipt)> Guard<'a, H, R> {
-    /// Delivers to `handler`; `receipts` gets a copy of every receipt.
+    /// Delivers to `handler` what passes `sieve`; `receipts` gets a copy of every receipt.
     pub(crate) fn new(
         feed: FeedIndex,
         handler: &'a mut H,
-        kept: &'a mut Kept,
-        seen: &'a mut Seen,
+        (kept, seen, sieve): (&'a mut Kept, &'a mut Seen, &'a mut Sieve),
         receipts: R,
     ) -> Self {
         Self {
@@ -125,6 +134,7 @@ impl<'a, H: FeedHandler, R: FnMut(&Receipt)> Guard<'a, H, R> {
             handler,
             kept,
             seen,
+            sieve,
             receipts,
             panic: None,
         }
@@ -159,7 +169,11 @@ impl<'a, H: FeedHandler, R: FnMut(&Receipt)> Guard<'a, H, R> {
     // Unwind safety: the handler is the application's, and `poll` documents that it is called again
     // after its own panic; nothing of ours is touched inside the closures.
     fn call_record(&mut self, record: &Delivered<'_>) {
-        let call = AssertUnwindSafe(|| self.handler.record(self.feed, record));
+        let passes = self.sieve.passes(record);
+        let call = AssertUnwindSafe(|| match passes {
+            true => self.handler.record(self.feed, record),
+            false => self.handler.withheld(self.feed, record),
+        });
         if let Err(panic) = catch_unwind(call) {
             self.raise(panic);
         }
@@ -216,6 +230,7 @@ mod tests {
     use twinfeed_wire::{Adm, BodyKind, Pos, RecordFlags, Sid};
 
     use super::*;
+    use crate::filter::Filter;
 
     /// Panics at every source number in `.1`, and writes down everything it saw first.
     struct Touchy(Vec<u64>, Vec<u64>);
@@ -238,10 +253,11 @@ mod tests {
     #[test]
     fn what_follows_a_panic_is_kept_in_order_and_comes_first_next_time() {
         let (mut kept, mut seen) = (Kept::default(), Seen::default());
+        let mut sieve = Sieve::new(Filter::all());
         let mut touchy = Touchy(Vec::new(), vec![2, 3]);
         let mut input = |numbers: &[u64], touchy: &mut Touchy| {
             let feed = FeedIndex(0);
-            let mut guard = Guard::new(feed, touchy, &mut kept, &mut seen, |_| {});
+            let mut guard = Guard::new(feed, touchy, (&mut kept, &mut seen, &mut sieve), |_| {});
             guard.deliver_kept();
             for &number in numbers {
                 Handler::record(&mut guard, &record(number));
@@ -261,15 +277,26 @@ mod tests {
     #[test]
     fn receipts_and_ends_are_counted_once_even_if_the_handler_panics() {
         let (mut kept, mut seen, mut told) = (Kept::default(), Seen::default(), 0);
+        let mut sieve = Sieve::new(Filter::all());
         let mut touchy = Touchy(Vec::new(), vec![1]);
         let feed = FeedIndex(0);
-        let mut guard = Guard::new(feed, &mut touchy, &mut kept, &mut seen, |_| told += 1);
+        let mut guard = Guard::new(
+            feed,
+            &mut touchy,
+            (&mut kept, &mut seen, &mut sieve),
+            |_| told += 1,
+        );
         Handler::record(&mut guard, &record(1));
         Handler::event(&mut guard, &Event::Switched(receipt()));
         let reason = CloseReason::Revoked;
         Handler::event(&mut guard, &Event::Closed { reason });
         assert!(guard.into_panic().is_some());
-        let mut guard = Guard::new(feed, &mut touchy, &mut kept, &mut seen, |_| told += 1);
+        let mut guard = Guard::new(
+            feed,
+            &mut touchy,
+            (&mut kept, &mut seen, &mut sieve),
+            |_| told += 1,
+        );
         assert_eq!(guard.deliver_kept(), 2);
         assert!(guard.into_panic().is_none());
         assert_eq!(

@@ -38,8 +38,19 @@
 //! | [`Event::ConstraintKept`] | stream-admin changed a constraint that holds for as long as a subscription: it goes on as before | nothing; open the subscription again when it suits. A `max_datagram` that was kept means that longer datagrams are dropped and end in `Gap` | all of the feed |
 //! | [`Event::Closed`] | nothing more will come | drop it, or keep it as of the last record | all of the feed |
 //!
+//! Two administrative messages say something of books too: *clear book* empties those of the instruments that it names, or of all, and
+//! leaves them suspect; *source stale* is `Stale` until *source restored*, or a record of the source.
+//!
 //! A DBN record with `F_MAYBE_BAD_BOOK` in its flags says the same for one instrument: the adapter did not
-//! know the order it speaks of. [`book`] does all this for the top of the book.
+//! know the order it speaks of. [`book::Books`] does all this, and doubts a book too whose records do not fit one another
+//! ([`book::Inconsistency`]). [`book::Book`] is the book of one instrument, for who has records from elsewhere.
+//!
+//! # Only some instruments
+//!
+//! A [`Filter`] by number, symbol or beginning of a symbol ([`Builder::filter`], [`FilterSwitch`]) is applied to what is delivered, so
+//! that it neither makes a gap nor hides one. What is withheld is told to [`Handler::withheld`]: hand it to [`Cursors`], or the next
+//! run goes on before it. [`filter`] says what passes always, and what an application that wants more in mid-session has to
+//! do with its books.
 //!
 //! # Units and sources
 //!
@@ -67,6 +78,7 @@
 
 pub mod book;
 pub mod config;
+pub mod filter;
 
 mod body;
 mod builder;
@@ -75,6 +87,7 @@ mod error;
 mod feed;
 mod fills;
 mod guard;
+mod index;
 mod latest;
 mod metrics;
 mod monitor;
@@ -97,6 +110,7 @@ pub use control::rewritten;
 pub use control::{Control, ControlThread, MAX_SOCKETS, MAX_SOURCES, RECEIPTS_KEPT};
 pub use error::Error;
 pub use fills::FillsReceived;
+pub use filter::{Filter, FilterSwitch};
 pub use guard::{FeedHandler, FeedIndex};
 pub use metrics::{Snapshot, SourceSnapshot};
 pub use monitor::{Administration, Monitor};

@@ -13,6 +13,7 @@ use twinfeed_wire::{Malformed, Sid};
 
 use crate::control::MAX_SOURCES;
 use crate::fills::FillsReceived;
+use crate::filter::Sieved;
 use crate::guard::{Seen, TRIGGERS};
 use crate::queue::QueueCounters;
 use crate::receive::LegReceived;
@@ -38,6 +39,8 @@ pub struct Snapshot {
     pub handler_panics: u64,
     /// What the queues between the two halves refused.
     pub queues: QueueCounters,
+    /// What the filter did.
+    pub sieved: Sieved,
     /// Whether [`crate::Event::Closed`] was delivered.
     pub closed: bool,
 }
@@ -64,6 +67,7 @@ impl Default for Snapshot {
             switches: [0; TRIGGERS.len()],
             handler_panics: 0,
             queues: QueueCounters::default(),
+            sieved: Sieved::default(),
             closed: false,
         }
     }
@@ -163,6 +167,16 @@ impl Snapshot {
                 "handler_panics",
                 "Callbacks that panicked.",
                 self.handler_panics,
+            ),
+            (
+                "filtered_records",
+                "Records that the filter withheld.",
+                self.sieved.withheld,
+            ),
+            (
+                "unknown_symbol_records",
+                "Records that a filter by symbol could not judge.",
+                self.sieved.unknown,
             ),
             (
                 "commands_refused",

@@ -24,6 +24,7 @@ use twinfeed_protocol::{Time, time};
 
 use crate::error::Error;
 use crate::feed::Feed;
+use crate::filter::Filter;
 use crate::guard::{FeedHandler, FeedIndex};
 
 /// The data half of one or more subscriptions.
@@ -87,6 +88,14 @@ impl DataPoller {
             }
         }
         work
+    }
+
+    /// Delivers of a feed what `filter` wants, from the next record on; other threads have a [`crate::FilterSwitch`] for it. A filter
+    /// touches neither the order of things nor their gaps: see [`crate::filter`]. A feed that is not there is left alone.
+    pub fn set_filter(&mut self, feed: FeedIndex, filter: Filter) {
+        if let Some(feed) = self.feeds.get_mut(feed.0) {
+            feed.set_filter(filter);
+        }
     }
 
     /// Ends a duty cycle that did `work`: with none, waits as the idle strategy says, never beyond the

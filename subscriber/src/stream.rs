@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The price per record: one allocation and one copy of the body, one hop between threads, and one wake
-//! per poll. Where that is too much, poll. When the queue is full the thread waits: datagrams then queue
+//! per poll. Where that is too much, poll. What a filter withholds is no item: a cursor stands behind the last item. When the queue is full the thread waits: datagrams then queue
 //! in the sockets, and beyond those the kernel drops, which is told as a gap with cause
 //! `receiver_overrun`. Nothing is dropped here.
 

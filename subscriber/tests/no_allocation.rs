@@ -8,7 +8,14 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use support::{Broker, LegDouble, broker, builder, open};
-use twinfeed_subscriber::{Delivered, Event, Handler};
+use twinfeed_subscriber::book::{Books, Settings};
+use twinfeed_subscriber::record::code::{action, side};
+use twinfeed_subscriber::record::{InstrumentDefMsg, MboMsg, field};
+use twinfeed_subscriber::wire::BodyKind;
+use twinfeed_subscriber::{
+    ContextId, Delivered, Epoch, Event, Filter, Handler, Place, ResetCause, Sid,
+};
+use zerocopy::IntoBytes;
 
 /// The system's allocator; counts what a thread that asks for it allocates.
 struct Counting;
@@ -54,6 +61,7 @@ struct Sums {
     records: u64,
     bytes: usize,
     events: u64,
+    withheld: u64,
 }
 
 impl Handler for Sums {
@@ -64,6 +72,10 @@ impl Handler for Sums {
 
     fn event(&mut self, _: &Event) {
         self.events += 1;
+    }
+
+    fn withheld(&mut self, _: &Delivered<'_>) {
+        self.withheld += 1;
     }
 }
 
@@ -102,4 +114,123 @@ fn receive_to_deliver_allocates_nothing_after_warm_up() {
     WATCHED.set(false);
     assert_eq!(ALLOCATIONS.get(), 1);
     control.stop().unwrap();
+}
+
+/// Defines ten instruments by the first ten numbers, and then says something of each in turn.
+fn body(sseq: u64) -> Vec<u8> {
+    let instrument = (sseq % 10) as u32 + 1;
+    if sseq <= 10 {
+        let mut record = InstrumentDefMsg {
+            raw_symbol: field(format!("S{instrument}").as_bytes()),
+            ..InstrumentDefMsg::default()
+        };
+        record.hd.instrument_id = instrument.into();
+        return record.as_bytes().to_vec();
+    }
+    let mut record = MboMsg::default();
+    record.hd.instrument_id = instrument.into();
+    record.as_bytes().to_vec()
+}
+
+#[test]
+fn a_filter_allocates_nothing_once_it_knows_the_instruments() {
+    let broker = Broker::start(broker::grant());
+    // Instruments 1 and 10 by the beginning of their symbols, 5 by its number, 7 by its symbol.
+    let filter = Filter::none().pattern("S1*").unwrap();
+    let filter = filter.instrument(5).unwrap().symbol("S7").unwrap();
+    let (mut poller, control) = open(
+        &broker,
+        builder(&broker).filter(filter),
+        &mut support::Diary::default(),
+    );
+    let [mut leg, _] = support::legs(&broker);
+    let mut sums = Sums::default();
+    for watched in [false, true] {
+        for round in 0..1_000_u64 {
+            let first = u64::from(watched) * 10_000 + round * 10 + 1;
+            for number in first..first + 10 {
+                leg.send_with([number], BodyKind::Dbn, body);
+            }
+            WATCHED.set(watched);
+            while sums.records + sums.withheld < first + 9 {
+                poller.poll(64, &mut sums);
+            }
+            WATCHED.set(false);
+        }
+    }
+    assert_eq!((sums.records, sums.withheld), (8_000 + 6, 12_000 - 6));
+    assert_eq!(ALLOCATIONS.get(), 0);
+    control.stop().unwrap();
+}
+
+/// Adds, partial cancels, moves and cancels of orders that come and go near prices that wander, in ten instruments.
+fn session(mut each: impl FnMut(&MboMsg)) {
+    let mut state = 1_u64;
+    let mut random = move |below: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) % below
+    };
+    let mut resting: Vec<MboMsg> = Vec::with_capacity(20_000);
+    for id in 1..400_000_u64 {
+        if resting.len() < 10_000 + random(2_000) as usize {
+            let bid = random(2) == 0;
+            let distance = random(40) * random(40);
+            let mut record = MboMsg {
+                order_id: id.into(),
+                price: if bid {
+                    10_000 - distance as i64
+                } else {
+                    10_001 + distance as i64
+                }
+                .into(),
+                size: (1 + random(500) as u32).into(),
+                action: action::ADD,
+                side: if bid { side::BID } else { side::ASK },
+                ..MboMsg::default()
+            };
+            record.hd.instrument_id = (1 + random(10) as u32).into();
+            each(&record);
+            resting.push(record);
+            continue;
+        }
+        let at = random(resting.len() as u64) as usize;
+        let mut record = resting[at];
+        if random(4) == 0 {
+            record.action = action::MODIFY;
+            record.size = (1 + random(500) as u32).into();
+            resting[at] = record;
+        } else {
+            record.action = action::CANCEL;
+            resting.swap_remove(at);
+        }
+        each(&record);
+    }
+}
+
+#[test]
+fn books_allocate_nothing_after_warm_up() {
+    let mut books = Books::with_settings(Settings {
+        max_orders: 20_000,
+        ..Settings::default()
+    });
+    books.event(&Event::Reset {
+        sid: Sid(1),
+        epoch: Epoch(1),
+        at: Place::start(1),
+        context: ContextId(1),
+        complete: true,
+        cause: ResetCause::Regress,
+    });
+    let (mut wrong, mut records) = (0, 0_u64);
+    session(|record| {
+        records += 1;
+        WATCHED.set(records > 200_000);
+        wrong += books.apply(Sid(1), record).iter().count();
+        WATCHED.set(false);
+    });
+    assert!(records > 300_000 && books.orders(Sid(1)) > 9_000);
+    assert_eq!((ALLOCATIONS.get(), wrong), (0, 0));
+    books.check().unwrap();
 }

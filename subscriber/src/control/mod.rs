@@ -38,6 +38,7 @@ use twinfeed_wire::Generation;
 use crate::builder::Settings;
 use crate::error::Error;
 use crate::fills::FillSocket;
+use crate::filter::FilterSwitch;
 use crate::monitor::{Administration, Monitor};
 use crate::queue::{Command, ControlEnd};
 use crate::receive::{LegSocket, SocketKey};
@@ -57,6 +58,7 @@ pub struct Control {
     client: Client,
     end: ControlEnd,
     monitor: Monitor,
+    filter: FilterSwitch,
     shelf: Option<Shelf>,
     /// The grant of an earlier life, until one of this life is in force.
     resumable: Option<Grant>,
@@ -87,7 +89,12 @@ enum End {
 }
 
 impl Control {
-    pub(crate) fn new(settings: Settings, client: Client, end: ControlEnd) -> Result<Self, Error> {
+    pub(crate) fn new(
+        settings: Settings,
+        client: Client,
+        end: ControlEnd,
+        filter: FilterSwitch,
+    ) -> Result<Self, Error> {
         let shelf = settings
             .state_dir
             .as_deref()
@@ -102,6 +109,7 @@ impl Control {
             client,
             end,
             monitor,
+            filter,
             shelf,
             resumable,
             destinations: [unicast[0].local(), unicast[1].local()],
@@ -125,6 +133,12 @@ impl Control {
     #[must_use]
     pub fn monitor(&self) -> Monitor {
         self.monitor.clone()
+    }
+
+    /// What changes the filter, for other threads.
+    #[must_use]
+    pub fn filter_switch(&self) -> FilterSwitch {
+        self.filter.clone()
     }
 
     /// Where leg 0 and leg 1 are received when the feed is unicast.

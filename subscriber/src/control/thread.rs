@@ -6,6 +6,7 @@ use twinfeed_control::StopFlag;
 
 use super::Control;
 use crate::error::Error;
+use crate::filter::FilterSwitch;
 use crate::monitor::Monitor;
 
 /// Name of the library's thread.
@@ -18,6 +19,7 @@ impl Control {
     /// [`Error::Thread`] when it cannot be started.
     pub fn spawn(self) -> Result<ControlThread, Error> {
         let (stop, monitor) = (StopFlag::new(), self.monitor());
+        let filter = self.filter_switch();
         let flag = stop.clone();
         let thread = thread::Builder::new()
             .name(THREAD.to_owned())
@@ -29,6 +31,7 @@ impl Control {
         Ok(ControlThread {
             stop,
             monitor,
+            filter,
             thread: Some(thread),
         })
     }
@@ -39,6 +42,7 @@ impl Control {
 pub struct ControlThread {
     stop: StopFlag,
     monitor: Monitor,
+    filter: FilterSwitch,
     thread: Option<JoinHandle<Result<(), Error>>>,
 }
 
@@ -47,6 +51,12 @@ impl ControlThread {
     #[must_use]
     pub fn monitor(&self) -> Monitor {
         self.monitor.clone()
+    }
+
+    /// What changes the filter, for other threads.
+    #[must_use]
+    pub fn filter_switch(&self) -> FilterSwitch {
+        self.filter.clone()
     }
 
     /// The flag that ends it, for a signal handler's thread.

@@ -59,6 +59,20 @@ impl LegDouble {
 
     /// The same with bodies of this many bytes, which begin with their number.
     pub fn send_bodies(&mut self, numbers: impl IntoIterator<Item = u64>, length: usize) {
+        self.send_with(numbers, BodyKind::Opaque, |sseq| {
+            let mut body = vec![0; length];
+            body[..8].copy_from_slice(&sseq.to_le_bytes());
+            body
+        });
+    }
+
+    /// The same with bodies of a kind, as the test makes them.
+    pub fn send_with(
+        &mut self,
+        numbers: impl IntoIterator<Item = u64>,
+        kind: BodyKind,
+        body: impl Fn(u64) -> Vec<u8>,
+    ) {
         let mut numbers = numbers.into_iter().peekable();
         let Some(&first) = numbers.peek() else { return };
         let mut buffer = [0; 9_216];
@@ -69,10 +83,9 @@ impl LegDouble {
         };
         let mut writer = Writer::begin(&mut buffer, header);
         for sseq in numbers {
-            let mut body = vec![0; length];
-            body[..8].copy_from_slice(&sseq.to_le_bytes());
+            let body = body(sseq);
             let record = Record {
-                kind: BodyKind::Opaque,
+                kind,
                 flags: RecordFlags::LAST,
                 part: 0,
                 sseq,
