@@ -276,6 +276,21 @@ pub struct SoupConfig {
     pub break_after: Option<u64>,
 }
 
+impl SoupConfig {
+    /// A sound server there, with the defaults.
+    pub fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            user: default_user(),
+            password: String::new(),
+            max_clients: default_clients(),
+            reject: None,
+            delay_ms: 0,
+            break_after: None,
+        }
+    }
+}
+
 fn default_user() -> String {
     "TWIN".to_owned()
 }

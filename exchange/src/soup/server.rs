@@ -378,13 +378,9 @@ mod tests {
     impl Stage {
         fn new(change: impl FnOnce(&mut SoupConfig)) -> Self {
             let mut config = SoupConfig {
-                address: (Ipv4Addr::LOCALHOST, 0).into(),
-                user: "TWIN".to_owned(),
                 password: "secret".to_owned(),
                 max_clients: 2,
-                reject: None,
-                delay_ms: 0,
-                break_after: None,
+                ..SoupConfig::at((Ipv4Addr::LOCALHOST, 0).into())
             };
             change(&mut config);
             let (mut course, mut kept) = (Course::default(), Kept::new(100));
