@@ -4,14 +4,17 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::unbounded;
 use twinfeed_exchange::config::SoupConfig;
 use twinfeed_exchange::truth::Tally;
 use twinfeed_exchange::{Command, Content, ExchangeConfig, SessionId, run};
+
+/// Longest wait for anything; reached only by a test that fails.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// An address that nobody has.
 fn free() -> SocketAddr {
@@ -26,15 +29,15 @@ struct Client(TcpStream);
 
 impl Client {
     fn log_in(to: SocketAddr, session: &str, first: u64) -> Self {
+        let end = Instant::now() + LIMIT;
         let mut stream = loop {
             match TcpStream::connect(to) {
                 Ok(stream) => break stream,
-                Err(_) => thread::yield_now(),
+                Err(_) if Instant::now() < end => thread::yield_now(),
+                Err(error) => panic!("nobody listens at {to}: {error}"),
             }
         };
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
         let login = format!("\0\x2fLTWIN  {:>10}{session:>10}{first:>20}", "");
         stream.write_all(login.as_bytes()).unwrap();
         Self(stream)
@@ -70,12 +73,16 @@ impl Client {
 #[test]
 fn a_session_and_a_snapshot_of_it_are_given() {
     let (soup, glimpse) = (free(), free());
+    // A line leads somewhere, and nobody reads it.
+    let line = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let line = line.local_addr().unwrap();
     let config = format!(
         "tick_us = 2000\nwait = true
          [content]\nkind = 'flow'\ninstruments = 10
          [pace]\nper_second = 20000
          [sessions]\ncount = 2\nmessages = 2000\nend_interval_ms = 60000
          [mold]\nheartbeat_ms = 5
+         [line_a]\ndestinations = ['{line}']
          [[soup]]\naddress = '{soup}'
          [[glimpse]]\naddress = '{glimpse}'"
     );

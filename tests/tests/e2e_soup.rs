@@ -38,10 +38,19 @@ struct Counted {
     refused: [u64; 2],
     recovered: [u64; 2],
     gaps: [u64; 2],
+    /// Its word about servers.
+    said: [String; 2],
 }
 
 fn counts(rig: &Rig, name: &str) -> [u64; 2] {
     Seat::BOTH.map(|seat| status(rig, seat).expect("the adapter answers").counters[name])
+}
+
+/// What an adapter's operations endpoint says of SoupBinTCP servers.
+fn faults(rig: &Rig, seat: Seat) -> String {
+    let at = rig.files().adapters[seat.index()].operations;
+    let document = adapter::document(at).expect("the adapter answers");
+    document["session_servers"].to_string()
 }
 
 fn counted(rig: &Rig) -> Counted {
@@ -50,6 +59,7 @@ fn counted(rig: &Rig) -> Counted {
         refused: counts(rig, "session_answers_refused_total"),
         recovered: counts(rig, "session_recovered_messages_total"),
         gaps: counts(rig, "gaps_total"),
+        said: Seat::BOTH.map(|seat| faults(rig, seat)),
     }
 }
 
@@ -100,6 +110,12 @@ fn after_a_server_that_refuses_the_other_is_asked() {
         "{:?}",
         counted.refused
     );
+    for said in counted.said {
+        assert!(
+            said.contains("session not available") && said.contains("belongs to this line"),
+            "{said}"
+        );
+    }
 }
 
 #[test]
@@ -136,13 +152,6 @@ fn what_request_servers_have_not_got_is_asked_of_a_session() {
     nothing_lost(rig);
 }
 
-/// What an adapter's operations endpoint says of SoupBinTCP servers.
-fn faults(rig: &Rig, seat: Seat) -> String {
-    let at = rig.files().adapters[seat.index()].operations;
-    let document = adapter::document(at).expect("the adapter answers");
-    document["session_servers"].to_string()
-}
-
 #[test]
 fn a_wrong_password_is_named_with_its_remedy_and_the_hole_is_declared() {
     let _alone = alone();
@@ -162,13 +171,13 @@ fn a_wrong_password_is_named_with_its_remedy_and_the_hole_is_declared() {
         refused,
         recovered,
         gaps,
+        said,
         ..
     } = counted(&rig);
     assert!(refused.iter().all(|refused| *refused > 0), "{refused:?}");
     assert!(gaps.iter().all(|gaps| *gaps > 0), "{gaps:?}");
     assert_eq!(recovered, [0, 0]);
-    for seat in Seat::BOTH {
-        let said = faults(&rig, seat);
+    for said in said {
         assert!(
             said.contains("not authorised") && said.contains("password_file"),
             "{said}"
