@@ -225,7 +225,7 @@ fn a_past_that_takes_too_long_or_is_not_wanted_any_more_ends() {
     let (_more, behind) = unbounded();
     let (server, _) = serve([accepted(1), sequenced(1..9)].concat(), behind);
     let stage = Stage::new(server, |servers| {
-        servers.past_time = Duration::from_millis(50)
+        servers.past_time = Duration::from_millis(50);
     });
     stage.begin(1, 1_000);
     assert_eq!(stage.failed(1), Why::Time);

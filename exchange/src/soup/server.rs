@@ -223,13 +223,15 @@ impl<C> Client<C> {
             Err(_) => return None,
         }
         self.heard_ns = now_ns;
-        while let Some((request, length)) = match take(&self.incoming) {
-            Ok(taken) => taken,
-            Err(()) => {
-                counters.malformed += 1;
-                return None;
-            }
-        } {
+        loop {
+            let (request, length) = match take(&self.incoming) {
+                Ok(Some(taken)) => taken,
+                Ok(None) => return Some(()),
+                Err(()) => {
+                    counters.malformed += 1;
+                    return None;
+                }
+            };
             self.incoming.drain(..length);
             match request {
                 Request::Login(login) if matches!(self.state, State::Connected) => {
@@ -240,7 +242,6 @@ impl<C> Client<C> {
                 Request::Logout => return None,
             }
         }
-        Some(())
     }
 
     fn answer(
@@ -290,7 +291,7 @@ impl<C> Client<C> {
             }
             let (mut next, before) = (Next::Nothing, self.outgoing.len());
             packet(b'S', &mut self.outgoing, |out| {
-                next = serving.next(cursor, out)
+                next = serving.next(cursor, out);
             });
             match next {
                 Next::Message => {
