@@ -78,6 +78,8 @@ pub fn run(role: Role, args: &Args) -> ExitCode {
             );
             return Ok(());
         }
+        // A transfer replaces the table of open orders.
+        let _ = memory::give_back_what_is_large();
         let level = crate::logs::start(&config.host.log, args.log_format)?;
         crate::fault_points::read_environment()?;
         let ended = Adapter::start(config, args.clone(), level)?.map_or(Ok(()), Adapter::control);

@@ -12,7 +12,7 @@
 use std::ops::Range;
 use std::{fs, io};
 
-use crate::sys::memory::{Advice, advise, collapse};
+use crate::sys::memory::{Advice, advise, collapse, map_from};
 
 /// Asks for huge pages behind `memory` and has them ready when it returns; the contents stay as they are.
 ///
@@ -32,6 +32,16 @@ pub fn prepare<T>(memory: &mut [T]) -> io::Result<bool> {
         populated => populated.map(|()| true),
     }
 }
+
+/// Has tables and buffers of a mebibyte and more given back to the kernel when they are freed. By itself glibc's allocator
+/// takes the first such piece that is freed for a sign that the next ones are better kept, so that a process which replaces
+/// a table now and then holds on to one more of them for good. To be said before they are made. Returns whether it was;
+/// `false` with another allocator.
+pub fn give_back_what_is_large() -> bool {
+    map_from(LARGE)
+}
+
+const LARGE: i32 = 1 << 20;
 
 /// Gathers the heap, as it is now, into huge pages: for a process that has allocated all that it will need.
 /// What was set aside and not touched yet is resident from now on. Returns whether it did; `false` where the
@@ -88,6 +98,18 @@ mod tests {
             }
         }
         panic!("{address:x} is not mapped");
+    }
+
+    #[test]
+    #[cfg(target_env = "gnu")]
+    fn what_is_large_has_a_mapping_of_its_own_also_after_one_was_freed() {
+        assert!(give_back_what_is_large());
+        // A piece that is mapped by itself begins behind its 16 bytes of header.
+        let place = |()| {
+            let piece = vec![1_u8; 4 << 20];
+            piece.as_ptr().addr() % 4_096
+        };
+        assert_eq!([(); 8].map(place), [16; 8]);
     }
 
     #[test]

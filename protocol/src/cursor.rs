@@ -4,8 +4,8 @@
 //! there. It holds on either leg, and in another process: an application keeps it together with the state that it has made
 //! of the records so far, in one transaction, and gives it to [`crate::Arbiter::resume`].
 //!
-//! As text: `sid/epoch/sseq.part/context/adm@generation/predecessor`, epochs and context as 16 hexadecimal digits; `-` in place of
-//! the count where it is not known how many administrative messages were told.
+//! As text: `sid/epoch/sseq.part<last/context/adm@generation/predecessor`, epochs and context as 16 hexadecimal digits; `?` behind a
+//! context that is not complete; `-` in place of the count where it is not known how many administrative messages were told.
 
 use core::fmt;
 use core::str::FromStr;
@@ -20,8 +20,13 @@ use crate::event::{Delivered, DiscontinuityCause, Event, Place, ResetCause};
 pub struct Cursor {
     /// The first position that it has heard nothing of.
     pub next: Pos,
+    /// Number of the last record or message that it was told in the epoch; 0: of none. Numbers behind it were declared missing, or
+    /// carried nothing.
+    pub last: u64,
     /// What the conversion of what it heard remembers.
     pub context: ContextId,
+    /// Whether that reaches back to the source's own first number, without a hole.
+    pub complete: bool,
     /// How many administrative messages it was told, or told that they are missing, and in whose numbering; `None`: that
     /// is not known.
     pub count: Option<(Adm, Generation)>,
@@ -44,7 +49,12 @@ impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (sid, epoch) = (self.next.sid.0, self.next.epoch.0);
         let (place, context) = (self.place(), self.context.0);
-        write!(f, "{sid}/{epoch:016x}/{place}/{context:016x}/")?;
+        let doubt = if self.complete { "" } else { "?" };
+        let last = self.last;
+        write!(
+            f,
+            "{sid}/{epoch:016x}/{place}<{last}/{context:016x}{doubt}/"
+        )?;
         match self.count {
             Some((adm, generation)) => write!(f, "{}@{}", adm.0, generation.0)?,
             None => f.write_str("-")?,
@@ -115,25 +125,25 @@ impl Cursors {
                 epoch,
                 at,
                 context,
+                complete,
                 cause,
-                ..
             } => {
                 // How messages are counted from here on the next record says, unless nothing was said of that.
                 let counts = matches!(
                     cause,
                     DiscontinuityCause::Context { .. } | DiscontinuityCause::Divergence { .. }
                 );
-                self.begin(sid, epoch, at, context, counts);
+                self.begin((sid, epoch), at, (context, complete), (counts, true));
             }
             Event::Reset {
                 sid,
                 epoch,
                 at,
                 context,
+                complete,
                 cause,
-                ..
             } => {
-                self.begin(sid, epoch, at, context, true);
+                self.begin((sid, epoch), at, (context, complete), (true, false));
                 if let (ResetCause::Epoch { from, .. }, Some(cursor)) =
                     (cause, self.0.get_mut(&sid))
                 {
@@ -144,8 +154,14 @@ impl Cursors {
         }
     }
 
-    /// What follows stands here. `counts`: messages are counted on as before.
-    fn begin(&mut self, sid: Sid, epoch: Epoch, at: Place, context: ContextId, counts: bool) {
+    /// What follows stands here. `counts`: messages are counted on as before; `goes_on`: so are numbers.
+    fn begin(
+        &mut self,
+        (sid, epoch): (Sid, Epoch),
+        at: Place,
+        (context, complete): (ContextId, bool),
+        (counts, goes_on): (bool, bool),
+    ) {
         let before = self.0.get(&sid);
         let cursor = Cursor {
             next: Pos {
@@ -154,7 +170,11 @@ impl Cursors {
                 sseq: at.sseq,
                 part: at.part,
             },
+            last: before
+                .filter(|before| before.next.epoch == epoch && goes_on)
+                .map_or(0, |before| before.last),
             context,
+            complete,
             count: before.filter(|_| counts).and_then(|before| before.count),
             predecessor: before.map_or(Epoch::NONE, |before| before.predecessor),
         };
@@ -182,7 +202,7 @@ impl fmt::Display for BadCursor {
 impl core::error::Error for BadCursor {}
 
 /// How a cursor is written.
-const EXAMPLE: &str = "7/47a1e2d3abe5d1d9/1021.0/2c67921c7eb87459/12@3/0000000000000000";
+const EXAMPLE: &str = "7/47a1e2d3abe5d1d9/1021.0<1018/2c67921c7eb87459/12@3/0000000000000000";
 
 /// Of a text that is no cursor, as much as is shown.
 const SHOWN: usize = 120;
@@ -208,8 +228,12 @@ impl FromStr for Cursor {
         let epoch = epoch.ok_or_else(|| bad("the epoch"))?;
         let (sseq, part) = place.split_once('.').ok_or_else(|| bad("the place"))?;
         let sseq = sseq.parse().map_err(|_| bad("the place's number"))?;
+        let (part, last) = part.split_once('<').ok_or_else(|| bad("the last number"))?;
         let part = part.parse().map_err(|_| bad("the place's part"))?;
-        let context = hex(context).ok_or_else(|| bad("the context"))?;
+        let last = last.parse().map_err(|_| bad("the last number"))?;
+        let known = context.strip_suffix('?');
+        let complete = known.is_none();
+        let context = hex(known.unwrap_or(context)).ok_or_else(|| bad("the context"))?;
         let predecessor = hex(predecessor).ok_or_else(|| bad("the predecessor"))?;
         let count = match count.split_once('@') {
             None if count == "-" => None,
@@ -227,7 +251,9 @@ impl FromStr for Cursor {
                 sseq,
                 part,
             },
+            last,
             context: ContextId(context),
+            complete,
             count,
             predecessor: Epoch(predecessor),
         })
@@ -275,7 +301,9 @@ mod tests {
                 sseq: 1021,
                 part: 2,
             },
+            last: 1018,
             context: ContextId(0x2c67),
+            complete: count != Some((u64::MAX, u32::MAX)),
             count: count.map(|(adm, generation)| (Adm(adm), Generation(generation))),
             predecessor: Epoch(0xab),
         }
@@ -290,8 +318,10 @@ mod tests {
         let text = cursor(Some((12, 3))).to_string();
         assert_eq!(
             text,
-            "7/47a1e2d3abe5d1d9/1021.2/0000000000002c67/12@3/00000000000000ab"
+            "7/47a1e2d3abe5d1d9/1021.2<1018/0000000000002c67/12@3/00000000000000ab"
         );
+        let text = cursor(Some((u64::MAX, u32::MAX))).to_string();
+        assert!(text.contains("/0000000000002c67?/"), "{text}");
     }
 
     #[test]
@@ -299,27 +329,27 @@ mod tests {
         for (text, part) in [
             ("", "one of its six parts"),
             (
-                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67",
+                "7/47a1e2d3abe5d1d9/1.0<0/0000000000002c67",
                 "one of its six parts",
             ),
             (
-                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67/-/0000000000000000/9",
+                "7/47a1e2d3abe5d1d9/1.0<0/0000000000002c67/-/0000000000000000/9",
                 "one of its six parts",
             ),
             (
-                "x/47a1e2d3abe5d1d9/1.0/0000000000002c67/-/0000000000000000",
+                "x/47a1e2d3abe5d1d9/1.0<0/0000000000002c67/-/0000000000000000",
                 "the source stream",
             ),
             (
-                "7/47a1/1.0/0000000000002c67/-/0000000000000000",
+                "7/47a1/1.0<0/0000000000002c67/-/0000000000000000",
                 "the epoch",
             ),
             (
-                "7/0000000000000000/1.0/0000000000002c67/-/0000000000000000",
+                "7/0000000000000000/1.0<0/0000000000002c67/-/0000000000000000",
                 "the epoch",
             ),
             (
-                "7/+7a1e2d3abe5d1d9/1.0/0000000000002c67/-/0000000000000000",
+                "7/+7a1e2d3abe5d1d9/1.0<0/0000000000002c67/-/0000000000000000",
                 "the epoch",
             ),
             (
@@ -327,31 +357,35 @@ mod tests {
                 "the place",
             ),
             (
-                "7/47a1e2d3abe5d1d9/-1.0/0000000000002c67/-/0000000000000000",
+                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67/-/0000000000000000",
+                "the last number",
+            ),
+            (
+                "7/47a1e2d3abe5d1d9/-1.0<0/0000000000002c67/-/0000000000000000",
                 "the place's number",
             ),
             (
-                "7/47a1e2d3abe5d1d9/1.65536/0000000000002c67/-/0000000000000000",
+                "7/47a1e2d3abe5d1d9/1.65536<0/0000000000002c67/-/0000000000000000",
                 "the place's part",
             ),
             (
-                "7/47a1e2d3abe5d1d9/1.0/2c67/-/0000000000000000",
+                "7/47a1e2d3abe5d1d9/1.0<0/2c67/-/0000000000000000",
                 "the context",
             ),
             (
-                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67//0000000000000000",
+                "7/47a1e2d3abe5d1d9/1.0<0/0000000000002c67//0000000000000000",
                 "the count",
             ),
             (
-                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67/x@1/0000000000000000",
+                "7/47a1e2d3abe5d1d9/1.0<0/0000000000002c67/x@1/0000000000000000",
                 "the count",
             ),
             (
-                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67/1@/0000000000000000",
+                "7/47a1e2d3abe5d1d9/1.0<0/0000000000002c67/1@/0000000000000000",
                 "the generation",
             ),
             (
-                "7/47a1e2d3abe5d1d9/1.0/0000000000002c67/-/9",
+                "7/47a1e2d3abe5d1d9/1.0<0/0000000000002c67/-/9",
                 "the predecessor",
             ),
         ] {

@@ -92,6 +92,8 @@ pub struct Delivered<'a> {
     pub next: Place,
     /// What the conversion of the record remembers.
     pub context: ContextId,
+    /// Whether that reaches back to the source's own first number, without a hole.
+    pub complete: bool,
     /// In whose numbering `adm` counts; `None`: how many administrative messages stand before it is not known.
     pub numbering: Option<Generation>,
 }
@@ -109,7 +111,9 @@ impl Delivered<'_> {
                 part: self.next.part,
                 ..self.pos
             },
+            last: self.pos.sseq,
             context: self.context,
+            complete: self.complete,
             count: self.numbering.map(|generation| (adm, generation)),
             predecessor: Epoch::NONE,
         }

@@ -19,7 +19,9 @@ fn cursor(sseq: u64, part: u16) -> Cursor {
             sseq,
             part,
         },
+        last: sseq.saturating_sub(u64::from(part == 0)),
         context: ContextId(1),
+        complete: true,
         count: Some((Adm(0), Generation(1))),
         predecessor: Epoch::NONE,
     }
@@ -386,6 +388,42 @@ fn a_leg_that_lags_in_the_epoch_before_leads_nobody_back() {
 }
 
 #[test]
+fn nor_does_one_that_lags_by_two() {
+    let from = Cursor {
+        next: Pos {
+            epoch: Epoch(3),
+            ..cursor(11, 0).next
+        },
+        context: ContextId(30),
+        predecessor: Epoch(2),
+        ..cursor(11, 0)
+    };
+    let limits = Limits {
+        lag_time: ms(10),
+        ..Limits::default()
+    };
+    let (mut kit, mut zero, mut one) = resumed_with(limits, &from);
+    for _ in 0..4 {
+        kit.beat(&mut one, 95, 96);
+        kit.pass(ms(1));
+    }
+    one.header.predecessor = Epoch(1);
+    one.header.epoch = Epoch(2);
+    one.header.context = ContextId(20);
+    for round in 1..20 {
+        kit.records(&mut one, &run(round..=round));
+        kit.beat(&mut one, round, round + 1);
+        kit.pass(ms(1));
+    }
+    zero.header.epoch = Epoch(3);
+    zero.header.predecessor = Epoch(2);
+    zero.header.context = ContextId(30);
+    kit.records(&mut zero, &run(11..=14));
+    kit.pass(ms(5));
+    assert_eq!(kit.told(), records(11..=14, Leg::Zero));
+}
+
+#[test]
 fn a_leg_below_the_cursor_does_not_end_catching_up() {
     let limits = Limits {
         held_records: 8,
@@ -480,6 +518,44 @@ fn a_message_that_comes_behind_its_place_does_not_count_for_what_was_told() {
 }
 
 #[test]
+fn a_message_behind_the_last_record_that_was_told_is_next() {
+    // Numbers 6 to 10 carried nothing, and said so.
+    let from = Cursor {
+        last: 5,
+        ..cursor(11, 0)
+    };
+    let (mut kit, mut zero, _one) = resumed(&from);
+    let message = zero.administrative(5, Adm(0));
+    kit.give(Leg::Zero, &message);
+    assert_eq!(kit.told(), [Told::Record(5, 0, Leg::Zero)]);
+}
+
+#[test]
+fn a_context_in_which_nobody_was_heard_yet_is_as_complete_as_it_was() {
+    for known in [true, false] {
+        let from = Cursor {
+            complete: known,
+            ..cursor(11, 0)
+        };
+        let (mut kit, _zero, mut one) = resumed(&from);
+        // Of the other leg, which remembers less, a message that stands in front of what was told.
+        one.header.context = ContextId(2);
+        one.header.first = 3;
+        one.header.flags = Flags::INCOMPLETE;
+        let message = one.administrative(5, Adm(0));
+        kit.give(Leg::One, &message);
+        let told = kit.told();
+        let complete = told.iter().find_map(|told| match told {
+            Told::Event(Event::Discontinuity {
+                context, complete, ..
+            }) if *context == ContextId(1) => Some(*complete),
+            _ => None,
+        });
+        assert_eq!(complete, Some(known), "{told:?}");
+    }
+}
+
+#[test]
 fn cursors_follow_what_is_declared() {
     let mut at = Cursors::resumed([cursor(11, 0)]);
     let (sid, epoch) = (SID, Epoch(1));
@@ -490,7 +566,11 @@ fn cursors_follow_what_is_declared() {
         until: at_(15),
         cause: GapCause::LostOnEveryLeg,
     });
-    assert_eq!(at.get(SID), Some(&cursor(15, 0)));
+    let declared = Cursor {
+        last: 10,
+        ..cursor(15, 0)
+    };
+    assert_eq!(at.get(SID), Some(&declared));
     at.event(&Event::AdministrativeGap {
         sid,
         from: Adm(0),
@@ -499,7 +579,7 @@ fn cursors_follow_what_is_declared() {
     });
     let counted = Cursor {
         count: Some((Adm(2), Generation(1))),
-        ..cursor(15, 0)
+        ..declared
     };
     assert_eq!(at.get(SID), Some(&counted));
     at.event(&Event::Reset {
@@ -515,6 +595,7 @@ fn cursors_follow_what_is_declared() {
     });
     let second = Cursor {
         count: counted.count,
+        last: 0,
         ..in_the_second()
     };
     assert_eq!(at.get(SID), Some(&second));

@@ -88,6 +88,8 @@ pub struct OwnedRecord {
     pub next: Place,
     /// What the conversion of the record remembers.
     pub context: ContextId,
+    /// Whether that reaches back to the source's own first number, without a hole.
+    pub complete: bool,
     /// In whose numbering `adm` counts; `None`: that is not known.
     pub numbering: Option<Generation>,
 }
@@ -113,6 +115,7 @@ impl OwnedRecord {
             sent_at: self.sent_at,
             next: self.next,
             context: self.context,
+            complete: self.complete,
             numbering: self.numbering,
         }
     }
@@ -139,6 +142,7 @@ impl From<&Delivered<'_>> for OwnedRecord {
             sent_at: record.sent_at,
             next: record.next,
             context: record.context,
+            complete: record.complete,
             numbering: record.numbering,
         }
     }
@@ -242,6 +246,7 @@ mod tests {
             sent_at: 0,
             next: Place::start(1),
             context: ContextId(0),
+            complete: true,
             numbering: None,
         }
     }

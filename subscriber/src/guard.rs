@@ -316,6 +316,7 @@ mod tests {
             sent_at: 0,
             next: twinfeed_protocol::Place::start(sseq + 1),
             context: twinfeed_wire::ContextId(0),
+            complete: true,
             numbering: None,
         }
     }

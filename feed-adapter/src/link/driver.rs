@@ -4,7 +4,7 @@
 //! means is decided by [`super::rules`]; here it is only carried out. A notice is handed to the caller
 //! on this thread at once, because a peer's death is worth microseconds.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -221,8 +221,12 @@ impl<T: Told> Driver<T> {
             .links
             .iter()
             .map(|(_, link)| Interest::readable(fd(link)).or_writable(link.wants_to_write()));
-        // An error here is an interrupted wait: the round that follows looks at everything anyway.
-        let _ = wait(own.into_iter().chain(links), Some(timeout));
+        // The round that follows looks at everything anyway. What cannot be waited for, because the limit of descriptors was
+        // lowered below their number say, is looked at now and then.
+        let waited = wait(own.into_iter().chain(links), Some(timeout));
+        if waited.is_err_and(|error| error.kind() != ErrorKind::Interrupted) {
+            std::thread::sleep(timeout.min(BLIND_PAUSE));
+        }
     }
 
     /// Sends what the data thread has said.
@@ -381,5 +385,7 @@ const MOST_COMMANDS: usize = 64;
 const ATTEMPT_INTERVAL: Duration = Duration::from_millis(250);
 /// How long to wait before the data thread is told again what it could not take.
 const OWED_PAUSE: Duration = Duration::from_millis(1);
+/// How long a round of which nothing can be waited for rests.
+const BLIND_PAUSE: Duration = Duration::from_millis(1);
 /// Longest sleep without any deadline.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);

@@ -305,6 +305,7 @@ mod tests {
                 sent_at: 0,
                 next: Place::start(sseq + 1),
                 context: twinfeed_subscriber::ContextId(0),
+                complete: true,
                 numbering: None,
             });
         }

@@ -138,6 +138,20 @@ pub(crate) fn collapse(range: core::ops::Range<usize>) -> io::Result<()> {
     super::check(result).map(|_| ())
 }
 
+/// Has the allocator map every piece of so many bytes and more by itself, and unmap it when it is freed (mallopt(3),
+/// `M_MMAP_THRESHOLD`). `false`: it is another one than glibc's, or refuses.
+pub(crate) fn map_from(bytes: libc::c_int) -> bool {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets a parameter of the allocator, under its own lock; what is allocated stays as it is.
+    let set = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, bytes) == 1 };
+    #[cfg(not(target_env = "gnu"))]
+    let set = {
+        let _ = bytes;
+        false
+    };
+    set
+}
+
 /// `include/uapi/asm-generic/mman-common.h`; crate `libc` has it for some targets only.
 const MADV_COLLAPSE: libc::c_int = 25;
 

@@ -353,6 +353,7 @@ impl Source {
             sent_at: entry.sent_at,
             next: at.next,
             context: at.context,
+            complete: at.complete,
             numbering: (!at.adopts).then_some(at.generation),
         });
     }

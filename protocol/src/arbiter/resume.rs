@@ -52,11 +52,11 @@ impl Source {
             epoch: from.next.epoch,
             predecessor: from.predecessor,
             context: from.context,
-            complete: false,
+            complete: from.complete,
             // Nobody outranks it: whether it is anybody's still shows.
             rank: Rank::HIGHEST,
             next,
-            last: next.sseq.saturating_sub(u64::from(next.part == 0)),
+            last: from.last,
             adm,
             generation,
             adopts: from.count.is_none(),

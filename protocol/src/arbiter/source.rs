@@ -319,6 +319,11 @@ impl Source {
         if self.cursor.is_some_and(absurd) {
             return;
         }
+        // Nor does what came before it return.
+        let before = datagram.header().predecessor;
+        if before.is_some() && self.cursor.is_none_or(|cursor| cursor.epoch != before) {
+            self.retired.add(before);
+        }
         self.note_numbering(datagram);
         if self.judge_generation(out) {
             self.settle(out);

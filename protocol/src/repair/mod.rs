@@ -250,7 +250,8 @@ impl Repair {
             patient: false,
             mute: [0; 2],
             open: [None; 2],
-            request: 0,
+            // An answer to whoever had this address before is no answer to this one. Room is left to count on.
+            request: spread(limits.fill_seed) >> 1,
             counters: RepairCounters::default(),
         }
     }

@@ -7,9 +7,9 @@ use core::time::Duration;
 
 use twinfeed_protocol::Leg;
 
-use super::faults::Fault;
 use super::faults::fill_server::FillServer;
 use super::faults::partition::Blackout;
+use super::faults::{self, Fault};
 use super::fills::{self, FillPlan, Trick};
 use super::plan::Plan;
 use super::requests::RequestPlan;
@@ -30,6 +30,8 @@ impl Plan {
             let at = rng.micros(4_000, 250_000);
             plan.faults.push((at, Box::new(fault)));
         }
+        let comebacks = faults::draw_comebacks(seed, WITHIN, LONG_AWAY);
+        plan.faults.extend(comebacks);
         for _ in 0..rng.below(4) {
             let fault: Box<dyn Fault> = Box::new(FillServer::of(
                 rng.pick(&Leg::BOTH),
@@ -59,6 +61,9 @@ impl Plan {
     }
 }
 
+/// When applications that come back go, and for how long.
+const WITHIN: Duration = Duration::from_millis(250);
+const LONG_AWAY: Duration = Duration::from_millis(150);
 /// A blackout that loses a datagram or two.
 const SHORT: Duration = Duration::from_micros(800);
 /// What is asked for may be asked for this long, and a hole behind it as long again.

@@ -96,7 +96,10 @@ impl Plan {
             settling: heartbeat * 30,
             ..Self::plain(seed, 1)
         };
-        plan.with_rare_moments(gentle)
+        let mut plan = plan.with_rare_moments(gentle);
+        let comebacks = faults::draw_comebacks(seed, WITHIN, LONG_AWAY);
+        plan.faults.extend(comebacks);
+        plan
     }
 
     /// The same plan, in some worlds, with what brings moments that seldom come. `gentle`: its adapters convert wrongly, and
@@ -257,5 +260,8 @@ fn applications(heartbeat: Duration, rng: &mut Rng) -> Vec<Application> {
     policies.into_iter().map(draw).collect()
 }
 
+/// When applications that come back go, and for how long.
+const WITHIN: Duration = Duration::from_secs(45);
+const LONG_AWAY: Duration = Duration::from_secs(8);
 /// How long a long world lasts at least.
 const LEAST: Duration = Duration::from_secs(60);

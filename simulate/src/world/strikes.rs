@@ -215,17 +215,42 @@ impl World {
     /// One subscriber, drawn by chance, ends; the answer is its number.
     pub fn send_one_away(&mut self) -> usize {
         let number = self.chance.below(self.subscribers.len() as u64) as usize;
+        self.send_away(number);
+        number
+    }
+
+    /// The subscriber ends.
+    pub fn send_away(&mut self, number: usize) {
         let now = self.time_of(number);
         let mut watch = self.ground.watch(&mut self.violations);
         self.subscribers[number].leave(now, &mut watch);
+    }
+
+    /// One subscriber, drawn by chance, keeps where it stands; the answer is its number.
+    pub fn keep_one(&mut self) -> usize {
+        let number = self.chance.below(self.subscribers.len() as u64) as usize;
+        self.subscribers[number].keep();
         number
+    }
+
+    /// The subscriber that ended goes on from what it kept.
+    pub fn come_back(&mut self, number: usize) {
+        let now = self.time_of(number);
+        let mut watch = self.ground.watch(&mut self.violations);
+        if self.subscribers[number].come_back(now, &mut watch) {
+            self.greet(number);
+        }
     }
 
     /// The subscriber that ended joins again, as a new one.
     pub fn come(&mut self, number: usize) {
-        if !self.subscribers[number].come() {
-            return;
+        if self.subscribers[number].come() {
+            self.greet(number);
         }
+    }
+
+    /// Tells a subscriber what stream-admin tells whoever subscribes.
+    fn greet(&mut self, number: usize) {
         let Some((active, generation)) = self.roles() else {
             return;
         };

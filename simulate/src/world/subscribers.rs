@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use twinfeed_protocol::arbiter::Ask;
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{
-    Arbiter, CloseReason, Control, Delivered, Event, Handler, Leg, LegState, Limits, OrderingClass,
-    Place,
+    Arbiter, CloseReason, Control, Cursors, Delivered, Event, Handler, Leg, LegState, Limits,
+    OrderingClass, Place,
 };
 use twinfeed_wire::{Generation, Sid};
 
@@ -79,6 +79,15 @@ pub struct Subscriber {
     roles: Option<(Leg, Generation)>,
     /// Which adapters can be asked for what both streams lost.
     servers: [bool; 2],
+    /// Where the application stands, as it would keep it.
+    cursors: Cursors,
+    kept: Option<Kept>,
+}
+
+/// What an application keeps in one transaction: where it stood, and what it had been told until then.
+struct Kept {
+    cursors: Cursors,
+    witnesses: Vec<Witness>,
 }
 
 impl Subscriber {
@@ -120,6 +129,8 @@ impl Subscriber {
             sources: sources.to_vec(),
             roles: None,
             servers: [false; 2],
+            cursors: Cursors::default(),
+            kept: None,
         }
     }
 
@@ -193,8 +204,8 @@ impl Subscriber {
         if matches!(self.state, State::Absent | State::Gone) {
             return;
         }
-        self.control(now, Control::Close(CloseReason::ByApplication), watch);
         self.reckon(now, watch);
+        self.control(now, Control::Close(CloseReason::ByApplication), watch);
         self.state = State::Gone;
     }
 
@@ -203,11 +214,62 @@ impl Subscriber {
         if self.state != State::Gone {
             return false;
         }
-        let (number, limits, room) = (self.number, self.limits, self.socket_room);
+        let (number, mut limits, room) = (self.number, self.limits, self.socket_room);
+        limits.repair.fill_seed = limits.repair.fill_seed.rotate_left(17) ^ 1;
         let servers = self.servers;
         *self = Self::new(number, limits, &self.sources, room, Plant::Nothing);
         self.set_servers(servers);
         self.state = State::Polling;
+        true
+    }
+
+    /// Keeps where it stands.
+    pub fn keep(&mut self) {
+        if self.state != State::Polling {
+            return;
+        }
+        self.kept = Some(Kept {
+            cursors: self.cursors.clone(),
+            witnesses: self.witnesses.clone(),
+        });
+    }
+
+    /// Another process of it goes on from what was kept. `false`: it had not ended, or had kept nothing.
+    pub fn come_back(&mut self, now: Time, watch: &mut Watch<'_>) -> bool {
+        let kept = match self.state {
+            State::Gone => self.kept.take(),
+            State::Absent | State::Polling | State::Paused => None,
+        };
+        let Some(Kept { cursors, witnesses }) = kept else {
+            return false;
+        };
+        self.come();
+        // Without order there is no place to go on from.
+        let unordered = |sid| self.sources.contains(&(sid, OrderingClass::Unordered));
+        let ordered = cursors.iter().filter(|it| !unordered(it.next.sid));
+        let cursors = Cursors::resumed(ordered.copied());
+        for (known, fresh) in witnesses.into_iter().zip(&mut self.witnesses) {
+            let sid = known.sid;
+            let Some(cursor) = cursors.get(sid) else {
+                continue;
+            };
+            let judged = known.resumed(cursor, watch.ledger);
+            let resumed = self.arbiter.resume(cursor).map_err(|it| it.to_string());
+            match resumed.and(judged) {
+                Ok(witness) => {
+                    *fresh = witness;
+                    watch.stats.add("subscriber.resumed");
+                }
+                Err(what) => watch.violations.push(Violation {
+                    at: now,
+                    subscriber: self.number,
+                    sid,
+                    what,
+                }),
+            }
+        }
+        self.cursors = cursors;
+        self.polls_since = now;
         true
     }
 
@@ -368,7 +430,10 @@ impl Subscriber {
         for eyes in &mut self.eyes {
             eyes.before(&self.arbiter);
         }
-        act(&mut self.arbiter, &mut Tap(&mut self.told));
+        act(
+            &mut self.arbiter,
+            &mut Tap(&mut self.told, &mut self.cursors),
+        );
         for eyes in &mut self.eyes {
             eyes.after(cause, &self.told, &self.arbiter, coverage);
         }
@@ -468,6 +533,13 @@ impl Subscriber {
         self.reckon(now, watch);
     }
 
+    /// Whether anything waits to be told.
+    fn waits(&self, sid: Sid) -> bool {
+        let status = |leg| self.arbiter.leg_status(sid, leg);
+        let held = Leg::BOTH.into_iter().filter_map(status);
+        held.into_iter().any(|status| status.held > 0)
+    }
+
     /// Whether what the arbiter counted is what was told and heard.
     fn reckon(&self, now: Time, watch: &mut Watch<'_>) {
         let mut complain = |sid, what: String| {
@@ -480,9 +552,11 @@ impl Subscriber {
         };
         let counters = self.arbiter.counters();
         let records: u64 = self.witnesses.iter().map(|witness| witness.records).sum();
+        // What comes twice behind a hole waits once, and is not counted.
         let again: u64 = self
             .witnesses
             .iter()
+            .filter(|witness| !witness.resumed && !self.waits(witness.sid))
             .map(|witness| witness.heard.again)
             .sum();
         let accounted: u64 = self
@@ -712,15 +786,17 @@ fn unordered_word(witness: &Witness, told: &Told) -> Option<&'static str> {
     }
 }
 
-/// Collects what the arbiter tells.
-struct Tap<'a>(&'a mut Vec<Told>);
+/// Collects what the arbiter tells, and follows it.
+struct Tap<'a>(&'a mut Vec<Told>, &'a mut Cursors);
 
 impl Handler for Tap<'_> {
     fn record(&mut self, record: &Delivered<'_>) {
         self.0.push(Told::Record(Copied::of(record)));
+        self.1.record(record);
     }
 
     fn event(&mut self, event: &Event) {
         self.0.push(Told::Event(*event));
+        self.1.event(event);
     }
 }

@@ -16,6 +16,7 @@ const REQUESTS: &str = "tests/tests/e2e_requests.rs";
 const SOUP: &str = "tests/tests/e2e_soup.rs";
 const RESUME: &str = "tests/tests/e2e_resume.rs";
 const RESUME_CASES: &str = "protocol/tests/arbiter_resume_cases.rs";
+const SIMULATE: &str = "tests/tests/simulate.rs";
 const FILL_WORLD: &str = "tests/tests/world_filled.rs";
 const ROLES: &str = "tests/tests/e2e_roles.rs";
 const SPLIT: &str = "tests/tests/e2e_split_brain.rs";
@@ -412,8 +413,12 @@ pub const ROWS: &[Row] = &[
                 "a_session_that_ended_meanwhile_is_finished_before_the_next_one",
             ),
             Test(RESUME_CASES, "two_runs_are_told_what_one_would_be"),
+            Test(
+                SIMULATE,
+                "long_worlds_keep_their_promises_and_have_enough_in_them",
+            ),
         ],
-        "the simulated worlds' applications do not come back with a cursor yet",
+        "",
     ),
     row(
         "P1",

@@ -15,6 +15,7 @@ use crate::coverage::watch::Undecided;
 
 pub mod born;
 pub mod clock;
+pub mod comeback;
 pub mod disk;
 pub mod fill_server;
 pub mod handover;
@@ -221,6 +222,28 @@ pub fn draw_rare(seed: u64) -> Vec<(Duration, Box<dyn Fault>)> {
         faults.push((some_time(&mut rng), Box::new(fault)));
     }
     faults
+}
+
+/// Applications that come back, with their times: within `within`, and away for no longer than `longest`.
+#[must_use]
+pub fn draw_comebacks(
+    seed: u64,
+    within: Duration,
+    longest: Duration,
+) -> Vec<(Duration, Box<dyn Fault>)> {
+    let mut rng = Rng::of(seed, "comebacks");
+    let (within, longest) = (within.as_micros() as u64, longest.as_micros() as u64);
+    let times = rng.pick(&[0, 0, 1, 3]);
+    let draw = |_| {
+        let at = rng.micros(within / 50, within);
+        let span = rng.pick(&[longest / 100, longest / 10, longest]);
+        let span = rng.micros(span / 10, span);
+        let unkept = rng.pick(&[0, longest / 100]);
+        let unkept = rng.micros(0, unkept);
+        let fault: Box<dyn Fault> = Box::new(comeback::Comeback::away_for(span, unkept));
+        (at, fault)
+    };
+    (0..times).map(draw).collect()
 }
 
 fn some_time(rng: &mut Rng) -> Duration {

@@ -272,7 +272,7 @@ impl Roll {
 }
 
 /// What one application was told of the messages of one source.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// The number of the next message; not known before the first record, and behind a discontinuity.
     next: Option<u64>,
@@ -465,6 +465,21 @@ impl Tally {
         }
         self.next = Some(until);
         Ok(())
+    }
+
+    /// Another process goes on; `count`: what it kept of how many messages were told or declared, if that was known.
+    ///
+    /// # Errors
+    /// When that is another count.
+    pub fn resume(&mut self, count: Option<Adm>) -> Judgement {
+        let Some(count) = count else {
+            (self.next, self.left, self.apart) = (None, None, true);
+            return Ok(());
+        };
+        match self.next {
+            Some(next) if next == count.0 => Ok(()),
+            _ => Err(format!("kept {count:?} messages, of {:?}", self.next)),
+        }
     }
 
     /// Another memory of the past: what stands where, and how much, is its own.

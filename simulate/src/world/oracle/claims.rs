@@ -41,7 +41,14 @@ pub(super) fn gap(
         .scattered
         .as_ref()
         .is_some_and(|scattered| cause == GapCause::HoldFull || scattered.went_over);
-    if silent && cause != GapCause::Abandoned && !given_up && !unsaid {
+    // Nor does a context vouch for what came before it, and whoever was in the one that was kept may be gone.
+    let key = (witness.epoch, witness.context);
+    let before = witness.resumed
+        && (witness.heard.records.get(key).is_none()
+            || ledger
+                .context(witness.sid, witness.epoch, witness.context)
+                .is_some_and(|context| until <= Place::start(context.first)));
+    if silent && cause != GapCause::Abandoned && !given_up && !unsaid && !before {
         return Err(format!(
             "Gap {from} to {until} holds nothing that could be missing"
         ));
@@ -49,15 +56,18 @@ pub(super) fn gap(
     if cause == GapCause::HoldFull || cause == GapCause::Lag {
         return Ok(());
     }
-    let key = (witness.epoch, witness.context);
-    // What the leg that is set apart brings fills nothing.
+    // What the leg that is set apart brings fills nothing, nor does what is not believed yet.
+    let believed = match witness.resumed {
+        true => witness.believes(now).1,
+        false => u64::MAX,
+    };
     if !witness.overflowed
         && witness.pinned.is_none()
         && let Some(places) = witness.heard.records.get(key)
         && let Some((place, ())) = places
             .range(from..until)
             .iter()
-            .find(|&&(place, ())| could_be_told(witness, places, place))
+            .find(|&&(place, ())| place.sseq <= believed && could_be_told(witness, places, place))
     {
         return Err(format!(
             "Gap {from} to {until} ({}): {place} has arrived",

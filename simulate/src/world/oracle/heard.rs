@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use twinfeed_protocol::time::Time;
-use twinfeed_protocol::{LegState, Place};
+use twinfeed_protocol::{Cursor, LegState, Place};
 use twinfeed_wire::Record;
 use twinfeed_wire::{
     BodyKind, ContextId, Datagram, Dsn, Epoch, Flags, Generation, Incarnation, Sid,
@@ -167,6 +167,17 @@ impl Heard {
         behind.contains(&later)
     }
 
+    /// What the cursor of an earlier run says.
+    pub fn remember(&mut self, cursor: &Cursor) {
+        let epoch = cursor.next.epoch;
+        if cursor.predecessor.is_some() {
+            self.successions.insert((cursor.predecessor, epoch));
+        }
+        if let Some((_, generation)) = cursor.count {
+            self.cuts.note(generation, false);
+        }
+    }
+
     /// Whether it is not known what every generation inherited since the first that was heard of.
     #[must_use]
     pub fn misses_a_cut(&self) -> bool {
@@ -284,7 +295,11 @@ impl Heard {
         if header.is_heartbeat() {
             self.counts.insert((header.epoch, header.base_adm.0), ());
         }
-        let admins = datagram.records().filter(|record| !is_of_source(record));
+        // What is not believed yet is nothing to count on.
+        let far = |record: &Record<'_>| header.epoch == believes.0 && record.sseq > believes.1;
+        let admins = datagram
+            .records()
+            .filter(|record| !is_of_source(record) && !far(record));
         let numbers: Vec<u64> = admins.map(|record| record.adm.0).collect();
         if !numbers.is_empty() {
             let numbering = (header.epoch, header.context, header.generation);

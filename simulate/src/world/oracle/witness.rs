@@ -8,7 +8,7 @@
 
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{
-    DiscontinuityCause, Event, Leg, Limits, OrderingClass, Place, ResetCause, Tail,
+    Cursor, DiscontinuityCause, Event, Leg, Limits, OrderingClass, Place, ResetCause, Tail,
 };
 use twinfeed_wire::{ContextId, Epoch, Generation, Sid};
 
@@ -22,7 +22,7 @@ use super::{Copied, Heard, Ledger, Told, claims};
 const NOBODYS: Generation = Generation(u32::MAX);
 
 /// One subscriber and one source stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Witness {
     /// Whose numbers.
     pub sid: Sid,
@@ -68,6 +68,8 @@ pub struct Witness {
     pin_moves: bool,
     /// A bound of the arbiter's was reached and something that had arrived was dropped for it.
     pub overflowed: bool,
+    /// It goes on from where an earlier process stood.
+    pub resumed: bool,
 }
 
 /// Why something is wrong.
@@ -101,7 +103,45 @@ impl Witness {
             pinned: None,
             pin_moves: false,
             overflowed: false,
+            resumed: false,
         }
+    }
+
+    /// The same of another process of the application, which begins at `cursor`, where this one stood: what reached this one
+    /// says nothing of what reaches that.
+    ///
+    /// # Errors
+    /// When the cursor is not where this one stood.
+    pub fn resumed(self, cursor: &Cursor, ledger: &Ledger) -> Result<Self, String> {
+        let kept = (cursor.next.epoch, cursor.context);
+        // What stands behind numbers that carry nothing says that they do.
+        let owed = ledger.owed(self.sid, self.epoch, self.cursor);
+        let stood = self.cursor..=owed;
+        if kept != (self.epoch, self.context) || !stood.contains(&cursor.place()) {
+            return Err(format!(
+                "kept {cursor}, but stood at {stood:?} of {} in {}",
+                self.epoch, self.context
+            ));
+        }
+        claims::context(&self, cursor.context, cursor.complete, ledger)?;
+        let mut heard = Heard::default();
+        heard.remember(cursor);
+        let mut past = self.past;
+        past.retain(|epoch| *epoch == cursor.predecessor);
+        let mut tally = self.tally;
+        tally.resume(cursor.count.map(|(adm, _)| adm))?;
+        Ok(Self {
+            epoch: self.epoch,
+            context: self.context,
+            cursor: cursor.place(),
+            resumed: true,
+            gaps: self.gaps,
+            said_before: self.said_before,
+            heard,
+            past,
+            tally,
+            ..Self::new(self.sid, OrderingClass::Ordered, self.limits)
+        })
     }
 
     /// Whether `epoch` is an earlier life than the one the application is in: who still speaks of it says
