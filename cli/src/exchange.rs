@@ -38,6 +38,12 @@ pub(crate) struct Args {
     /// Give lost messages again to whoever asks here, as a MoldUDP64 request server.
     #[arg(long, value_name = "ADDRESS:PORT")]
     requests: Option<SocketAddr>,
+    /// Give the session that is on to user TWIN without a password here, as a SoupBinTCP server.
+    #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',')]
+    soup: Vec<SocketAddr>,
+    /// Give snapshots of the market likewise, in the manner of GLIMPSE.
+    #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',')]
+    glimpse: Vec<SocketAddr>,
     /// Decides all content and all faults.
     #[arg(long)]
     seed: Option<u64>,
@@ -154,7 +160,7 @@ fn configuration(args: &Args) -> Result<ExchangeConfig, Failure> {
 }
 
 fn apply(args: &Args, config: &mut ExchangeConfig) {
-    use twinfeed_exchange::config::ContentConfig;
+    use twinfeed_exchange::config::{ContentConfig, SoupConfig};
     macro_rules! set {
         ($($flag:ident => $($key:ident).+),+ $(,)?) => {
             $(if let Some(value) = args.$flag.clone() { config.$($key).+ = value.into(); })+
@@ -184,6 +190,11 @@ fn apply(args: &Args, config: &mut ExchangeConfig) {
         }
     }
     config.requests.address = args.requests.or(config.requests.address);
+    let servers = |addresses: &[SocketAddr]| -> Vec<_> {
+        addresses.iter().copied().map(SoupConfig::at).collect()
+    };
+    config.soup.extend(servers(&args.soup));
+    config.glimpse.extend(servers(&args.glimpse));
     config.wait |= args.wait;
     if let (Some(path), ContentConfig::Flow(_)) = (&args.input, &config.content) {
         // Flow has rules about a session's length that a recording has not.

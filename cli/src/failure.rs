@@ -43,7 +43,7 @@ impl From<twinfeed_exchange::RunError> for Failure {
         use twinfeed_exchange::RunError as E;
         let code = match &error {
             E::Config(_) | E::Content(_) => CONFIGURATION,
-            E::Transport(_) | E::Requests { .. } | E::Record { .. } => RUNTIME,
+            E::Transport(_) | E::Requests { .. } | E::Soup { .. } | E::Record { .. } => RUNTIME,
         };
         Self::new(code, error)
     }

@@ -41,6 +41,10 @@ pub struct ExchangeConfig {
     pub line_b: LineConfig,
     /// Messages given again.
     pub requests: RequestsConfig,
+    /// SoupBinTCP servers of the session that is on, each its own. Default none.
+    pub soup: Vec<SoupConfig>,
+    /// SoupBinTCP servers of a snapshot of the market, in the manner of Nasdaq's GLIMPSE. Default none.
+    pub glimpse: Vec<SoupConfig>,
     /// How long the driver sleeps when nothing is due, in microseconds; messages
     /// that fall due meanwhile share packets. 0 never sleeps, at the cost of a
     /// core. Default 100.
@@ -66,6 +70,8 @@ impl Default for ExchangeConfig {
             line_a: LineConfig::default(),
             line_b: LineConfig::default(),
             requests: RequestsConfig::default(),
+            soup: Vec::new(),
+            glimpse: Vec::new(),
             tick_us: 100,
             wait: false,
             truth: None,
@@ -230,7 +236,7 @@ impl Default for LineConfig {
 pub struct RequestsConfig {
     /// Where it listens. Default none: nothing is given again.
     pub address: Option<SocketAddr>,
-    /// How many of a session's latest messages it keeps, up to 100 million. Default 1,000,000.
+    /// How many of a session's latest messages are kept, for SoupBinTCP as well; up to 100 million. Default 1,000,000.
     pub messages: usize,
     /// Probability that a request gets no answer, 0 to 1. Default 0.
     pub ignore: f64,
@@ -242,6 +248,73 @@ impl Default for RequestsConfig {
             address: None,
             messages: 1_000_000,
             ignore: 0.0,
+        }
+    }
+}
+
+/// A SoupBinTCP server, and how it fails on purpose.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SoupConfig {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Who may log in; up to 6 characters. Default `TWIN`.
+    #[serde(default = "default_user")]
+    pub user: String,
+    /// With which password; up to 10 characters. Default empty.
+    #[serde(default)]
+    pub password: String,
+    /// Most clients at a time; further ones are disconnected. Default 16.
+    #[serde(default = "default_clients")]
+    pub max_clients: usize,
+    /// Reject every login for this reason: `not-authorised` or `no-session`. Default none.
+    pub reject: Option<Reject>,
+    /// How long a login waits for its answer, in milliseconds. Default 0.
+    #[serde(default)]
+    pub delay_ms: u64,
+    /// Break every connection after so many messages. Default never.
+    pub break_after: Option<u64>,
+}
+
+impl SoupConfig {
+    /// A sound server there, with the defaults.
+    pub fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            user: default_user(),
+            password: String::new(),
+            max_clients: default_clients(),
+            reject: None,
+            delay_ms: 0,
+            break_after: None,
+        }
+    }
+}
+
+fn default_user() -> String {
+    "TWIN".to_owned()
+}
+
+const fn default_clients() -> usize {
+    16
+}
+
+/// Why a login is rejected.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reject {
+    /// Wrong user or password.
+    NotAuthorised,
+    /// No such session.
+    NoSession,
+}
+
+impl Reject {
+    /// As the protocol says it.
+    pub(crate) const fn letter(self) -> u8 {
+        match self {
+            Self::NotAuthorised => b'A',
+            Self::NoSession => b'S',
         }
     }
 }

@@ -14,12 +14,16 @@ use crossbeam::channel::{Receiver, TryRecvError};
 use serde::Serialize;
 
 use crate::command::Command;
-use crate::config::{ConfigError, ExchangeConfig};
+use crate::config::{ConfigError, ExchangeConfig, SoupConfig};
 use crate::content::{Content, ContentError};
 use crate::exchange::{Counters, Event, Exchange, Sink};
+use crate::image::{Image, Spinning};
+use crate::kept::Kept;
 use crate::line::{LineCounters, LineId};
 use crate::requests::{RequestCounters, RequestServer};
 use crate::session::SessionId;
+use crate::soup::given::Course;
+use crate::soup::server::{SoupCounters, SoupServer};
 use crate::transport::{Transport, TransportCounters, TransportError, UdpTransport};
 use crate::truth::SessionTruth;
 
@@ -67,6 +71,10 @@ pub struct Summary {
     pub transport: TransportCounters,
     /// What was given again.
     pub requests: RequestCounters,
+    /// What each SoupBinTCP server did.
+    pub soup: Vec<SoupCounters>,
+    /// What each server of snapshots did.
+    pub glimpse: Vec<SoupCounters>,
     /// The sessions closed, at most the last [`MAX_SESSIONS_KEPT`] of them.
     pub sessions: Vec<SessionTruth>,
     /// What the session that is open has carried so far; after a run, the one
@@ -95,6 +103,16 @@ pub enum RunError {
     #[error("cannot listen for requests at {address}: {source}; change `requests.address`")]
     Requests {
         /// `requests.address`.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A SoupBinTCP server has no socket.
+    #[error(
+        "cannot listen for SoupBinTCP at {address}: {source}; change `soup.address` or `glimpse.address`"
+    )]
+    Soup {
+        /// The address.
         address: SocketAddr,
         /// What the system said.
         source: io::Error,
@@ -141,8 +159,16 @@ pub fn run_on(
             .map_err(|source| RunError::Requests { address, source })
     };
     let requests = config.requests.address.map(open).transpose()?;
+    let (soup, glimpse) = (servers(&config.soup)?, servers(&config.glimpse)?);
+    let keeps = requests.is_some() || !soup.is_empty();
     let mut outlet = Outlet {
+        kept: keeps.then(|| Kept::new(config.requests.messages)),
+        course: Course::default(),
+        on: None,
+        image: (!glimpse.is_empty()).then(Image::default),
         requests,
+        soup,
+        glimpse,
         transport,
         reporter,
         record,
@@ -154,6 +180,16 @@ pub fn run_on(
         interrupted,
         ..outlet.summary(&exchange)
     })
+}
+
+fn servers<C>(configs: &[SoupConfig]) -> Result<Vec<SoupServer<C>>, RunError> {
+    let open = |config: &SoupConfig| {
+        SoupServer::open(config).map_err(|source| RunError::Soup {
+            address: config.address,
+            source,
+        })
+    };
+    configs.iter().map(open).collect()
 }
 
 /// The duty cycle; returns whether a command ended it.
@@ -177,9 +213,7 @@ fn cycle<T: Transport>(
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
         }
         exchange.poll(now_ns, outlet);
-        if let Some(requests) = &mut outlet.requests {
-            requests.poll();
-        }
+        let busy = outlet.serve(now_ns);
         outlet.record.check()?;
         if now_ns >= progress_at_ns {
             progress_at_ns = now_ns + PROGRESS_NS;
@@ -190,7 +224,7 @@ fn cycle<T: Transport>(
             .next_deadline()
             .unwrap_or(now_ns)
             .saturating_sub(now_ns);
-        if wait_ns > 0 {
+        if wait_ns > 0 && !busy {
             rest(wait_ns, tick_us);
         }
     }
@@ -212,7 +246,16 @@ fn rest(wait_ns: u64, tick_us: u64) {
 
 /// Where packets, messages and events of the running exchange go.
 struct Outlet<'a, T> {
+    /// What can be had again, if somebody gives it.
+    kept: Option<Kept>,
+    course: Course,
+    /// The session that was announced last.
+    on: Option<SessionId>,
+    /// The state of the market, if somebody gives it.
+    image: Option<Image>,
     requests: Option<RequestServer>,
+    soup: Vec<SoupServer<(SessionId, u64)>>,
+    glimpse: Vec<SoupServer<Spinning>>,
     transport: T,
     reporter: &'a mut dyn Reporter,
     record: Record,
@@ -239,6 +282,26 @@ impl<T: Transport> Outlet<'_, T> {
         command == Command::Stop
     }
 
+    /// Serves whoever asks, without waiting; whether there is more to do at once.
+    fn serve(&mut self, now_ns: u64) -> bool {
+        let mut busy = false;
+        if let Some(kept) = &self.kept {
+            if let Some(requests) = &mut self.requests {
+                requests.poll(kept);
+            }
+            let given = self.course.given(kept);
+            for server in &mut self.soup {
+                busy |= server.poll(now_ns, &given);
+            }
+        }
+        if let Some(image) = &self.image {
+            for server in &mut self.glimpse {
+                busy |= server.poll(now_ns, image);
+            }
+        }
+        busy
+    }
+
     fn summary(&self, exchange: &Exchange) -> Summary {
         Summary {
             exchange: exchange.counters(),
@@ -249,6 +312,8 @@ impl<T: Transport> Outlet<'_, T> {
                 .requests
                 .as_ref()
                 .map_or_else(RequestCounters::default, RequestServer::counters),
+            soup: self.soup.iter().map(SoupServer::counters).collect(),
+            glimpse: self.glimpse.iter().map(SoupServer::counters).collect(),
             sessions: self.sessions.clone(),
             unfinished: exchange.unfinished(),
             interrupted: false,
@@ -263,15 +328,28 @@ impl<T: Transport> Sink for Outlet<'_, T> {
 
     fn message(&mut self, session: SessionId, number: u64, message: &[u8]) {
         self.record.message(message);
-        if let Some(requests) = &mut self.requests {
-            requests.keep(session, number, message);
+        if let Some(kept) = &mut self.kept {
+            kept.keep(session, number, message);
+        }
+        if let Some(image) = &mut self.image {
+            image.follow(number, message);
         }
     }
 
     fn event(&mut self, event: Event) {
         self.record.event(&event);
         self.reporter.event(&event);
+        if let Event::Announced { session, first } = event {
+            self.on = Some(session);
+            self.course.begin(session, first);
+            if let Some(image) = &mut self.image {
+                image.begin(session, first);
+            }
+        }
         if let Event::Closed(truth) = event {
+            if let Some(session) = self.on {
+                self.course.end(session, truth.first + truth.count);
+            }
             if self.sessions.len() == MAX_SESSIONS_KEPT {
                 self.sessions.remove(0);
             }

@@ -21,7 +21,10 @@
 //! | [`session`] | which session is on, and what does it send now? |
 //! | [`mold`] | how do messages become MoldUDP64 packets? |
 //! | [`mod@line`] | what does a line do to a packet? |
-//! | [`requests`] | who is given messages again? |
+//! | [`kept`] | which of a session's messages can be had again? |
+//! | [`requests`] | who is given messages again, packet by packet? |
+//! | [`soup`] | how does an exchange speak SoupBinTCP, and who is given a session? |
+//! | [`image`] | what does the market look like after everything that was sent? |
 //! | [`truth`] | what was sent, for somebody else to judge by? |
 //! | [`rng`] | where do the random numbers of a seed come from? |
 //! | [`exchange`] | all of the above, driven by `poll(now)` |
@@ -38,13 +41,16 @@ pub mod content;
 pub mod driver;
 pub mod exchange;
 pub mod flow;
+pub mod image;
 pub mod itch;
+pub mod kept;
 pub mod line;
 pub mod mold;
 pub mod pace;
 pub mod requests;
 pub mod rng;
 pub mod session;
+pub mod soup;
 pub mod transport;
 pub mod truth;
 

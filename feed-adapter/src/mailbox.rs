@@ -15,6 +15,7 @@ use twinfeed_protocol::Time;
 use twinfeed_wire::{Generation, Sid, StoredAdmin};
 
 use crate::link::notice::Heard;
+use crate::source::soup::past::Fetched;
 use crate::transfer::workshop::Made;
 
 /// What the data thread can be told.
@@ -44,6 +45,8 @@ pub enum Command {
     GoOn,
     /// What the workshop made of this transfer of this source's context.
     Made(Sid, u32, Made),
+    /// What was fetched of this source's past, in this attempt.
+    Fetched(Sid, u32, Fetched),
     /// Say that nothing follows, then end.
     Drain,
 }

@@ -15,7 +15,9 @@ use twinfeed_wire::link::OverReason;
 use twinfeed_wire::{Epoch, RangeDigest, Sid};
 
 use crate::decode::DecodeError;
+use crate::pipeline::PastFault;
 use crate::source::moldudp64::{Malformed, Session};
+use crate::source::soup::Why;
 
 /// One thing worth a line in the log.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +100,17 @@ pub enum News {
     ContextGiven,
     /// It was not.
     ContextNotGiven(OverReason),
+    /// A line's server of the session gave nothing of a hole, or not all.
+    SessionServer(Line, Why),
+    /// The session's past was fetched from the source: the context is complete from this number on.
+    PastFetched {
+        /// Which.
+        next: u64,
+        /// Orders that are open.
+        orders: usize,
+    },
+    /// It was not, and is tried again.
+    PastNotFetched(Line, PastFault),
 }
 
 /// The way from the data thread to the log; the oldest is lost when nobody reads, and counted.
@@ -156,6 +169,7 @@ impl News {
                 | Self::SteppedDown
                 | Self::WentOn
                 | Self::ContextTaken { .. }
+                | Self::PastFetched { .. }
                 | Self::ContextGiven
         )
     }
@@ -232,6 +246,21 @@ impl fmt::Display for News {
             Self::ContextNotGiven(reason) => {
                 write!(f, "the context was not handed to the peer: {reason}")
             }
+            Self::SessionServer(line, why) => write!(
+                f,
+                "line {line:?}: its SoupBinTCP server gave nothing of a hole, or not all: {why}; said again when the \
+                 reason is another"
+            ),
+            Self::PastFetched { next, orders } => write!(
+                f,
+                "the context is complete from number {next} on: the session was fetched from its beginning over \
+                 SoupBinTCP, {orders} orders are open"
+            ),
+            Self::PastNotFetched(line, fault) => write!(
+                f,
+                "line {line:?}: the session's past was not fetched from its SoupBinTCP server: {fault}; it is tried \
+                 again, and said again when the reason is another"
+            ),
             Self::NoTakeover => f.write_str(
                 "the active is gone or steps down, and this stream is not synchronised with it: no takeover by itself; \
                  data go on, administrative messages wait for an operator's takeover",

@@ -43,6 +43,7 @@ pub fn start(config: &Config, present: &Present) -> Result<Option<Operations>, A
             let standing = status.standing();
             document["unverified"] = standing.unverified.into();
             document["stream_admin_up"] = standing.admin_up.into();
+            document["session_servers"] = session_servers(&status.sources());
             document
         }),
     };
@@ -53,6 +54,23 @@ pub fn start(config: &Config, present: &Present) -> Result<Option<Operations>, A
     Operations::start(&setup, surfaces)
         .map(Some)
         .map_err(AdapterError::operations)
+}
+
+/// What is wrong with SoupBinTCP servers, for people; the last word of each.
+fn session_servers(sources: &[SourceSnapshot]) -> serde_json::Value {
+    let holes = sources.iter().flat_map(|source| {
+        let faults = ["A", "B"].into_iter().zip(source.session_faults);
+        faults.filter_map(|(line, why)| Some((source.sid, line, "hole", why?.to_string())))
+    });
+    let pasts = sources.first().and_then(|source| source.pasts.fault);
+    let pasts = pasts.map(|(sid, line, fault)| {
+        let line = ["A", "B"][line.index()];
+        (sid, line, "past", fault.to_string())
+    });
+    let rows = holes.chain(pasts).map(|(sid, line, asked_for, fault)| {
+        serde_json::json!({ "sid": sid.0, "line": line, "asked_for": asked_for, "fault": fault })
+    });
+    rows.collect()
 }
 
 fn readiness(present: &Present) -> Readiness {
@@ -172,6 +190,31 @@ const SOURCE_COUNTERS: &[OfSource] = &[
         |of| of.lines.recovered,
     ),
     (
+        "session_requests",
+        "Requests handed to SoupBinTCP servers for what every line lost.",
+        |of| of.holes.asked,
+    ),
+    (
+        "session_requests_failed",
+        "Requests for which there was no room, or whose session was not known any more.",
+        |of| of.holes.failed,
+    ),
+    (
+        "session_answers_broken",
+        "Answers of SoupBinTCP servers that were none, or broke off.",
+        |of| of.holes.broken,
+    ),
+    (
+        "session_answers_refused",
+        "Of those, the ones that the same server would give again: a rejected login, another session.",
+        |of| of.holes.refused,
+    ),
+    (
+        "session_recovered_messages",
+        "Source messages that a SoupBinTCP server gave.",
+        |of| of.lines.recovered_by_session,
+    ),
+    (
         "line_conflicts",
         "Copies with other bytes under a delivered number.",
         |of| of.lines.line_conflicts,
@@ -280,6 +323,7 @@ impl Collector for Metrics {
         }
         pairs(&mut encoder, feed, &sources)?;
         contexts(&mut encoder, feed, &sources)?;
+        pasts(&mut encoder, feed, &sources)?;
         self.fills(&mut encoder)?;
         for (name, help, value) in LINE_COUNTERS {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
@@ -372,6 +416,36 @@ fn pairs(
         }
     }
     Ok(())
+}
+
+/// Counted per adapter: every source's copy says the same.
+fn pasts(
+    encoder: &mut DescriptorEncoder<'_>,
+    feed: &str,
+    sources: &[SourceSnapshot],
+) -> Result<(), fmt::Error> {
+    let counters = sources.first().map(|source| source.pasts);
+    let counters = counters.unwrap_or_default();
+    let rows = [
+        (
+            "pasts_fetched",
+            "Sessions fetched from their beginning over SoupBinTCP, and taken over.",
+            counters.fetched,
+        ),
+        (
+            "pasts_failed",
+            "Attempts to do so that came to nothing.",
+            counters.failed,
+        ),
+    ];
+    let labels = [("feed", feed.to_owned())];
+    for (name, help, value) in rows {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    let help = "Number up to which a session is fetched at present; 0 while none is.";
+    let mut family = encoder.encode_descriptor("past_reached", help, None, MetricType::Gauge)?;
+    ConstGauge::new(counters.reached as i64).encode(family.encode_family(&labels)?)
 }
 
 /// Counted per adapter: every source's copy says the same.

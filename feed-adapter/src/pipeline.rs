@@ -36,12 +36,16 @@ use crate::note::{News, Notes};
 use crate::pairing::{Pairing, Why, Wish, sid_of};
 use crate::publish::{Outlet, Through};
 use crate::snapshot::{LineSnapshot, Snapshots, SourceSnapshot};
-use crate::source::live::{InputCounters, Live, RequestCounters};
+use crate::source::live::{HoleCounters, InputCounters, Live, RequestCounters};
 use crate::source::replay::Replay;
+use crate::source::soup;
 use crate::transfer::workshop::Errand;
 
+mod past;
 mod transfers;
 
+use self::past::Pasts;
+pub use self::past::{PastCounters, PastFault};
 pub use transfers::TransferCounters;
 use transfers::Transfers;
 
@@ -62,6 +66,8 @@ pub struct Ends {
     pub wishes: crossbeam::channel::Sender<Wish>,
     /// What the workshop should do.
     pub errands: crossbeam::channel::Sender<Errand>,
+    /// Whose past should be fetched from its source.
+    pub pasts: crossbeam::channel::Sender<soup::past::Errand>,
     /// Where what is sent is retained, if it is.
     pub tap: Option<Tap>,
 }
@@ -72,6 +78,7 @@ pub struct Pipeline {
     paths: Vec<Path>,
     ends: Ends,
     transfers: Transfers,
+    pasts: Pasts,
     idler: Idler,
     next_snapshot: Time,
     /// While this adapter is to hand its generation over: how long its peer has for that, µs.
@@ -128,10 +135,12 @@ impl Pipeline {
         }
         let idler = Idler::new(config.host.idle);
         let transfers = Transfers::new(config, ends.errands.clone());
+        let pasts = Pasts::new(config, ends.pasts.clone());
         Ok(Self {
             paths,
             ends,
             transfers,
+            pasts,
             idler,
             next_snapshot: Time::ZERO,
             steps_down: None,
@@ -169,6 +178,7 @@ impl Pipeline {
             self.say_step_down(deadline_us);
         }
         work += self.tend_transfers(now);
+        work += self.tend_past(now);
         if now.time >= self.next_snapshot || self.drained {
             self.publish_snapshots(now.time);
         }
@@ -240,6 +250,9 @@ impl Pipeline {
                 Command::GoOn => self.go_on(),
                 Command::Heard(pairing, heard) => self.hear(now, pairing, heard),
                 Command::Made(sid, transfer, made) => self.on_made(now, (sid, transfer), made),
+                Command::Fetched(sid, attempt, fetched) => {
+                    self.on_fetched(now, (sid, attempt), fetched);
+                }
             }
         }
         self.ask_for_generation();
@@ -371,9 +384,10 @@ impl Pipeline {
 
     fn publish_snapshots(&mut self, now: Time) {
         self.next_snapshot = now.after(SNAPSHOT_INTERVAL);
-        let transfers = self.transfers.counters();
+        let (transfers, pasts) = (self.transfers.counters(), self.pasts.counters());
         for path in &self.paths {
-            self.ends.snapshots.publish(path.snapshot(now, transfers));
+            let snapshot = path.snapshot(now, transfers, pasts);
+            self.ends.snapshots.publish(snapshot);
         }
     }
 }
@@ -389,7 +403,8 @@ impl Path {
         let (sid, limits) = (source.sid, source.limits);
         let input = match &source.input {
             InputConfig::Live(lines) => {
-                Input::Live(Box::new(Live::open(config, sid, lines, warnings)?))
+                let servers = source.servers()?;
+                Input::Live(Box::new(Live::open(config, sid, lines, servers, warnings)?))
             }
             InputConfig::File {
                 kind,
@@ -512,7 +527,12 @@ impl Path {
         live.into_iter().flat_map(move |live| live.sockets(asking))
     }
 
-    fn snapshot(&self, now: Time, transfers: TransferCounters) -> SourceSnapshot {
+    fn snapshot(
+        &self,
+        now: Time,
+        transfers: TransferCounters,
+        pasts: PastCounters,
+    ) -> SourceSnapshot {
         let stream = &self.converter.sequencer;
         let (sent, failed) = self.outlet.totals();
         let line = |line| {
@@ -550,12 +570,21 @@ impl Path {
                 Input::Live(live) => live.requests(),
                 Input::Replay(_) => RequestCounters::default(),
             },
+            holes: match &self.input {
+                Input::Live(live) => live.holes(),
+                Input::Replay(_) => HoleCounters::default(),
+            },
+            session_faults: match &self.input {
+                Input::Live(live) => live.session_faults(),
+                Input::Replay(_) => [None; 2],
+            },
             line: [line(Line::A), line(Line::B)],
             faults: self.converter.faults(),
             destinations: self.outlet.destinations(),
             sent,
             failed,
             transfers,
+            pasts,
         }
     }
 }

@@ -451,7 +451,9 @@ fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
     // Counted per adapter: every source's copy says the same.
     let transfers = sources.first().map(|source| source.transfers);
     let transfers = transfers.unwrap_or_default();
-    let rows: [(&str, u64); 20] = [
+    let pasts = sources.first().map(|source| source.pasts);
+    let pasts = pasts.unwrap_or_default();
+    let rows: [(&str, u64); 25] = [
         ("messages_total", sum(|source| source.sequencer.messages)),
         ("records_total", sum(|source| source.sequencer.records)),
         ("datagrams_total", sum(|source| source.sequencer.datagrams)),
@@ -485,6 +487,17 @@ fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
             sum(|source| source.lines.recovered),
         ),
         ("source_requests_total", sum(|source| source.requests.sent)),
+        ("session_requests_total", sum(|source| source.holes.asked)),
+        (
+            "session_answers_refused_total",
+            sum(|source| source.holes.refused),
+        ),
+        (
+            "session_recovered_messages_total",
+            sum(|source| source.lines.recovered_by_session),
+        ),
+        ("pasts_fetched_total", pasts.fetched),
+        ("pasts_failed_total", pasts.failed),
         (
             "line_conflicts_total",
             sum(|source| source.lines.line_conflicts),

@@ -55,6 +55,7 @@ use crate::transfer::is_for_workshop;
 use crate::transfer::workshop::{Errand, MOST_ERRANDS};
 
 mod news;
+mod past;
 mod workshop;
 
 /// Runs an adapter until a signal, a refusal or an error ends it, and says how in the exit code: 0, 1,
@@ -177,6 +178,7 @@ impl Adapter {
         let (voice, spoken) = voice().map_err(AdapterError::system("make a socket pair"))?;
         let (wishing, wishes) = bounded(MOST_WISHES);
         let (errands, errand) = bounded(MOST_ERRANDS);
+        let (pasts, past) = bounded(crate::source::soup::past::MOST_ERRANDS);
         let sender = open_sender(&config)?;
         let bound = BoundLink::bind(config.host.link).map_err(AdapterError::socket("link"))?;
         let bound_fills = BoundFills::bind(&config)?;
@@ -222,6 +224,7 @@ impl Adapter {
             voice: voice.clone(),
             wishes: wishing,
             errands: errands.clone(),
+            pasts,
             tap,
         };
         let streams = |sid| stream_of(&assignment, sid);
@@ -235,6 +238,7 @@ impl Adapter {
             notices: notice,
             errands,
         };
+        past::start(&config, past, mailbox.clone())?;
         workshop::start(&config, errand, mailbox.clone(), voice)
             .map_err(AdapterError::system("start the workshop's thread"))?;
         let link = start_link(&config, incarnation, &assignment, bound, spoken, carrier)?;

@@ -15,8 +15,9 @@ use twinfeed_wire::{ContextId, Epoch, Generation, Msn, Pos, Sid, StreamId};
 use crate::config::{Config, MOST_SOURCES};
 use crate::decode::Faults;
 use crate::pairing::PairSnapshot;
-use crate::pipeline::TransferCounters;
-use crate::source::live::{InputCounters, RequestCounters};
+use crate::pipeline::{PastCounters, TransferCounters};
+use crate::source::live::{HoleCounters, InputCounters, RequestCounters};
+use crate::source::soup::Why;
 
 /// Everything that is known of one source and its stream at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,10 @@ pub struct SourceSnapshot {
     pub lines: LineCounters,
     /// What was asked of the source's request servers.
     pub requests: RequestCounters,
+    /// What was asked of the source's servers of the session.
+    pub holes: HoleCounters,
+    /// Why each line's server of the session gave nothing the last time, A first.
+    pub session_faults: [Option<Why>; 2],
     /// What each line counted, A first.
     pub line: [Option<LineSnapshot>; 2],
     /// What went wrong in conversion.
@@ -65,6 +70,8 @@ pub struct SourceSnapshot {
     pub failed: u64,
     /// What was counted of contexts handed over, over all sources.
     pub transfers: TransferCounters,
+    /// What was counted of pasts fetched from sources, over all of them.
+    pub pasts: PastCounters,
 }
 
 /// One line at one moment.

@@ -11,3 +11,4 @@ pub mod pace;
 pub mod pcap;
 pub mod replay;
 mod requests;
+pub mod soup;

@@ -111,6 +111,20 @@ fn a_fault_is_named_with_its_line_its_key_and_a_remedy() {
             "GROUP:PORT",
         ),
         (
+            "line.A = { address = \"127.0.0.1:26400\" }",
+            "line.A = { address = \"127.0.0.1:26400\", soup = \"127.0.0.1:1\" }",
+            0,
+            "source.soup",
+            "with `user`",
+        ),
+        (
+            "[publish]",
+            "[source.soup]\nuser = \"TWIN\"\n[publish]",
+            0,
+            "source.soup",
+            "to line.A or line.B",
+        ),
+        (
             "[publish]",
             "[publish]\nmax_datagram = 1201",
             10,
@@ -326,6 +340,7 @@ fn the_example_is_a_configuration_and_tells_the_defaults() {
                 && ![
                     "line.A",
                     "file",
+                    "soup.",
                     "group",
                     "token_file",
                     "ca_file",
@@ -347,4 +362,36 @@ fn the_example_is_a_configuration_and_tells_the_defaults() {
     let explicit: Vec<_> = settings.collect();
     let explicit = read(&explicit.join("\n")).unwrap();
     assert_eq!(format!("{explicit:?}"), format!("{config:?}"));
+}
+
+/// So does it of SoupBinTCP servers, once a line has one.
+#[test]
+fn the_example_tells_the_defaults_of_soupbintcp() {
+    let line = "line.A = { address = \"127.0.0.1:26400\" ";
+    let served = EXAMPLE.replace(
+        line,
+        "line.A = { address = \"127.0.0.1:26400\", soup = \"127.0.0.1:1\" ",
+    );
+    assert_ne!(served, EXAMPLE);
+    let with = |wanted: &dyn Fn(&str) -> bool| {
+        let settings = served.lines().map(|line| match line.strip_prefix("# ") {
+            Some(rest) if rest.starts_with("soup.") && wanted(rest) => rest,
+            _ => line,
+        });
+        read(&settings.collect::<Vec<_>>().join("\n")).unwrap()
+    };
+    let short = with(&|key| key.starts_with("soup.user"));
+    let explicit = with(&|key| !key.starts_with("soup.password_file"));
+    assert_eq!(format!("{explicit:?}"), format!("{short:?}"));
+    let soup = short.sources[0].soup.as_ref().unwrap();
+    assert_eq!((soup.user.as_str(), soup.past), ("TWIN", true));
+    let seven = with(&|key| key.starts_with("soup.user"));
+    assert_eq!(
+        seven.digest(),
+        read(EXAMPLE).unwrap().digest(),
+        "it is of the host"
+    );
+    let wrong = served.replace("# soup.user = \"TWIN\"", "soup.user = \"SEVENCH\"");
+    let error = read(&wrong).unwrap_err();
+    assert_eq!(error.key, "source.soup.user");
 }

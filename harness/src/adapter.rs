@@ -54,10 +54,16 @@ pub fn status(operations: SocketAddr) -> Option<AdapterStatus> {
     let mut document = ask(operations)?;
     let fields = document.as_object_mut()?;
     // What it says of its process is no part of what it tells stream-admin.
-    for of_process in ["unverified", "stream_admin_up"] {
+    for of_process in ["unverified", "stream_admin_up", "session_servers"] {
         fields.remove(of_process);
     }
     serde_json::from_value(document).ok()
+}
+
+/// The same as it is said, with what is of the process alone; `None` while it does not answer.
+#[must_use]
+pub fn document(operations: SocketAddr) -> Option<Value> {
+    ask(operations)
 }
 
 /// Whether both adapters of a pair say now that they number alike, in every stream, and know the whole session.

@@ -22,7 +22,7 @@ use twinfeed_feed_adapter::decode::{TradingDay, itch50};
 use crate::error::Error;
 use crate::hosts::{Addresses, Host, Hosts};
 use crate::probe::wire::MOST_EVENTS;
-use crate::run::{Content, Run};
+use crate::run::{Content, Run, SoupServer};
 use crate::truth::Conversion;
 
 /// Name of the one feed.
@@ -69,8 +69,26 @@ pub struct Files {
     pub administration_relay: Option<SocketAddr>,
     /// Where the exchanges give lost messages again, by their sources, if they do.
     pub requests: Option<[SocketAddr; 2]>,
+    /// Where they give sessions over SoupBinTCP, by their sources and lines, if they do.
+    pub soup: Option<[[SocketAddr; 2]; 2]>,
     /// The adapters' addresses, active first.
     pub adapters: [AdapterAddresses; 2],
+}
+
+/// With which the adapters log in to SoupBinTCP servers.
+const SOUP_PASSWORD: &str = "of-the-run";
+
+fn soup_toml(at: SocketAddr, server: SoupServer) -> Option<String> {
+    let fault = match server {
+        SoupServer::Sound => String::new(),
+        SoupServer::Refuses => "reject = \"no-session\"\n".to_owned(),
+        SoupServer::Slow(time) => format!("delay_ms = {}\n", time.as_millis()),
+        SoupServer::Breaks(messages) => format!("break_after = {messages}\n"),
+        SoupServer::Absent => return None,
+    };
+    Some(format!(
+        "[[soup]]\naddress = \"{at}\"\npassword = \"{SOUP_PASSWORD}\"\n{fault}"
+    ))
 }
 
 impl Files {
@@ -100,6 +118,14 @@ impl Files {
                 Some(_) => Some([at.of(hosts.exchange)?, at.of(hosts.exchange)?]),
                 None => None,
             },
+            soup: match run.soup {
+                Some(_) => {
+                    let mut lines =
+                        || Ok::<_, Error>([at.of(hosts.exchange)?, at.of(hosts.exchange)?]);
+                    Some([lines()?, lines()?])
+                }
+                None => None,
+            },
             adapters: [
                 addresses(run, &hosts, hosts.adapters[0], &mut at)?,
                 addresses(run, &hosts, hosts.adapters[1], &mut at)?,
@@ -111,6 +137,14 @@ impl Files {
             fs::create_dir_all(&path).map_err(Error::file("make", &path))?;
         }
         // Known to everybody who can read this directory; the run listens on loopback only.
+        if let Some(soup) = run.soup {
+            let password = if soup.password {
+                SOUP_PASSWORD
+            } else {
+                "wrong"
+            };
+            files.put("tokens/soup", &format!("{password}\n"))?;
+        }
         for who in ["adapter", "subscriber", "operator"] {
             files.put(&format!("tokens/{who}"), &format!("{who}-of-this-run\n"))?;
         }
@@ -332,9 +366,24 @@ impl Files {
             let requests = self.requests.map_or(String::new(), |of| {
                 format!(", requests = \"{}\"", of[exchange.place()])
             });
+            let [soup_a, soup_b] = [0, 1].map(|line| match (self.soup, run.soup) {
+                (Some(of), Some(soup)) if soup.servers[line].is_some() => {
+                    format!(", soup = \"{}\"", of[exchange.place()][line])
+                }
+                _ => String::new(),
+            });
+            let soup = run.soup.map_or(String::new(), |soup| {
+                // The past is soon fetched here: nobody waits for the peer's. A busy host may be slow to connect: a hole is
+                // asked for as long as what is held behind it finds room.
+                let past = soup.past;
+                format!(
+                    "soup = {{ user = \"TWIN\", password_file = \"tokens/soup\", past = {past}, \
+                     past_after = \"200 ms\", time = \"3 s\" }}\n"
+                )
+            });
             format!(
                 "[[source]]\nsid = {}\ntype = \"moldudp64\"\n{spans}{group}\
-                 line.A = {{ address = \"{a}\"{requests} }}\nline.B = {{ address = \"{b}\" }}\n",
+                 line.A = {{ address = \"{a}\"{requests}{soup_a} }}\nline.B = {{ address = \"{b}\"{soup_b} }}\n{soup}",
                 exchange.sid()
             )
         };
@@ -382,6 +431,10 @@ impl Files {
             if let Some(kept) = run.requests_kept {
                 let _ = writeln!(text, "messages = {kept}");
             }
+        }
+        if let (Some(at), Some(soup)) = (self.soup, run.soup) {
+            let servers = at[exchange.place()].into_iter().zip(soup.servers);
+            text.extend(servers.filter_map(|(at, server)| soup_toml(at, server?)));
         }
         text.push_str(&pace);
         if let Some(burst) = run.burst {

@@ -79,6 +79,8 @@ pub struct Run {
     pub requests: Option<f64>,
     /// Most messages that it keeps for that; `None`: its default.
     pub requests_kept: Option<usize>,
+    /// It gives sessions over SoupBinTCP, too; `None`: to nobody.
+    pub soup: Option<Soup>,
     /// How long adapters say the same of a source before stream-admin acts upon it; `None`: its default.
     pub source_hold: Option<Duration>,
     /// How long an adapter's lease is, a third of which lies between its reports; `None`: stream-admin's default.
@@ -106,6 +108,43 @@ pub enum Content {
         /// Number of every session's first message.
         first: u64,
     },
+}
+
+/// The exchange's SoupBinTCP servers, and what the adapters ask of them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Soup {
+    /// What the server of line A is like, and that of line B; `None`: the line has none.
+    pub servers: [Option<SoupServer>; 2],
+    /// Whether the adapters know the password.
+    pub password: bool,
+    /// Whether an adapter that began in mid-session fetches its past.
+    pub past: bool,
+}
+
+impl Default for Soup {
+    /// A sound one of line A, for holes and for the past.
+    fn default() -> Self {
+        Self {
+            servers: [Some(SoupServer::Sound), None],
+            password: true,
+            past: true,
+        }
+    }
+}
+
+/// How a SoupBinTCP server is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SoupServer {
+    /// As it should be.
+    Sound,
+    /// It says that it does not have the session.
+    Refuses,
+    /// A login waits so long.
+    Slow(Duration),
+    /// It breaks every connection after so many messages.
+    Breaks(u64),
+    /// Nobody listens there.
+    Absent,
 }
 
 /// A regular burst within a mean rate that stays what it was.
@@ -161,6 +200,7 @@ impl Default for Run {
             line_loss: 0.0,
             requests: None,
             requests_kept: None,
+            soup: None,
             source_hold: None,
             adapter_lease: None,
             takeovers_per_minute: 1_000,

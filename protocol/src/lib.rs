@@ -41,7 +41,7 @@ pub use event::{
 pub use health::Health;
 pub use limits::{BadLimit, Limits, Policy};
 pub use line::{
-    Line, LineAsk, LineCounters, LineLimits, LineState, LineStatus, Lines, LinesState, Source,
+    Line, LineAsk, LineCounters, LineLimits, LineState, LineStatus, Lines, LinesState, Source, Way,
 };
 pub use receipt::{Receipt, Side, Trigger};
 pub use sequencer::{

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use line_support::{Notes, Told, limits, pass, run};
 use proptest::prelude::*;
-use twinfeed_protocol::{Line, LineAsk, Lines, Time};
+use twinfeed_protocol::{Line, LineAsk, Lines, Time, Way};
 use twinfeed_wire::Epoch;
 
 /// Epoch 7 under way on both lines, 1 and 2 delivered; then 3 and 4 are lost on both.
@@ -23,12 +23,31 @@ impl Stage {
     fn new(servers: &[Line]) -> Self {
         let mut lines = Lines::new(limits()).unwrap();
         for line in servers {
-            lines.set_request_server(*line, true);
+            lines.set_server(Way::Packets, *line, true);
         }
         Self {
             lines,
             notes: Notes::default(),
         }
+    }
+
+    /// With these servers of the session.
+    fn and_sessions(mut self, servers: &[Line]) -> Self {
+        for line in servers {
+            self.lines.set_server(Way::Session, *line, true);
+        }
+        self
+    }
+
+    fn refuse(&mut self, server: (Way, Line), refused: bool) {
+        let now = self.notes.now;
+        self.lines.on_no_answer(server, now, refused);
+        pass(&mut self.lines, &mut self.notes, now);
+    }
+
+    fn asked_by(&mut self) -> Option<(Way, Line, u64, u16)> {
+        let ask = self.lines.poll_request()?;
+        Some((ask.way, ask.line, ask.first, ask.count))
     }
 
     fn play(&mut self, script: &str) {
@@ -42,10 +61,21 @@ impl Stage {
     }
 
     fn answer(&mut self, line: Line, epoch: u64, first: u64, messages: &[&str]) {
+        self.answer_by((Way::Packets, line), epoch, first, messages);
+    }
+
+    fn answer_by(&mut self, server: (Way, Line), epoch: u64, first: u64, messages: &[&str]) {
         let now = self.notes.now;
         let messages = messages.iter().map(|text| text.as_bytes());
-        self.lines
-            .on_answer(line, now, Epoch(epoch), first, messages, 0, &mut self.notes);
+        self.lines.on_answer(
+            server,
+            now,
+            Epoch(epoch),
+            first,
+            messages,
+            0,
+            &mut self.notes,
+        );
         pass(&mut self.lines, &mut self.notes, now);
     }
 
@@ -86,6 +116,97 @@ fn an_answer_that_is_less_is_followed_by_a_request_for_the_rest() {
     assert_eq!(stage.told(), "3c");
     assert_eq!(stage.asked(), Some((Line::B, 4, 1)));
     stage.answer(Line::B, 7, 4, &["d"]);
+    assert_eq!(stage.told(), "4d, 5e");
+}
+
+#[test]
+fn a_server_of_the_session_alone_is_asked_when_a_hole_would_be_given_up() {
+    let mut stage = Stage::new(&[]).and_sessions(&[Line::B]);
+    stage.play(HOLE);
+    stage.play("+1");
+    assert_eq!(stage.asked_by(), None, "a line may still bring it");
+    stage.play("+1");
+    assert_eq!(stage.asked_by(), Some((Way::Session, Line::B, 3, 2)));
+    assert!(stage.lines.is_asking_by(Way::Session) && !stage.lines.is_asking_by(Way::Packets));
+    stage.told();
+    stage.answer_by((Way::Packets, Line::B), 7, 3, &["x"]);
+    assert_eq!(stage.told(), "", "it was not asked in that way");
+    stage.answer_by((Way::Session, Line::B), 7, 3, &["c", "d"]);
+    assert_eq!(stage.told(), "3c, 4d, 5e");
+    let counters = stage.lines.counters();
+    assert_eq!((counters.recovered, counters.recovered_by_session), (0, 2));
+    assert!(!stage.lines.is_asking());
+}
+
+#[test]
+fn what_request_servers_have_not_got_is_asked_of_the_session_and_then_given_up() {
+    let mut stage = Stage::new(&[Line::A]).and_sessions(&[Line::A, Line::B]);
+    stage.play(HOLE);
+    stage.play("+2");
+    assert_eq!(stage.asked_by(), Some((Way::Packets, Line::A, 3, 2)));
+    stage.told();
+    let mut asked = None;
+    for _ in 0..300 {
+        stage.play("A 7 6 f; B 7 6 f; +1");
+        asked = stage.asked_by().filter(|(way, ..)| *way == Way::Session);
+        if asked.is_some() {
+            break;
+        }
+    }
+    assert_eq!(asked, Some((Way::Session, Line::A, 3, 2)));
+    assert_eq!(stage.told(), "", "it waits for that");
+    // One refuses: the other is asked at once. That one says nothing, and is asked again until the time is over.
+    stage.refuse((Way::Session, Line::A), true);
+    assert_eq!(stage.asked_by(), Some((Way::Session, Line::B, 3, 2)));
+    let mut asked_again = false;
+    for _ in 0..600 {
+        if stage
+            .notes
+            .told
+            .iter()
+            .any(|(_, told)| matches!(told, Told::Abandoned(_)))
+        {
+            break;
+        }
+        stage.play("A 7 6 f; B 7 6 f; +1");
+        if let Some((way, line, ..)) = stage.asked_by() {
+            assert_eq!(
+                (way, line),
+                (Way::Session, Line::B),
+                "who refused is left alone"
+            );
+            asked_again = true;
+        }
+    }
+    assert!(asked_again);
+    assert_eq!(stage.told(), "lost 3..5, 5e, 6f");
+    // 2 ms of patience, 250 ms and 500 ms of asking.
+    let ms = |ms| Time::ZERO.after(Duration::from_millis(ms));
+    assert!(
+        (ms(752)..=ms(760)).contains(&stage.notes.now),
+        "{:?}",
+        stage.notes.now
+    );
+    assert_eq!(stage.lines.requests(Way::Session).given_up, 1);
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_followed_by_the_other_server_for_the_rest() {
+    let mut stage = Stage::new(&[]).and_sessions(&[Line::A, Line::B]);
+    stage.play(HOLE);
+    stage.play("+2");
+    assert_eq!(stage.asked_by(), Some((Way::Session, Line::A, 3, 2)));
+    stage.told();
+    stage.answer_by((Way::Session, Line::A), 7, 3, &["c"]);
+    assert_eq!(stage.told(), "3c");
+    // Which one is asked for the rest is the rule of fills: who brought something may be asked again.
+    let (way, line, first, count) = stage.asked_by().unwrap();
+    assert_eq!((way, first, count), (Way::Session, 4, 1));
+    stage.refuse((Way::Session, line), false);
+    stage.play("+100");
+    let (_, next, first, _) = stage.asked_by().unwrap();
+    assert_eq!((next != line, first), (true, 4));
+    stage.answer_by((Way::Session, next), 7, 4, &["d"]);
     assert_eq!(stage.told(), "4d, 5e");
 }
 
@@ -204,7 +325,7 @@ proptest! {
         (limits.held_messages, limits.held_bytes) = (1_024, 1 << 16);
         let mut lines = Lines::new(limits).unwrap();
         for line in Line::BOTH {
-            lines.set_request_server(line, true);
+            lines.set_server(Way::Packets, line, true);
         }
         let honest = if honest { Line::A } else { Line::B };
         let mut notes = Notes::default();
@@ -238,7 +359,7 @@ proptest! {
             }
             let bodies: Vec<_> = range.clone().map(body).collect();
             let messages = bodies.iter().map(|it| &it[..]);
-            lines.on_answer(ask.line, notes.now, Epoch(epoch), range.start, messages, 0, notes);
+            lines.on_answer((ask.way, ask.line), notes.now, Epoch(epoch), range.start, messages, 0, notes);
         };
         for number in 1..=last + 1 {
             let known = number == 1 || number == last + 1;
@@ -368,7 +489,7 @@ fn what_was_asked_for_is_not_asked_for_in_a_numbering_that_begins_anew() {
     limits.recovery.repair_time = Duration::from_secs(60);
     limits.recovery.fill_attempts = u32::MAX;
     stage.lines = Lines::new(limits).unwrap();
-    stage.lines.set_request_server(Line::A, true);
+    stage.lines.set_server(Way::Packets, Line::A, true);
     for packet in ["1 a b c d e f g h i j", "11 k l m n o p q r s t", "22 v"] {
         stage.play(&format!("A 7 {packet}; B 7 {packet}"));
     }

@@ -138,6 +138,26 @@ impl ExchangeConfig {
             "requests.messages",
             "1 to 100000000",
         )?;
+        for soup in self.soup.iter().chain(&self.glimpse) {
+            let plain = |text: &str, most| {
+                text.len() <= most && text.bytes().all(|byte| byte.is_ascii_graphic())
+            };
+            range(
+                plain(&soup.user, 6),
+                "soup.user",
+                "up to 6 characters of ASCII, no space",
+            )?;
+            range(
+                plain(&soup.password, 10),
+                "soup.password",
+                "up to 10 characters of ASCII, no space",
+            )?;
+            range(
+                (1..=1_024).contains(&soup.max_clients),
+                "soup.max_clients",
+                "1 to 1024",
+            )?;
+        }
         range(self.mold.heartbeat_ms > 0, "mold.heartbeat_ms", "above 0")?;
         range(
             s.count != Some(0),
@@ -260,6 +280,18 @@ mod tests {
             ("[sessions]\ncount = 0", "sessions.count"),
             ("[mold]\nmax_payload = 127", "mold.max_payload"),
             ("[mold]\nheartbeat_ms = 0", "mold.heartbeat_ms"),
+            (
+                "[[soup]]\naddress = \"127.0.0.1:1\"\nuser = \"SEVENCH\"",
+                "soup.user",
+            ),
+            (
+                "[[glimpse]]\naddress = \"127.0.0.1:1\"\npassword = \"a b\"",
+                "soup.password",
+            ),
+            (
+                "[[soup]]\naddress = \"127.0.0.1:1\"\nmax_clients = 0",
+                "soup.max_clients",
+            ),
             (
                 "[line_a]\ndestinations = [\"239.1.1.1:1\", \"127.0.0.1:1\"]",
                 "line_a.destinations",

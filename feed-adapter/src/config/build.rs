@@ -19,8 +19,10 @@ use twinfeed_wire::link::Role;
 use twinfeed_wire::{DEFAULT_DATAGRAM, LONGEST_DATAGRAM, SMALLEST_MAX_DATAGRAM, Sid};
 
 use super::file::{
-    FeedFile, FillsTable, HostTable, LineLetter, LineTable, LinesTable, PairTable, SourceTable,
+    FeedFile, FillsTable, HostTable, LineLetter, LineTable, LinesTable, PairTable, SoupTable,
+    SourceTable,
 };
+use super::soup::soup;
 use super::{
     Config, ConfigError, FillsConfig, HostConfig, InputConfig, LineConfig, MOST_SOURCES, Overrides,
     PairConfig, Profile, PublishConfig, PublishMode, SourceConfig, SourceType, Span, StandbyConfig,
@@ -267,6 +269,7 @@ fn sources(
             sid,
             input: input(table, host, base)?,
             limits: limits(table)?,
+            soup: soup(table, base)?,
             group: table
                 .group
                 .as_ref()
@@ -289,8 +292,23 @@ fn limits(table: &SourceTable) -> Result<LineLimits, ConfigError> {
         fill_seed: u64::from(std::process::id()),
         ..default.recovery
     };
+    let soup = table.soup.as_ref();
+    let of_soup = |of: fn(&SoupTable) -> Option<Span>| soup.and_then(of);
+    let sessions = RepairLimits {
+        repair_time: span(of_soup(|soup| soup.time), default.sessions.repair_time),
+        fill_patience: span(
+            of_soup(|soup| soup.patience),
+            default.sessions.fill_patience,
+        ),
+        fill_range: soup
+            .and_then(|soup| soup.messages)
+            .unwrap_or(default.sessions.fill_range),
+        fill_seed: recovery.fill_seed,
+        ..default.sessions
+    };
     let limits = LineLimits {
         recovery,
+        sessions,
         origin_first: table.first_sseq.unwrap_or(default.origin_first),
         reorder_hold: span(table.reorder_hold, default.reorder_hold),
         lag_hold: span(table.lag_hold, default.lag_hold),
@@ -365,6 +383,7 @@ fn line_config(sid: Sid, letter: LineLetter, line: &LineTable, host: &HostTable)
         interface: line.interface.clone(),
         source: line.source,
         requests: line.requests,
+        soup: line.soup,
     };
     let ours = host
         .line

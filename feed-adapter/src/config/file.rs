@@ -67,6 +67,7 @@ pub(super) struct SourceTable {
     pub(super) window: Option<u64>,
     pub(super) held_messages: Option<usize>,
     pub(super) held_bytes: Option<usize>,
+    pub(super) soup: Option<SoupTable>,
     pub(super) group: Option<GroupTable>,
 }
 
@@ -89,6 +90,24 @@ pub(super) struct LineTable {
     pub(super) interface: Option<Selector>,
     pub(super) source: Option<IpAddr>,
     pub(super) requests: Option<SocketAddr>,
+    pub(super) soup: Option<SocketAddr>,
+}
+
+/// `[source.soup]`: what is asked of the lines' SoupBinTCP servers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SoupTable {
+    pub(super) user: String,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) time: Option<Span>,
+    pub(super) patience: Option<Span>,
+    pub(super) messages: Option<u64>,
+    pub(super) answer_time: Option<Span>,
+    pub(super) answer_bytes: Option<usize>,
+    pub(super) past: Option<bool>,
+    pub(super) past_after: Option<Span>,
+    pub(super) past_time: Option<Span>,
+    pub(super) past_messages: Option<u64>,
 }
 
 /// `group.active`, `group.backup`

@@ -18,6 +18,7 @@ mod digest;
 mod error;
 mod example;
 mod file;
+mod soup;
 mod span;
 mod words;
 
@@ -38,6 +39,7 @@ use twinfeed_wire::link::Role;
 pub use digest::DIGEST_KEYS;
 pub use error::ConfigError;
 pub use example::EXAMPLE;
+pub use soup::SoupConfig;
 pub use span::Span;
 pub use words::{Format, Profile, PublishMode, Replay, SourceType};
 
@@ -87,6 +89,8 @@ pub struct SourceConfig {
     pub input: InputConfig,
     /// How its two lines are arbitrated.
     pub limits: LineLimits,
+    /// How its SoupBinTCP servers are asked, if a line has one.
+    pub soup: Option<SoupConfig>,
     /// The multicast group of each role's stream, active first; only in multicast mode.
     pub group: Option<[SocketAddr; 2]>,
 }
@@ -122,6 +126,9 @@ pub struct LineConfig {
     pub source: Option<IpAddr>,
     /// The exchange's request server for this line's packets; asked for what no line brought.
     pub requests: Option<SocketAddr>,
+    /// The exchange's SoupBinTCP server of this line's session; asked for what request servers have not got, and for a
+    /// session's past.
+    pub soup: Option<SocketAddr>,
 }
 
 /// How streams leave.

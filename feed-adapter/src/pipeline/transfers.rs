@@ -63,6 +63,11 @@ impl Transfers {
         self.counters
     }
 
+    /// The source whose context is taken over from the peer, or is to be.
+    pub(super) fn taking(&self) -> Option<Sid> {
+        self.taker.at_hand().map(|(sid, _)| sid)
+    }
+
     /// Has something freed by a thread that may. One whose queue is full leaves it to this one.
     fn free(&self, whole: Option<Box<Whole>>, kept: Option<Box<Kept>>) {
         let _ = self.errands.try_send(Errand::Free(whole, kept));
@@ -264,7 +269,7 @@ impl Pipeline {
         let lacking = self
             .paths
             .iter()
-            .filter(|path| path.converter.lacks_its_past())
+            .filter(|path| path.converter.lacks_its_past() && !self.pasts.keeps(path.sid))
             .map(|path| path.sid);
         let Some((sid, transfer)) = self.transfers.taker.begin(now.time, lacking) else {
             return;
@@ -384,4 +389,4 @@ impl Pipeline {
 }
 
 /// Messages that a source which catches up converts per cycle beside what comes: some 100 µs.
-const MESSAGES_PER_BATCH: usize = 512;
+pub(super) const MESSAGES_PER_BATCH: usize = 512;

@@ -12,13 +12,16 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use twinfeed_net::udp::{Datagram, Receiver, ReceiverConfig, ReceiverCounters, Timestamps};
-use twinfeed_protocol::line::{Line, Lines};
+use twinfeed_protocol::line::{Line, Lines, Way};
 use twinfeed_protocol::sequencer::{Now, Transmit};
 use twinfeed_wire::{Epoch, Sid};
 
 use super::moldudp64::{Kind, Packet, Session};
 pub use super::requests::RequestCounters;
 use super::requests::Requests;
+pub use super::soup::holes::HoleCounters;
+use super::soup::holes::Holes;
+use super::soup::{Servers, Why};
 use crate::config::{Config, LineConfig, Profile};
 use crate::converter::At;
 use crate::decode::TradingDay;
@@ -30,7 +33,9 @@ use crate::note::{News, Notes};
 #[derive(Debug)]
 pub struct Live {
     inputs: [Option<Input>; 2],
+    sid: Sid,
     requests: Option<Requests>,
+    holes: Option<Holes>,
     epochs: Epochs,
 }
 
@@ -67,6 +72,7 @@ impl Live {
         config: &Config,
         sid: Sid,
         lines: &[Option<LineConfig>; 2],
+        soup: Option<Servers>,
         warnings: &mut Vec<String>,
     ) -> Result<Self, AdapterError> {
         let mut inputs = [None, None];
@@ -79,9 +85,15 @@ impl Live {
         let requests = Requests::open(servers).map_err(AdapterError::system(
             "open a socket for requests to the source",
         ))?;
+        let holes = soup.map(|servers| Holes::start(sid, servers));
+        let holes = holes.transpose().map_err(AdapterError::system(
+            "start the thread that asks SoupBinTCP servers",
+        ))?;
         Ok(Self {
+            sid,
             inputs,
             requests,
+            holes,
             epochs: Epochs::new(config.trading_day),
         })
     }
@@ -95,18 +107,26 @@ impl Live {
         out: &mut At<'_, T>,
     ) -> usize {
         let Self {
+            sid,
             inputs,
             requests,
+            holes,
             epochs,
         } = self;
         let inputs = inputs.iter_mut().flatten();
-        let heard: usize = inputs
+        let mut heard: usize = inputs
             .map(|input| input.poll(now, lines, epochs, notes, out))
             .sum();
-        match requests {
-            Some(requests) if lines.is_asking() => heard + requests.poll(now, lines, epochs, out),
-            _ => heard,
+        // Both are read whichever is asked: they are slept on together.
+        if lines.is_asking() {
+            if let Some(requests) = requests {
+                heard += requests.poll(now, lines, epochs, out);
+            }
+            if let Some(holes) = holes {
+                heard += holes.poll(now, lines, (*sid, notes), out);
+            }
         }
+        heard
     }
 
     /// Tells `lines` which request servers the source has.
@@ -114,15 +134,48 @@ impl Live {
         if let Some(requests) = &self.requests {
             requests.introduce(lines);
         }
+        if let Some(holes) = &self.holes {
+            holes.introduce(lines);
+        }
     }
 
     /// Sends what `lines` asks for.
     pub fn ask(&mut self, lines: &mut Lines) {
-        if let Some(requests) = &mut self.requests
-            && let Some(ask) = lines.poll_request()
-        {
-            requests.ask(&ask, lines.requests().opened, &self.epochs);
+        let Some(ask) = lines.poll_request() else {
+            return;
+        };
+        match ask.way {
+            Way::Packets => {
+                if let Some(requests) = &mut self.requests {
+                    let opened = lines.requests(Way::Packets).opened;
+                    requests.ask(&ask, opened, &self.epochs);
+                }
+            }
+            Way::Session => {
+                if let Some(holes) = &mut self.holes {
+                    holes.ask(&ask, &self.epochs);
+                }
+            }
         }
+    }
+
+    /// What was counted of requests to servers of the session.
+    #[must_use]
+    pub fn holes(&self) -> HoleCounters {
+        let holes = self.holes.as_ref().map(Holes::counters);
+        holes.copied().unwrap_or_default()
+    }
+
+    /// Why each line's server of the session gave nothing the last time.
+    #[must_use]
+    pub fn session_faults(&self) -> [Option<Why>; 2] {
+        self.holes.as_ref().map_or([None; 2], Holes::faults)
+    }
+
+    /// The session that this epoch is, if it was heard of lately.
+    #[must_use]
+    pub fn session_of(&self, epoch: Epoch) -> Option<Session> {
+        self.epochs.session_of(epoch)
     }
 
     /// What was counted of requests.
@@ -132,12 +185,14 @@ impl Live {
         requests.copied().unwrap_or_default()
     }
 
-    /// The sockets, to sleep on; that of requests while something is asked for: it is read only then.
+    /// The sockets, to sleep on; those of requests while something is asked for: they are read only then.
     pub fn sockets(&self, asking: bool) -> impl Iterator<Item = BorrowedFd<'_>> {
         let requests = self.requests.iter().filter(move |_| asking);
         let requests = requests.map(Requests::socket);
+        let holes = self.holes.iter().filter(move |_| asking).map(Holes::ear);
         let inputs = self.inputs.iter().flatten();
-        inputs.map(|input| input.receiver.as_fd()).chain(requests)
+        let inputs = inputs.map(|input| input.receiver.as_fd());
+        inputs.chain(requests).chain(holes)
     }
 
     /// What one line counted; `None` if there is no such line.
@@ -325,7 +380,7 @@ pub(super) fn hear<T: Transmit>(
 
 /// The epoch of a session, and back; the last ones asked for are remembered.
 #[derive(Debug)]
-pub(super) struct Epochs {
+pub(crate) struct Epochs {
     day: TradingDay,
     /// The last one first.
     recent: [Option<(Session, Epoch)>; RECENT],
@@ -362,7 +417,7 @@ impl Epochs {
     }
 
     /// The session whose epoch this is, if it was heard of lately.
-    pub(super) fn session_of(&self, epoch: Epoch) -> Option<Session> {
+    pub(crate) fn session_of(&self, epoch: Epoch) -> Option<Session> {
         let mut recent = self.recent.iter().flatten();
         recent
             .find(|(_, of)| *of == epoch)

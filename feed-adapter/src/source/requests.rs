@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd as _, BorrowedFd};
 
-use twinfeed_protocol::line::{Line, LineAsk, Lines};
+use twinfeed_protocol::line::{Line, LineAsk, Lines, Way};
 use twinfeed_protocol::sequencer::{Now, Transmit};
 
 use super::live::{Epochs, SLOT};
@@ -69,7 +69,7 @@ impl Requests {
     /// Tells `lines` whom it can ask.
     pub(super) fn introduce(&self, lines: &mut Lines) {
         for line in Line::BOTH {
-            lines.set_request_server(line, self.servers[line.index()].is_some());
+            lines.set_server(Way::Packets, line, self.servers[line.index()].is_some());
         }
     }
 
@@ -134,7 +134,8 @@ impl Requests {
             let messages = messages.filter(|_| packet.kind() == Kind::Messages);
             let epoch = epochs.look_up(packet.session());
             let first = packet.sequence();
-            lines.on_answer(line, now.time, epoch, first, messages, now.unix_ns, out);
+            let server = (Way::Packets, line);
+            lines.on_answer(server, now.time, epoch, first, messages, now.unix_ns, out);
         }
         MOST_AT_ONCE
     }
@@ -171,6 +172,7 @@ mod tests {
         let session = Session(*b"S000000001");
         let mut epochs = Epochs::new("2019-12-30".parse().unwrap());
         let ask = LineAsk {
+            way: Way::Packets,
             line: Line::A,
             epoch: epochs.of(session),
             first: 7,

@@ -99,6 +99,8 @@ impl Rig {
             voice,
             wishes,
             errands: asking,
+            // Nobody fetches a past.
+            pasts: crossbeam::channel::bounded(1).0,
             // Nobody takes what goes in: once it is full, it is as if nobody kept up.
             tap: Some(twinfeed_feed_adapter::fills::tap(config).0),
         };

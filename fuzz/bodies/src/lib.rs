@@ -32,6 +32,7 @@ mod pcap;
 mod requests;
 mod saved;
 pub mod seeds;
+mod soup;
 mod store;
 mod transfer;
 mod words;
@@ -91,6 +92,12 @@ pub const TARGETS: &[Target] = &[
         name: "moldudp64",
         entrance: "a packet of an exchange's line",
         run: moldudp64::run,
+        heap: 1 << 20,
+    },
+    Target {
+        name: "soup",
+        entrance: "a SoupBinTCP server's bytes, cut anywhere",
+        run: soup::run,
         heap: 1 << 20,
     },
     Target {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use twinfeed_protocol::repair::RepairLimits;
-use twinfeed_protocol::{EpochStart, Line, LineLimits, Lines, Source, Time};
+use twinfeed_protocol::{EpochStart, Line, LineLimits, Lines, Source, Time, Way};
 use twinfeed_wire::Epoch;
 
 use crate::heap;
@@ -23,14 +23,17 @@ const LIMITS: LineLimits = LineLimits {
     window: 16,
     confirmations: 4,
     retired_epochs: 2,
-    recovery: RepairLimits {
-        repair_time: Duration::from_millis(30),
-        fill_patience: Duration::from_millis(3),
-        fill_attempts: 4,
-        fill_range: 8,
-        fill_datagrams: 1,
-        fill_seed: 1,
-    },
+    recovery: REPAIR,
+    sessions: REPAIR,
+};
+
+const REPAIR: RepairLimits = RepairLimits {
+    repair_time: Duration::from_millis(30),
+    fill_patience: Duration::from_millis(3),
+    fill_attempts: 4,
+    fill_range: 8,
+    fill_datagrams: 1,
+    fill_seed: 1,
 };
 
 pub(crate) fn run(bytes: &[u8]) {
@@ -39,12 +42,11 @@ pub(crate) fn run(bytes: &[u8]) {
         unreachable!("the limits can be worked with")
     };
     for line in Line::BOTH {
-        lines.set_request_server(
-            line,
-            bytes
-                .first()
-                .is_some_and(|byte| byte & 1 << line.index() != 0),
-        );
+        for (shift, way) in [(0, Way::Packets), (2, Way::Session)] {
+            let bit = 1 << (line.index() + shift);
+            let known = bytes.first().is_some_and(|byte| byte & bit != 0);
+            lines.set_server(way, line, known);
+        }
     }
     let (mut told, mut now) = (Told::default(), Time(1_000_000_000));
     // Where each line is, in which epoch.
@@ -97,9 +99,18 @@ pub(crate) fn run(bytes: &[u8]) {
             14 | 15 => {
                 // Of what was asked for, or of anything else.
                 let ask = lines.poll_request();
-                let (line, of, first, count) = match ask {
-                    Some(ask) if shape & 1 == 0 => (ask.line, ask.epoch.0, ask.first, ask.count),
-                    _ => (line, *epoch, *next, u16::from(input.byte() % 16)),
+                let (server, of, first, count) = match ask {
+                    Some(ask) if shape & 1 == 0 => {
+                        ((ask.way, ask.line), ask.epoch.0, ask.first, ask.count)
+                    }
+                    Some(ask) if shape & 6 == 2 => {
+                        lines.on_no_answer((ask.way, ask.line), now, shape & 8 != 0);
+                        continue;
+                    }
+                    _ => {
+                        let way = Way::BOTH[usize::from(shape >> 3 & 1)];
+                        ((way, line), *epoch, *next, u16::from(input.byte() % 16))
+                    }
                 };
                 assert!(
                     ask.is_none_or(|ask| (1..=8).contains(&ask.count)),
@@ -110,7 +121,7 @@ pub(crate) fn run(bytes: &[u8]) {
                 content.extend((first..last).map(message));
                 let messages = content.iter().map(Vec::as_slice);
                 let spent = heap::calls();
-                lines.on_answer(line, now, Epoch(of), first, messages, 0, &mut told);
+                lines.on_answer(server, now, Epoch(of), first, messages, 0, &mut told);
                 told.asked += heap::calls() - spent;
             }
             _ => {

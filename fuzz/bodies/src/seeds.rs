@@ -23,6 +23,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "fill_requests" => noises(6, 300),
         "fill_answers" => noises(8, 600),
         "moldudp64" => source::packets(),
+        "soup" => source::sessions(),
         "lines" => noises(8, 300),
         "itch50" => source::messages(),
         "binaryfile" => source::binaryfiles(),

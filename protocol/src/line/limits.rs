@@ -36,6 +36,8 @@ pub struct LineLimits {
     /// How the source's request servers are asked for what no line brought. `fill_range`, most messages in one request, is at
     /// most 65,534: 65,535 is no count in MoldUDP64.
     pub recovery: RepairLimits,
+    /// The same for servers of the session, which are asked for what the request servers have not got. `fill_range` alike.
+    pub sessions: RepairLimits,
 }
 
 impl Default for LineLimits {
@@ -52,6 +54,13 @@ impl Default for LineLimits {
             retired_epochs: 64,
             recovery: RepairLimits {
                 repair_time: Duration::from_millis(250),
+                fill_range: 1_000,
+                ..RepairLimits::default()
+            },
+            sessions: RepairLimits {
+                repair_time: Duration::from_millis(500),
+                // A connection, a login and an answer are three ways there and back.
+                fill_patience: Duration::from_millis(100),
                 fill_range: 1_000,
                 ..RepairLimits::default()
             },
@@ -93,6 +102,16 @@ impl LineLimits {
                 "request_patience",
                 "be at least 10us",
                 self.recovery.fill_patience >= Duration::from_micros(10),
+            ),
+            (
+                "soup.messages",
+                "be between 1 and 65534",
+                (1..=65_534).contains(&self.sessions.fill_range),
+            ),
+            (
+                "soup.patience",
+                "be at least 10us",
+                self.sessions.fill_patience >= Duration::from_micros(10),
             ),
             (
                 "lag_hold",

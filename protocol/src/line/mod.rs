@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`Lines`] delivers the first copy of every number in order, drops every other copy, and gives a number
-//! up once no line can be expected to bring it, nor the source's request servers, where it has any. It does not look into a
+//! up once no line can be expected to bring it, nor the source's servers, where it has any. It does not look into a
 //! message, and does not know what an epoch's key is made of.
 //!
 //! **What it promises:** what comes out of one epoch are messages and abandoned ranges that follow each
@@ -50,8 +50,8 @@ mod status;
 use candidate::{Candidate, Kind};
 use judge::Judgement;
 pub use limits::LineLimits;
-pub use recovery::LineAsk;
 use recovery::Recovery;
+pub use recovery::{LineAsk, Way};
 use retired::Retired;
 use run::{Run, Word};
 pub use source::{Line, Source};
@@ -99,7 +99,7 @@ impl Lines {
             candidate: None,
             kept: Run::new(&limits),
             retired: Retired::new(limits.retired_epochs),
-            recovery: Recovery::new(limits.recovery),
+            recovery: Recovery::new([limits.recovery, limits.sessions]),
             account: Account::default(),
             limits,
         })
@@ -418,7 +418,7 @@ impl Lines {
             }
             return until;
         }
-        let furthest = until.saturating_add(self.limits.recovery.fill_range);
+        let furthest = until.saturating_add(self.recovery.range());
         for number in until..furthest.min(self.current.horizon) {
             match is_due(number) {
                 Some(true) => until = number + 1,

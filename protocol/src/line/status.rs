@@ -39,7 +39,9 @@ pub struct LineCounters {
     pub after_end: u64,
     /// Messages that a request server of the source gave. They count among `messages`, too.
     pub recovered: u64,
-    /// Packets of request servers in which nothing was that is missing.
+    /// Messages that a server of the session gave. They count among `messages`, too, and not among `recovered`.
+    pub recovered_by_session: u64,
+    /// Answers of servers in which nothing was that is missing.
     pub unasked: u64,
     /// Packets and heartbeats whose numbers cannot be (0, or beyond 2^64), or without an epoch.
     pub malformed: u64,

@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use twinfeed_protocol::EpochStart;
-use twinfeed_protocol::line::{Line, LineAsk, LineLimits, Lines, Source};
+use twinfeed_protocol::line::{Line, LineAsk, LineLimits, Lines, Source, Way};
 use twinfeed_protocol::time::Time;
 use twinfeed_wire::Epoch;
 
@@ -41,7 +41,7 @@ impl Ear {
                 };
                 let mut lines = Lines::new(limits).expect("a world's limits are workable");
                 for line in Line::BOTH {
-                    lines.set_request_server(line, servers[line.index()]);
+                    lines.set_server(Way::Packets, line, servers[line.index()]);
                 }
                 Self::Two(Box::new(lines), Box::new(Watch::new(limits.window)))
             }
@@ -106,7 +106,15 @@ impl Ear {
         };
         let before = lines.counters().recovered;
         let messages = messages.iter().map(<[u8; _]>::as_slice);
-        lines.on_answer(line, now, packet.epoch, packet.first, messages, unix, out);
+        lines.on_answer(
+            (Way::Packets, line),
+            now,
+            packet.epoch,
+            packet.first,
+            messages,
+            unix,
+            out,
+        );
         lines.counters().recovered - before
     }
 

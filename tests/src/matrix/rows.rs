@@ -13,6 +13,7 @@ const SERVICE: &str = "stream-admin/tests/service/main.rs";
 const FAILOVER: &str = "tests/tests/e2e_failover.rs";
 const FILLS: &str = "tests/tests/e2e_fills.rs";
 const REQUESTS: &str = "tests/tests/e2e_requests.rs";
+const SOUP: &str = "tests/tests/e2e_soup.rs";
 const RESUME: &str = "tests/tests/e2e_resume.rs";
 const RESUME_CASES: &str = "protocol/tests/arbiter_resume_cases.rs";
 const SIMULATE: &str = "tests/tests/simulate.rs";
@@ -69,7 +70,7 @@ pub const ROWS: &[Row] = &[
         "N2",
         "the same lost on both legs, or on both lines of a source",
         "L D O: adapters, and the exchange, are asked for it; what nobody has is one gap that names it, in its place",
-        "`reorder_hold` after the last live leg has passed it; `repair_time`, `request_time` where somebody is asked",
+        "`reorder_hold` after the last live leg has passed it; `repair_time`, `request_time` and `soup.time` where somebody is asked",
         &[
             Cell("burst-both"),
             Test(
@@ -80,6 +81,7 @@ pub const ROWS: &[Row] = &[
             Test(FILLS, "what_both_legs_lost_is_filled_under_first_arrival"),
             Test(FILLS, "with_one_adapter_dead_the_other_gives_what_it_lost"),
             Test(REQUESTS, "what_both_lines_lost_is_given_by_the_exchange"),
+            Test(SOUP, "what_both_lines_lost_is_given_over_soupbintcp_alone"),
             Test(
                 FILL_WORLD,
                 "what_both_streams_lost_is_given_and_without_servers_it_is_a_gap",
@@ -248,8 +250,8 @@ pub const ROWS: &[Row] = &[
     row(
         "N12",
         "a late join, of a subscriber or of an adapter",
-        "a subscriber is told where it joins; an adapter takes its peer's context over, or says that it lacks it",
-        "the length of a context; else the next session",
+        "a subscriber is told where it joins; an adapter takes its peer's context over, or fetches the session from its source, or says that it lacks it",
+        "the length of a context, or of a session over TCP; else the next session",
         &[
             Test(ARBITER, "the_first_record_is_told_to_be_a_join"),
             Test(
@@ -259,6 +261,14 @@ pub const ROWS: &[Row] = &[
             Test(
                 "tests/tests/e2e_transfer.rs",
                 "both_adapters_may_die_one_after_the_other_in_one_session",
+            ),
+            Test(
+                SOUP,
+                "an_adapter_started_at_noon_beside_nobody_becomes_complete",
+            ),
+            Test(
+                SOUP,
+                "a_backup_restarted_at_noon_is_a_useful_one_without_its_peers_help",
             ),
         ],
         "snapshots for subscribers are not built: a joiner has no book of before",
@@ -318,7 +328,7 @@ pub const ROWS: &[Row] = &[
         "N16",
         "a replay server that is slow, refuses, lies or dies",
         "the next one, then a gap",
-        "`repair_time`; `request_time` for an exchange's",
+        "`repair_time`; `request_time` and `soup.time` for an exchange's",
         &[
             Test(FILL_WORLD, "one_server_that_does_anything_else_is_survived"),
             Test(
@@ -328,6 +338,15 @@ pub const ROWS: &[Row] = &[
             Test(
                 REQUESTS,
                 "an_exchange_that_leaves_some_requests_unanswered_is_asked_again",
+            ),
+            Test(SOUP, "after_a_server_that_refuses_the_other_is_asked"),
+            Test(
+                SOUP,
+                "after_a_server_that_is_slow_or_absent_or_breaks_off_the_other_is_asked",
+            ),
+            Test(
+                SOUP,
+                "a_wrong_password_is_named_with_its_remedy_and_the_hole_is_declared",
             ),
             Test(
                 "protocol/tests/line_recovery.rs",

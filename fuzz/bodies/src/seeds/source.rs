@@ -3,6 +3,7 @@
 use twinfeed_exchange::SessionId;
 use twinfeed_exchange::flow::{Flow, FlowConfig};
 use twinfeed_exchange::mold::{Packer, end_of_session, heartbeat};
+use twinfeed_exchange::soup;
 use twinfeed_feed_adapter::decode::itch50::message::MESSAGES;
 
 /// The messages of a short day of three instruments, all types of the live market among them.
@@ -45,6 +46,26 @@ pub(super) fn packets() -> Vec<Vec<u8>> {
     packer.push(b"");
     packets.push(packer.finish().to_vec());
     packets
+}
+
+/// As [`crate::soup`] reads them: in pieces of how many bytes, and what a server says.
+pub(super) fn sessions() -> Vec<Vec<u8>> {
+    let mut rejected = vec![0];
+    soup::rejected(b'S', &mut rejected);
+    let mut given = vec![30];
+    soup::packet(b'+', &mut given, |out| out.extend(b"welcome"));
+    soup::accepted(session(), 1_203, &mut given);
+    for message in day(2, 20) {
+        soup::packet(b'S', &mut given, |out| out.extend(message));
+    }
+    soup::packet(b'H', &mut given, |_| {});
+    let mut ended = given.clone();
+    soup::packet(b'Z', &mut ended, |_| {});
+    ended[0] = u8::MAX;
+    let mut last = vec![7];
+    soup::accepted(session(), u64::MAX, &mut last);
+    soup::packet(b'S', &mut last, |_| {});
+    vec![rejected, given, ended, last]
 }
 
 /// As [`crate::itch50`] reads them: which type, and its bytes behind the letter.

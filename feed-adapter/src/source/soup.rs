@@ -1,0 +1,111 @@
+//! What does a source give over a SoupBinTCP session?
+//!
+//! ```text
+//!  login (session, first number) ─► accepted (next number) ─► message, message, …   no number on any: they are counted
+//!                                └► rejected (why)
+//! ```
+//!
+//! [`packet`] is the bytes, [`session`] what a server has said so far, [`connection`] a socket to one. [`holes`] fetches what
+//! every line and every request server lost, [`past`] what a session sent before this adapter was there; each in a thread of
+//! its own, for a connection takes as long as it likes.
+//!
+//! Source: Nasdaq, "SoupBinTCP", version 3.00, 22 February 2017. Of version 4.00 nothing could be confirmed here.
+
+pub mod connection;
+pub mod holes;
+pub mod packet;
+pub mod past;
+pub mod session;
+
+use core::fmt;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use session::Fault;
+
+use crate::decode::DecodeError;
+
+/// The servers of one source, and what this adapter may ask of them.
+#[derive(Clone, Debug)]
+pub struct Servers {
+    /// Of each line, A first.
+    pub addresses: [Option<SocketAddr>; 2],
+    /// Who logs in; at most 6 bytes.
+    pub user: String,
+    /// With which password; at most 10 bytes.
+    pub password: String,
+    /// How long one answer to one request may take, with connecting and logging in.
+    pub answer_time: Duration,
+    /// Most bytes of messages in one answer.
+    pub answer_bytes: usize,
+    /// How long the whole past of a session may take.
+    pub past_time: Duration,
+    /// Most messages of a past.
+    pub past_messages: u64,
+}
+
+/// Why a server gave nothing, or not all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Why {
+    /// There is no connection.
+    Unreachable(ErrorKind),
+    /// The connection was closed, or broke.
+    Closed,
+    /// Nothing came for as long as a server may be silent.
+    Silent,
+    /// What it said cannot be.
+    Session(Fault),
+    /// It gives the session from this number on, and nothing in front of it.
+    From(u64),
+    /// The session ended.
+    Ended,
+    /// It took longer than it may.
+    Time,
+    /// More messages than there may be.
+    Messages,
+    /// The messages are of another dialect.
+    Dialect(DecodeError),
+    /// The address space for a second memory cannot be had.
+    Memory,
+    /// Nobody waits for it any more.
+    Stopped,
+}
+
+impl Why {
+    /// Whether the same server would give the same answer again.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Session(_) | Self::From(_) | Self::Ended)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(kind) => write!(
+                f,
+                "no connection, {kind}: check the address `soup` of this line, and that the server runs"
+            ),
+            Self::Closed => f.write_str("the connection was closed"),
+            Self::Silent => f.write_str("nothing came any more, not even heartbeats"),
+            Self::Session(fault) => fault.fmt(f),
+            Self::From(first) => write!(
+                f,
+                "the server has the session from number {first} on only: what lies in front of it cannot be had there"
+            ),
+            Self::Ended => f.write_str("the session ended before that"),
+            Self::Time => {
+                f.write_str("it took longer than `soup.answer_time` or `soup.past_time` allow")
+            }
+            Self::Messages => {
+                f.write_str("the session has more messages than `soup.past_messages`")
+            }
+            Self::Dialect(error) => write!(f, "its messages are refused: {error}"),
+            Self::Memory => f.write_str(
+                "there is no address space for a second memory: lower `max_open_orders`",
+            ),
+            Self::Stopped => f.write_str("nobody waits for it any more"),
+        }
+    }
+}
