@@ -91,7 +91,7 @@ impl Ours {
                     // The fill before the cancel of one execution.
                     (Inconsistency::UnknownOrder, action::FILL) => {}
                     (Inconsistency::Undefined, action::ADD) if letter == 'U' => {
-                        self.without_side += 1
+                        self.without_side += 1;
                     }
                     // The adapter knows of the same orders that they are not known.
                     (Inconsistency::Flagged, _) => {}
