@@ -255,6 +255,7 @@ mod tests {
                 next: Place::start(self.sseq + 1),
                 context: ContextId(0),
                 numbering: None,
+                complete: true,
             })
         }
 

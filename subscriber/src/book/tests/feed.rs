@@ -254,6 +254,7 @@ fn delivered(kind: BodyKind, body: &[u8]) -> Delivered<'_> {
         next: Place::start(1),
         context: ContextId(0),
         numbering: None,
+        complete: true,
     }
 }
 
