@@ -11,6 +11,7 @@ use twinfeed_wire::{ContextId, Flags, Header};
 
 use super::heard::LegHeard;
 use super::ledger::Ledger;
+use super::scattered::Scattered;
 use super::sorted::Sorted;
 use super::witness::{Judgement, Witness};
 
@@ -31,16 +32,20 @@ pub(super) fn gap(
     }
     // Nobody can vouch for the silence of numbers that every adapter gave up, nor can an adapter for the
     // silence of those that it gave up itself: under its context they are missing.
-    let silent = ledger.owed(witness.sid, witness.epoch, from) >= until;
+    let next = ledger.owed(witness.sid, witness.epoch, from);
+    let silent = next >= until;
     let given_up = ledger
         .context(witness.sid, witness.epoch, witness.context)
         .is_some_and(|context| context.abandoned > 0);
     // What the window of an unordered source slides past one by one may be silent: nobody has said so yet. And
     // who said it in a context that the application was not in said it of other numbers.
-    let unsaid = witness
-        .scattered
-        .as_ref()
-        .is_some_and(|scattered| cause == GapCause::HoldFull || scattered.went_over);
+    let slid = |scattered: &Scattered| cause == GapCause::HoldFull || scattered.went_over;
+    // The record behind them says so once it is here; where there is an order, a heartbeat of who remembers the same, too.
+    let first = Place::start(next.sseq);
+    let beat = witness.heard.vouched(witness.epoch, witness.context);
+    let said = witness.heard.has(witness.epoch, witness.context, first)
+        || witness.scattered.is_none() && beat >= until.sseq;
+    let unsaid = !said || witness.scattered.as_ref().is_some_and(slid);
     // Nor does a context vouch for what came before it, and whoever was in the one that was kept may be gone.
     let key = (witness.epoch, witness.context);
     let before = witness.resumed

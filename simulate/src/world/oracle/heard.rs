@@ -102,6 +102,8 @@ pub struct Heard {
     successions: BTreeSet<(Epoch, Epoch)>,
     /// Numbers of administrative messages that arrived, by the numbering in which they stand.
     pub admins: BTreeMap<(Epoch, ContextId, Generation), BTreeSet<u64>>,
+    /// Up to where heartbeats vouched.
+    beats: BTreeMap<(Epoch, ContextId), u64>,
     /// How many administrative messages heartbeats counted in an epoch.
     counts: Sorted<(Epoch, u64), ()>,
     cuts: Cuts,
@@ -147,6 +149,12 @@ impl Heard {
     #[must_use]
     pub fn counts(&self, epoch: Epoch, adm: u64) -> bool {
         self.counts.contains((epoch, adm))
+    }
+
+    /// Up to which number a heartbeat of this context vouched.
+    #[must_use]
+    pub fn vouched(&self, epoch: Epoch, context: ContextId) -> u64 {
+        self.beats.get(&(epoch, context)).copied().unwrap_or(0)
     }
 
     /// Whether anything that arrived says that `later` came behind `earlier`, however many epochs lie between them.
@@ -289,6 +297,11 @@ impl Heard {
             self.successions.insert((header.predecessor, header.epoch));
         }
         let beat = datagram.heartbeat().map(|it| it.beat.next_sseq);
+        if let Some(next) = beat {
+            let vouched = self.beats.entry((header.epoch, header.context));
+            let vouched = vouched.or_default();
+            *vouched = next.max(*vouched);
+        }
         let near = header.epoch == believes.0 && beat.is_some_and(|next| next <= believes.1);
         self.cuts
             .note(header.generation, header.is_heartbeat() && near);
