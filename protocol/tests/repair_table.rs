@@ -331,3 +331,28 @@ fn who_brings_some_and_never_says_that_this_is_all_is_asked_after_the_other() {
         "{verdict:?}"
     );
 }
+
+#[test]
+fn processes_of_other_seeds_number_their_requests_otherwise() {
+    let first = |fill_seed| {
+        let mut repair = Repair::new(RepairLimits {
+            fill_seed,
+            ..RepairLimits::default()
+        });
+        repair.set_server(Leg::Zero, true);
+        let (now, wish) = (
+            Time(1_000),
+            Wish {
+                of: (Epoch(1), ContextId(1)),
+                messages: false,
+                from: (1, 0),
+                until: (2, 0),
+            },
+        );
+        match repair.want(now, now, &wish, &[Leg::Zero]) {
+            Verdict::Ask(_, number, _) => number,
+            verdict => panic!("{verdict:?}"),
+        }
+    };
+    assert_ne!(first(1), first(2));
+}
