@@ -286,22 +286,15 @@ impl Pipeline {
     /// The memory is of this moment: the stream goes on with it.
     fn take_past_over(&mut self, now: Now, place: usize) {
         let path = &mut self.paths[place];
-        let Some(taking) = path.converter.end_taking() else {
+        let Some(over) = path.take_over(now, &mut self.ends.sender) else {
             return;
         };
-        let (whole, kept) = taking.finish();
-        let Some(mut whole) = whole else { return };
-        let mut out = path.outlet.through(&mut self.ends.sender);
-        let (next, orders) = (whole.next, whole.decoder.open_orders());
-        let taken = path.converter.take_over(now, &mut whole, &mut out);
-        out.send();
-        self.pasts.free(Some(whole), Some(kept));
-        if !taken {
+        self.pasts.free(Some(over.whole), Some(over.kept));
+        let Some((next, orders)) = over.taken else {
             let fault = PastFault::Meeting(OverReason::Damaged);
             return self.past_failed(now, place, Some(fault));
-        }
-        let path = &mut self.paths[place];
-        path.pairing.stir();
+        };
+        let path = &self.paths[place];
         self.ends
             .notes
             .leave(path.sid, News::PastFetched { next, orders });

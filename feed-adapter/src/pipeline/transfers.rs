@@ -4,6 +4,7 @@
 //! cycle. One context is given at a time and one is taken. What is decided here is only who hears of what.
 
 use crossbeam::channel::Sender;
+use twinfeed_net::udp;
 use twinfeed_protocol::sequencer::Now;
 use twinfeed_wire::Sid;
 use twinfeed_wire::link::{ContextOver, ContextRequest, Frame, OverReason};
@@ -71,6 +72,36 @@ impl Transfers {
     /// Has something freed by a thread that may. One whose queue is full leaves it to this one.
     fn free(&self, whole: Option<Box<Whole>>, kept: Option<Box<Kept>>) {
         let _ = self.errands.try_send(Errand::Free(whole, kept));
+    }
+}
+
+/// What is left of a memory that was taken over, or could not be.
+pub(super) struct Over {
+    /// What was there before, or what cannot be used: to be freed by a thread that may.
+    pub(super) whole: Box<Whole>,
+    /// The buffer, for the next time.
+    pub(super) kept: Box<Kept>,
+    /// The first number that is converted with it, and how many orders are open; `None`: it could not be.
+    pub(super) taken: Option<(u64, usize)>,
+}
+
+impl Path {
+    /// Goes on with the memory that was made elsewhere and has been caught up with; `None`: there is none.
+    pub(super) fn take_over(&mut self, now: Now, sender: &mut udp::Sender) -> Option<Over> {
+        let (whole, kept) = self.converter.end_taking()?.finish();
+        let mut whole = whole?;
+        let of = (whole.next, whole.decoder.open_orders());
+        let mut out = self.outlet.through(sender);
+        let taken = self.converter.take_over(now, &mut whole, &mut out);
+        out.send();
+        if taken {
+            self.pairing.stir();
+        }
+        Some(Over {
+            whole,
+            kept,
+            taken: taken.then_some(of),
+        })
     }
 }
 
@@ -308,18 +339,11 @@ impl Pipeline {
     /// The memory is of this moment: the stream goes on with it.
     fn take_over(&mut self, now: Now, place: usize) {
         let path = &mut self.paths[place];
-        let Some(taking) = path.converter.end_taking() else {
+        let Some(over) = path.take_over(now, &mut self.ends.sender) else {
             return;
         };
-        let (whole, kept) = taking.finish();
-        let Some(mut whole) = whole else { return };
-        let mut out = path.outlet.through(&mut self.ends.sender);
-        let (next, orders) = (whole.next, whole.decoder.open_orders());
-        let taken = path.converter.take_over(now, &mut whole, &mut out);
-        out.send();
-        self.transfers.free(Some(whole), Some(kept));
-        if taken {
-            path.pairing.stir();
+        self.transfers.free(Some(over.whole), Some(over.kept));
+        if let Some((next, orders)) = over.taken {
             self.transfers.counters.taken += 1;
             self.transfers.taker.on_done();
             self.transfers.noted = None;
