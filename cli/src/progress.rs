@@ -43,6 +43,11 @@ impl Progress {
         self.bar.set_position(done);
     }
 
+    /// Whether nothing moves: `line` is all that is seen.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.bar.is_hidden()
+    }
+
     fn shows(quiet: bool) -> bool {
         !quiet && std::io::stderr().is_terminal()
     }

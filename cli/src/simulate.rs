@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use twinfeed_simulate::minimise::{Smallest, minimise};
@@ -13,6 +13,9 @@ use twinfeed_simulate::world::{self, Kind};
 
 use crate::failure::{CONFIGURATION, Failure, RUNTIME};
 use crate::progress::Progress;
+
+/// How often a run without a terminal says how far it is.
+const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// Try the promise against simulated worlds, or replay one.
 ///
@@ -183,13 +186,20 @@ fn watched(swarm: &Swarm, quiet: bool) -> Report {
     };
     let report = std::thread::scope(|scope| {
         let work = scope.spawn(|| swarm.run(&progress));
+        let mut said = Instant::now();
         while !work.is_finished() {
             let (worlds, failed) = (progress.worlds(), progress.failed());
             let hours = progress.simulated().as_secs_f64() / 3_600.0;
+            let so_far = format!("{worlds} worlds, {failed} failed, {hours:.1} simulated hours");
             bar.at(worlds);
-            bar.say(&format!(
-                "{worlds} worlds, {failed} failed, {hours:.1} simulated hours"
-            ));
+            bar.say(&so_far);
+            for failure in progress.news() {
+                bar.line(&failure.to_string());
+            }
+            if bar.is_hidden() && said.elapsed() >= SAID_EVERY {
+                said = Instant::now();
+                bar.line(&so_far);
+            }
             std::thread::sleep(Duration::from_millis(100));
         }
         match work.join() {
@@ -233,10 +243,7 @@ fn print(report: &Report, from: u64, jobs: usize) {
         median.epoch_changes
     );
     for failure in &report.failures {
-        println!(
-            "seed {} ({}): {}",
-            failure.seed, failure.kind, failure.violation
-        );
+        println!("{failure}");
     }
 }
 

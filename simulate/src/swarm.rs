@@ -9,6 +9,7 @@
 //! the end. So a report does not depend on how many threads there were, but where the time ended it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::coverage::Coverage;
@@ -40,6 +41,7 @@ pub struct Progress {
     worlds: AtomicU64,
     failed: AtomicU64,
     simulated_us: AtomicU64,
+    news: Mutex<Vec<Failure>>,
     stop: AtomicBool,
 }
 
@@ -62,16 +64,26 @@ impl Progress {
         Duration::from_micros(self.simulated_us.load(Ordering::Relaxed))
     }
 
+    /// The worlds that broke a promise since this was asked last.
+    #[must_use]
+    pub fn news(&self) -> Vec<Failure> {
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        core::mem::take(&mut *news)
+    }
+
     /// No further world begins.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    fn note(&self, outcome: &Outcome) {
+    fn note(&self, kind: Kind, outcome: &Outcome) {
         let lasted = u64::try_from(outcome.lasted.as_micros()).unwrap_or(u64::MAX);
         self.simulated_us.fetch_add(lasted, Ordering::Relaxed);
-        let broken = u64::from(!outcome.violations.is_empty());
-        self.failed.fetch_add(broken, Ordering::Relaxed);
+        if let Some(failure) = Failure::of(kind, outcome) {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+            news.push(failure);
+        }
         self.worlds.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -85,6 +97,23 @@ pub struct Failure {
     pub seed: u64,
     /// The first promise.
     pub violation: Violation,
+}
+
+impl core::fmt::Display for Failure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "seed {} ({}): {}", self.seed, self.kind, self.violation)
+    }
+}
+
+impl Failure {
+    fn of(kind: Kind, outcome: &Outcome) -> Option<Self> {
+        let first = outcome.violations.first()?;
+        Some(Self {
+            kind,
+            seed: outcome.seed,
+            violation: first.clone(),
+        })
+    }
 }
 
 /// What came of a swarm.
@@ -109,18 +138,11 @@ impl Report {
         self.sizes.total().simulated.as_secs_f64() / self.took.as_secs_f64().max(1e-9)
     }
 
-    fn take(&mut self, kind: Kind, outcome: Outcome) {
+    fn take(&mut self, kind: Kind, outcome: &Outcome) {
         self.census.take(&outcome.stats);
         self.coverage.add(&outcome.coverage);
-        self.sizes.take(Facts::of(&outcome));
-        if let Some(violation) = outcome.violations.into_iter().next() {
-            let seed = outcome.seed;
-            self.failures.push(Failure {
-                kind,
-                seed,
-                violation,
-            });
-        }
+        self.sizes.take(Facts::of(outcome));
+        self.failures.extend(Failure::of(kind, outcome));
     }
 
     fn merge(&mut self, other: Self) {
@@ -156,8 +178,8 @@ impl Swarm {
                 let running = Running { kind, seed };
                 let outcome = world::run(kind.draw(seed), 0);
                 core::mem::forget(running);
-                progress.note(&outcome);
-                report.take(kind, outcome);
+                progress.note(kind, &outcome);
+                report.take(kind, &outcome);
             }
         };
         let mut report = Report::default();

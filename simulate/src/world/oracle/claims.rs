@@ -286,8 +286,14 @@ pub(super) fn leg(
         silence >= patience || (other.said_peer_lost && silence >= witness.limits.heartbeat);
     match state {
         LegState::Lost if silent || heard.stepped_down => Ok(()),
-        // Who speaks of nothing but what was left says nothing.
-        LegState::Lost if witness.has_passed(heard.epoch, ledger) => Ok(()),
+        // Who speaks of nothing but what was left says nothing, and what the other leg went on from may be left before a
+        // word can be said in what comes next.
+        LegState::Lost
+            if witness.has_passed(heard.epoch, ledger)
+                || witness.comes_before(heard.epoch, other.epoch, ledger) =>
+        {
+            Ok(())
+        }
         LegState::Lost => Err(format!(
             "leg {leg} is called lost after {silence:?} of silence"
         )),

@@ -148,13 +148,19 @@ impl Witness {
     /// nothing that anybody waits for.
     #[must_use]
     pub fn has_passed(&self, epoch: Epoch, ledger: &Ledger) -> bool {
+        self.comes_before(epoch, self.epoch, ledger)
+    }
+
+    /// Whether one life of the source's came before the other.
+    #[must_use]
+    pub fn comes_before(&self, epoch: Epoch, next: Epoch, ledger: &Ledger) -> bool {
         let turn = |epoch| {
             ledger
                 .lives(self.sid)
                 .iter()
                 .position(|life| life.epoch == epoch)
         };
-        turn(epoch).is_some() && turn(epoch) < turn(self.epoch)
+        turn(epoch).is_some() && turn(epoch) < turn(next)
     }
 
     /// Up to which number of the application's epoch one datagram is believed (RM-14a).
