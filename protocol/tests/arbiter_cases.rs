@@ -147,6 +147,37 @@ fn a_hole_on_both_legs_is_declared_after_both_passed_it_and_not_before() {
 }
 
 #[test]
+fn who_stands_in_the_middle_of_a_hole_is_waited_for() {
+    // While a message is missing too, what carries nothing is passed by nobody.
+    for counted in [0, 1] {
+        let (mut kit, mut zero, mut one) = pair();
+        kit.joined(&mut zero, &mut one, 3);
+        for sender in [&mut zero, &mut one] {
+            sender.header.base_adm = Adm(counted);
+        }
+        kit.records(&mut zero, &[(10, 0, true, 9)]);
+        // Nothing is in 4 to 6, says who has not come to 7 yet.
+        kit.beat(&mut one, 3, 7);
+        kit.pass(ms(5));
+        let told = kit.told();
+        assert!(
+            !told
+                .iter()
+                .any(|it| matches!(it, Told::Event(Event::Gap { .. }))),
+            "leg 1 may still bring 7 to 9: {told:?}"
+        );
+        kit.records(&mut one, &[(8, 0, true, 3), (9, 0, true, 8)]);
+        kit.pass(ms(5));
+        let told = kit.told().into_iter();
+        let records = told.filter(|it| matches!(it, Told::Record(..)));
+        let places = [(8, Leg::One), (9, Leg::One), (10, Leg::Zero)];
+        let expected = places.map(|(sseq, leg)| Told::Record(sseq, 0, leg));
+        assert_eq!(records.collect::<Vec<_>>(), expected);
+        assert_eq!(kit.arbiter.counters().gaps, 0);
+    }
+}
+
+#[test]
 fn a_late_copy_within_the_hold_closes_the_hole() {
     let (mut kit, mut zero, mut one) = pair();
     kit.joined(&mut zero, &mut one, 3);

@@ -66,6 +66,8 @@ impl Source {
         let mut until: Option<Place> = None;
         let (mut owed, mut lacking) = (None, false);
         let mut waiting = false;
+        // Up to where a live leg said that it carries nothing.
+        let mut silent: Option<Place> = None;
         // Since when every live leg holds something from behind the hole; `None`: one of them does not.
         let mut beyond = Some(Time::ZERO);
         for leg in Leg::BOTH {
@@ -102,6 +104,9 @@ impl Source {
                 .is_some_and(|latest| latest.epoch == cursor.epoch);
             let live = side.transmits() && view.context == cursor.context && current;
             waiting |= live && view.next <= cursor.next;
+            if live && here.is_none() {
+                silent = Some(silent.map_or(view.next, |least| least.min(view.next)));
+            }
             if live {
                 let held = self.first_in(leg, &cursor, cursor.context);
                 let held = held.map(|(_, entry)| entry.held_at);
@@ -115,6 +120,8 @@ impl Source {
             self.hole = None;
             return false;
         };
+        // Who stands in the middle of it may still bring the rest.
+        waiting |= silent.is_some_and(|stands| stands < until);
         let hole = match self.hole {
             Some(hole) if hole.from == cursor.next => Hole { until, ..hole },
             _ => Hole {
