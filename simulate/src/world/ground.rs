@@ -395,6 +395,10 @@ impl Ground {
         if let Some(requests) = &mut self.requests {
             requests.calm();
         }
+        // Whoever is woken up by it speaks at once, and nobody dies of that any more.
+        if let Some(pair) = &mut self.pair {
+            pair.trap = None;
+        }
     }
 
     /// Counts.

@@ -740,15 +740,20 @@ fn gather(told: &Told, watch: &mut Watch<'_>) -> Result<(), String> {
     watch.assembly.told(record, spot, watch.ledger.roll())
 }
 
-/// Whether the source said nothing that carries records since the subscriber came.
+/// Whether no adapter sent a record of what the source said since the subscriber came: it carries none, or nobody was there to
+/// convert it. Who has heard of nothing but heartbeats joins with the first record.
 fn came_after_all(witness: &Witness, ledger: &Ledger) -> bool {
-    let last = ledger.lives(witness.sid).last();
-    match (witness.said_before, last) {
-        (Some((epoch, next)), Some(last)) if epoch == last.epoch => {
-            ledger.owed(witness.sid, epoch, Place::start(next)).sseq >= last.next()
-        }
-        _ => false,
-    }
+    let Some((epoch, next)) = witness.said_before else {
+        return false;
+    };
+    let lives = ledger.lives(witness.sid);
+    let Some(at) = lives.iter().position(|life| life.epoch == epoch) else {
+        return false;
+    };
+    lives[at..].iter().all(|life| {
+        let from = if life.epoch == epoch { next } else { 0 };
+        !ledger.is_sent_from(witness.sid, life.epoch, Place::start(from))
+    })
 }
 
 /// The source stream that something told is about.

@@ -150,6 +150,11 @@ impl Desk {
         due.then(|| rng.micros(5, 200) + late)
     }
 
+    /// Whether the turn that is awaited was put off by a server that was slow then.
+    pub(super) fn is_late(&self) -> bool {
+        self.late
+    }
+
     /// Answers everybody who waits.
     pub(super) fn turn(&mut self, now: Time, rng: &mut Rng) -> Result<Vec<Said>, String> {
         self.awaited = false;

@@ -241,7 +241,8 @@ impl Fills {
             return Ok(None);
         };
         let desk = &mut self.desks[leg.index()];
-        if !desk.take(now, subscriber, &request)? || desk.trick != Trick::Honest {
+        let taken = desk.take(now, subscriber, &request)?;
+        if !taken || desk.trick != Trick::Honest || desk.is_late() {
             self.trouble[subscriber][leg.index()] = now;
         }
         Ok(desk.due(&mut self.rng))

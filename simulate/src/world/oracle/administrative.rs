@@ -57,6 +57,8 @@ struct Succession {
     contexts: [Option<(Epoch, ContextId)>; 2],
     /// How many messages each leg's records count, and in whose numbering.
     counts: [Sorted<(Spot, u16), (u64, Generation)>; 2],
+    /// How many they counted in an earlier process of the leg, where that was another number.
+    counted_before: BTreeSet<(usize, Spot, u16, u64, Generation)>,
 }
 
 impl Succession {
@@ -205,7 +207,12 @@ impl Roll {
         }
         if record.kind != BodyKind::Administrative {
             let (counts, place) = (&mut stream.counts[leg.index()], (spot, record.part));
-            counts.insert(place, (record.adm.0, header.generation));
+            let count = (record.adm.0, header.generation);
+            let before = counts.insert(place, count);
+            if let Some((adm, generation)) = before.filter(|before| *before != count) {
+                let before = (leg.index(), spot, record.part, adm, generation);
+                stream.counted_before.insert(before);
+            }
         }
         if stream.active == Some((leg, header.generation)) {
             stream.follow(header, record, (spot, over))?;
@@ -231,6 +238,24 @@ impl Roll {
     fn counted(&self, sid: Sid, leg: Leg, (spot, part): (Spot, u16)) -> Option<(u64, Generation)> {
         let counts = &self.streams.get(&sid)?.counts[leg.index()];
         counts.get((spot, part)).copied()
+    }
+
+    /// Whether a process of `leg` sent the record at this place with that count, in a numbering that fits.
+    fn counts_so(
+        &self,
+        (sid, leg): (Sid, Leg),
+        (spot, part): (Spot, u16),
+        adm: u64,
+        fits: impl Fn(Generation) -> bool,
+    ) -> bool {
+        let last = self.counted(sid, leg, (spot, part));
+        if last.is_some_and(|(last, generation)| last == adm && fits(generation)) {
+            return true;
+        }
+        let count = |generation| (leg.index(), spot, part, adm, Generation(generation));
+        let before = self.streams.get(&sid).map(|stream| &stream.counted_before);
+        let before = before.map(|it| it.range(count(0)..=count(u32::MAX)));
+        before.is_some_and(|mut it| it.any(|count| fits(count.4)))
     }
 
     /// Whether this is the message of its number that the actives placed.
@@ -356,11 +381,14 @@ impl Tally {
         }
         // Who counts otherwise may fill a hole whose sides count alike, or bring the rest of a message.
         let other = roll.counted(sid, record.leg.other(), (spot, record.pos.part));
-        let leads = counted == Some((next, here.generation)) && right == next;
-        let [counted, other] = [counted, other].map(|it| it.map(|(adm, _)| adm));
+        let (stream, place) = ((sid, record.leg), (spot, record.pos.part));
+        let current = |generation| generation == here.generation;
+        let leads = right == next && roll.counts_so(stream, place, next, current);
+        let other = other.map(|(adm, _)| adm);
         let alike = right == next || other == Some(next) || here.vouched;
         let fills = alike || record.pos.part > 0;
-        if here.ordered && counted != Some(next) && !fills && !self.apart {
+        if here.ordered && !roll.counts_so(stream, place, next, |_| true) && !fills && !self.apart {
+            let counted = counted.map(|(adm, _)| adm);
             return Err(format!(
                 "record {} counts {counted:?} messages, {next} were told",
                 record.place()

@@ -220,7 +220,7 @@ pub(super) fn switched(
     let to = &witness.heard.legs[receipt.from_leg.other().index()];
     let silence = from.last.map_or(Duration::MAX, |last| now.since(last));
     let patience = witness.limits.heartbeat * witness.limits.missed_heartbeats;
-    let mute = witness.has_passed(from.epoch, ledger);
+    let mute = witness.is_mute(receipt.from_leg, ledger);
     let happened = match receipt.trigger {
         Trigger::TransportReset => {
             to.said_peer_lost && (mute || silence >= witness.limits.heartbeat)
@@ -286,14 +286,7 @@ pub(super) fn leg(
         silence >= patience || (other.said_peer_lost && silence >= witness.limits.heartbeat);
     match state {
         LegState::Lost if silent || heard.stepped_down => Ok(()),
-        // Who speaks of nothing but what was left says nothing, and what the other leg went on from may be left before a
-        // word can be said in what comes next.
-        LegState::Lost
-            if witness.has_passed(heard.epoch, ledger)
-                || witness.comes_before(heard.epoch, other.epoch, ledger) =>
-        {
-            Ok(())
-        }
+        LegState::Lost if witness.is_mute(leg, ledger) => Ok(()),
         LegState::Lost => Err(format!(
             "leg {leg} is called lost after {silence:?} of silence"
         )),

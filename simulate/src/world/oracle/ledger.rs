@@ -358,6 +358,14 @@ impl Ledger {
         sent || self.misconverted && self.withholds
     }
 
+    /// Whether any adapter sent a record of the epoch that stands at `place` or behind it.
+    #[must_use]
+    pub fn is_sent_from(&self, sid: Sid, epoch: Epoch, place: Place) -> bool {
+        let of = (sid, epoch, ContextId(0))..(sid, epoch, ContextId(u64::MAX));
+        let mut contexts = self.contexts.range(of).iter();
+        contexts.any(|(_, context)| context.records.last() >= Some(place))
+    }
+
     /// The first place at or behind `place` that the source's numbering owes a record to: covered numbers
     /// are passed over.
     #[must_use]

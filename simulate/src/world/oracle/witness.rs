@@ -151,9 +151,18 @@ impl Witness {
         self.comes_before(epoch, self.epoch, ledger)
     }
 
-    /// Whether one life of the source's came before the other.
+    /// Whether a leg speaks of nothing but what was left, which is no word; what the other leg went on from may be left before
+    /// anything can be told of what comes next.
     #[must_use]
-    pub fn comes_before(&self, epoch: Epoch, next: Epoch, ledger: &Ledger) -> bool {
+    pub fn is_mute(&self, leg: Leg, ledger: &Ledger) -> bool {
+        let [epoch, other] = [leg, leg.other()].map(|leg| self.heard.legs[leg.index()].epoch);
+        self.has_passed(epoch, ledger)
+            || epoch != self.epoch && self.past.contains(&epoch)
+            || self.comes_before(epoch, other, ledger)
+    }
+
+    /// Whether one life of the source's came before the other.
+    fn comes_before(&self, epoch: Epoch, next: Epoch, ledger: &Ledger) -> bool {
         let turn = |epoch| {
             ledger
                 .lives(self.sid)
@@ -602,6 +611,10 @@ impl Witness {
             ));
         }
         let reached = Place::start(self.reached()).max(self.cursor);
+        if !forward {
+            // What the application was told last lies ahead of what it goes to.
+            self.tally.begin(false);
+        }
         self.past.push(from);
         self.guessed = match self.heard.says_order(from, epoch) {
             true => self.guessed.filter(|(left, _)| *left != epoch),

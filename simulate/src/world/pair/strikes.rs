@@ -52,7 +52,6 @@ impl World {
         pair.registry.calm();
         let now = self.ground.now();
         if let Some(ground) = self.ground.pair_mut() {
-            ground.trap = None;
             for to in Leg::BOTH {
                 ground.link.open(now, to);
             }
