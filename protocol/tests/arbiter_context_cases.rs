@@ -129,3 +129,33 @@ fn an_application_that_had_to_take_the_incomplete_leg_hears_of_the_better_one_on
     ];
     assert_eq!(told, expected);
 }
+
+#[test]
+fn an_end_behind_which_its_leg_went_on_is_not_told() {
+    let (mut kit, mut zero, mut one) = ordered(Limits::default());
+    kit.joined(&mut zero, &mut one, 3);
+    // A line of the other adapter's said an end that never was.
+    let mut one = restarted(4);
+    let ended = Beat {
+        next_sseq: 6,
+        prev: 5,
+        ended: true,
+        interval_us: 10_000,
+        ..Beat::default()
+    };
+    kit.beat_of(&mut one, ended);
+    kit.beat_of(&mut one, ended);
+    kit.records(&mut zero, &run(4..=7));
+    // It goes on, remembering something else.
+    one.header.context = ContextId(3);
+    kit.beat(&mut one, 7, 8);
+    for sseq in 8..=20 {
+        kit.pass(ms(10));
+        kit.records(&mut one, &run(sseq..=sseq));
+    }
+    let told = kit.told();
+    assert!(told.contains(&Told::Record(20, 0, Leg::One)), "{told:?}");
+    assert_eq!(told.iter().filter(|it| is_discontinuity(it)).count(), 1);
+    let ends = |it: &&Told| matches!(it, Told::Event(Event::Ended { .. }));
+    assert_eq!(told.iter().find(ends), None);
+}

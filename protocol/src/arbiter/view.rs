@@ -134,9 +134,18 @@ impl View {
         self.shown = 0;
     }
 
+    /// Forgets an end behind which the leg goes on: its source had not said it.
+    fn goes_on_to(&mut self, next: Place) {
+        if self.ended.is_some_and(|end| next > Place::start(end.next)) {
+            self.ended = None;
+            self.ended_said = 0;
+        }
+    }
+
     /// Notes that a record came behind which `next` is the next place.
     pub(super) fn on_record(&mut self, next: Place, ordered: bool) {
         self.next = self.next.max(next);
+        self.goes_on_to(next);
         if ordered {
             self.passed = self.passed.max(next);
         }
@@ -175,6 +184,8 @@ impl View {
             };
             self.ended = Some(end);
             self.ended_said = before.saturating_add(1);
+        } else {
+            self.goes_on_to(next);
         }
         if beat.predecessor_next != 0 {
             self.predecessor_end = Some(End {
