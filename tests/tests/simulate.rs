@@ -1,5 +1,5 @@
-//! The budget of a change: the same seeds every time, which must keep their promises, and as many that nobody tried, whose first
-//! failure is shown.
+//! The budget of a change: the same seeds every time, which must keep their promises, and others that nobody tried, whose
+//! failures are shown.
 //!
 //! Run by `.ci/run` with its output shown. `TWINFEED_SEEDS` multiplies the number of seeds.
 
@@ -9,9 +9,12 @@ use twinfeed_simulate::minimise::minimise;
 use twinfeed_simulate::swarm::{Progress, Report, Swarm};
 use twinfeed_tests::world::{self, Kind};
 
-/// Long worlds with the same seeds every time, and with fresh ones. Seed 119 is open: behind a `Regress` a gap is declared over
-/// what came before it. So are 158 and 259.
-const LONG: u64 = 118;
+/// Long worlds with the same seeds every time.
+const LONG: u64 = 1_200;
+/// Long worlds with fresh seeds.
+const FRESH_LONG: u64 = 300;
+/// How many of the fresh ones may fail before no more are tried.
+const FRESH_FAILURES: u64 = 10;
 /// Short worlds with fresh seeds, of each kind; the same ones are tried by `world.rs`, `world_pair.rs` and
 /// `world_filled.rs`.
 const SHORT: u64 = 1_000;
@@ -42,14 +45,18 @@ fn fresh() -> u64 {
 }
 
 /// Whether every world kept its promises; prints the counts, and how to replay the first that did not.
-fn tries(kinds: &[Kind], from: u64, number: u64) -> (Report, Option<String>) {
+fn tries(
+    kinds: &[Kind],
+    (from, number): (u64, u64),
+    most_failures: u64,
+) -> (Report, Option<String>) {
     let swarm = Swarm {
         kinds: kinds.to_vec(),
         from,
         seeds: number,
         within: None,
         jobs: jobs(),
-        most_failures: 1,
+        most_failures,
     };
     let report = swarm.run(&Progress::default());
     println!(
@@ -61,6 +68,9 @@ fn tries(kinds: &[Kind], from: u64, number: u64) -> (Report, Option<String>) {
         swarm.jobs,
         report.ratio()
     );
+    for failure in &report.failures {
+        println!("{failure}");
+    }
     let failure = report.failures.first().map(|failure| {
         let (kind, seed) = (failure.kind, failure.seed);
         let trim = minimise(kind, seed, EFFORT).map(|it| it.trim);
@@ -77,7 +87,7 @@ fn tries(kinds: &[Kind], from: u64, number: u64) -> (Report, Option<String>) {
 #[test]
 #[ignore = "a step of its own in .ci/run, which shows what it prints"]
 fn long_worlds_keep_their_promises_and_have_enough_in_them() {
-    let (report, failure) = tries(&[Kind::Long], 1, seeds(LONG));
+    let (report, failure) = tries(&[Kind::Long], (1, seeds(LONG)), 1);
     assert_eq!(failure, None);
     let median = report.sizes.median();
     println!(
@@ -105,7 +115,7 @@ fn long_worlds_keep_their_promises_and_have_enough_in_them() {
 #[ignore = "a step of its own in .ci/run, which shows what it prints"]
 fn no_short_world_comes_where_none_can_come() {
     let kinds = [Kind::Alone, Kind::Pair, Kind::Filled];
-    let (report, failure) = tries(&kinds, 1, seeds(REASONED));
+    let (report, failure) = tries(&kinds, (1, seeds(REASONED)), 1);
     assert_eq!(failure, None);
     assert_eq!(reached_against_reason(&report), Vec::<String>::new());
 }
@@ -129,9 +139,9 @@ fn seeds_that_nobody_tried_are_tried() {
     let from = fresh();
     for (kinds, number) in [
         (&[Kind::Alone, Kind::Pair, Kind::Filled][..], SHORT),
-        (&[Kind::Long], LONG),
+        (&[Kind::Long], FRESH_LONG),
     ] {
-        let (report, failure) = tries(kinds, from, seeds(number));
+        let (report, failure) = tries(kinds, (from, seeds(number)), FRESH_FAILURES);
         // What nobody tried before is no fault of the change at hand: it is found, and shown.
         println!("{}", failure.as_deref().unwrap_or("every promise was kept"));
         assert!(report.sizes.worlds() > 0);

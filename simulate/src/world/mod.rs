@@ -294,6 +294,11 @@ impl World {
         for adapter in &mut self.adapters {
             adapter.hand_in(self.ground.coverage_mut());
         }
+        // Nothing happens between the last event and the end, and that time passes too.
+        if let Some(end) = self.end.filter(|_| self.violations.is_empty()) {
+            let end = end.max(self.ground.now());
+            self.ground.advance(end);
+        }
         self.ground.finish(self.violations)
     }
 
