@@ -18,6 +18,7 @@ const RESUME: &str = "tests/tests/e2e_resume.rs";
 const RESUME_CASES: &str = "protocol/tests/arbiter_resume_cases.rs";
 const SIMULATE: &str = "tests/tests/simulate.rs";
 const FILL_WORLD: &str = "tests/tests/world_filled.rs";
+const LOSS: &str = "tests/tests/loss.rs";
 const ROLES: &str = "tests/tests/e2e_roles.rs";
 const SPLIT: &str = "tests/tests/e2e_split_brain.rs";
 const ADMINISTRATION: &str = "tests/tests/e2e_administration.rs";
@@ -86,6 +87,8 @@ pub const ROWS: &[Row] = &[
                 FILL_WORLD,
                 "what_both_streams_lost_is_given_and_without_servers_it_is_a_gap",
             ),
+            Test(LOSS, "at_100_000_messages_a_second_every_loss_is_made_good"),
+            Test(LOSS, "with_one_adapter_dead_every_loss_is_made_good"),
             Test(
                 WORLD,
                 "no_seed_breaks_a_promise_and_everything_happens_in_some",
@@ -102,8 +105,9 @@ pub const ROWS: &[Row] = &[
             Cell("link-subscriber"),
             Cell("burst-both"),
             Test(ARBITER, "a_full_hold_declares_and_never_evicts"),
+            Test(LOSS, "at_ten_times_the_rate_every_loss_is_made_good"),
         ],
-        "snapshots are not built; fills at a burst's rate are not measured",
+        "a snapshot does not take a gap's place by itself",
     ),
     row(
         "N4",

@@ -1,4 +1,6 @@
-//! Datagrams that never arrive: one by one, in bursts, or every n-th.
+//! Datagrams that never arrive: one by one, in bursts, every n-th, or the same ones on every way.
+
+use twinfeed_wire::Datagram;
 
 use super::{Decorator, Flight};
 use crate::world::rng::Rng;
@@ -125,6 +127,41 @@ impl Decorator for Listed {
     fn pass(&mut self, flight: Flight, _: &mut Rng, on: &mut Vec<Flight>) -> bool {
         let lost = self.numbers.contains(&self.seen);
         self.seen += 1;
+        if !lost {
+            on.push(flight);
+        }
+        lost
+    }
+}
+
+/// Of both legs the same is lost: whether a datagram with records arrives is decided by the number of its first one.
+#[derive(Debug)]
+pub struct Alike {
+    percent: u64,
+}
+
+impl Alike {
+    /// Loses `percent` of the datagrams with records.
+    #[must_use]
+    pub fn of_percent(percent: u64) -> Self {
+        Self { percent }
+    }
+}
+
+impl Decorator for Alike {
+    fn name(&self) -> &'static str {
+        "alike_loss"
+    }
+
+    fn pass(&mut self, flight: Flight, _: &mut Rng, on: &mut Vec<Flight>) -> bool {
+        let lost = Datagram::parse(&flight.bytes).is_ok_and(|datagram| {
+            let first = datagram.records().next();
+            first.is_some_and(|record| {
+                let epoch = datagram.header().epoch.0;
+                let scattered = (record.sseq ^ epoch).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+                scattered % 100 < self.percent
+            })
+        });
         if !lost {
             on.push(flight);
         }
