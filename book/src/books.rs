@@ -9,13 +9,13 @@ use twinfeed_wire::{AdminKind, AdminMessage, BodyKind, Sid};
 use super::check::Broken;
 use super::source::Source;
 use super::{Counts, Findings, Order, Settings, Top, Trust, View};
-use crate::body::RecordBody;
+use crate::body::dbn;
 
-/// The books of all instruments of all source streams of a feed. A [`Handler`]: pass it to
-/// [`crate::DataPoller::poll`], or call it from your own.
+/// The books of all instruments of all source streams of a feed. A [`Handler`]: pass it to whatever tells records and events in
+/// order, or call it from your own.
 ///
-/// Every event that touches a book does so here, as the table in the [crate's
-/// documentation](crate#what-to-do-with-your-book) says.
+/// Every event that touches a book does so here, as the table in the subscriber library's documentation ("What to do with your book")
+/// says.
 #[derive(Clone, Debug)]
 pub struct Books {
     settings: Settings,
@@ -85,7 +85,7 @@ impl Books {
     /// What [`Handler::record`] does, and what about the record does not fit.
     pub fn deliver(&mut self, record: &Delivered<'_>) -> Findings {
         let sid = record.pos.sid;
-        if let Some(order) = record.dbn::<MboMsg>() {
+        if let Some(order) = dbn::<MboMsg>(record) {
             return self.apply(sid, order);
         }
         match record.kind {
@@ -94,7 +94,7 @@ impl Books {
                 let judged = self.settings.judge_crossed;
                 let source = self.source(sid);
                 source.silent = false;
-                if let Some(status) = record.dbn::<StatusMsg>().filter(|_| judged) {
+                if let Some(status) = dbn::<StatusMsg>(record).filter(|_| judged) {
                     source.status(status);
                 }
             }
@@ -171,7 +171,7 @@ impl Handler for Books {
     fn withheld(&mut self, record: &Delivered<'_>) {
         let source = self.source(record.pos.sid);
         source.silent = false;
-        if let Some(order) = record.dbn::<MboMsg>() {
+        if let Some(order) = dbn::<MboMsg>(record) {
             source.leave(order.hd.instrument_id.get());
         }
     }

@@ -13,8 +13,8 @@ use twinfeed_wire::{
 use zerocopy::IntoBytes;
 
 use super::*;
-use crate::book::Inconsistency as Wrong;
-use crate::book::{Books, Level, Settings, Trust};
+use crate::Inconsistency as Wrong;
+use crate::{Books, Level, Settings, Trust};
 
 const SID: Sid = Sid(1);
 
