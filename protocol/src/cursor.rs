@@ -11,7 +11,7 @@ use core::fmt;
 use core::str::FromStr;
 use std::collections::BTreeMap;
 
-use twinfeed_wire::{Adm, ContextId, Epoch, Generation, Pos, Sid};
+use twinfeed_wire::{Adm, ContextId, Epoch, Generation, Pos, Sid, snapshot};
 
 use crate::event::{Delivered, DiscontinuityCause, Event, Place, ResetCause};
 
@@ -41,6 +41,32 @@ impl Cursor {
         Place {
             sseq: self.next.sseq,
             part: self.next.part,
+        }
+    }
+}
+
+impl From<snapshot::Cursor> for Cursor {
+    fn from(it: snapshot::Cursor) -> Self {
+        Self {
+            next: it.next,
+            last: it.last,
+            context: it.context,
+            complete: it.complete,
+            count: it.count,
+            predecessor: it.predecessor,
+        }
+    }
+}
+
+impl From<Cursor> for snapshot::Cursor {
+    fn from(it: Cursor) -> Self {
+        Self {
+            next: it.next,
+            last: it.last,
+            context: it.context,
+            complete: it.complete,
+            count: it.count,
+            predecessor: it.predecessor,
         }
     }
 }

@@ -76,7 +76,6 @@
 //! stream-admin for anything on the way from a socket to the handler.
 #![forbid(unsafe_code)]
 
-pub mod book;
 pub mod config;
 pub mod filter;
 
@@ -87,7 +86,6 @@ mod error;
 mod feed;
 mod fills;
 mod guard;
-mod index;
 mod latest;
 mod metrics;
 mod monitor;
@@ -123,6 +121,8 @@ pub use receive::{BATCH, LegReceived};
 pub use stream::{Item, Records};
 pub use tuning::{HALF_MESSAGES, SEEN_WINDOW, Tuning};
 
+/// What orders rest, at which prices, in which order: a crate of its own, for adapters keep books too.
+pub use twinfeed_book as book;
 pub use twinfeed_control::{FeedName, Secret, StopFlag};
 pub use twinfeed_net::idle::Idle;
 pub use twinfeed_net::interface::Selector;

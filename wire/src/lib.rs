@@ -6,6 +6,7 @@
 //!  bytes ◄─► AdminMessage, StoredAdmin                         (what a stream says for itself)
 //!  bytes ◄─► link::Frame                                        (the pair link of two adapters)
 //!  bytes ◄─► fill::Fill                                         (a subscriber asks for what it missed)
+//!  bytes ◄─► snapshot::Snapshot                                (a subscriber that joins is told what there is)
 //!  record::*                                                    (bodies in DBN v3 layout)
 //! ```
 //!
@@ -28,6 +29,7 @@ mod heartbeat;
 mod ids;
 pub mod link;
 pub mod record;
+pub mod snapshot;
 
 pub use admin::{
     ADMIN_HEADER_LENGTH, AdminId, AdminKind, AdminMessage, BadAdmin, GenerationOpened,

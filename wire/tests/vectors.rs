@@ -537,3 +537,137 @@ fn fill_frames() {
     let expected = ["fill-request", "fill-reply", "fill-busy"].map(|name| vectors[name].clone());
     assert_eq!(written, expected);
 }
+
+/// One frame of every kind, as section 8 shows them.
+fn snapshot_frames(of: impl FnOnce(&[(&str, snapshot::Snapshot<'_>)])) {
+    use twinfeed_wire::record::*;
+    use twinfeed_wire::snapshot::*;
+    let epoch = Epoch(0xe1e2_e3e4_e5e6_e7e8);
+    let context = ContextId(0xc1c2_c3c4_c5c6_c7c8);
+    let request = Request {
+        sid: Sid(1),
+        stream: StreamId(0x11),
+        request: 5,
+        fills: "10.0.0.7:4001".parse().unwrap(),
+        not_before: NotBefore {
+            epoch,
+            sseq: 1_000_010,
+            part: 1,
+            adm: Adm(2),
+        },
+        context,
+    };
+    let refused = Refused {
+        sid: Sid(1),
+        stream: StreamId(0x11),
+        request: 5,
+        reason: Reason::Busy,
+        retry_after_us: 250_000,
+    };
+    let cursor = Cursor {
+        next: Pos {
+            sid: Sid(1),
+            epoch,
+            sseq: 1_000_013,
+            part: 0,
+        },
+        last: 1_000_012,
+        context,
+        complete: true,
+        count: Some((Adm(3), Generation(4))),
+        predecessor: Epoch::NONE,
+    };
+    let begin = Begin {
+        cursor: Cursor {
+            next: Pos {
+                sseq: 1_000_012,
+                part: 1,
+                ..cursor.next
+            },
+            count: None,
+            ..cursor
+        },
+        stream: StreamId(0x11),
+        instruments: 1,
+        orders: 2,
+    };
+    let instrument = Instrument {
+        id: 7,
+        trust: Trust::Sound,
+        orders: 2,
+    };
+    let orders = [
+        Order {
+            id: 9,
+            side: Side::Bid,
+            price: 101_500_000_000,
+            size: 200,
+        },
+        Order {
+            id: 8,
+            side: Side::Ask,
+            price: 101_600_000_000,
+            size: 100,
+        },
+    ];
+    let mut buffer = vec![0; LONGEST_FRAME];
+    let length = write_orders(&mut buffer, 7, orders.into_iter());
+    let orders = Snapshot::parse(&buffer[..length]).unwrap();
+    let mut status = StatusMsg::default();
+    status.hd.instrument_id = 7.into();
+    let mut change = MboMsg {
+        order_id: 9.into(),
+        price: 101_500_000_000.into(),
+        size: 200.into(),
+        action: code::action::CANCEL,
+        side: code::side::BID,
+        ..MboMsg::default()
+    };
+    change.hd.instrument_id = 7.into();
+    let id = AdminId {
+        generation: Generation(4),
+        number: Adm(2),
+    };
+    let message = AdminMessage::new(id, AdminKind::SourceStale, &[]).unwrap();
+    let frames = [
+        ("snapshot-request", Snapshot::Request(request)),
+        ("snapshot-refused", Snapshot::Refused(refused)),
+        ("snapshot-begin", Snapshot::Begin(begin)),
+        ("snapshot-status", Snapshot::Status(&status)),
+        ("snapshot-instrument", Snapshot::Instrument(instrument)),
+        ("snapshot-orders", orders),
+        ("snapshot-change", Snapshot::Change(&change)),
+        ("snapshot-message", Snapshot::Message(message)),
+    ];
+    let mut digest = Digest::default();
+    for (_, frame) in &frames[2..] {
+        let mut buffer = vec![0; LONGEST_FRAME];
+        let length = frame.emit(&mut buffer);
+        digest.add(&buffer[..length]);
+    }
+    let end = Snapshot::End(End {
+        cursor,
+        trust: Trust::Sound,
+        silent: true,
+        instruments: 1,
+        orders: 1,
+        frames: digest.frames(),
+        digest: digest.value(),
+    });
+    let frames: Vec<_> = frames.into_iter().chain([("snapshot-end", end)]).collect();
+    of(&frames);
+}
+
+#[test]
+fn frames_of_a_snapshot() {
+    use twinfeed_wire::snapshot::*;
+    let vectors = vectors();
+    snapshot_frames(|frames| {
+        for (name, frame) in frames {
+            let mut buffer = vec![0; LONGEST_FRAME];
+            let length = frame.emit(&mut buffer);
+            assert_eq!(buffer[..length], vectors[*name], "{name}");
+            assert_eq!(Snapshot::parse(&vectors[*name]), Ok(*frame), "{name}");
+        }
+    });
+}

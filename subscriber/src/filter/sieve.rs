@@ -8,13 +8,13 @@
 //! Per record it is a look into a table: no comparison of symbols, and no allocation unless the instrument or its symbol is new. While
 //! everything is wanted only symbols are noted, so that a filter which comes later knows them.
 
+use twinfeed_book::index::{Index, hash};
 use twinfeed_protocol::Delivered;
 use twinfeed_wire::record::code::{rtype, stype};
 use twinfeed_wire::record::{DbnRecord, InstrumentDefMsg, RecordHeader, SymbolMappingMsg, text};
 use twinfeed_wire::{BodyKind, Epoch, Sid};
 
 use super::{Filter, Verdict};
-use crate::index::{Index, hash};
 
 /// Instruments of a source stream that are remembered with a verdict; of more than these the symbols are not known.
 const MAX_INSTRUMENTS: usize = 1 << 20;

@@ -6,9 +6,9 @@
 //!               └─► Findings: what about the record does not fit
 //! ```
 //!
-//! [`Book`] is that of one instrument and needs nothing else of this library. [`Books`] are those of a feed: a
-//! [`crate::Handler`] that does to every book what the table in the [crate's documentation](crate#what-to-do-with-your-book)
-//! says. Both are asked through a [`View`].
+//! [`Book`] is that of one instrument and needs nothing else of Twinfeed. [`Books`] are those of a feed: a
+//! [`twinfeed_protocol::Handler`] that does to every book what the table in the subscriber library's documentation ("What to do with
+//! your book") says. Both are asked through a [`View`].
 //!
 //! # What is checked
 //!
@@ -23,7 +23,7 @@
 //! to 24 bytes of an index, a level 32 bytes. After warm-up an order that comes takes the place of one that went, and nothing is
 //! allocated.
 //!
-//! Instructions per record of `examples/book_cost.rs` (callgrind, 200,000 records, release; ten instruments, half of the records adds),
+//! Instructions per record of `subscriber/examples/book_cost.rs` (callgrind, 200,000 records, release; ten instruments, half of the records adds),
 //! with levels as they are kept, and as they might be:
 //!
 //! | | chunks | `BTreeMap` | one sorted vector |
@@ -34,11 +34,18 @@
 //! A map costs as much and allocates nodes as prices come and go; a vector moves half of a wide side for each new price.
 //!
 //! An order that is not entered because the pool is full makes its book suspect, no more.
+//!
+//! **Invariant:** this crate knows no socket, no clock and no thread; applications (`subscriber::book`) and adapters that give
+//! snapshots keep their books with it.
+#![forbid(unsafe_code)]
 
 mod apply;
+mod body;
 mod books;
 mod check;
+mod convert;
 mod inconsistency;
+pub mod index;
 mod ladder;
 mod levels;
 mod pool;
@@ -71,7 +78,7 @@ pub struct Settings {
     /// [`DEFAULT_MAX_INSTRUMENTS`]; each costs some 500 bytes.
     pub max_instruments: usize,
     /// Whether a book that is locked or crossed in continuous trading is [`Inconsistency::Crossed`]. Trading is continuous when the
-    /// instrument's last [`crate::record::StatusMsg`] says so and the venue's (instrument 0) does not deny it, and a book is
+    /// instrument's last [`twinfeed_wire::record::StatusMsg`] says so and the venue's (instrument 0) does not deny it, and a book is
     /// judged after the last record of an event (`F_LAST`) only. Default `false`: a venue may resume trading before the
     /// executions of its auction are told, message by message, and hidden or conditional orders may let others stand crossed, so
     /// that it is a sign of something wrong at some venues only.

@@ -9,11 +9,11 @@
 //! neither growth nor removal looks at any. What a slot holds is not known here: whoever searches says whether it fits.
 
 /// No slot.
-pub(crate) const NONE: u32 = u32::MAX;
+pub const NONE: u32 = u32::MAX;
 
 /// Slots by the hash of what they hold.
 #[derive(Clone, Debug)]
-pub(crate) struct Index {
+pub struct Index {
     /// Length is a power of two.
     entries: Vec<Entry>,
     len: usize,
@@ -27,9 +27,16 @@ struct Entry {
     slot: u32,
 }
 
+impl Default for Index {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Index {
     /// No entry.
-    pub(crate) fn new() -> Self {
+    #[must_use]
+    pub fn new() -> Self {
         Self::with_length(SMALLEST)
     }
 
@@ -42,18 +49,25 @@ impl Index {
     }
 
     /// How many entries there are.
-    pub(crate) fn len(&self) -> usize {
+    #[must_use]
+    pub const fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The slot under `hash` that `fits`.
-    pub(crate) fn find(&self, hash: u64, fits: impl Fn(u32) -> bool) -> Option<u32> {
+    pub fn find(&self, hash: u64, fits: impl Fn(u32) -> bool) -> Option<u32> {
         let (_, entry) = self.walk(high(hash), fits)?;
         Some(entry.slot)
     }
 
     /// Enters a slot; nothing equal is there.
-    pub(crate) fn insert(&mut self, hash: u64, slot: u32) {
+    pub fn insert(&mut self, hash: u64, slot: u32) {
         if (self.len + 1) * 3 > self.entries.len() * 2 {
             self.grow();
         }
@@ -65,7 +79,7 @@ impl Index {
     }
 
     /// Takes the entry of `slot` out and moves back whoever stands behind it only because it was taken.
-    pub(crate) fn remove(&mut self, hash: u64, slot: u32) {
+    pub fn remove(&mut self, hash: u64, slot: u32) {
         let found = self.walk(high(hash), |it| it == slot);
         let Some((mut hole, _)) = found else {
             debug_assert!(false, "invariant: what stands in a slot is in the index");
@@ -90,7 +104,7 @@ impl Index {
     }
 
     /// Forgets all entries and keeps the memory.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.entries.fill(FREE);
         self.len = 0;
     }
@@ -136,7 +150,8 @@ impl Index {
 
 /// The hash of a number within a book. Numbers mostly rise by little: multiplied by the golden ratio they spread
 /// evenly. Nothing is random, for the same records must do the same in every process.
-pub(crate) fn hash(book: u32, id: u64) -> u64 {
+#[must_use]
+pub fn hash(book: u32, id: u64) -> u64 {
     (id ^ u64::from(book).rotate_right(16)).wrapping_mul(GOLDEN)
 }
 

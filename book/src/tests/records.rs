@@ -4,8 +4,8 @@ use twinfeed_wire::record::code::{action, flags, side};
 use twinfeed_wire::record::{UNDEF_ORDER_SIZE, UNDEF_PRICE};
 
 use super::*;
-use crate::book::Inconsistency as Wrong;
-use crate::book::{Book, Order, Trust};
+use crate::Inconsistency as Wrong;
+use crate::{Book, Order, Trust};
 
 /// A book with two bids of 5 at 100, orders 1 and 2, and an offer of 9 at 103, order 4.
 fn book() -> Book {

@@ -15,8 +15,8 @@ use super::{DEFAULT_MAX_ORDERS, Findings, Level, Order, Side, Top, Trust, View};
 /// Equal are two books of the same instrument in which the same orders stand in the same queues, whatever is thought of them.
 ///
 /// ```
-/// use twinfeed_subscriber::book::{Book, Side};
-/// use twinfeed_subscriber::record::{MboMsg, code};
+/// use twinfeed_book::{Book, Side};
+/// use twinfeed_wire::record::{MboMsg, code};
 ///
 /// let mut book = Book::new(7);
 /// let mut record = MboMsg {
