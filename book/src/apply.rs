@@ -55,6 +55,15 @@ impl Ladder {
     ) -> Findings {
         self.clear(pool);
         self.trust = trust;
+        self.append(pool, orders)
+    }
+
+    /// Enters `orders`, each behind those before it at its price.
+    pub(super) fn append(
+        &mut self,
+        pool: &mut Pool,
+        orders: impl IntoIterator<Item = Order>,
+    ) -> Findings {
         let mut findings = Findings::default();
         for order in orders {
             let found = self.enter(pool, order);

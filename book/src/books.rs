@@ -59,6 +59,19 @@ impl Books {
         self.sources.get(&sid).into_iter().flat_map(Source::views)
     }
 
+    /// The books of a source stream from a place of that order on: who goes through them in steps, while books begin behind, goes on
+    /// where it was. Places are void once the source begins anew.
+    pub fn books_from(&self, sid: Sid, place: usize) -> impl Iterator<Item = View<'_>> {
+        let source = self.sources.get(&sid).into_iter();
+        source.flat_map(move |source| source.views_from(place))
+    }
+
+    /// Which place the book of an instrument has in that order; `None` before anything was heard of it.
+    #[must_use]
+    pub fn place(&self, sid: Sid, instrument: u32) -> Option<usize> {
+        self.sources.get(&sid)?.place(instrument)
+    }
+
     /// Instruments of a source stream that have a book, in the order in which they were first heard of.
     pub fn instruments(&self, sid: Sid) -> impl Iterator<Item = u32> {
         self.books(sid).map(View::instrument)
@@ -111,6 +124,39 @@ impl Books {
         trust: Trust,
     ) -> Findings {
         self.source(sid).import(instrument, orders, trust)
+    }
+
+    /// Puts these orders behind those of an instrument, each behind those before it at its price: what [`Books::import`] begins may be
+    /// brought in pieces.
+    pub fn append(
+        &mut self,
+        (sid, instrument): (Sid, u32),
+        orders: impl IntoIterator<Item = Order>,
+    ) -> Findings {
+        self.source(sid).append(instrument, orders)
+    }
+
+    /// What is thought of books of a source stream that begin from here on.
+    pub fn expect(&mut self, sid: Sid, trust: Trust) {
+        self.source(sid).trust = trust;
+    }
+
+    /// What is thought of books of a source stream that begin from here on; before anything was heard of it they are suspect.
+    #[must_use]
+    pub fn expected(&self, sid: Sid) -> Trust {
+        let source = self.sources.get(&sid);
+        source.map_or(Trust::Suspect, |source| source.trust)
+    }
+
+    /// Whether the venue behind a source stream is silent, as *source stale* and *source restored* say it.
+    pub fn silence(&mut self, sid: Sid, silent: bool) {
+        self.source(sid).silent = silent;
+    }
+
+    /// Whether the venue behind a source stream is silent.
+    #[must_use]
+    pub fn is_silent(&self, sid: Sid) -> bool {
+        self.sources.get(&sid).is_some_and(|source| source.silent)
     }
 
     /// Counts everything again from the orders, the slow and obvious way.

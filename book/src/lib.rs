@@ -43,6 +43,7 @@ mod apply;
 mod body;
 mod books;
 mod check;
+mod convert;
 mod inconsistency;
 pub mod index;
 mod ladder;

@@ -14,7 +14,7 @@ use crate::index::{Index, hash};
 pub(super) struct Source {
     settings: Settings,
     /// Of instruments that were not seen yet.
-    trust: Trust,
+    pub(super) trust: Trust,
     /// No leg speaks.
     pub(super) stale: bool,
     /// The venue does not speak.
@@ -56,7 +56,18 @@ impl Source {
     }
 
     pub(super) fn views(&self) -> impl Iterator<Item = View<'_>> {
-        self.ladders.iter().map(|ladder| self.view_of(ladder))
+        self.views_from(0)
+    }
+
+    /// Those from this place on, in the order in which they began.
+    pub(super) fn views_from(&self, at: usize) -> impl Iterator<Item = View<'_>> {
+        let ladders = self.ladders.get(at..).unwrap_or_default();
+        ladders.iter().map(|ladder| self.view_of(ladder))
+    }
+
+    /// Which place the book of an instrument has in that order.
+    pub(super) fn place(&self, instrument: u32) -> Option<usize> {
+        self.find(instrument)
     }
 
     pub(super) fn view(&self, instrument: u32) -> Option<View<'_>> {
@@ -81,11 +92,30 @@ impl Source {
         orders: impl IntoIterator<Item = Order>,
         trust: Trust,
     ) -> Findings {
+        self.enter(instrument, |ladder, pool| {
+            ladder.import(pool, orders, trust)
+        })
+    }
+
+    /// Puts these orders behind those of an instrument.
+    pub(super) fn append(
+        &mut self,
+        instrument: u32,
+        orders: impl IntoIterator<Item = Order>,
+    ) -> Findings {
+        self.enter(instrument, |ladder, pool| ladder.append(pool, orders))
+    }
+
+    fn enter(
+        &mut self,
+        instrument: u32,
+        entered: impl FnOnce(&mut Ladder, &mut Pool) -> Findings,
+    ) -> Findings {
         let Some(at) = self.find_or_begin(instrument) else {
             return self.no_room();
         };
         let before = self.ladders[at].counts;
-        let findings = self.ladders[at].import(&mut self.pool, orders, trust);
+        let findings = entered(&mut self.ladders[at], &mut self.pool);
         self.counts.add_growth(&before, &self.ladders[at].counts);
         findings
     }

@@ -46,6 +46,9 @@ pub struct Register {
     /// Where subscribers ask this adapter for what they missed (UDP), if it serves that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fills: Option<SocketAddr>,
+    /// Where subscribers that join ask this adapter for what there is (TCP), if it serves that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<SocketAddr>,
     /// Where this process serves `/metrics` and `/status.json`, if anywhere.
     #[serde(default)]
     pub operations_address: Option<String>,
@@ -115,7 +118,8 @@ pub struct Assignment {
     pub peer: Option<Peer>,
     /// Everybody to whom unicast streams go; empty for multicast.
     pub destinations: Vec<Destination>,
-    /// Who may ask for what they missed, and from where: every open subscription that asks.
+    /// Who may ask for what they missed, and from where: every open subscription that asks. They may ask for snapshots, too, from
+    /// the same hosts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fill_clients: Vec<Destination>,
     /// What holds for the feed.

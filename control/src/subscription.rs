@@ -120,6 +120,9 @@ pub struct GrantedLeg {
     /// Where its adapter is asked for what was missed, if it serves that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fills: Option<SocketAddr>,
+    /// Where its adapter is asked for what there is (TCP), if it serves that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<SocketAddr>,
     /// What stream-admin knows of it.
     pub state: LegState,
     /// Why it is not live.

@@ -177,6 +177,7 @@ pub(crate) fn register(
             .unwrap_or_else(|| link.local_addr()),
         operations_address: None,
         fills: None,
+        snapshots: None,
         generation_held: held.map(|held| held.assignment.generation),
         unverified: false,
     }

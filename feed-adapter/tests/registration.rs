@@ -125,6 +125,7 @@ fn keep_saying(
         link_address: address,
         operations_address: None,
         fills: None,
+        snapshots: None,
         generation_held: None,
         unverified: false,
     };

@@ -49,6 +49,7 @@ pub(crate) fn grant() -> Grant {
             },
         }],
         fills: None,
+        snapshots: None,
         state: LegState::Live,
         reason: String::new(),
     };

@@ -88,6 +88,7 @@ impl Server {
             link_address: SocketAddr::from(([127, 0, 0, 1], port + 1)),
             operations_address: None,
             fills: None,
+            snapshots: None,
             generation_held: None,
             unverified: false,
         };

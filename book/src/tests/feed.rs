@@ -14,7 +14,7 @@ use zerocopy::IntoBytes;
 
 use super::*;
 use crate::Inconsistency as Wrong;
-use crate::{Books, Level, Settings, Trust};
+use crate::{Books, Level, Settings, Trust, View};
 
 const SID: Sid = Sid(1);
 
@@ -363,4 +363,44 @@ fn a_crossed_book_is_wrong_only_where_trading_is_continuous_and_an_event_is_over
     assert!(!crosses(&mut books, true), "a halt");
     assert_eq!(books.counts(SID).of(Wrong::Crossed), 2);
     assert!(books.book(SID, 7).unwrap().is_crossed());
+}
+
+#[test]
+fn what_is_brought_in_pieces_is_what_was_there() {
+    let mut giver = Books::new(1);
+    giver.event(&reset(true));
+    for id in 1..=6 {
+        let mut record = order(action::ADD, id, side::BID, 100, 5);
+        record.hd.instrument_id = U32::new(7 + (id % 2) as u32);
+        assert!(giver.apply(SID, &record).is_empty());
+    }
+    giver.silence(SID, true);
+    assert_eq!(giver.expected(SID), Trust::Sound);
+    assert_eq!(
+        (giver.place(SID, 8), giver.place(SID, 7)),
+        (Some(0), Some(1))
+    );
+    assert_eq!(giver.place(SID, 9), None);
+    let from_second: Vec<u32> = giver.books_from(SID, 1).map(View::instrument).collect();
+    assert_eq!(from_second, [7]);
+    assert_eq!(giver.books_from(SID, 3).count(), 0);
+
+    let mut taker = Books::new(1);
+    assert_eq!(taker.expected(SID), Trust::Suspect);
+    for view in giver.books(SID) {
+        let at = (SID, view.instrument());
+        let orders: Vec<_> = view.orders().collect();
+        assert!(taker.import(at, [], view.trust()).is_empty());
+        for piece in orders.chunks(2) {
+            assert!(taker.append(at, piece.iter().copied()).is_empty());
+        }
+        assert_eq!(taker.book(SID, at.1), Some(view));
+        assert!(taker.append(at, [orders[0]]).has(Wrong::DuplicateOrder));
+    }
+    taker.expect(SID, giver.expected(SID));
+    taker.silence(SID, giver.is_silent(SID));
+    assert!(taker.is_silent(SID));
+    let _ = taker.apply(SID, &order(action::ADD, 1, side::ASK, 100, 5));
+    assert_eq!(taker.expected(SID), Trust::Sound);
+    assert_eq!((taker.orders(SID), taker.check()), (7, Ok(())));
 }

@@ -49,6 +49,9 @@ pub(super) fn registration(
     if let Some(fills) = request.fills {
         reachable("fills", fills)?;
     }
+    if let Some(snapshots) = request.snapshots {
+        reachable("snapshots", snapshots)?;
+    }
     if request
         .operations_address
         .as_ref()

@@ -109,6 +109,7 @@ pub(super) fn offer(preferred_role: Role, incarnation: u64) -> Register {
         link_address: "127.0.0.1:9100".parse().unwrap(),
         operations_address: None,
         fills: None,
+        snapshots: None,
         generation_held: None,
         unverified: false,
     }
@@ -202,6 +203,38 @@ fn both_legs_are_granted_before_any_adapter_exists_and_announced_when_they_do() 
     assert_eq!(later.legs[0].state, LegState::Pending);
     assert_eq!(later.legs[1].state, LegState::Joining);
     assert_eq!(later.legs[1].streams.len(), 2);
+}
+
+#[test]
+fn where_an_adapter_is_asked_is_granted_and_one_that_says_nothing_is_not_asked() {
+    let mut registry = started(Vec::new());
+    let grant = registry.subscribe(&DESK, wish(7000), Now(0)).unwrap();
+    let asked = Register {
+        fills: Some("127.0.0.1:9200".parse().unwrap()),
+        snapshots: Some("127.0.0.1:9300".parse().unwrap()),
+        ..offer(Role::Active, 1)
+    };
+    // One of an older build says nothing of snapshots.
+    let older = serde_json::to_value(offer(Role::Backup, 2)).unwrap();
+    assert!(older.get("snapshots").is_none());
+    let older: Register = serde_json::from_value(older).unwrap();
+    for request in [asked.clone(), older] {
+        let _ = registry.register(&ADAPTER, request, Now(1)).unwrap();
+    }
+    let later = registry
+        .grant_of(&DESK, &grant.subscription, Now(1))
+        .unwrap();
+    let granted = later.legs.iter().map(|leg| (leg.fills, leg.snapshots));
+    assert_eq!(
+        granted.collect::<Vec<_>>(),
+        [(asked.fills, asked.snapshots), (None, None)]
+    );
+    let nowhere = Register {
+        snapshots: Some("0.0.0.0:9300".parse().unwrap()),
+        ..asked
+    };
+    let refused = registry.register(&ADAPTER, nowhere, Now(2)).unwrap_err();
+    assert!(refused.message.contains("snapshots"), "{}", refused.message);
 }
 
 #[test]

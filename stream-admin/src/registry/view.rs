@@ -138,6 +138,7 @@ impl Feed {
             incarnation: registration.map(|registration| registration.incarnation),
             streams: granted.collect(),
             fills: registration.and_then(|registration| registration.fills),
+            snapshots: registration.and_then(|registration| registration.snapshots),
             state: word.state,
             reason: word.reason,
         }

@@ -139,6 +139,7 @@ pub(crate) fn offer(preferred_role: Role, incarnation: u64) -> Register {
         link_address: SocketAddr::from(([127, 0, 0, 1], port + 1)),
         operations_address: None,
         fills: None,
+        snapshots: None,
         generation_held: None,
         unverified: false,
     }

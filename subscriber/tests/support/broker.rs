@@ -279,6 +279,7 @@ pub fn grant() -> Grant {
             },
         }],
         fills: None,
+        snapshots: None,
         state: LegState::Live,
         reason: String::new(),
     };
