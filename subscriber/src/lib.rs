@@ -86,6 +86,7 @@ mod error;
 mod feed;
 mod fills;
 mod guard;
+mod joining;
 mod latest;
 mod metrics;
 mod monitor;
@@ -94,6 +95,8 @@ mod operations;
 mod poller;
 mod queue;
 mod receive;
+mod snapshots;
+mod start;
 #[cfg(feature = "async")]
 mod stream;
 #[cfg(test)]
@@ -110,6 +113,7 @@ pub use error::Error;
 pub use fills::FillsReceived;
 pub use filter::{Filter, FilterSwitch};
 pub use guard::{FeedHandler, FeedIndex};
+pub use joining::JoiningShown;
 pub use metrics::{Snapshot, SourceSnapshot};
 pub use monitor::{Administration, Monitor};
 #[cfg(feature = "operations")]
@@ -117,6 +121,8 @@ pub use operations::serve;
 pub use poller::DataPoller;
 pub use queue::{COMMANDS, NOTICES, QueueCounters};
 pub use receive::{BATCH, LegReceived};
+pub use snapshots::{Refresher, SnapshotsFetched};
+pub use start::From;
 #[cfg(feature = "async")]
 pub use stream::{Item, Records};
 pub use tuning::{HALF_MESSAGES, SEEN_WINDOW, Tuning};
@@ -130,8 +136,8 @@ pub use twinfeed_protocol::arbiter::{Counters, LegStatus};
 pub use twinfeed_protocol::repair::RepairCounters;
 pub use twinfeed_protocol::{
     BadCursor, CannotResume, CloseReason, Cursor, Cursors, Delivered, DiscontinuityCause, Event,
-    GapCause, Handler, Leg, LegState, Limits, Place, Policy, Receipt, ResetCause, Side, Tail, Time,
-    Trigger,
+    GapCause, Handler, JoinCounters, Leg, LegState, Limits, Piece, Place, Policy, Receipt, Refusal,
+    ResetCause, RestartCause, Side, Tail, Time, Trigger,
 };
 pub use twinfeed_wire as wire;
 pub use twinfeed_wire::{
