@@ -95,6 +95,11 @@ impl Feed {
         self.joining.refresh(sid, at)
     }
 
+    #[cfg(feature = "async")]
+    pub(crate) const fn tells_snapshots(&self) -> bool {
+        self.joining.is_asked_for()
+    }
+
     /// One duty cycle.
     pub(crate) fn poll(
         &mut self,

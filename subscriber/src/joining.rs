@@ -75,6 +75,12 @@ impl Joining {
         self.joins.through(at, handler)
     }
 
+    /// Whether snapshots are asked for, or may be.
+    #[cfg(feature = "async")]
+    pub(crate) const fn is_asked_for(&self) -> bool {
+        self.snapshots.is_some()
+    }
+
     pub(crate) fn refresh(&mut self, sid: Sid, at: Time) -> bool {
         self.joins.refresh(sid, at)
     }

@@ -107,6 +107,12 @@ impl DataPoller {
         feed.is_some_and(|feed| feed.refresh(sid, at))
     }
 
+    /// Whether a feed may tell snapshots.
+    #[cfg(feature = "async")]
+    pub(crate) fn tells_snapshots(&self) -> bool {
+        self.feeds.iter().any(Feed::tells_snapshots)
+    }
+
     /// Ends a duty cycle that did `work`: with none, waits as the idle strategy says, never beyond the
     /// next deadline, and wakes on an arrival where the strategy is `block`.
     pub fn idle(&mut self, work: usize) {
