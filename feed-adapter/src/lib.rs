@@ -41,8 +41,10 @@ mod run;
 mod seating;
 mod signals;
 pub mod snapshot;
+pub mod snapshots;
 pub mod source;
 pub mod state;
+pub mod tap;
 pub mod transfer;
 
 pub use args::Args;

@@ -13,8 +13,12 @@ use twinfeed_control::{LinkState, Role};
 
 use crate::config::Config;
 use crate::error::AdapterError;
-use crate::present::{CONTEXT_COUNTERS, FILL_COUNTERS, FILL_GAUGES, PAIR_COUNTERS, Present};
+use crate::present::{
+    CONTEXT_COUNTERS, FILL_COUNTERS, FILL_GAUGES, PAIR_COUNTERS, Present, SNAPSHOT_COUNTERS,
+    SNAPSHOT_GAUGES,
+};
 use crate::snapshot::{LineSnapshot, SourceSnapshot};
+use crate::snapshots::Lacking;
 
 /// Serves `/metrics`, `/livez`, `/readyz` and `/status.json` if an address is configured.
 ///
@@ -44,6 +48,7 @@ pub fn start(config: &Config, present: &Present) -> Result<Option<Operations>, A
             document["unverified"] = standing.unverified.into();
             document["stream_admin_up"] = standing.admin_up.into();
             document["session_servers"] = session_servers(&status.sources());
+            document["snapshots"] = snapshots(&status);
             document
         }),
     };
@@ -54,6 +59,15 @@ pub fn start(config: &Config, present: &Present) -> Result<Option<Operations>, A
     Operations::start(&setup, surfaces)
         .map(Some)
         .map_err(AdapterError::operations)
+}
+
+/// Of which source streams this adapter tells who joins what there is, and why not of the others.
+fn snapshots(present: &Present) -> serde_json::Value {
+    let rows = present.lacking().into_iter().map(|(sid, lacking)| {
+        let lacking = lacking.map(Lacking::word);
+        serde_json::json!({ "sid": sid.0, "whole": lacking.is_none(), "lacking": lacking })
+    });
+    rows.collect()
 }
 
 /// What is wrong with SoupBinTCP servers, for people; the last word of each.
@@ -325,6 +339,7 @@ impl Collector for Metrics {
         contexts(&mut encoder, feed, &sources)?;
         pasts(&mut encoder, feed, &sources)?;
         self.fills(&mut encoder)?;
+        self.snapshots(&mut encoder)?;
         for (name, help, value) in LINE_COUNTERS {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (labels, line) in lines(feed, &sources) {
@@ -352,6 +367,25 @@ impl Metrics {
             let name = format!("fills_{name}");
             let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
             let value = i64::try_from(value(&fills)).unwrap_or(i64::MAX);
+            ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn snapshots(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(snapshots) = self.present.snapshots() else {
+            return Ok(());
+        };
+        let labels = [("feed", self.feed.clone())];
+        for (name, help, value) in SNAPSHOT_COUNTERS {
+            let name = format!("snapshots_{name}");
+            let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value(&snapshots)).encode(family.encode_family(&labels)?)?;
+        }
+        for (name, help, value) in SNAPSHOT_GAUGES {
+            let name = format!("snapshots_{name}");
+            let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
+            let value = i64::try_from(value(&snapshots)).unwrap_or(i64::MAX);
             ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
         }
         Ok(())

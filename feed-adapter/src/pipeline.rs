@@ -28,7 +28,6 @@ use crate::config::{Config, InputConfig, SourceConfig};
 use crate::converter::Converter;
 use crate::error::AdapterError;
 use crate::fault_points;
-use crate::fills::Tap;
 use crate::link::notice::Heard;
 use crate::link::voice::Voice;
 use crate::mailbox::{Command, Inbox, Ordered};
@@ -39,6 +38,7 @@ use crate::snapshot::{LineSnapshot, Snapshots, SourceSnapshot};
 use crate::source::live::{HoleCounters, InputCounters, Live, RequestCounters};
 use crate::source::replay::Replay;
 use crate::source::soup;
+use crate::tap::Tap;
 use crate::transfer::workshop::Errand;
 
 mod past;
@@ -68,8 +68,8 @@ pub struct Ends {
     pub errands: crossbeam::channel::Sender<Errand>,
     /// Whose past should be fetched from its source.
     pub pasts: crossbeam::channel::Sender<soup::past::Errand>,
-    /// Where what is sent is retained, if it is.
-    pub tap: Option<Tap>,
+    /// Where what is sent is handed over: to who retains it, and to who follows it.
+    pub taps: Vec<Tap>,
 }
 
 /// One adapter's data path.
@@ -451,7 +451,7 @@ impl Path {
             lines,
             pairing: Pairing::new(sid, pair, standby, voice, notes, wishes),
             converter,
-            outlet: Outlet::new(config, sid, group, &ends.sender, ends.tap.clone())?,
+            outlet: Outlet::new(config, sid, group, &ends.sender, ends.taps.clone())?,
         })
     }
 

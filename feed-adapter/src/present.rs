@@ -18,6 +18,7 @@ use crate::fills::{FillCounters, Fills};
 use crate::pairing::PairSnapshot;
 use crate::pipeline::TransferCounters;
 use crate::snapshot::{Board, LineSnapshot, SourceSnapshot};
+use crate::snapshots::{Giver, Lacking, SnapshotCounters};
 
 /// What the control threads know.
 #[derive(Clone, Debug)]
@@ -68,6 +69,7 @@ pub struct Present {
     standing: Arc<Mutex<Standing>>,
     board: Board,
     fills: Arc<OnceLock<Fills>>,
+    snapshots: Arc<OnceLock<Giver>>,
 }
 
 impl Present {
@@ -78,6 +80,7 @@ impl Present {
             standing: Arc::new(Mutex::new(standing)),
             board,
             fills: Arc::default(),
+            snapshots: Arc::default(),
         }
     }
 
@@ -90,6 +93,23 @@ impl Present {
     #[must_use]
     pub fn fills(&self) -> Option<FillCounters> {
         self.fills.get().map(Fills::counters)
+    }
+
+    /// Whose counters of snapshots are shown; the first counts.
+    pub fn show_snapshots(&self, giver: Giver) {
+        let _ = self.snapshots.set(giver);
+    }
+
+    /// What was counted of snapshots, if this adapter serves any.
+    #[must_use]
+    pub fn snapshots(&self) -> Option<SnapshotCounters> {
+        self.snapshots.get().map(Giver::counters)
+    }
+
+    /// Of which source streams this adapter can tell what there is, and why not of the others; none if it serves no snapshots.
+    #[must_use]
+    pub fn lacking(&self) -> Vec<(twinfeed_wire::Sid, Option<Lacking>)> {
+        self.snapshots.get().map_or_else(Vec::new, Giver::lacking)
     }
 
     /// Changes the standing.
@@ -138,7 +158,13 @@ impl Present {
                     let of = FILL_COUNTERS.iter();
                     of.map(move |(name, _, value)| (format!("fills_{name}_total"), value(fills)))
                 });
-                counters(&sources).into_iter().chain(fills).collect()
+                let snapshots = self.snapshots();
+                let snapshots = snapshots.iter().flat_map(|of| {
+                    let all = SNAPSHOT_COUNTERS.iter();
+                    all.map(move |(name, _, value)| (format!("snapshots_{name}_total"), value(of)))
+                });
+                let all = counters(&sources).into_iter().chain(fills);
+                all.chain(snapshots).collect()
             },
             lines,
         }
@@ -374,6 +400,90 @@ pub(crate) const FILL_GAUGES: &[OfFills] = &[
         of.messages
     }),
     ("held_bytes", "Bytes retained at present.", |of| of.bytes),
+];
+
+/// What an adapter counts of snapshots: name, help, value.
+pub(crate) type OfSnapshots = (&'static str, &'static str, fn(&SnapshotCounters) -> u64);
+
+pub(crate) const SNAPSHOT_COUNTERS: &[OfSnapshots] = &[
+    ("requests", "Requests for what there is.", |of| {
+        of.server.requests
+    }),
+    ("given", "Snapshots that an asker took whole.", |of| {
+        of.server.given
+    }),
+    ("given_bytes", "Bytes of snapshots sent.", |of| {
+        of.server.bytes
+    }),
+    ("made", "Snapshots written.", |of| of.follower.made),
+    (
+        "abandoned",
+        "Snapshots begun and not ended: an epoch or a context began, something was missed, or there was no room.",
+        |of| of.follower.abandoned,
+    ),
+    (
+        "dropped",
+        "Datagrams not followed, for the follower did not keep up.",
+        |of| of.follower.dropped,
+    ),
+    (
+        "busy",
+        "Requests put off: no snapshot came in time.",
+        |of| of.server.busy,
+    ),
+    (
+        "incomplete",
+        "Requests refused: what is known here is not whole.",
+        |of| of.server.incomplete,
+    ),
+    (
+        "no_such_stream",
+        "Requests refused: the stream is not this adapter's.",
+        |of| of.server.no_such_stream,
+    ),
+    (
+        "unentitled",
+        "Requests refused: of no open subscription, or from another host.",
+        |of| of.server.unentitled,
+    ),
+    (
+        "other_context",
+        "Requests refused: the asker stands in another epoch or context.",
+        |of| of.server.other_context,
+    ),
+    (
+        "turned_away",
+        "Connections ended at once: too many.",
+        |of| of.server.turned_away,
+    ),
+    ("slow", "Askers hung up on: too slow.", |of| of.server.slow),
+    ("malformed", "Askers hung up on: no request.", |of| {
+        of.server.malformed
+    }),
+];
+
+pub(crate) const SNAPSHOT_GAUGES: &[OfSnapshots] = &[
+    ("orders", "Orders that are known to rest.", |of| {
+        of.follower.orders
+    }),
+    ("instruments", "Instruments that are known.", |of| {
+        of.follower.instruments
+    }),
+    (
+        "incomplete_sources",
+        "Source streams of which what is known is not whole.",
+        |of| of.follower.incomplete,
+    ),
+    ("spools", "Snapshots that live.", |of| of.follower.spools),
+    ("spool_bytes", "Bytes of snapshots that live.", |of| {
+        of.follower.spool_bytes
+    }),
+    ("waiting", "Askers that wait for a snapshot.", |of| {
+        of.follower.waiting
+    }),
+    ("connected", "Askers that are connected.", |of| {
+        of.server.connected
+    }),
 ];
 
 /// What an adapter counts of contexts handed over: name, help, value.

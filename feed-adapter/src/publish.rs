@@ -21,9 +21,9 @@ use twinfeed_wire::Sid;
 use crate::config::{Config, PublishMode};
 use crate::error::AdapterError;
 use crate::fault_points;
-use crate::fills::Tap;
 use crate::mailbox::DestinationPlan;
 use crate::note::{News, Notes};
+use crate::tap::Tap;
 
 /// Opens the socket that all streams of this adapter are sent from.
 ///
@@ -45,8 +45,8 @@ pub struct Outlet {
     destinations: Destinations,
     /// Counters of destinations that are gone.
     gone: DestinationCounters,
-    /// Where what is sent is retained, if it is.
-    tap: Option<Tap>,
+    /// Where what is sent is handed over: to who retains it, and to who follows it.
+    taps: Vec<Tap>,
 }
 
 impl Outlet {
@@ -60,7 +60,7 @@ impl Outlet {
         sid: Sid,
         group: Option<SocketAddr>,
         sender: &Sender,
-        tap: Option<Tap>,
+        taps: Vec<Tap>,
     ) -> Result<Self, AdapterError> {
         let limit = match config.publish.mode {
             PublishMode::Unicast => config.publish.max_destinations,
@@ -86,7 +86,7 @@ impl Outlet {
             outbox,
             destinations,
             gone: DestinationCounters::default(),
-            tap,
+            taps,
         })
     }
 
@@ -189,7 +189,7 @@ impl Transmit for Through<'_> {
     }
 
     fn withheld(&mut self, bytes: &[u8]) {
-        if let Some(tap) = &self.outlet.tap {
+        for tap in &self.outlet.taps {
             tap.keep(bytes);
         }
     }

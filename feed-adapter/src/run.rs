@@ -50,6 +50,7 @@ use crate::registration::{Learnt, Seat, now};
 use crate::seating::{client, held, incarnation, register, standing, take_seat};
 use crate::signals::signals;
 use crate::snapshot::{Board, Snapshots};
+use crate::snapshots::{BoundSnapshots, Giver};
 use crate::state::StateFile;
 use crate::transfer::is_for_workshop;
 use crate::transfer::workshop::{Errand, MOST_ERRANDS};
@@ -148,6 +149,8 @@ struct Adapter {
     present: Present,
     /// Who gives subscribers what they missed, if somebody does.
     fills: Option<Fills>,
+    /// Who tells those who join what there is, if somebody does.
+    giver: Option<Giver>,
     notes: Notes,
     inputs: Inputs,
     _operations: Option<Operations>,
@@ -182,6 +185,7 @@ impl Adapter {
         let sender = open_sender(&config)?;
         let bound = BoundLink::bind(config.host.link).map_err(AdapterError::socket("link"))?;
         let bound_fills = BoundFills::bind(&config)?;
+        let bound_snapshots = BoundSnapshots::bind(&config)?;
         let present = Present::new(standing(&config), Board::new(snapshots.clone()));
         let operations = operations::start(&config, &present)?;
 
@@ -196,6 +200,7 @@ impl Adapter {
         let request = Register {
             operations_address: address.map(|at| at.to_string()),
             fills: bound_fills.as_ref().map(BoundFills::address),
+            snapshots: bound_snapshots.as_ref().map(BoundSnapshots::address),
             ..request
         };
         let seat = Seat::new(client(&config)?, request);
@@ -212,9 +217,14 @@ impl Adapter {
         let mut warnings = Vec::new();
         let started =
             bound_fills.map(|bound| bound.start(&config, &assignment.streams, stop.clone()));
-        let (fills, tap) = started.transpose()?.unzip();
+        let (fills, retains) = started.transpose()?.unzip();
         if let Some(fills) = &fills {
             present.show_fills(fills.clone());
+        }
+        let started = bound_snapshots.map(|bound| bound.start(&config, &assignment.streams, &stop));
+        let (giver, follows) = started.transpose()?.unzip();
+        if let Some(giver) = &giver {
+            present.show_snapshots(giver.clone());
         }
         let ends = Ends {
             sender,
@@ -225,7 +235,7 @@ impl Adapter {
             wishes: wishing,
             errands: errands.clone(),
             pasts,
-            tap,
+            taps: retains.into_iter().chain(follows).collect(),
         };
         let streams = |sid| stream_of(&assignment, sid);
         let pipeline = Pipeline::new(&config, incarnation, streams, ends, &mut warnings)?;
@@ -284,6 +294,7 @@ impl Adapter {
             stop,
             present,
             fills,
+            giver,
             notes,
             inputs: Inputs {
                 signals,

@@ -7,7 +7,8 @@ use serde_json::json;
 use twinfeed_control::{Assignment, StopFlag, StreamAssignment};
 use twinfeed_feed_adapter::Role;
 use twinfeed_feed_adapter::config::{Config, Overrides};
-use twinfeed_feed_adapter::fills::{BoundFills, FillCounters, Fills, Tap};
+use twinfeed_feed_adapter::fills::{BoundFills, FillCounters, Fills};
+use twinfeed_feed_adapter::tap::Tap;
 use twinfeed_net::clock;
 use twinfeed_wire::{
     BodyKind, ContextId, Dsn, Epoch, Generation, Header, Incarnation, Msn, Record, RecordFlags,

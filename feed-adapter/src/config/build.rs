@@ -22,6 +22,7 @@ use super::file::{
     FeedFile, FillsTable, HostTable, LineLetter, LineTable, LinesTable, PairTable, SoupTable,
     SourceTable,
 };
+use super::snapshots::snapshots;
 use super::soup::soup;
 use super::{
     Config, ConfigError, FillsConfig, HostConfig, InputConfig, LineConfig, MOST_SOURCES, Overrides,
@@ -50,6 +51,7 @@ pub(super) fn build(
     let publish = publish(&file)?;
     let standby = standby(&file.pair, &publish)?;
     let fills = fills(&file.fills, &publish)?;
+    let snapshots = snapshots(&file.snapshots)?;
     let sources = sources(&file.source, &host, publish.mode, base)?;
     let token_file = host.token_file.clone().or(file.stream_admin.token_file);
     let config = Config {
@@ -62,6 +64,7 @@ pub(super) fn build(
         sources,
         publish,
         fills,
+        snapshots,
         pair: PairConfig {
             sync_threshold: file
                 .pair
@@ -220,6 +223,9 @@ fn host_config(
         publish_from,
         fills_from: table
             .fills_from
+            .unwrap_or(SocketAddr::new(publish_from.ip(), 0)),
+        snapshots_from: table
+            .snapshots_from
             .unwrap_or(SocketAddr::new(publish_from.ip(), 0)),
         publish_interface: table.publish_interface,
         operations: overrides.operations.or(table.operations),
@@ -468,6 +474,11 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             "fills_from",
             "name the address at which subscribers reach it, not 0.0.0.0 or [::]",
             !host.fills_from.ip().is_unspecified(),
+        ),
+        (
+            "snapshots_from",
+            "name the address at which subscribers reach it, not 0.0.0.0 or [::]",
+            !host.snapshots_from.ip().is_unspecified(),
         ),
         (
             "receive_buffer",

@@ -34,6 +34,8 @@ pub(super) struct FeedFile {
     #[serde(default)]
     pub(super) fills: FillsTable,
     #[serde(default)]
+    pub(super) snapshots: SnapshotsTable,
+    #[serde(default)]
     pub(super) pair: PairTable,
     pub(super) stream_admin: StreamAdminTable,
     #[serde(default)]
@@ -146,6 +148,22 @@ pub(super) struct FillsTable {
     pub(super) moment: Option<Span>,
 }
 
+/// `[snapshots]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SnapshotsTable {
+    pub(super) enabled: Option<bool>,
+    pub(super) queue: Option<usize>,
+    pub(super) instruments: Option<usize>,
+    pub(super) turn: Option<usize>,
+    pub(super) spool_bytes: Option<usize>,
+    pub(super) keep: Option<Span>,
+    pub(super) clients: Option<usize>,
+    pub(super) wait: Option<Span>,
+    pub(super) client_time: Option<Span>,
+    pub(super) rate: Option<u64>,
+}
+
 /// `[pair]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -183,6 +201,7 @@ pub(super) struct HostTable {
     pub(super) link_advertised: Option<SocketAddr>,
     pub(super) publish_from: Option<SocketAddr>,
     pub(super) fills_from: Option<SocketAddr>,
+    pub(super) snapshots_from: Option<SocketAddr>,
     #[serde(default, deserialize_with = "selector")]
     pub(super) publish_interface: Option<Selector>,
     pub(super) operations: Option<SocketAddr>,
@@ -225,6 +244,7 @@ impl HostTable {
             link_advertised: other.link_advertised.or(self.link_advertised),
             publish_from: other.publish_from.or(self.publish_from),
             fills_from: other.fills_from.or(self.fills_from),
+            snapshots_from: other.snapshots_from.or(self.snapshots_from),
             publish_interface: other.publish_interface.or(self.publish_interface),
             operations: other.operations.or(self.operations),
             state_dir: other.state_dir.or(self.state_dir),

@@ -18,6 +18,7 @@ mod digest;
 mod error;
 mod example;
 mod file;
+mod snapshots;
 mod soup;
 mod span;
 mod words;
@@ -39,6 +40,7 @@ use twinfeed_wire::link::Role;
 pub use digest::DIGEST_KEYS;
 pub use error::ConfigError;
 pub use example::EXAMPLE;
+pub use snapshots::SnapshotsConfig;
 pub use soup::SoupConfig;
 pub use span::Span;
 pub use words::{Format, Profile, PublishMode, Replay, SourceType};
@@ -72,6 +74,8 @@ pub struct Config {
     pub publish: PublishConfig,
     /// What subscribers are given that they missed.
     pub fills: FillsConfig,
+    /// What subscribers that join are told.
+    pub snapshots: SnapshotsConfig,
     /// The pair link.
     pub pair: PairConfig,
     /// Stream administration.
@@ -223,6 +227,8 @@ pub struct HostConfig {
     pub publish_from: SocketAddr,
     /// On which address subscribers ask for what they missed.
     pub fills_from: SocketAddr,
+    /// On which address subscribers that join ask for what there is.
+    pub snapshots_from: SocketAddr,
     /// On which interface multicast streams leave.
     pub publish_interface: Option<Selector>,
     /// Where `/metrics` and `/status.json` are served; `None`: nowhere.

@@ -11,7 +11,6 @@
 //! by the address from which they said they would ask; others are counted and get no answer.
 
 mod answer;
-mod tap;
 mod thread;
 
 use std::net::SocketAddr;
@@ -23,8 +22,7 @@ use twinfeed_protocol::retain::{RetentionCounters, ServerCounters};
 
 use crate::config::Config;
 use crate::error::AdapterError;
-
-pub use tap::{Tap, tap};
+use crate::tap::{Tap, tap};
 
 /// What is counted of fills.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -105,7 +103,7 @@ impl BoundFills {
         streams: &[StreamAssignment],
         stop: StopFlag,
     ) -> Result<(Fills, Tap), AdapterError> {
-        let (tap, tapped) = tap(config);
+        let (tap, tapped) = tap(config.fills.queue, config.publish.max_datagram);
         let fills = Fills {
             shared: Arc::default(),
         };

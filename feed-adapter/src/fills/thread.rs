@@ -19,10 +19,10 @@ use twinfeed_wire::fill::{Fill, LONGEST_REQUEST};
 use twinfeed_wire::{Header, Sid, StreamId};
 
 use super::answer::Out;
-use super::tap::Tapped;
 use super::{Client, FillCounters, Fills};
 use crate::config::{Config, ConfigError};
 use crate::error::AdapterError;
+use crate::tap::Tapped;
 
 /// One stream's retention.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl FillThread {
 
     fn retain(&mut self) {
         let streams = &mut self.streams;
-        self.tapped.drain(|bytes| {
+        self.tapped.drain(|bytes, _| {
             let Ok(header) = Header::parse(bytes) else {
                 return;
             };

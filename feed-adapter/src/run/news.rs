@@ -210,6 +210,9 @@ impl Adapter {
             active: role == Role::Active,
             authority: self.authority,
         };
+        if let Some(giver) = &self.giver {
+            giver.granted(&self.assignment);
+        }
         if let Some(fills) = &self.fills {
             fills.granted(&self.assignment);
         }

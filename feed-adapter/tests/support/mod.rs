@@ -20,6 +20,7 @@ use twinfeed_feed_adapter::pairing::{MOST_WISHES, Wish};
 use twinfeed_feed_adapter::pipeline::{Ends, Pipeline};
 use twinfeed_feed_adapter::publish::open_sender;
 use twinfeed_feed_adapter::snapshot::{Board, Snapshots};
+use twinfeed_feed_adapter::tap::tap;
 use twinfeed_feed_adapter::transfer::workshop::{Errand, MOST_ERRANDS};
 use twinfeed_protocol::Time;
 use twinfeed_protocol::line::Line;
@@ -102,7 +103,9 @@ impl Rig {
             // Nobody fetches a past.
             pasts: crossbeam::channel::bounded(1).0,
             // Nobody takes what goes in: once it is full, it is as if nobody kept up.
-            tap: Some(twinfeed_feed_adapter::fills::tap(config).0),
+            taps: [config.fills.queue, config.snapshots.queue]
+                .map(|queue| tap(queue, config.publish.max_datagram).0)
+                .to_vec(),
         };
         let streams = |sid| (sid == SID).then_some(StreamId(stream));
         let incarnation = Incarnation(u64::from(stream));

@@ -1,0 +1,248 @@
+//! What does the follower's thread do in one turn?
+//!
+//! It follows what was sent since the last one, learns who asks, writes a bounded piece of each snapshot that is under way, and answers
+//! whom it can. It sleeps until somebody asks or some milliseconds are over, or not at all while it writes.
+//!
+//! | the asker is told | when |
+//! |---|---|
+//! | a snapshot | one that lives, or the one under way, has reached the asker's place in its context |
+//! | *incomplete* | what is known is not whole |
+//! | *other context* | the epoch was left, or no snapshot of the asker's context came in time |
+//! | *busy* | none came in time |
+
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender};
+use twinfeed_control::StopFlag;
+use twinfeed_net::bell::{Bell, Ear};
+use twinfeed_net::clock;
+use twinfeed_net::idle::{Idle, Idler};
+use twinfeed_protocol::Time;
+use twinfeed_wire::snapshot::{NotBefore, Reason};
+use twinfeed_wire::{ContextId, Datagram, Sid};
+
+use super::follower::{Follower, Lacking};
+use super::spool::Given;
+use super::{FollowerCounters, Shared};
+use crate::config::SnapshotsConfig;
+use crate::tap::Tapped;
+
+/// Most snapshots that live at a time, over all source streams: written, given, or kept for who asks a moment later.
+pub const SPOOLS: usize = 2;
+
+/// Somebody asks for a snapshot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask {
+    /// Whom to answer.
+    pub(super) client: u64,
+    /// Of which source stream.
+    pub(super) sid: Sid,
+    pub(super) not_before: NotBefore,
+    pub(super) context: ContextId,
+}
+
+/// What somebody is told.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// Whom.
+    pub(super) client: u64,
+    pub(super) what: Result<Arc<Given>, Reason>,
+}
+
+/// Everything that the thread owns.
+#[derive(Debug)]
+pub(super) struct FollowThread {
+    config: SnapshotsConfig,
+    followers: Vec<Follower>,
+    tapped: Tapped,
+    /// Datagrams that were not handed over, as far as that is known here.
+    dropped: u64,
+    asks: Receiver<Ask>,
+    ear: Ear,
+    told: Sender<Told>,
+    bell: Bell,
+    waiting: VecDeque<(Ask, Time)>,
+    /// Every snapshot that lives, and until when it is kept for others.
+    living: Vec<(Arc<Given>, Time)>,
+    made: u64,
+    shared: Arc<Shared>,
+}
+
+impl FollowThread {
+    pub(super) fn new(
+        config: SnapshotsConfig,
+        followers: Vec<Follower>,
+        tapped: Tapped,
+        (asks, ear): (Receiver<Ask>, Ear),
+        (told, bell): (Sender<Told>, Bell),
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            config,
+            followers,
+            tapped,
+            dropped: 0,
+            asks,
+            ear,
+            told,
+            bell,
+            waiting: VecDeque::new(),
+            living: Vec::new(),
+            made: 0,
+            shared,
+        }
+    }
+
+    pub(super) fn run(mut self, stop: &StopFlag) {
+        let mut idler = Idler::new(Idle::Block {
+            timeout_us: TURN_US,
+        });
+        while !stop.is_stopped() {
+            self.ear.silence();
+            let work = self.turn(now());
+            idler.idle(work, [self.ear.as_fd()]);
+        }
+    }
+
+    /// One turn; returns a measure of what is left to do at once.
+    pub(super) fn turn(&mut self, now: Time) -> usize {
+        let followed = self.follow();
+        let end = now.after(self.config.wait);
+        self.waiting
+            .extend(self.asks.try_iter().map(|ask| (ask, end)));
+        // Nobody has it, and nobody is waited for any more.
+        self.living
+            .retain(|(given, until)| *until > now || Arc::strong_count(given) > 1);
+        self.write(now);
+        self.answer(now);
+        self.show();
+        let writing = self.followers.iter().any(Follower::is_walking);
+        followed + usize::from(writing)
+    }
+
+    /// Follows what was sent; returns how many datagrams that was.
+    fn follow(&mut self) -> usize {
+        let Self {
+            tapped,
+            followers,
+            dropped,
+            ..
+        } = self;
+        tapped.drain(|bytes, lost| {
+            if lost != *dropped {
+                // Of which stream it was is not known.
+                *dropped = lost;
+                followers.iter_mut().for_each(Follower::missed);
+            }
+            let Ok(datagram) = Datagram::parse(bytes) else {
+                debug_assert!(false, "invariant: what an adapter sends is a datagram");
+                return;
+            };
+            let sid = datagram.header().sid;
+            if let Some(follower) = followers.iter_mut().find(|it| it.sid() == sid) {
+                follower.datagram(&datagram);
+            }
+        })
+    }
+
+    fn write(&mut self, now: Time) {
+        for follower in &mut self.followers {
+            if let Some(given) = follower.step(self.config.turn) {
+                self.made += 1;
+                self.living
+                    .push((Arc::new(given), now.after(self.config.keep)));
+            }
+        }
+    }
+
+    fn answer(&mut self, now: Time) {
+        for _ in 0..self.waiting.len() {
+            let Some((ask, end)) = self.waiting.pop_front() else {
+                break;
+            };
+            match self.answer_to(&ask, end <= now) {
+                Some(what) => {
+                    let told = Told {
+                        client: ask.client,
+                        what,
+                    };
+                    // As many as clients: there is room.
+                    let _ = self.told.try_send(told);
+                    self.bell.ring();
+                }
+                None => self.waiting.push_back((ask, end)),
+            }
+        }
+    }
+
+    /// What somebody is told at this moment; `None`: nothing yet.
+    fn answer_to(&mut self, ask: &Ask, late: bool) -> Option<Result<Arc<Given>, Reason>> {
+        let fits = |given: &Given| {
+            let cursor = given.cursor();
+            given.sid() == ask.sid
+                && cursor.context == ask.context
+                && ask.not_before.is_reached_by(cursor)
+        };
+        let Some(follower) = self.followers.iter().position(|it| it.sid() == ask.sid) else {
+            return Some(Err(Reason::NoSuchStream));
+        };
+        if let Some((given, _)) = self.living.iter().rev().find(|(given, _)| fits(given)) {
+            return Some(Ok(Arc::clone(given)));
+        }
+        let (follower, spools) = (&mut self.followers[follower], self.living.len());
+        let cursor = follower.cursor().filter(|_| follower.lacking().is_none());
+        let Some(cursor) = cursor else {
+            return Some(Err(Reason::Incomplete));
+        };
+        let of_the_same =
+            (cursor.next.epoch, cursor.context) == (ask.not_before.epoch, ask.context);
+        if follower.has_left(ask.not_before.epoch) || late && !of_the_same {
+            return Some(Err(Reason::OtherContext));
+        }
+        if late {
+            return Some(Err(Reason::Busy));
+        }
+        let reached = of_the_same && ask.not_before.is_reached_by(&cursor.into());
+        let writing = self.followers.iter().filter(|it| it.is_walking()).count();
+        let follower = self.followers.iter_mut().find(|it| it.sid() == ask.sid)?;
+        if reached && !follower.is_walking() && spools + writing < SPOOLS {
+            follower.walk();
+        }
+        None
+    }
+
+    fn show(&self) {
+        let of = |count: fn(&Follower) -> u64| self.followers.iter().map(count).sum();
+        let lacks = |follower: &Follower| u64::from(follower.lacking().is_some());
+        let counters = FollowerCounters {
+            made: self.made,
+            abandoned: of(Follower::abandoned),
+            dropped: self.tapped.dropped(),
+            orders: of(|it| it.books().orders(it.sid()) as u64),
+            instruments: of(|it| it.kept().len() as u64),
+            incomplete: self.followers.iter().map(lacks).sum(),
+            spools: self.living.len() as u64,
+            spool_bytes: self.living.iter().map(|(it, _)| it.len() as u64).sum(),
+            waiting: self.waiting.len() as u64,
+        };
+        self.shared.show_follower(counters, self.lacking());
+    }
+
+    fn lacking(&self) -> Vec<(Sid, Option<Lacking>)> {
+        let all = self.followers.iter();
+        all.map(|it| (it.sid(), it.lacking())).collect()
+    }
+}
+
+pub(super) fn now() -> Time {
+    Time(clock::monotonic_ns())
+}
+
+/// How long this thread sleeps at most, µs: so long what was sent waits in the queue.
+const TURN_US: u32 = 2_000;
+
+/// How long an asker that was put off waits before it asks again.
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(500);

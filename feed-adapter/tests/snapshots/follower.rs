@@ -1,0 +1,187 @@
+//! What counts as known, and what does not.
+
+use twinfeed_book::{Trust, View};
+use twinfeed_feed_adapter::snapshots::{Bounds, Follower, Lacking};
+use twinfeed_wire::snapshot;
+use twinfeed_wire::{Adm, AdminKind, Generation};
+
+use super::stream::{BOUNDS, SID, STREAM, Stream, add, definition, follow, follower};
+use super::taker::{assert_same, snapshot};
+
+fn trusts(follower: &Follower) -> Vec<Trust> {
+    follower.books().books(SID).map(View::trust).collect()
+}
+
+#[test]
+fn what_begins_with_its_epoch_is_whole_and_has_a_cursor() {
+    let (mut stream, mut follower) = (Stream::new(), follower());
+    assert_eq!(
+        (follower.lacking(), follower.cursor()),
+        (Some(Lacking::Nothing), None)
+    );
+    assert!(!follower.walk());
+    follow(&mut follower, &stream.heartbeat());
+    assert_eq!(follower.lacking(), None);
+    stream.dbn(0, &add(7, 1));
+    stream.admin(AdminKind::OperatorNotice, b"hello");
+    stream.dbn(3, &add(8, 2));
+    follow(&mut follower, &stream.datagram());
+    assert_eq!(follower.lacking(), None);
+    let cursor = follower.cursor().unwrap();
+    assert_eq!(
+        cursor.to_string(),
+        "1/0000000000000005/6.0<5/0000000000000032/1@1/0000000000000000"
+    );
+    // Numbers that carry nothing are vouched for by a heartbeat.
+    stream.sseq += 4;
+    follow(&mut follower, &stream.heartbeat());
+    let cursor = follower.cursor().unwrap();
+    assert_eq!((cursor.next.sseq, cursor.last), (10, 5));
+    assert_eq!(trusts(&follower), [Trust::Sound; 2]);
+    assert_eq!(follower.books().expected(SID), Trust::Sound);
+    let taken = snapshot(&mut follower, 1);
+    assert_eq!(taken.end.cursor, cursor.into());
+    assert_eq!(taken.end.trust, snapshot::Trust::Sound);
+    assert_eq!(taken.begin.stream, STREAM);
+    assert_same(&taken.books, follower.books());
+}
+
+#[test]
+fn what_is_said_again_changes_nothing() {
+    let (mut stream, mut follower) = (Stream::new(), follower());
+    let mut said = vec![stream.heartbeat()];
+    for id in 1..6 {
+        stream.dbn(0, &add(7, id));
+        stream.admin(AdminKind::SourceStale, &[]);
+        said.push(stream.datagram());
+    }
+    said.iter().for_each(|bytes| follow(&mut follower, bytes));
+    let (cursor, before) = (follower.cursor(), follower.books().clone());
+    // As when a standby ends: records, messages, and the beginning of the epoch.
+    said.iter().for_each(|bytes| follow(&mut follower, bytes));
+    assert_eq!((follower.cursor(), follower.lacking()), (cursor, None));
+    assert_same(follower.books(), &before);
+    // Also of an epoch that is over, in front of the one at hand.
+    stream.begin(6, 60);
+    let mut later = vec![stream.heartbeat()];
+    stream.dbn(0, &add(9, 1));
+    later.push(stream.datagram());
+    later.iter().for_each(|bytes| follow(&mut follower, bytes));
+    let (cursor, before) = (follower.cursor(), follower.books().clone());
+    assert_eq!(cursor.unwrap().predecessor.0, 5);
+    let all = said.iter().chain(&later);
+    all.for_each(|bytes| follow(&mut follower, bytes));
+    assert_eq!((follower.cursor(), follower.lacking()), (cursor, None));
+    assert_same(follower.books(), &before);
+    assert_eq!(follower.books().orders(SID), 1);
+}
+
+#[test]
+fn what_began_in_mid_epoch_or_missed_something_is_not_whole_until_the_next_epoch() {
+    let begun_late = |stream: &mut Stream| {
+        stream.sseq = 9;
+        Lacking::Beginning
+    };
+    let without_past = |stream: &mut Stream| {
+        stream.incomplete(51);
+        Lacking::Beginning
+    };
+    let with_hole = |stream: &mut Stream| {
+        stream.dbn(0, &add(7, 1));
+        Lacking::Missed
+    };
+    type Case<'a> = &'a dyn Fn(&mut Stream) -> Lacking;
+    let cases: [Case<'_>; 3] = [&begun_late, &without_past, &with_hole];
+    for case in cases {
+        let (mut stream, mut follower) = (Stream::new(), follower());
+        let lacking = case(&mut stream);
+        if lacking == Lacking::Missed {
+            follow(&mut follower, &stream.datagram());
+            stream.sseq += 1;
+            stream.header.flags = twinfeed_wire::Flags(0);
+        }
+        stream.dbn(0, &add(7, 2));
+        follow(&mut follower, &stream.datagram());
+        assert_eq!(follower.lacking(), Some(lacking));
+        assert!(!follower.walk());
+        stream.header.flags = twinfeed_wire::Flags(0);
+        stream.begin(6, 60);
+        stream.dbn(0, &add(7, 3));
+        follow(&mut follower, &stream.datagram());
+        assert_eq!(
+            (follower.lacking(), follower.books().orders(SID)),
+            (None, 1)
+        );
+        assert!(follower.walk());
+    }
+}
+
+#[test]
+fn another_context_leaves_doubt_and_is_still_whole() {
+    let (mut stream, mut follower) = (Stream::new(), follower());
+    stream.dbn(0, &add(7, 1));
+    follow(&mut follower, &stream.datagram());
+    // Numbers were given up: the next record follows them, in a context that lacks them.
+    stream.sseq += 3;
+    stream.incomplete(51);
+    stream.dbn(0, &add(8, 2));
+    follow(&mut follower, &stream.datagram());
+    assert_eq!(follower.lacking(), None);
+    assert_eq!(trusts(&follower), [Trust::Suspect; 2]);
+    let taken = snapshot(&mut follower, 1);
+    assert!(!taken.end.cursor.complete);
+    assert_eq!(taken.end.cursor.context.0, 51);
+    assert_eq!(taken.end.trust, snapshot::Trust::Suspect);
+    assert_same(&taken.books, follower.books());
+}
+
+#[test]
+fn messages_that_did_not_come_are_doubt_where_there_is_a_book() {
+    let (mut stream, mut follower) = (Stream::new(), follower());
+    follow(&mut follower, &stream.heartbeat());
+    // The numbering of the peer is taken over before anything rests.
+    stream.header.generation = Generation(3);
+    stream.adm = 4;
+    stream.dbn(0, &add(7, 1));
+    follow(&mut follower, &stream.datagram());
+    assert_eq!(trusts(&follower), [Trust::Sound]);
+    let count = follower.cursor().unwrap().count;
+    assert_eq!(count, Some((Adm(4), Generation(3))));
+    stream.adm = 6;
+    stream.dbn(0, &add(7, 2));
+    follow(&mut follower, &stream.datagram());
+    assert_eq!(
+        (trusts(&follower), follower.lacking()),
+        (vec![Trust::Suspect], None)
+    );
+    assert_eq!(follower.cursor().unwrap().count.unwrap().0, Adm(6));
+}
+
+#[test]
+fn more_than_there_is_room_for_is_not_whole() {
+    let bounds = Bounds {
+        orders: 2,
+        instruments: 2,
+        ..BOUNDS
+    };
+    let (mut stream, mut few) = (Stream::new(), Follower::new(SID, STREAM, bounds));
+    for id in 1..=2 {
+        stream.dbn(0, &add(id, u64::from(id)));
+        stream.dbn(0, &definition(id, 1));
+    }
+    follow(&mut few, &stream.datagram());
+    assert_eq!(few.lacking(), None);
+    let mut other = stream.clone();
+    stream.dbn(0, &add(1, 3));
+    follow(&mut few, &stream.datagram());
+    assert_eq!(few.lacking(), Some(Lacking::Full));
+    other.begin(6, 60);
+    other.dbn(0, &definition(1, 1));
+    follow(&mut few, &other.datagram());
+    assert_eq!(few.lacking(), None);
+    for id in 2..4 {
+        other.dbn(0, &definition(id, 1));
+        follow(&mut few, &other.datagram());
+    }
+    assert_eq!(few.lacking(), Some(Lacking::Full));
+}
