@@ -68,8 +68,8 @@ pub struct Tuning {
     /// How many things (records, events, orders) of a snapshot and of what was kept behind it a poll tells, beyond as many as were
     /// kept in it, at least 1: one frame of orders, at most 2,730, may come on top. Default 4,096.
     pub join_told: Option<usize>,
-    /// Longest snapshot of a source stream that is taken, bytes, at least 64 KiB: about 24 for each order. At most two are in memory
-    /// at a time. Default 512 MiB.
+    /// Longest snapshot of a source stream that is taken, bytes, at least 64 KiB: about 24 for each order. In memory are one for each
+    /// source stream that is told one, and two on their way. Default 512 MiB.
     pub snapshot_bytes: Option<usize>,
     /// How long a server of snapshots may say nothing before another one is asked, at least 1 ms. Default 5 s.
     pub snapshot_patience: Option<Duration>,

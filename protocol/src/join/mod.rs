@@ -114,7 +114,7 @@ pub struct Wish {
     pub sid: Sid,
     /// Another number: what was asked for before is of no use any more, so ask somebody else.
     pub serial: u64,
-    /// It must end here or later.
+    /// It must end here or later: where what was kept last begins to go on, in epoch and context.
     pub from: Cursor,
     /// Why the last one did not fit.
     pub refused: Option<Refusal>,

@@ -38,6 +38,8 @@ pub(super) struct Source {
     here: Option<Cursor>,
     /// Where what is kept begins; `None` until something is.
     from: Option<Cursor>,
+    /// A snapshot must end here or later: where the last span begins, for what adapters know is of that.
+    ask: Option<Cursor>,
     /// Something was dropped in front of what is kept, so that this does not go on from what was told.
     severed: bool,
     /// Joins again when it is live.
@@ -64,6 +66,7 @@ impl Source {
             spans: Vec::new(),
             here: None,
             from: None,
+            ask: None,
             severed: false,
             again: false,
             cut: None,
@@ -102,7 +105,7 @@ impl Source {
     }
 
     pub(super) fn wish(&self) -> Option<Wish> {
-        let from = self.from.filter(|_| matches!(self.state, State::Waiting))?;
+        let from = self.ask.filter(|_| matches!(self.state, State::Waiting))?;
         Some(Wish {
             sid: self.sid,
             serial: self.serial,
@@ -139,7 +142,7 @@ impl Source {
     fn begin(&mut self, now: Time, limits: &JoinLimits) {
         self.kept.clear();
         self.spans.clear();
-        (self.from, self.cut) = (self.here, None);
+        (self.from, self.ask, self.cut) = (self.here, self.here, None);
         if let Some(here) = &self.here {
             self.spans.push(Span::from_cursor(0, here));
             self.deadline = Some(now.after(limits.time));
@@ -208,6 +211,9 @@ impl Source {
             self.spans.push(span);
             if self.from.is_none() {
                 self.open(here, now, limits);
+            } else {
+                (self.ask, self.refused) = (Some(here), None);
+                self.serial += 1;
             }
         }
         let kept = self.kept.event(event);
@@ -216,7 +222,7 @@ impl Source {
 
     /// The first that is kept begins here.
     fn open(&mut self, from: Cursor, now: Time, limits: &JoinLimits) {
-        self.from = Some(from);
+        (self.from, self.ask) = (Some(from), Some(from));
         self.deadline = Some(now.after(limits.time));
     }
 
@@ -344,7 +350,7 @@ impl Source {
         }
         self.cut = Some(*end).filter(|_| !self.kept.has_record());
         self.spans.clear();
-        (self.from, self.deadline, self.severed) = (None, None, false);
+        (self.from, self.ask, self.deadline, self.severed) = (None, None, None, false);
     }
 
     /// Tells one thing; returns how much it was.
@@ -476,6 +482,7 @@ impl Source {
         self.spans.clear();
         self.deadline = None;
         let severed = core::mem::take(&mut self.severed);
+        self.ask = None;
         let Some(from) = self.from.take() else {
             return; // nothing was heard, so nothing is missing
         };

@@ -98,7 +98,8 @@ impl Client {
                     let now = Instant::now();
                     let job = self.jobs.entry(wish.sid).or_insert_with(|| Job {
                         wish,
-                        asked: 0,
+                        // What came before may have been of the first one, and did not fit.
+                        asked: usize::try_from(wish.serial.saturating_sub(1)).unwrap_or(0),
                         pause: pause(seed),
                         due: Some(now),
                     });

@@ -97,7 +97,7 @@ pub(crate) struct Servers {
 #[derive(Debug)]
 struct Shared {
     asks: ArrayQueue<Ask>,
-    /// One at a time, so that no more than two snapshots take memory.
+    /// One at a time, so that no more than two snapshots are on their way.
     wholes: ArrayQueue<(Sid, Whole)>,
     servers: Mutex<Servers>,
     /// Woken when something is asked.
