@@ -327,6 +327,14 @@ mod tests {
             fill_attempts = 6
             fill_range = 1000
             fill_datagrams = 16
+            from = "snapshot"
+            snapshots = true
+            join_items = 5000
+            join_bytes = 70000
+            join_time = "9s"
+            join_told = 7
+            snapshot_bytes = 80000
+            snapshot_patience = "2s"
             fill_port = 0
             interface = "lo"
             ports = [0, 0]
@@ -350,6 +358,8 @@ mod tests {
             Some(Duration::from_secs(2))
         );
         assert_eq!(config.tuning().half_messages, Some(8));
+        assert_eq!(config.tuning().join_time, Some(Duration::from_secs(9)));
+        assert_eq!(config.from, Some(FromWord::Snapshot));
         let _ = config.builder();
         let wrong = format!("{LEAST}polisy = \"first-arrival\"\n");
         let error = toml::from_str::<SubscriberConfig>(&wrong).unwrap_err();

@@ -225,6 +225,42 @@ mod tests {
     }
 
     #[test]
+    fn absurd_limits_of_joining_are_refused_by_name() {
+        type Set = fn(&mut Tuning, usize);
+        let table: [(&str, Set, usize); 5] = [
+            ("join_items", |it, value| it.join_items = Some(value), 1),
+            (
+                "join_bytes",
+                |it, value| it.join_bytes = Some(value),
+                65_536,
+            ),
+            ("join_told", |it, value| it.join_told = Some(value), 1),
+            (
+                "snapshot_bytes",
+                |it, value| it.snapshot_bytes = Some(value),
+                65_536,
+            ),
+            (
+                "snapshot_patience",
+                |it, value| it.snapshot_patience = Some(Duration::from_millis(value as u64)),
+                1,
+            ),
+        ];
+        for (name, set, least) in table {
+            for (value, sound) in [(least, true), (least - 1, false)] {
+                let mut tuning = Tuning::default();
+                set(&mut tuning, value);
+                let opened = builder().tuning(tuning).open();
+                assert_eq!(opened.is_ok(), sound, "{name} {value}");
+                if let Err(error) = opened {
+                    assert_eq!(error.exit_code(), 78);
+                    assert!(error.to_string().contains(name), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn absurd_limits_of_an_unordered_source_are_refused_by_name() {
         type Set = fn(usize) -> Tuning;
         let seen: Set = |count| Tuning {

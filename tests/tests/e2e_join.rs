@@ -167,7 +167,7 @@ fn rebuilt(log: &[(Epoch, Place, MboMsg)], cursor: &Cursor) -> Books {
         .iter()
         .filter(|(epoch, place, _)| *epoch == cursor.next.epoch && *place < cursor.place());
     for (_, _, order) in covered {
-        books.apply(SID, order);
+        let _ = books.apply(SID, order);
     }
     books
 }
