@@ -34,7 +34,7 @@ impl Handler for App {
         self.books.snapshot(sid, piece);
         match piece {
             Piece::Begin { cursor, orders, .. } => {
-                println!("snapshot at {cursor}: {orders} orders")
+                println!("snapshot at {cursor}: {orders} orders");
             }
             Piece::End { .. } => {
                 let instruments: Vec<u32> = self.books.instruments(sid).collect();
