@@ -92,7 +92,7 @@ fn trust(books: &Books, instrument: u32) -> Trust {
 #[test]
 fn a_snapshot_takes_the_place_of_what_was_there_and_is_stale_until_its_end() {
     let mut books = Books::new(1);
-    books.apply(SID, &add(3, 99));
+    assert!(books.apply(SID, &add(3, 99)).is_empty());
     begin(&mut books, 4);
     book(&mut books, 3, &[2, 1, 7]);
     assert!(books.top(SID, 3).unwrap().stale);
@@ -101,7 +101,7 @@ fn a_snapshot_takes_the_place_of_what_was_there_and_is_stale_until_its_end() {
     assert!(!books.top(SID, 3).unwrap().stale);
     assert_eq!(ids(&books, 3), [2, 1, 7, 4]);
     assert_eq!(trust(&books, 3), Trust::Sound);
-    books.apply(SID, &add(4, 1));
+    assert!(books.apply(SID, &add(4, 1)).is_empty());
     assert_eq!(
         trust(&books, 4),
         Trust::Sound,
@@ -140,7 +140,7 @@ fn a_snapshot_that_is_broken_off_leaves_nothing_to_believe() {
     let cause = RestartCause::Full;
     books.event(&Event::JoinRestarted { sid: SID, cause });
     assert_eq!(books.orders(SID), 0);
-    books.apply(SID, &add(3, 5));
+    assert!(books.apply(SID, &add(3, 5)).is_empty());
     assert_eq!(trust(&books, 3), Trust::Suspect);
     // Behind the end of one it is a hole: what is there is kept, and doubted.
     begin(&mut books, 2);
@@ -159,7 +159,7 @@ fn books_that_a_suspect_snapshot_does_not_name_are_suspect() {
     begin(&mut books, 1);
     book(&mut books, 3, &[2]);
     end(&mut books, snapshot::Trust::Suspect);
-    books.apply(SID, &add(4, 1));
+    assert!(books.apply(SID, &add(4, 1)).is_empty());
     let both = (trust(&books, 3), trust(&books, 4));
     assert_eq!(both, (Trust::Sound, Trust::Suspect));
 }
