@@ -188,6 +188,10 @@ impl Transmit for Through<'_> {
         }
     }
 
+    fn withheld_heartbeat(&mut self, bytes: &[u8]) {
+        self.withheld(bytes);
+    }
+
     fn withheld(&mut self, bytes: &[u8]) {
         for tap in &self.outlet.taps {
             tap.keep(bytes);

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! One source stream's output is followed as a subscriber with one leg would that loses nothing: in order, each position once. What
-//! was withheld on standby is output, and what is sent again when standby ends is known by its position, as is an epoch that was left.
+//! was withheld on standby is output, and what is sent again when standby ends is known by its msn, as is an epoch that was left. A source
+//! that steps back within an epoch begins it anew.
 //!
 //! Whole is what began with the epoch, in a complete context, and was followed without a hole since. A hole that the adapter itself
 //! declares, by another context, leaves what is known in doubt and whole: nobody knows more.
@@ -19,7 +20,7 @@ use twinfeed_protocol::{Cursor, Delivered, Event, Handler, Leg, Place, ResetCaus
 use twinfeed_wire::record::{DbnRecord, InstrumentDefMsg, MboMsg, StatusMsg};
 use twinfeed_wire::snapshot::Snapshot;
 use twinfeed_wire::{
-    Adm, AdminMessage, BodyKind, ContextId, Datagram, Epoch, Flags, Generation, Header, Pos,
+    Adm, AdminMessage, BodyKind, ContextId, Datagram, Epoch, Flags, Generation, Header, Msn, Pos,
     Record, Sid, StreamId,
 };
 
@@ -86,6 +87,8 @@ pub struct Follower {
 struct Stand {
     epoch: Epoch,
     predecessor: Epoch,
+    /// The first number that was converted.
+    first: u64,
     context: ContextId,
     complete: bool,
     /// The first place that was not followed yet.
@@ -94,6 +97,34 @@ struct Stand {
     /// Administrative messages, in the numbering of `generation`.
     adm: Adm,
     generation: Generation,
+    /// That of what comes next, in that numbering.
+    msn: Msn,
+}
+
+impl Stand {
+    /// Whether an epoch begins, or the one at hand begins anew.
+    fn is_left_by(&self, datagram: &Datagram<'_>) -> bool {
+        let header = datagram.header();
+        let first = match datagram.heartbeat() {
+            Some(beat) => Some(Place::start(beat.beat.next_sseq)),
+            // A message has the number of a record before it.
+            None => datagram
+                .records()
+                .find(|it| it.kind != BodyKind::Administrative)
+                .map(|it| Place {
+                    sseq: it.sseq,
+                    part: it.part,
+                }),
+        };
+        let steps_back = first.is_some_and(|first| first < self.next);
+        let anew = steps_back || header.first != self.first;
+        header.epoch != self.epoch || anew && !self.has_heard(header, header.first_msn)
+    }
+
+    /// Whether what has this number was said before.
+    fn has_heard(&self, header: &Header, msn: Msn) -> bool {
+        (header.generation, msn) < (self.generation, self.msn)
+    }
 }
 
 impl Follower {
@@ -187,14 +218,14 @@ impl Follower {
         if self.left.contains(&header.epoch) {
             return;
         }
-        if self.stand.is_none_or(|stand| stand.epoch != header.epoch) {
+        if self.stand.is_none_or(|stand| stand.is_left_by(datagram)) {
             self.begin_epoch(datagram);
         }
         if let Some(beat) = datagram.heartbeat() {
             return self.beat(&header, (beat.beat.next_sseq, beat.beat.prev));
         }
-        for record in datagram.records() {
-            self.record(&header, &record);
+        for (record, at) in datagram.records().zip(0..) {
+            self.record(&header, header.first_msn.plus(at), &record);
         }
     }
 
@@ -242,6 +273,7 @@ impl Follower {
             false => Place::start(u64::MAX),
         };
         let left = self.stand.map(|stand| stand.epoch);
+        let left = left.filter(|left| *left != header.epoch);
         if let Some(epoch) = left {
             if self.left.len() == LEFT {
                 self.left.pop_front();
@@ -269,12 +301,14 @@ impl Follower {
                 Epoch::NONE => left.unwrap_or(Epoch::NONE),
                 said => said,
             },
+            first: header.first,
             context: header.context,
             complete,
             next: Place::start(next),
             last: 0,
             adm: header.base_adm,
             generation: header.generation,
+            msn: header.first_msn,
         });
     }
 
@@ -283,27 +317,32 @@ impl Follower {
         if next < stand.next.sseq {
             return; // what was withheld is sent again
         }
-        self.follow_context(&mut stand, header);
-        match stand.next.part == 0 && prev < stand.next.sseq {
-            true => stand.next = stand.next.max(Place::start(next)),
-            false => self.lack(Lacking::Missed),
+        if header.generation == stand.generation {
+            stand.msn = stand.msn.max(header.first_msn);
         }
+        let changed = self.follow_context(&mut stand, header);
+        if stand.next.part != 0 || prev >= stand.next.sseq && !changed {
+            self.lack(Lacking::Missed);
+        }
+        stand.next = stand.next.max(Place::start(next));
         let newer = header.generation > stand.generation;
         if newer || header.base_adm > stand.adm {
             self.count(&mut stand, (header.base_adm, header.generation));
         }
+        if newer {
+            stand.msn = header.first_msn;
+        }
         self.stand = Some(stand);
     }
 
-    fn record(&mut self, header: &Header, record: &Record<'_>) {
+    fn record(&mut self, header: &Header, msn: Msn, record: &Record<'_>) {
         let Some(mut stand) = self.stand else { return };
         let place = Place {
             sseq: record.sseq,
             part: record.part,
         };
         if record.kind == BodyKind::Administrative {
-            self.message(&mut stand, header, record);
-            self.stand = Some(stand);
+            self.message(&mut stand, header, msn, record);
             return;
         }
         if place < stand.next {
@@ -319,6 +358,7 @@ impl Follower {
         if (record.adm, header.generation) != (stand.adm, stand.generation) {
             self.count(&mut stand, (record.adm, header.generation));
         }
+        stand.msn = msn.plus(1);
         stand.last = record.sseq;
         stand.next = match record.is_last() {
             true => Place::start(record.sseq.saturating_add(1)),
@@ -331,22 +371,22 @@ impl Follower {
         self.apply(&stand, header, record);
     }
 
-    fn message(&mut self, stand: &mut Stand, header: &Header, record: &Record<'_>) {
-        let again = record.adm < stand.adm && header.generation <= stand.generation;
-        if again {
+    fn message(&mut self, stand: &mut Stand, header: &Header, msn: Msn, record: &Record<'_>) {
+        if record.adm < stand.adm && stand.has_heard(header, msn) {
             return;
         }
-        let changed = self.follow_context(stand, header);
-        let here = stand.next.part == 0 && record.sseq < stand.next.sseq;
-        if !here && !changed {
-            self.lack(Lacking::Missed);
-        }
+        self.follow_context(stand, header);
+        // It vouches for the numbers up to the one that it stands behind.
+        let behind = Place::start(record.sseq.saturating_add(1));
+        stand.next = stand.next.max(behind);
+        stand.msn = msn.plus(1);
         if record.adm != stand.adm {
             self.count(stand, (record.adm, header.generation));
         }
         stand.last = stand.last.max(record.sseq);
         stand.adm = Adm(record.adm.0.saturating_add(1));
         stand.generation = header.generation;
+        self.stand = Some(*stand);
         self.apply(stand, header, record);
     }
 

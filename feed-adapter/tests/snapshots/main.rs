@@ -3,6 +3,7 @@
 
 mod capture;
 mod follower;
+mod output;
 mod server;
 mod stream;
 mod taker;

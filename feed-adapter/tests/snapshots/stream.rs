@@ -102,7 +102,10 @@ impl Stream {
     pub(crate) fn datagram(&mut self) -> Vec<u8> {
         let records = std::mem::take(&mut self.records);
         let first = records.first().unwrap();
+        let first_msn = self.header.first_msn;
+        self.header.first_msn = first_msn.plus(records.len() as u64);
         let header = Header {
+            first_msn,
             base_sseq: first.1,
             base_adm: Adm(first.3),
             count: records.len() as u16,

@@ -32,6 +32,7 @@ mod pcap;
 mod requests;
 mod saved;
 pub mod seeds;
+mod snapshot;
 mod soup;
 mod store;
 mod transfer;
@@ -87,6 +88,12 @@ pub const TARGETS: &[Target] = &[
         entrance: "what comes back from adapters that were asked, between what two legs say",
         run: arbiter::answered,
         heap: 4 << 20,
+    },
+    Target {
+        name: "snapshot_frame",
+        entrance: "one frame of a snapshot, as either side reads it",
+        run: snapshot::run,
+        heap: 1 << 20,
     },
     Target {
         name: "moldudp64",

@@ -6,6 +6,7 @@
 mod control;
 mod fill;
 mod link;
+mod snapshot;
 mod source;
 mod stream;
 
@@ -20,6 +21,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "arbiter" => noises(6, 400),
         "legs" => noises(4, 200),
         "fill_frame" => fill::frames(),
+        "snapshot_frame" => snapshot::frames(),
         "fill_requests" => noises(6, 300),
         "fill_answers" => noises(8, 600),
         "moldudp64" => source::packets(),

@@ -101,7 +101,7 @@ impl Sequencer {
     /// Sends a heartbeat that means something only where it stands; no records are under way.
     fn send_in_order(&mut self, now: Now, out: &mut impl Transmit) {
         if self.standby.is_on() {
-            if !self.speaks() || self.withhold_heartbeat() {
+            if !self.speaks() || self.withhold_heartbeat(out) {
                 return;
             }
             self.leave_standby(now, StandbyEnd::Full, out);

@@ -78,6 +78,12 @@ pub trait Transmit {
     fn withheld(&mut self, bytes: &[u8]) {
         let _ = bytes;
     }
+
+    /// One heartbeat that means something only where it stands is held back, likewise: an epoch begins or ends, or numbers that carry
+    /// nothing are vouched for.
+    fn withheld_heartbeat(&mut self, bytes: &[u8]) {
+        let _ = bytes;
+    }
 }
 
 /// One record of a source message, converted.

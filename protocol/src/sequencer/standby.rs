@@ -255,7 +255,7 @@ impl Sequencer {
     }
 
     /// Keeps a heartbeat that belongs to the stream's order; no records are under way. `false`: there is no room.
-    pub(super) fn withhold_heartbeat(&mut self) -> bool {
+    pub(super) fn withhold_heartbeat(&mut self, out: &mut impl Transmit) -> bool {
         let flags = self.lasting_flags();
         let (header, beat) = self.stand(flags);
         let datagram = self
@@ -267,6 +267,7 @@ impl Sequencer {
         let (epoch, last) = (self.run.start.epoch, self.run.prev);
         self.standby.withheld.push(datagram, 0, epoch, last);
         self.counters.withheld += 1;
+        out.withheld_heartbeat(datagram);
         true
     }
 
