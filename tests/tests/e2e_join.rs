@@ -17,7 +17,7 @@ use twinfeed_subscriber::book::{Books, Order};
 use twinfeed_subscriber::record::MboMsg;
 use twinfeed_subscriber::{
     Builder, ControlThread, Cursor, Cursors, DataPoller, Delivered, DiscontinuityCause, Epoch,
-    Event, From, Handler, JoiningShown, Piece, Place, RecordBody, Sid, Tuning,
+    Event, From, Handler, JoiningShown, Leg, Piece, Place, RecordBody, Sid, Tuning,
 };
 
 /// The only source stream.
@@ -172,6 +172,16 @@ fn rebuilt(log: &[(Epoch, Place, MboMsg)], cursor: &Cursor) -> Books {
     books
 }
 
+/// Both have the same orders in the same queues; names the first instrument of which that is not so.
+#[track_caller]
+fn assert_same(told: &Dump, twin: &Dump, at: &Cursor) {
+    let instruments = told.keys().chain(twin.keys());
+    for instrument in instruments {
+        let (told, twin) = (told.get(instrument), twin.get(instrument));
+        assert_eq!(told, twin, "instrument {instrument} at {at}");
+    }
+}
+
 /// What joining came to, over all who joined.
 #[derive(Default)]
 struct Joined {
@@ -197,18 +207,20 @@ fn judge(members: &mut [Member]) -> Joined {
         !early[0].app.events.iter().any(gap),
         "nobody to be judged against"
     );
+    let from_the_start = |event: &Event| matches!(event, Event::Discontinuity { at, .. } | Event::Reset { at, .. } if at.sseq == 1);
+    assert!(
+        early[0].app.events.iter().any(from_the_start),
+        "{:?}",
+        early[0].app.events
+    );
     let mut joined = Joined::default();
     for joiner in joiners {
         let app = &joiner.app;
         app.books.check().unwrap();
         let (at, told) = app.joined.as_ref().unwrap();
-        assert_eq!(
-            *told,
-            dump(&rebuilt(log, at)),
-            "at the end of the snapshot, {at}"
-        );
+        assert_same(told, &dump(&rebuilt(log, at)), at);
         let now = joiner.cursor().unwrap();
-        assert_eq!(dump(&app.books), dump(&rebuilt(log, &now)), "at {now}");
+        assert_same(&dump(&app.books), &dump(&rebuilt(log, &now)), &now);
         assert!(!app.events.iter().any(gap), "{:?}", app.events);
         // Records behind the snapshot: those of the first one, each once and in order.
         let behind = |log: &[(Epoch, Place, MboMsg)]| {
@@ -256,8 +268,10 @@ fn longer() -> Run {
 fn begun(run: &Run, messages: u64) -> (Rig, Vec<Member>) {
     let mut rig = start(run);
     let mut members = vec![Member::new(&rig, From::Live)];
-    until(&mut members, "the first one is granted", |members| {
-        members[0].poller.sockets().count() > 0
+    // Granted is not yet sent to: both legs must have been heard before the session begins.
+    until(&mut members, "the first one hears both legs", |members| {
+        let shown = members[0].control.monitor().snapshot();
+        Leg::BOTH.into_iter().all(|leg| shown.is_heard(leg))
     });
     rig.open().unwrap();
     until(&mut members, "the session has begun", |members| {
