@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use twinfeed_protocol::{Delivered, DiscontinuityCause, Event, Handler, Place};
+use twinfeed_protocol::{Delivered, DiscontinuityCause, Event, Handler, Piece, Place};
 use twinfeed_wire::record::{MboMsg, StatusMsg};
 use twinfeed_wire::{AdminKind, AdminMessage, BodyKind, Sid};
 
@@ -168,11 +168,15 @@ impl Books {
     }
 
     fn administer(&mut self, sid: Sid, body: &[u8]) {
-        let source = self.source(sid);
-        let Ok(message) = AdminMessage::parse(body) else {
+        match AdminMessage::parse(body) {
+            Ok(message) => self.obey(sid, &message),
             // Whatever it was, it may have been meant for the books.
-            return source.doubt();
-        };
+            Err(_) => self.source(sid).doubt(),
+        }
+    }
+
+    fn obey(&mut self, sid: Sid, message: &AdminMessage<'_>) {
+        let source = self.source(sid);
         match message.kind() {
             AdminKind::ClearBook => {
                 let mut named = message.instruments().into_iter().flatten().peekable();
@@ -222,6 +226,32 @@ impl Handler for Books {
         }
     }
 
+    /// Puts what the snapshot tells in place of what was there. Until its end books are stale.
+    fn snapshot(&mut self, sid: Sid, piece: &Piece<'_>) {
+        let judged = self.settings.judge_crossed;
+        let source = self.source(sid);
+        match *piece {
+            Piece::Begin { orders, .. } => source.begin_snapshot(orders),
+            Piece::Instrument { instrument, trust } => {
+                let _ = source.import(instrument, [], trust.into());
+            }
+            Piece::Withheld { instrument } => source.pass_over(instrument),
+            // What does not fit is counted and doubted.
+            Piece::Orders(orders) => {
+                let _ = source.append(orders.instrument(), orders.iter().map(Order::from));
+            }
+            Piece::Change(record) => {
+                let _ = source.apply(record);
+            }
+            Piece::Message(message) => self.obey(sid, &message),
+            Piece::Status(status) if judged => source.status(status),
+            Piece::End { trust, silent, .. } => source.end_snapshot(trust.into(), silent),
+            // They say nothing of a book. What a later version tells may.
+            Piece::Definition(_) | Piece::Status(_) => {}
+            _ => source.doubt(),
+        }
+    }
+
     fn event(&mut self, event: &Event) {
         match *event {
             Event::Gap { sid, .. }
@@ -241,6 +271,7 @@ impl Handler for Books {
                 self.source(sid).restart(trust);
             }
             Event::Discontinuity { sid, .. } => self.source(sid).restart(Trust::Suspect),
+            Event::JoinRestarted { sid, .. } => self.source(sid).break_off(),
             Event::Stale { sid } => self.source(sid).stale = true,
             Event::Live { sid } => self.source(sid).stale = false,
             Event::Closed { .. } => self.sources.clear(),
@@ -250,6 +281,7 @@ impl Handler for Books {
             | Event::Switched(_)
             | Event::Leg { .. }
             | Event::ConstraintKept { .. }
+            | Event::NoSnapshot { .. }
             | Event::Ended { .. } => {}
             // An event of a later version: what it asks for is not known.
             _ => self.sources.values_mut().for_each(Source::doubt),

@@ -19,6 +19,8 @@ pub(super) struct Source {
     pub(super) stale: bool,
     /// The venue does not speak.
     pub(super) silent: bool,
+    /// A snapshot is told, and not to its end yet.
+    telling: Option<Telling>,
     /// The venue said that nothing trades.
     closed: bool,
     pool: Pool,
@@ -30,6 +32,15 @@ pub(super) struct Source {
     counts: Counts,
 }
 
+/// A snapshot that is told.
+#[derive(Clone, Copy, Debug)]
+struct Telling {
+    /// How many orders rest at its end.
+    orders: u64,
+    /// Whether all of them were told.
+    all: bool,
+}
+
 impl Source {
     /// No books, and what is not known makes them suspect.
     pub(super) fn new(settings: Settings) -> Self {
@@ -38,6 +49,7 @@ impl Source {
             trust: Trust::Suspect,
             stale: false,
             silent: false,
+            telling: None,
             closed: false,
             pool: Pool::new(settings.max_orders),
             ladders: Vec::new(),
@@ -120,10 +132,45 @@ impl Source {
         findings
     }
 
+    /// A snapshot begins: no books, and those that it does not name are empty. So many orders rest at its end.
+    pub(super) fn begin_snapshot(&mut self, orders: u64) {
+        self.restart(Trust::Sound);
+        self.telling = Some(Telling { orders, all: true });
+    }
+
+    /// The orders of an instrument are not told.
+    pub(super) fn pass_over(&mut self, instrument: u32) {
+        if let Some(telling) = &mut self.telling {
+            telling.all = false;
+        }
+        self.leave(instrument);
+    }
+
+    /// It was told to its end; of books that it did not name `trust` is thought.
+    pub(super) fn end_snapshot(&mut self, trust: Trust, silent: bool) {
+        if trust == Trust::Suspect {
+            self.trust = Trust::Suspect;
+        }
+        self.silent = silent;
+        let there = self.pool.len() as u64;
+        let telling = self.telling.take();
+        if telling.is_none_or(|told| told.all && told.orders != there) {
+            self.doubt();
+        }
+    }
+
+    /// What was told since the last beginning is void.
+    pub(super) fn break_off(&mut self) {
+        match self.telling {
+            Some(_) => self.restart(Trust::Suspect),
+            None => self.doubt(),
+        }
+    }
+
     /// Forgets every order of every instrument; books are `trust` from here on.
     pub(super) fn restart(&mut self, trust: Trust) {
         self.trust = trust;
-        self.closed = false;
+        (self.closed, self.telling) = (false, None);
         self.pool.clear();
         self.ladders.clear();
         self.index.clear();
@@ -203,7 +250,7 @@ impl Source {
         View {
             pool: &self.pool,
             ladder,
-            stale: self.stale || self.silent,
+            stale: self.stale || self.silent || self.telling.is_some(),
         }
     }
 

@@ -99,6 +99,15 @@ pub(crate) fn sentence(event: &Event) -> String {
         } => {
             format!("ended: sid {sid}, epoch {epoch}, before number {next_sseq}")
         }
+        Event::JoinRestarted { sid, cause } => {
+            format!(
+                "joining sid {sid} with a snapshot begins again ({}): what was kept, or told of a snapshot, is void",
+                cause.word()
+            )
+        }
+        Event::NoSnapshot { sid } => {
+            format!("NO SNAPSHOT of sid {sid} came in time: what was kept follows")
+        }
         Event::ConstraintKept { name } => {
             format!("stream-admin changed `{name}`, which holds from the next subscription on")
         }
@@ -198,6 +207,12 @@ pub(crate) fn object(event: &Event) -> Value {
             "event": "ended", "sid": sid.0, "epoch": hexadecimal(epoch.0), "next": next_sseq,
             "text": text,
         }),
+        Event::JoinRestarted { sid, cause } => json!({
+            "event": "join_restarted", "sid": sid.0, "cause": cause.word(), "text": text,
+        }),
+        Event::NoSnapshot { sid } => {
+            json!({"event": "no_snapshot", "sid": sid.0, "text": text})
+        }
         Event::ConstraintKept { name } => json!({
             "event": "constraint_kept", "name": name, "text": text,
         }),

@@ -4,7 +4,14 @@ use std::io;
 use std::path::PathBuf;
 
 use twinfeed_control::StopFlag;
-use twinfeed_subscriber::{Control, DataPoller, Delivered, Event, Handler, restore_received_at};
+use twinfeed_subscriber::record::MboMsg;
+use twinfeed_subscriber::record::code::{action, flags, side};
+use twinfeed_subscriber::wire::snapshot::{Order, Side};
+use twinfeed_subscriber::{
+    BodyKind, Builder, Control, Cursor, DataPoller, Delivered, Event, From, Handler, Piece,
+    RecordFlags, Sid, restore_received_at,
+};
+use zerocopy::IntoBytes;
 
 use crate::connect::Subscription;
 use crate::failure::{CONFIGURATION, Failure, RUNTIME};
@@ -25,12 +32,25 @@ pub(crate) struct Args {
     /// Only this kind of record: mbo, trades, status, definition, imbalance, statistics, opaque.
     #[arg(long, value_name = "KIND")]
     only: Option<String>,
+    /// Where to begin: where the feed is now, or with a snapshot of what there is, told as DBN does it: a clear for each book and an add
+    /// for each order, with the flag `F_SNAPSHOT`.
+    #[arg(long, value_enum, value_name = "PLACE")]
+    from: Option<FromPlace>,
     /// End after so many records.
     #[arg(long, value_name = "RECORDS")]
     limit: Option<u64>,
     /// No progress line.
     #[arg(long, short)]
     quiet: bool,
+}
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum FromPlace {
+    /// Where the feed is now.
+    Live,
+    /// With a snapshot, and the feed behind it.
+    Snapshot,
 }
 
 /// Record a feed into a DBN file and its sidecar.
@@ -54,21 +74,21 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let output = Output::open(form, args.output.as_deref(), args.only.as_deref());
     let output = output.map_err(|error| Failure::new(CONFIGURATION, error))?;
     let quiet = args.quiet || args.output.is_none();
-    follow(
-        &args.subscription,
-        "twinfeed-tail",
-        output,
-        args.limit,
-        quiet,
-    )
+    let mut builder = args.subscription.builder("twinfeed-tail")?;
+    if let Some(place) = args.from {
+        builder = builder.from(match place {
+            FromPlace::Live => From::Live,
+            FromPlace::Snapshot => From::Snapshot,
+        });
+    }
+    follow(builder, output, args.limit, quiet)
 }
 
 pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
     let output = Output::open(Form::Dbn, Some(&args.output), None);
     let output = output.map_err(|error| Failure::new(CONFIGURATION, error))?;
     follow(
-        &args.subscription,
-        "twinfeed-record",
+        args.subscription.builder("twinfeed-record")?,
         output,
         args.limit,
         args.quiet,
@@ -76,14 +96,13 @@ pub(crate) fn record(args: &RecordArgs) -> Result<(), Failure> {
 }
 
 fn follow(
-    subscription: &Subscription,
-    application: &str,
+    builder: Builder,
     output: Output,
     limit: Option<u64>,
     quiet: bool,
 ) -> Result<(), Failure> {
     let stop = crate::demo::stop_on_signals()?;
-    let (mut poller, mut control) = subscription.builder(application)?.open()?;
+    let (mut poller, mut control) = builder.open()?;
     if !control.subscribe(&stop)? {
         return Ok(());
     }
@@ -95,6 +114,7 @@ fn follow(
         failed: None,
         stop: stop.clone(),
         events: 0,
+        place: None,
     };
     let ended = poll(&mut poller, control, &mut writer, &stop, quiet);
     let Writer {
@@ -159,6 +179,8 @@ struct Writer {
     events: u64,
     failed: Option<io::Error>,
     stop: StopFlag,
+    /// Where the snapshot stands that is told.
+    place: Option<Cursor>,
 }
 
 impl Writer {
@@ -167,6 +189,50 @@ impl Writer {
             self.failed.get_or_insert(error);
             self.stop.stop();
         }
+    }
+
+    /// Writes a record that stands in a snapshot.
+    fn told(&mut self, body: &[u8]) {
+        let Some(Cursor { next, count, .. }) = self.place.filter(|_| !self.is_over()) else {
+            return;
+        };
+        let item = Item {
+            sid: next.sid.0,
+            epoch: next.epoch.0,
+            sseq: next.sseq,
+            part: next.part,
+            adm: count.map_or(0, |(adm, _)| adm.0),
+            flags: RecordFlags::default(),
+            leg: None,
+            kind: BodyKind::Dbn,
+            body,
+            received_at: 0,
+        };
+        let written = self.output.record(&item);
+        self.note(written);
+        self.records += 1;
+        if self.is_over() {
+            self.stop.stop();
+        }
+    }
+
+    fn told_order(&mut self, instrument: u32, action: u8, order: Option<Order>) {
+        let mut record = MboMsg {
+            action,
+            flags: flags::F_SNAPSHOT,
+            ..MboMsg::default()
+        };
+        record.hd.instrument_id = instrument.into();
+        if let Some(order) = order {
+            record.order_id = order.id.into();
+            record.price = order.price.into();
+            record.size = order.size.into();
+            record.side = match order.side {
+                Side::Bid => side::BID,
+                Side::Ask => side::ASK,
+            };
+        }
+        self.told(record.as_bytes());
     }
 
     fn is_over(&self) -> bool {
@@ -209,6 +275,30 @@ impl Handler for Writer {
         self.events += 1;
         let written = self.output.event(event);
         self.note(written);
+    }
+
+    fn snapshot(&mut self, _: Sid, piece: &Piece<'_>) {
+        match *piece {
+            Piece::Begin { cursor, .. } => self.place = Some(cursor),
+            Piece::Instrument { instrument, .. } => {
+                self.told_order(instrument, action::CLEAR, None);
+            }
+            Piece::Definition(record) => self.told(record.as_bytes()),
+            Piece::Status(record) => self.told(record.as_bytes()),
+            Piece::Orders(orders) => {
+                for order in orders.iter() {
+                    self.told_order(orders.instrument(), action::ADD, Some(order));
+                }
+            }
+            Piece::Change(record) => {
+                let mut record = *record;
+                record.flags |= flags::F_SNAPSHOT;
+                self.told(record.as_bytes());
+            }
+            Piece::End { .. } => self.place = None,
+            // What is not wanted, and a message that clears books that are told above: neither is a record.
+            _ => {}
+        }
     }
 }
 

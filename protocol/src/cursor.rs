@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use twinfeed_wire::{Adm, ContextId, Epoch, Generation, Pos, Sid, snapshot};
 
 use crate::event::{Delivered, DiscontinuityCause, Event, Place, ResetCause};
+use crate::piece::Piece;
 
 /// Where an application stands in one source stream.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -117,35 +118,68 @@ impl Cursors {
 
     /// The application has this record.
     pub fn record(&mut self, record: &Delivered<'_>) {
-        let cursor = record.cursor();
-        let before = self.0.get(&record.pos.sid);
-        let before = before.filter(|before| before.next.epoch == cursor.next.epoch);
-        let predecessor = before.map_or(Epoch::NONE, |before| before.predecessor);
-        let cursor = Cursor {
-            predecessor,
-            ..cursor
-        };
-        self.0.insert(record.pos.sid, cursor);
+        let sid = record.pos.sid;
+        let cursor = Cursor::after_record(self.0.get(&sid), record);
+        self.0.insert(sid, cursor);
     }
 
     /// The application has this event.
     pub fn event(&mut self, event: &Event) {
+        let Some(sid) = event.sid() else {
+            return;
+        };
+        if let Some(cursor) = Cursor::after_event(self.0.get(&sid), event) {
+            self.0.insert(sid, cursor);
+        }
+    }
+
+    /// The application has this piece of a snapshot. Between its beginning and its end there is no cursor: a state with half of a
+    /// snapshot is none to go on from, and the next run joins.
+    pub fn snapshot(&mut self, sid: Sid, piece: &Piece<'_>) {
+        match *piece {
+            Piece::Begin { .. } => {
+                self.0.remove(&sid);
+            }
+            Piece::End { cursor, .. } => {
+                self.0.insert(sid, cursor);
+            }
+            Piece::Instrument { .. }
+            | Piece::Withheld { .. }
+            | Piece::Definition(_)
+            | Piece::Status(_)
+            | Piece::Orders(_)
+            | Piece::Change(_)
+            | Piece::Message(_) => {}
+        }
+    }
+}
+
+impl Cursor {
+    /// Where an application stands that stood `before` and was told this record.
+    pub(crate) fn after_record(before: Option<&Self>, record: &Delivered<'_>) -> Self {
+        let cursor = record.cursor();
+        let before = before.filter(|before| before.next.epoch == cursor.next.epoch);
+        let predecessor = before.map_or(Epoch::NONE, |before| before.predecessor);
+        Self {
+            predecessor,
+            ..cursor
+        }
+    }
+
+    /// Where it stands that stood `before` and was told this event of the source stream; `None`: where it stood.
+    pub(crate) fn after_event(before: Option<&Self>, event: &Event) -> Option<Self> {
         match *event {
-            Event::Gap { sid, until, .. } => {
-                if let Some(cursor) = self.0.get_mut(&sid) {
-                    (cursor.next.sseq, cursor.next.part) = (until.sseq, until.part);
-                }
-            }
+            Event::Gap { until, .. } => before.map(|before| {
+                let mut cursor = *before;
+                (cursor.next.sseq, cursor.next.part) = (until.sseq, until.part);
+                cursor
+            }),
             Event::AdministrativeGap {
-                sid,
-                until,
-                numbering,
-                ..
-            } => {
-                if let Some(cursor) = self.0.get_mut(&sid) {
-                    cursor.count = numbering.map(|generation| (until, generation));
-                }
-            }
+                until, numbering, ..
+            } => before.map(|before| Self {
+                count: numbering.map(|generation| (until, generation)),
+                ..*before
+            }),
             Event::Discontinuity {
                 sid,
                 epoch,
@@ -159,7 +193,8 @@ impl Cursors {
                     cause,
                     DiscontinuityCause::Context { .. } | DiscontinuityCause::Divergence { .. }
                 );
-                self.begin((sid, epoch), at, (context, complete), (counts, true));
+                let begun = ((sid, epoch), at, (context, complete));
+                Some(Self::begun(before, begun, (counts, true)))
             }
             Event::Reset {
                 sid,
@@ -169,27 +204,24 @@ impl Cursors {
                 complete,
                 cause,
             } => {
-                self.begin((sid, epoch), at, (context, complete), (true, false));
-                if let (ResetCause::Epoch { from, .. }, Some(cursor)) =
-                    (cause, self.0.get_mut(&sid))
-                {
+                let begun = ((sid, epoch), at, (context, complete));
+                let mut cursor = Self::begun(before, begun, (true, false));
+                if let ResetCause::Epoch { from, .. } = cause {
                     cursor.predecessor = from;
                 }
+                Some(cursor)
             }
-            _ => {}
+            _ => None,
         }
     }
 
     /// What follows stands here. `counts`: messages are counted on as before; `goes_on`: so are numbers.
-    fn begin(
-        &mut self,
-        (sid, epoch): (Sid, Epoch),
-        at: Place,
-        (context, complete): (ContextId, bool),
+    fn begun(
+        before: Option<&Self>,
+        ((sid, epoch), at, (context, complete)): ((Sid, Epoch), Place, (ContextId, bool)),
         (counts, goes_on): (bool, bool),
-    ) {
-        let before = self.0.get(&sid);
-        let cursor = Cursor {
+    ) -> Self {
+        Self {
             next: Pos {
                 sid,
                 epoch,
@@ -203,8 +235,7 @@ impl Cursors {
             complete,
             count: before.filter(|_| counts).and_then(|before| before.count),
             predecessor: before.map_or(Epoch::NONE, |before| before.predecessor),
-        };
-        self.0.insert(sid, cursor);
+        }
     }
 }
 

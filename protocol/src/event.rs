@@ -8,6 +8,7 @@ use core::fmt;
 use twinfeed_wire::{Adm, BodyKind, ContextId, Epoch, Generation, Pos, RecordFlags, Sid};
 
 use crate::cursor::Cursor;
+use crate::piece::Piece;
 use crate::receipt::Receipt;
 
 /// One of a feed's two legs: 0 is the output of the adapter that prefers to be active.
@@ -212,6 +213,23 @@ pub enum CloseReason {
     FeedRemoved,
 }
 
+/// Why joining with a snapshot begins again.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum RestartCause {
+    /// What was kept while the snapshot was fetched, or told, reached its bound.
+    Full,
+}
+
+impl RestartCause {
+    /// The word used in metrics, logs and JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+        }
+    }
+}
+
 /// How a leg is doing.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum LegState {
@@ -369,6 +387,19 @@ pub enum Event {
         /// The number behind its last one.
         next_sseq: u64,
     },
+    /// Joining with a snapshot began again: what was kept of the stream, and what was told of a snapshot since the last
+    /// [`Event::Discontinuity`], is void. Nothing more of it is told before the next one.
+    JoinRestarted {
+        /// Source stream.
+        sid: Sid,
+        /// Why.
+        cause: RestartCause,
+    },
+    /// Joining took too long: there is no snapshot, and what was kept of the stream follows, from where it began.
+    NoSnapshot {
+        /// Source stream.
+        sid: Sid,
+    },
     /// stream-admin changed one of the feed's constraints, and a running subscription cannot take it over: it
     /// goes on with the value that it began with. Subscribe again to work with the new one.
     ConstraintKept {
@@ -380,6 +411,30 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
+}
+
+impl Event {
+    /// The source stream it is of; `None`: it is of all of the feed.
+    #[must_use]
+    pub const fn sid(&self) -> Option<Sid> {
+        match self {
+            Self::Gap { sid, .. }
+            | Self::AdministrativeGap { sid, .. }
+            | Self::Recovered { sid, .. }
+            | Self::Switched(Receipt { sid, .. })
+            | Self::Discontinuity { sid, .. }
+            | Self::Reset { sid, .. }
+            | Self::Divergence { sid, .. }
+            | Self::Converged { sid, .. }
+            | Self::Leg { sid, .. }
+            | Self::Stale { sid }
+            | Self::Live { sid }
+            | Self::Ended { sid, .. }
+            | Self::JoinRestarted { sid, .. }
+            | Self::NoSnapshot { sid } => Some(*sid),
+            Self::ConstraintKept { .. } | Self::Closed { .. } => None,
+        }
+    }
 }
 
 /// Where records and events go, in one order.
@@ -395,6 +450,11 @@ pub trait Handler {
     fn withheld(&mut self, record: &Delivered<'_>) {
         let _ = record;
     }
+    /// A piece of a snapshot of `sid`, in its order, behind the [`Event::Discontinuity`] that says where it stands: see [`Piece`].
+    /// Hand it to [`crate::Cursors::snapshot`]. Does nothing unless implemented, and is called for who asked for snapshots only.
+    fn snapshot(&mut self, sid: Sid, piece: &Piece<'_>) {
+        let _ = (sid, piece);
+    }
 }
 
 impl<H: Handler + ?Sized> Handler for &mut H {
@@ -408,5 +468,9 @@ impl<H: Handler + ?Sized> Handler for &mut H {
 
     fn withheld(&mut self, record: &Delivered<'_>) {
         (**self).withheld(record);
+    }
+
+    fn snapshot(&mut self, sid: Sid, piece: &Piece<'_>) {
+        (**self).snapshot(sid, piece);
     }
 }

@@ -20,9 +20,11 @@ pub mod digest;
 pub mod epoch;
 pub mod event;
 pub mod health;
+pub mod join;
 pub mod limits;
 pub mod line;
 pub mod pair;
+mod piece;
 pub mod receipt;
 pub mod repair;
 pub mod retain;
@@ -36,13 +38,15 @@ pub use cursor::{BadCursor, CannotResume, Cursor, Cursors};
 pub use epoch::EpochStart;
 pub use event::{
     CloseReason, Delivered, DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Place,
-    ResetCause, Tail,
+    ResetCause, RestartCause, Tail,
 };
 pub use health::Health;
+pub use join::{JoinCounters, JoinLimits, Joins, Refusal, Wish};
 pub use limits::{BadLimit, Limits, Policy};
 pub use line::{
     Line, LineAsk, LineCounters, LineLimits, LineState, LineStatus, Lines, LinesState, Source, Way,
 };
+pub use piece::Piece;
 pub use receipt::{Receipt, Side, Trigger};
 pub use sequencer::{
     Body, Now, Sequencer, SequencerConfig, SequencerCounters, SequencerState, Transmit,

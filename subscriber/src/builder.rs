@@ -19,9 +19,12 @@ use crate::control::Control;
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::filter::{Filter, Mailbox};
+use crate::joining::Joining;
 use crate::poller::DataPoller;
 use crate::queue::queues;
 use crate::receive::SocketSettings;
+use crate::snapshots::snapshots;
+use crate::start::From;
 use crate::tuning::Tuning;
 
 /// Kernel buffer asked for per socket unless set, bytes: about 50 ms of a line at 100 MB/s.
@@ -86,8 +89,10 @@ pub(crate) struct Settings {
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) confirm_within: Duration,
     pub(crate) no_wait: bool,
-    /// Where an earlier run stood.
-    pub(crate) resume: Vec<Cursor>,
+    /// Where the application begins.
+    pub(crate) from: From,
+    /// Whether snapshots may be asked for in mid-session.
+    snapshots: bool,
     interface: Selector,
     ports: [u16; 2],
     fill_port: u16,
@@ -116,7 +121,8 @@ impl Builder {
                 state_dir: None,
                 confirm_within: Duration::from_secs(1),
                 no_wait: false,
-                resume: Vec::new(),
+                from: From::Live,
+                snapshots: false,
                 interface: Selector::Address(LOOPBACK),
                 ports: [0, 0],
                 fill_port: 0,
@@ -265,7 +271,25 @@ impl Builder {
         self
     }
 
-    /// Goes on where an earlier run stood, instead of joining where the legs are. Keep [`crate::Cursors`] together with
+    /// Where the application begins; default [`From::Live`].
+    ///
+    /// With [`From::Snapshot`] each ordered source stream is joined with a snapshot of what there is, fetched from an adapter while what comes
+    /// is kept: see [starting in mid-session](crate#starting-in-mid-session). With [`From::Pos`] it goes on as [`Builder::resume`] says.
+    #[must_use]
+    pub fn from(mut self, from: From) -> Self {
+        self.settings.from = from;
+        self
+    }
+
+    /// Whether a snapshot may be asked for in mid-session ([`Control::refresher`], [`DataPoller::refresh`]), wherever the application
+    /// began; with [`From::Snapshot`] it always may. Default no: a thread of the library, and a copy of a cursor for each record.
+    #[must_use]
+    pub fn snapshots(mut self, snapshots: bool) -> Self {
+        self.settings.snapshots = snapshots;
+        self
+    }
+
+    /// Goes on where an earlier run stood, instead of joining where the legs are: [`From::Pos`]. Keep [`crate::Cursors`] together with
     /// what you made of the records, in one transaction, and give them here: then each record has its effect once, whatever
     /// ended the run, and on whichever leg it comes (`examples/resume.rs`). Source streams without a cursor are joined.
     ///
@@ -273,9 +297,8 @@ impl Builder {
     /// session that ended meanwhile is finished before the [`crate::Event::Reset`]. An unordered source stream has no place
     /// to go on from: it is joined, and says so.
     #[must_use]
-    pub fn resume(mut self, from: impl IntoIterator<Item = Cursor>) -> Self {
-        self.settings.resume = from.into_iter().collect();
-        self
+    pub fn resume(self, from: impl IntoIterator<Item = Cursor>) -> Self {
+        self.from(From::Pos(from.into_iter().collect()))
     }
 
     /// Checks everything, reads the token, binds one unicast socket per leg, and gives both halves. No
@@ -305,13 +328,22 @@ impl Builder {
         });
         let (poller_end, control_end) = queues();
         let filters = Mailbox::new();
+        let joining = self.settings.tuning.joining();
+        let at_first = self.settings.from == From::Snapshot;
+        let (poller_snapshots, control_snapshots) = self
+            .settings
+            .wants_snapshots()
+            .then(|| snapshots(joining))
+            .unzip();
         let control = Control::new(
             self.settings,
             client.build()?,
             control_end,
             filters.switch(),
+            control_snapshots,
         )?;
-        let feed = Feed::new(poller_end, self.filter, filters);
+        let joining = Joining::new(&joining, poller_snapshots, at_first);
+        let feed = Feed::new(poller_end, self.filter, filters, joining);
         Ok((DataPoller::new(feed, idle, self.core), control))
     }
 }
@@ -326,7 +358,7 @@ impl Settings {
                 remedy: "use a name of 1 to 64 bytes",
             });
         }
-        let mut resumed: Vec<Sid> = self.resume.iter().map(|from| from.next.sid).collect();
+        let mut resumed: Vec<Sid> = self.resume().iter().map(|from| from.next.sid).collect();
         resumed.sort_unstable();
         if let Some(twice) = resumed.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::Setting {
@@ -382,9 +414,23 @@ impl Settings {
         }
     }
 
-    /// Whether adapters are asked for what was missed.
+    /// Whether adapters are asked for anything: the address from which they are asked for what was missed is the name under which they
+    /// know who may ask for snapshots.
     pub(crate) fn asks(&self) -> bool {
-        self.tuning.repair_time != Some(Duration::ZERO)
+        self.tuning.repair_time != Some(Duration::ZERO) || self.wants_snapshots()
+    }
+
+    /// Whether snapshots are asked for, or may be.
+    pub(crate) fn wants_snapshots(&self) -> bool {
+        self.snapshots || self.from == From::Snapshot
+    }
+
+    /// Where an earlier run stood.
+    pub(crate) fn resume(&self) -> &[Cursor] {
+        match &self.from {
+            From::Pos(cursors) => cursors,
+            From::Live | From::Snapshot => &[],
+        }
     }
 
     /// Where answers to requests for what was missed are received.

@@ -27,6 +27,7 @@ use twinfeed_protocol::Policy;
 use twinfeed_wire::Sid;
 
 use crate::builder::{Builder, Profile};
+use crate::start;
 use crate::tuning::Tuning;
 
 /// One subscription. Keys left out have the builder's defaults.
@@ -83,6 +84,22 @@ pub struct SubscriberConfig {
     pub fill_range: Option<u64>,
     /// Most datagrams that one request asks for.
     pub fill_datagrams: Option<u32>,
+    /// Where the application begins: `live` or `snapshot`.
+    pub from: Option<FromWord>,
+    /// Whether snapshots may be asked for in mid-session.
+    pub snapshots: Option<bool>,
+    /// Most records and events of a source stream kept while it joins with a snapshot.
+    pub join_items: Option<usize>,
+    /// Most bytes of them.
+    pub join_bytes: Option<usize>,
+    /// How long joining may take before the application goes on without a snapshot.
+    pub join_time: Option<Span>,
+    /// Things told in a poll beyond what was kept in it.
+    pub join_told: Option<usize>,
+    /// Longest snapshot of a source stream, bytes.
+    pub snapshot_bytes: Option<usize>,
+    /// How long a server of snapshots may say nothing.
+    pub snapshot_patience: Option<Span>,
     /// Port on which answers are received.
     pub fill_port: Option<u16>,
     /// Interface that faces the adapters: name, address or `%index`.
@@ -112,6 +129,16 @@ pub struct Span(pub Duration);
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
 pub struct IdleText(pub Idle);
+
+/// A [`crate::From`] as a word; cursors of an earlier run do not stand in a file.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum FromWord {
+    /// Where the legs are.
+    Live,
+    /// With a snapshot.
+    Snapshot,
+}
 
 /// A [`Profile`] as a word.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
@@ -182,6 +209,11 @@ impl SubscriberConfig {
             core: self.core,
             state_dir: self.state_dir.clone(),
             confirm_within: self.confirm_within.map(|Span(span)| span),
+            from: self.from.map(|word| match word {
+                FromWord::Live => start::From::Live,
+                FromWord::Snapshot => start::From::Snapshot,
+            }),
+            snapshots: self.snapshots,
             profile: self.profile.map(Profile::from),
         }
         builder
@@ -212,6 +244,12 @@ impl SubscriberConfig {
             fill_attempts: self.fill_attempts,
             fill_range: self.fill_range,
             fill_datagrams: self.fill_datagrams,
+            join_items: self.join_items,
+            join_bytes: self.join_bytes,
+            join_time: span(self.join_time),
+            join_told: self.join_told,
+            snapshot_bytes: self.snapshot_bytes,
+            snapshot_patience: span(self.snapshot_patience),
         }
     }
 }
@@ -289,6 +327,14 @@ mod tests {
             fill_attempts = 6
             fill_range = 1000
             fill_datagrams = 16
+            from = "snapshot"
+            snapshots = true
+            join_items = 5000
+            join_bytes = 70000
+            join_time = "9s"
+            join_told = 7
+            snapshot_bytes = 80000
+            snapshot_patience = "2s"
             fill_port = 0
             interface = "lo"
             ports = [0, 0]
@@ -312,6 +358,8 @@ mod tests {
             Some(Duration::from_secs(2))
         );
         assert_eq!(config.tuning().half_messages, Some(8));
+        assert_eq!(config.tuning().join_time, Some(Duration::from_secs(9)));
+        assert_eq!(config.from, Some(FromWord::Snapshot));
         let _ = config.builder();
         let wrong = format!("{LEAST}polisy = \"first-arrival\"\n");
         let error = toml::from_str::<SubscriberConfig>(&wrong).unwrap_err();

@@ -7,12 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use twinfeed_net::clock::Reading;
 use twinfeed_protocol::arbiter::{Arbiter, Control};
-use twinfeed_protocol::{CloseReason, Event, Handler, Leg, Receipt, Time};
+use twinfeed_protocol::{CloseReason, Event, Handler, Leg, Receipt, Time, time};
 use twinfeed_wire::Sid;
 
 use crate::fills::FillSocket;
 use crate::filter::{Filter, Mailbox, Sieve};
-use crate::guard::{FeedHandler, FeedIndex, Guard, Kept, Panic, Seen};
+use crate::guard::{FeedHandler, FeedIndex, Guard, Kept, Panic, Seen, StoppableHandler};
+use crate::joining::Joining;
 use crate::metrics::{Snapshot, SourceSnapshot};
 use crate::queue::{Command, Notice, Plan, PollerEnd};
 use crate::receive::{LegReceived, LegSocket};
@@ -39,11 +40,13 @@ pub(crate) struct Feed {
     sieve: Sieve,
     /// Filters that other threads set.
     filters: Mailbox,
+    /// Who joins with snapshots, or may.
+    joining: Joining,
     next_show: Time,
 }
 
 impl Feed {
-    pub(crate) fn new(end: PollerEnd, filter: Filter, filters: Mailbox) -> Self {
+    pub(crate) fn new(end: PollerEnd, filter: Filter, filters: Mailbox, joining: Joining) -> Self {
         Self {
             index: FeedIndex(0),
             end,
@@ -57,6 +60,7 @@ impl Feed {
             seen: Seen::default(),
             sieve: Sieve::new(filter),
             filters,
+            joining,
             next_show: Time::ZERO,
         }
     }
@@ -82,7 +86,18 @@ impl Feed {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        self.arbiter.as_ref().and_then(Arbiter::next_deadline)
+        let arbiter = self.arbiter.as_ref().and_then(Arbiter::next_deadline);
+        time::earlier(arbiter, self.joining.next_deadline())
+    }
+
+    /// Wants a snapshot of a source stream; `false` where there is none.
+    pub(crate) fn refresh(&mut self, sid: Sid, at: Time) -> bool {
+        self.joining.refresh(sid, at)
+    }
+
+    #[cfg(feature = "async")]
+    pub(crate) const fn tells_snapshots(&self) -> bool {
+        self.joining.is_asked_for()
     }
 
     /// One duty cycle.
@@ -98,7 +113,7 @@ impl Feed {
         }
         let mut work = 0;
         let mut panic = None;
-        for step in [Step::Kept, Step::Commands, Step::Datagrams, Step::Deadline] {
+        for step in Step::ALL {
             let (done, raised) = self.step(step, budget, now, handler);
             work += done;
             panic = raised;
@@ -132,6 +147,7 @@ impl Feed {
             kept,
             seen,
             sieve,
+            joining,
             ..
         } = self;
         let receipts = |receipt: &Receipt| {
@@ -146,6 +162,7 @@ impl Feed {
         let work = match step {
             Step::Kept => guard.deliver_kept(),
             _ if was_closed => 0,
+            Step::Joining => joining.work(at, &mut guard),
             Step::Commands => {
                 let mut work = 0;
                 while let Some(command) = end.command() {
@@ -153,10 +170,19 @@ impl Feed {
                     match command {
                         Command::Plan(plan) => {
                             let ends = (&mut *sids, &mut *sockets, &mut *fills);
-                            put_in_force(*plan, arbiter, ends, at, &mut guard);
+                            for (sid, class) in &plan.sources {
+                                joining.add_source(*sid, *class);
+                            }
+                            put_in_force(
+                                *plan,
+                                arbiter,
+                                ends,
+                                at,
+                                &mut joining.through(at, &mut guard),
+                            );
                         }
                         Command::Close(reason) => {
-                            close(reason, arbiter, at, &mut guard);
+                            close(reason, arbiter, at, &mut joining.through(at, &mut guard));
                             sockets.clear();
                             *fills = None;
                             break;
@@ -166,10 +192,11 @@ impl Feed {
                 work
             }
             Step::Datagrams => arbiter.as_mut().map_or(0, |arbiter| {
-                let work = receive(budget, arbiter, sockets, turn, received, at, &mut guard);
+                let guard = &mut joining.through(at, &mut guard);
+                let work = receive(budget, arbiter, sockets, turn, received, at, guard);
                 match fills {
                     Some(fills) if arbiter.is_asking() && !guard.has_panicked() => {
-                        work + fills.receive(arbiter, at, &mut guard)
+                        work + fills.receive(arbiter, at, guard)
                     }
                     _ => work,
                 }
@@ -179,7 +206,7 @@ impl Feed {
                     .next_deadline()
                     .is_some_and(|deadline| deadline <= at);
                 if due {
-                    arbiter.on_deadline(at, &mut guard);
+                    arbiter.on_deadline(at, &mut joining.through(at, &mut guard));
                 }
                 if let Some(fills) = fills
                     && arbiter.is_asking()
@@ -203,6 +230,7 @@ impl Feed {
             received,
             seen,
             sieve,
+            joining,
             ..
         } = self;
         let sieved = sieve.sieved();
@@ -213,6 +241,7 @@ impl Feed {
             snapshot.fills = fills.as_ref().map(FillSocket::received).unwrap_or_default();
             snapshot.queues = queues;
             snapshot.sieved = sieved;
+            joining.show(&mut snapshot.joining);
             snapshot.set_seen(seen);
             snapshot.sources.clear();
             if let Some(arbiter) = arbiter {
@@ -237,6 +266,18 @@ enum Step {
     Commands,
     Datagrams,
     Deadline,
+    /// What was kept is told last, so that it is no more than before.
+    Joining,
+}
+
+impl Step {
+    const ALL: [Self; 5] = [
+        Self::Kept,
+        Self::Commands,
+        Self::Datagrams,
+        Self::Deadline,
+        Self::Joining,
+    ];
 }
 
 /// Reads every socket once, then again until the budget is used or nothing is there.
@@ -264,17 +305,6 @@ fn receive(
         if work == before || work >= budget {
             return work;
         }
-    }
-}
-
-/// A handler behind which somebody may have panicked.
-trait StoppableHandler: Handler {
-    fn has_panicked(&self) -> bool;
-}
-
-impl<H: FeedHandler, R: FnMut(&Receipt)> StoppableHandler for Guard<'_, H, R> {
-    fn has_panicked(&self) -> bool {
-        self.panicked()
     }
 }
 

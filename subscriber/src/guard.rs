@@ -13,7 +13,9 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use twinfeed_protocol::{Delivered, Event, Handler, Receipt, Trigger};
+use twinfeed_protocol::join::Through;
+use twinfeed_protocol::{Delivered, Event, Handler, Piece, Receipt, Trigger};
+use twinfeed_wire::Sid;
 
 use crate::body::OwnedRecord;
 use crate::filter::Sieve;
@@ -36,6 +38,10 @@ pub trait FeedHandler {
     fn withheld(&mut self, feed: FeedIndex, record: &Delivered<'_>) {
         let _ = (feed, record);
     }
+    /// A piece of a snapshot of a source stream: see [`Handler::snapshot`].
+    fn snapshot(&mut self, feed: FeedIndex, sid: Sid, piece: &Piece<'_>) {
+        let _ = (feed, sid, piece);
+    }
 }
 
 impl<H: Handler + ?Sized> FeedHandler for H {
@@ -49,6 +55,10 @@ impl<H: Handler + ?Sized> FeedHandler for H {
 
     fn withheld(&mut self, _feed: FeedIndex, record: &Delivered<'_>) {
         Handler::withheld(self, record);
+    }
+
+    fn snapshot(&mut self, _feed: FeedIndex, sid: Sid, piece: &Piece<'_>) {
+        Handler::snapshot(self, sid, piece);
     }
 }
 
@@ -186,6 +196,13 @@ impl<'a, H: FeedHandler, R: FnMut(&Receipt)> Guard<'a, H, R> {
         }
     }
 
+    fn call_snapshot(&mut self, sid: Sid, piece: &Piece<'_>) {
+        let call = AssertUnwindSafe(|| self.handler.snapshot(self.feed, sid, piece));
+        if let Err(panic) = catch_unwind(call) {
+            self.raise(panic);
+        }
+    }
+
     #[cold]
     fn raise(&mut self, panic: Panic) {
         self.seen.handler_panics += 1;
@@ -221,6 +238,63 @@ impl<H: FeedHandler, R: FnMut(&Receipt)> Handler for Guard<'_, H, R> {
         } else {
             self.kept.0.push_back(Item::Event(*event));
         }
+    }
+
+    /// What the filter withholds of a snapshot is told by the instrument's number. Who tells one stops at a panic: nothing of it is
+    /// kept here.
+    fn snapshot(&mut self, sid: Sid, piece: &Piece<'_>) {
+        debug_assert!(
+            self.panic.is_none() && self.kept.0.is_empty(),
+            "invariant: a snapshot is told only while the handler takes it"
+        );
+        if let Piece::Begin { cursor, .. } = piece {
+            self.sieve.begin_snapshot(sid, cursor.next.epoch);
+        }
+        let passes = match piece {
+            Piece::Definition(definition) => {
+                self.sieve.define(sid, definition);
+                true
+            }
+            Piece::Instrument { instrument, .. } => {
+                let passes = self.sieve.passes_instrument(sid, *instrument);
+                if !passes {
+                    let instrument = *instrument;
+                    self.call_snapshot(sid, &Piece::Withheld { instrument });
+                }
+                passes
+            }
+            Piece::Orders(orders) => self.sieve.passes_instrument(sid, orders.instrument()),
+            Piece::Change(record) => {
+                let number = record.hd.instrument_id.get();
+                self.sieve.passes_instrument(sid, number)
+            }
+            Piece::Status(status) => {
+                let number = status.hd.instrument_id.get();
+                self.sieve.passes_instrument(sid, number)
+            }
+            _ => true,
+        };
+        if passes {
+            self.call_snapshot(sid, piece);
+        }
+    }
+}
+
+/// A handler behind which somebody may have panicked.
+pub(crate) trait StoppableHandler: Handler {
+    /// Whether it did: nothing more can be told in this poll.
+    fn has_panicked(&self) -> bool;
+}
+
+impl<H: FeedHandler, R: FnMut(&Receipt)> StoppableHandler for Guard<'_, H, R> {
+    fn has_panicked(&self) -> bool {
+        self.panicked()
+    }
+}
+
+impl<H: StoppableHandler> StoppableHandler for Through<'_, H> {
+    fn has_panicked(&self) -> bool {
+        self.handler().has_panicked()
     }
 }
 

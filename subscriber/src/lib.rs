@@ -36,6 +36,8 @@
 //! | [`Event::Live`] | a leg speaks again | current again; what was missed comes as records or as `Gap` | every instrument of `sid` |
 //! | [`Event::Ended`] | the source ended the epoch and all of it was delivered or declared | final; silence is not stale from here on | every instrument of `sid` |
 //! | [`Event::ConstraintKept`] | stream-admin changed a constraint that holds for as long as a subscription: it goes on as before | nothing; open the subscription again when it suits. A `max_datagram` that was kept means that longer datagrams are dropped and end in `Gap` | all of the feed |
+//! | [`Event::JoinRestarted`] | joining with a snapshot [begins again](#starting-in-mid-session): what came finds no room | void if a snapshot was being told, otherwise suspect; a `Discontinuity` with `Join` follows, or [`Event::NoSnapshot`] | every instrument of `sid` |
+//! | [`Event::NoSnapshot`] | joining took too long: what was kept follows, from where it began | as it was: suspect, as after a join without a snapshot | none |
 //! | [`Event::Closed`] | nothing more will come | drop it, or keep it as of the last record | all of the feed |
 //!
 //! Two administrative messages say something of books too: *clear book* empties those of the instruments that it names, or of all, and
@@ -66,6 +68,25 @@
 //! session that ended is finished before the [`Event::Reset`]; what nobody retains any more is a [`Event::Gap`]. While so much is
 //! caught up that the hold is full, later records are left to be asked for when their turn comes. `examples/resume.rs` does it.
 //!
+//! # Starting in mid-session
+//!
+//! With [`From::Snapshot`] ([`Builder::from`]) each ordered source stream begins with what there is: [`Event::Discontinuity`] with `Join`
+//! says where, then [`Handler::snapshot`] is told the [`Piece`]s of a snapshot – definitions, statuses and the orders of every book, in the
+//! order of their queues – and then come the records behind it, none twice and none left out. [`book::Books`] and [`Cursors`] take
+//! pieces as they take records and events; an application that keeps other state implements the method itself. Between [`Piece::Begin`] and
+//! [`Piece::End`] there is half of a state: books are stale, and there is no cursor. `examples/late_join.rs` does it.
+//!
+//! What legs say meanwhile is arbitrated as ever and kept, at most [`Tuning::join_items`] and [`Tuning::join_bytes`] of it. A thread of the library
+//! fetches the snapshot from an adapter (the backup's first), takes at most [`Tuning::snapshot_bytes`], and goes on to the other one
+//! when a server refuses, is silent for [`Tuning::snapshot_patience`], hangs up, or sends what is not whole. Nothing of a snapshot is
+//! told before all of it is here. What happens then, and what does not fit, is written in [`twinfeed_protocol::join`]; each poll
+//! tells at most [`Tuning::join_told`] things beyond as many as came. Without a snapshot in [`Tuning::join_time`] the
+//! application is told [`Event::NoSnapshot`] and goes on from where it began to listen.
+//!
+//! An application whose books are suspect – after a `Gap`, say – asks for a snapshot in mid-session: [`Refresher::refresh`] from any thread,
+//! [`DataPoller::refresh`] on its own. It is told nothing of that source stream but what is of the present ([`Event::Stale`],
+//! [`Event::Live`], [`Event::Leg`], [`Event::Switched`]) until the snapshot is there, and then as above.
+//!
 //! # When the application is too slow
 //!
 //! Datagrams wait in the sockets' kernel buffers. When those are full the kernel drops, counts, and the
@@ -86,6 +107,7 @@ mod error;
 mod feed;
 mod fills;
 mod guard;
+mod joining;
 mod latest;
 mod metrics;
 mod monitor;
@@ -94,6 +116,8 @@ mod operations;
 mod poller;
 mod queue;
 mod receive;
+mod snapshots;
+mod start;
 #[cfg(feature = "async")]
 mod stream;
 #[cfg(test)]
@@ -110,6 +134,7 @@ pub use error::Error;
 pub use fills::FillsReceived;
 pub use filter::{Filter, FilterSwitch};
 pub use guard::{FeedHandler, FeedIndex};
+pub use joining::JoiningShown;
 pub use metrics::{Snapshot, SourceSnapshot};
 pub use monitor::{Administration, Monitor};
 #[cfg(feature = "operations")]
@@ -117,6 +142,8 @@ pub use operations::serve;
 pub use poller::DataPoller;
 pub use queue::{COMMANDS, NOTICES, QueueCounters};
 pub use receive::{BATCH, LegReceived};
+pub use snapshots::{Refresher, SnapshotsFetched};
+pub use start::From;
 #[cfg(feature = "async")]
 pub use stream::{Item, Records};
 pub use tuning::{HALF_MESSAGES, SEEN_WINDOW, Tuning};
@@ -130,8 +157,8 @@ pub use twinfeed_protocol::arbiter::{Counters, LegStatus};
 pub use twinfeed_protocol::repair::RepairCounters;
 pub use twinfeed_protocol::{
     BadCursor, CannotResume, CloseReason, Cursor, Cursors, Delivered, DiscontinuityCause, Event,
-    GapCause, Handler, Leg, LegState, Limits, Place, Policy, Receipt, ResetCause, Side, Tail, Time,
-    Trigger,
+    GapCause, Handler, JoinCounters, Leg, LegState, Limits, Piece, Place, Policy, Receipt, Refusal,
+    ResetCause, RestartCause, Side, Tail, Time, Trigger,
 };
 pub use twinfeed_wire as wire;
 pub use twinfeed_wire::{

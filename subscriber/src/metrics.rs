@@ -8,13 +8,14 @@ use std::fmt::{self, Write};
 
 use twinfeed_protocol::arbiter::{Counters, LegStatus};
 use twinfeed_protocol::repair::RepairCounters;
-use twinfeed_protocol::{Leg, LegState};
+use twinfeed_protocol::{Leg, LegState, Refusal};
 use twinfeed_wire::{Malformed, Sid};
 
 use crate::control::MAX_SOURCES;
 use crate::fills::FillsReceived;
 use crate::filter::Sieved;
 use crate::guard::{Seen, TRIGGERS};
+use crate::joining::JoiningShown;
 use crate::queue::QueueCounters;
 use crate::receive::LegReceived;
 
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub queues: QueueCounters,
     /// What the filter did.
     pub sieved: Sieved,
+    /// How joining with snapshots went and goes.
+    pub joining: JoiningShown,
     /// Whether [`crate::Event::Closed`] was delivered.
     pub closed: bool,
 }
@@ -68,6 +71,7 @@ impl Default for Snapshot {
             handler_panics: 0,
             queues: QueueCounters::default(),
             sieved: Sieved::default(),
+            joining: JoiningShown::default(),
             closed: false,
         }
     }
@@ -109,6 +113,7 @@ impl Snapshot {
         let _ = self
             .write_feed(&mut page)
             .and_then(|()| self.write_fills(&mut page))
+            .and_then(|()| self.write_joining(&mut page))
             .and_then(|()| self.write_legs(&mut page))
             .and_then(|()| self.write_sources(&mut page));
     }
@@ -296,6 +301,109 @@ impl Snapshot {
         for (name, help, value) in plain {
             page.family(name, help)?;
             page.sample(name, "", value)?;
+        }
+        Ok(())
+    }
+
+    fn write_joining(&self, page: &mut Page<'_>) -> fmt::Result {
+        let JoiningShown {
+            counters,
+            kept_items,
+            kept_bytes,
+            fetched,
+        } = &self.joining;
+        let plain = [
+            (
+                "joins",
+                "Times that a source stream began to join with a snapshot.",
+                counters.begun,
+            ),
+            (
+                "joined",
+                "Snapshots that were told to their end.",
+                counters.joined,
+            ),
+            (
+                "joins_given_up",
+                "Times that joining took too long.",
+                counters.given_up,
+            ),
+            (
+                "joins_restarted",
+                "Times that what was kept found no room.",
+                counters.restarted,
+            ),
+            (
+                "join_kept_items",
+                "Records and events kept while joining.",
+                counters.kept,
+            ),
+            (
+                "join_covered_items",
+                "Of those, what a snapshot had.",
+                counters.covered,
+            ),
+            (
+                "join_clipped_gaps",
+                "Gaps that a snapshot closed in part.",
+                counters.clipped,
+            ),
+            (
+                "join_void_items",
+                "Kept, and dropped for want of room.",
+                counters.void,
+            ),
+            (
+                "snapshot_orders",
+                "Orders that snapshots told.",
+                counters.orders,
+            ),
+            (
+                "snapshot_instruments",
+                "Books that snapshots told.",
+                counters.instruments,
+            ),
+            (
+                "snapshots_ignored",
+                "Snapshots that came while none was wanted.",
+                counters.ignored,
+            ),
+            (
+                "snapshot_requests",
+                "Requests for snapshots.",
+                fetched.requests,
+            ),
+            (
+                "snapshots_fetched",
+                "Snapshots that came whole.",
+                fetched.whole,
+            ),
+            ("snapshot_bytes", "Bytes of answers to them.", fetched.bytes),
+        ];
+        for (name, help, value) in plain {
+            page.family(name, help)?;
+            page.sample(name, "", value)?;
+        }
+        page.family("snapshots_failed", "Attempts that brought no snapshot.")?;
+        let failed = [
+            ("unreachable", fetched.unreachable),
+            ("refused", fetched.refused),
+            ("torn", fetched.torn),
+            ("silent", fetched.silent),
+            ("bad", fetched.bad),
+        ];
+        let unfit = Refusal::ALL.iter().zip(counters.refused);
+        let unfit = unfit.map(|(reason, count)| (reason.word(), count));
+        for (reason, value) in failed.into_iter().chain(unfit) {
+            let labels = format!(",reason=\"{reason}\"");
+            page.sample("snapshots_failed", &labels, value)?;
+        }
+        for (name, help, value) in [
+            ("join_items", "Records and events kept now.", kept_items),
+            ("join_bytes", "Bytes kept now.", kept_bytes),
+        ] {
+            page.gauge(name, help)?;
+            page.value(name, "", &value.to_string())?;
         }
         Ok(())
     }

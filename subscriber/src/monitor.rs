@@ -71,6 +71,8 @@ struct Shared {
     kept: Option<String>,
     /// What stream-admin refuses at present, although records flow.
     refusal: Option<String>,
+    /// Why the last attempt to fetch a snapshot failed.
+    fetching: Option<String>,
 }
 
 impl Monitor {
@@ -102,14 +104,17 @@ impl Monitor {
 
     /// What went wrong last in the control half without ending anything (a group that cannot be joined, a
     /// state file that cannot be written, a constraint that was changed under way, a renewal that stream-admin
-    /// refuses); `None` once it is mended.
+    /// refuses, a snapshot that no server gave); `None` once it is mended.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         let shared = self.locked();
-        let all: Vec<&str> = [&shared.refusal, &shared.trouble, &shared.kept]
-            .into_iter()
-            .filter_map(Option::as_deref)
-            .collect();
+        let all = [
+            &shared.refusal,
+            &shared.trouble,
+            &shared.kept,
+            &shared.fetching,
+        ];
+        let all: Vec<&str> = all.into_iter().filter_map(Option::as_deref).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 
@@ -153,6 +158,10 @@ impl Monitor {
 
     pub(crate) fn set_trouble(&self, trouble: Option<String>) {
         self.locked().trouble = trouble;
+    }
+
+    pub(crate) fn set_fetching(&self, fetching: Option<String>) {
+        self.locked().fetching = fetching.map(|it| format!("a snapshot: {it}"));
     }
 
     pub(crate) fn set_refusal(&self, refusal: Option<String>) {

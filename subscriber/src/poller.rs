@@ -21,6 +21,7 @@ use twinfeed_net::affinity;
 use twinfeed_net::clock::Reading;
 use twinfeed_net::idle::{Idle, Idler};
 use twinfeed_protocol::{Time, time};
+use twinfeed_wire::Sid;
 
 use crate::error::Error;
 use crate::feed::Feed;
@@ -96,6 +97,20 @@ impl DataPoller {
         if let Some(feed) = self.feeds.get_mut(feed.0) {
             feed.set_filter(filter);
         }
+    }
+
+    /// Wants a snapshot of a source stream of a feed, from the next poll on: see [`crate::Refresher::refresh`]. Returns `false` where there is
+    /// no such feed or ordered source stream, or no snapshots are asked for ([`crate::Builder::snapshots`]).
+    pub fn refresh(&mut self, feed: FeedIndex, sid: Sid) -> bool {
+        let at = Time(twinfeed_net::clock::monotonic_ns());
+        let feed = self.feeds.get_mut(feed.0);
+        feed.is_some_and(|feed| feed.refresh(sid, at))
+    }
+
+    /// Whether a feed may tell snapshots.
+    #[cfg(feature = "async")]
+    pub(crate) fn tells_snapshots(&self) -> bool {
+        self.feeds.iter().any(Feed::tells_snapshots)
     }
 
     /// Ends a duty cycle that did `work`: with none, waits as the idle strategy says, never beyond the

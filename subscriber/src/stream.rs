@@ -65,13 +65,22 @@ impl Records {
     /// most `capacity` items ahead of the consumer.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a capacity of 0, [`Error::Thread`] when the thread cannot be started.
+    /// [`Error::Setting`] for a capacity of 0, and for a poller that tells snapshots: they are no items. [`Error::Thread`] when the
+    /// thread cannot be started.
     pub fn new(poller: DataPoller, capacity: usize) -> Result<Self, Error> {
         if capacity == 0 {
             return Err(Error::Setting {
                 name: "capacity",
                 cause: "it is 0".to_owned(),
                 remedy: "allow at least one item on its way",
+            });
+        }
+        if poller.tells_snapshots() {
+            return Err(Error::Setting {
+                name: "from",
+                cause: "a snapshot is told to a handler, and an asynchronous stream has none"
+                    .to_owned(),
+                remedy: "poll, or begin live and without `snapshots`",
             });
         }
         let shared = Arc::new(Shared {

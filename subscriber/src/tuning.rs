@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use twinfeed_protocol::{Limits, Policy};
+use twinfeed_protocol::{JoinLimits, Limits, Policy};
 
 use crate::error::Error;
+use crate::snapshots::SnapshotSettings;
 
 /// The arbiter's knobs that an application may set; what is `None` comes from the feed's constraints, and
 /// failing those from [`twinfeed_protocol::Limits`].
@@ -57,6 +58,21 @@ pub struct Tuning {
     pub fill_range: Option<u64>,
     /// Most datagrams that one request asks for, at least 1. Default 64.
     pub fill_datagrams: Option<u32>,
+    /// Most records and events of a source stream that are kept while it joins with a snapshot, at least 1. Full: joining begins
+    /// again, with [`crate::Event::JoinRestarted`]. Default 1,048,576.
+    pub join_items: Option<usize>,
+    /// Most bytes of them, at least 64 KiB. Default 256 MiB, of which as much is taken as is needed.
+    pub join_bytes: Option<usize>,
+    /// How long joining may take before the application goes on without a snapshot, with [`crate::Event::NoSnapshot`]. Default 30 s.
+    pub join_time: Option<Duration>,
+    /// How many things (records, events, orders) of a snapshot and of what was kept behind it a poll tells, beyond as many as were
+    /// kept in it, at least 1: one frame of orders, at most 2,730, may come on top. Default 4,096.
+    pub join_told: Option<usize>,
+    /// Longest snapshot of a source stream that is taken, bytes, at least 64 KiB: about 24 for each order. In memory are one for each
+    /// source stream that is told one, and two on their way. Default 512 MiB.
+    pub snapshot_bytes: Option<usize>,
+    /// How long a server of snapshots may say nothing before another one is asked, at least 1 ms. Default 5 s.
+    pub snapshot_patience: Option<Duration>,
 }
 
 impl Tuning {
@@ -86,6 +102,7 @@ impl Tuning {
                 });
             }
         }
+        self.check_joining()?;
         let defaults = Limits::default();
         let low = self.health_low.unwrap_or(defaults.health_low);
         let high = self.health_high.unwrap_or(defaults.health_high);
@@ -98,7 +115,71 @@ impl Tuning {
         }
         Ok(())
     }
+
+    fn check_joining(&self) -> Result<(), Error> {
+        let patience = self.snapshot_patience.map(|it| it.as_millis() as usize);
+        let rules = [
+            (
+                "join_items",
+                self.join_items,
+                1,
+                "use 1 or more, or leave it out for 1048576",
+            ),
+            (
+                "join_bytes",
+                self.join_bytes,
+                LEAST_JOIN_BYTES,
+                "use 65536 or more, or leave it out",
+            ),
+            (
+                "join_told",
+                self.join_told,
+                1,
+                "use 1 or more, or leave it out for 4096",
+            ),
+            (
+                "snapshot_bytes",
+                self.snapshot_bytes,
+                LEAST_JOIN_BYTES,
+                "use 65536 or more, or leave it out",
+            ),
+            (
+                "snapshot_patience",
+                patience,
+                1,
+                "use 1 ms or more, or leave it out for 5 s",
+            ),
+        ];
+        for (name, value, least, remedy) in rules {
+            if let Some(value) = value.filter(|value| *value < least) {
+                return Err(Error::Setting {
+                    name,
+                    cause: format!("it is {value}"),
+                    remedy,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What joining may cost.
+    pub(crate) fn joining(&self) -> SnapshotSettings {
+        let defaults = JoinLimits::default();
+        SnapshotSettings {
+            bytes: self.snapshot_bytes.unwrap_or(512 << 20),
+            patience: self.snapshot_patience.unwrap_or(Duration::from_secs(5)),
+            told: self.join_told.unwrap_or(4_096),
+            limits: JoinLimits {
+                kept_items: self.join_items.unwrap_or(defaults.kept_items),
+                kept_bytes: self.join_bytes.unwrap_or(defaults.kept_bytes),
+                time: self.join_time.unwrap_or(defaults.time),
+            },
+        }
+    }
 }
+
+/// Least of [`Tuning::join_bytes`] and [`Tuning::snapshot_bytes`]: the longest body finds room.
+const LEAST_JOIN_BYTES: usize = 64 << 10;
 
 /// What [`Tuning::seen_window`] may be: from more numbers than the longest jumbo frame has records, up to
 /// 16 MiB per source stream.
@@ -139,6 +220,42 @@ mod tests {
             if let Err(error) = opened {
                 assert_eq!(error.exit_code(), 78);
                 assert!(error.to_string().contains("health_low"), "{case}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn absurd_limits_of_joining_are_refused_by_name() {
+        type Set = fn(&mut Tuning, usize);
+        let table: [(&str, Set, usize); 5] = [
+            ("join_items", |it, value| it.join_items = Some(value), 1),
+            (
+                "join_bytes",
+                |it, value| it.join_bytes = Some(value),
+                65_536,
+            ),
+            ("join_told", |it, value| it.join_told = Some(value), 1),
+            (
+                "snapshot_bytes",
+                |it, value| it.snapshot_bytes = Some(value),
+                65_536,
+            ),
+            (
+                "snapshot_patience",
+                |it, value| it.snapshot_patience = Some(Duration::from_millis(value as u64)),
+                1,
+            ),
+        ];
+        for (name, set, least) in table {
+            for (value, sound) in [(least, true), (least - 1, false)] {
+                let mut tuning = Tuning::default();
+                set(&mut tuning, value);
+                let opened = builder().tuning(tuning).open();
+                assert_eq!(opened.is_ok(), sound, "{name} {value}");
+                if let Err(error) = opened {
+                    assert_eq!(error.exit_code(), 78);
+                    assert!(error.to_string().contains(name), "{error}");
+                }
             }
         }
     }

@@ -591,6 +591,8 @@ impl Handler for Eye {
             Event::Leg { .. } => "leg",
             Event::Stale { .. } => "stale",
             Event::Live { .. } => "live",
+            Event::JoinRestarted { .. } => "join_restarted",
+            Event::NoSnapshot { .. } => "no_snapshot",
             Event::ConstraintKept { .. } => "constraint_kept",
             Event::Closed { .. } => "closed",
             _ => "other",

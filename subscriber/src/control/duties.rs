@@ -22,6 +22,9 @@ impl Control {
     /// What is due between two turns of the watch.
     pub(super) fn duties(&mut self, subscription: &SubscriptionId) -> Result<(), admin::Error> {
         self.put_in_force();
+        if let Some(snapshots) = &self.snapshots {
+            self.monitor.set_fetching(snapshots.trouble());
+        }
         while let Some(notice) = self.end.notice() {
             self.receipts += 1;
             if self.outbox.len() == RECEIPTS_KEPT {

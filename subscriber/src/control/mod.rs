@@ -42,6 +42,7 @@ use crate::filter::FilterSwitch;
 use crate::monitor::{Administration, Monitor};
 use crate::queue::{Command, ControlEnd};
 use crate::receive::{LegSocket, SocketKey};
+use crate::snapshots::{ControlSnapshots, Refresher};
 use plan::{Ledger, Means};
 use saved::{Saved, Shelf};
 use verdict::Verdict;
@@ -77,6 +78,8 @@ pub struct Control {
     renewed_at: Instant,
     outbox: VecDeque<admin::Receipt>,
     receipts: u64,
+    /// Where snapshots are fetched, if they are.
+    snapshots: Option<ControlSnapshots>,
 }
 
 /// Why a run of the control half ended without an error.
@@ -94,6 +97,7 @@ impl Control {
         client: Client,
         end: ControlEnd,
         filter: FilterSwitch,
+        snapshots: Option<ControlSnapshots>,
     ) -> Result<Self, Error> {
         let shelf = settings
             .state_dir
@@ -125,6 +129,7 @@ impl Control {
             renewed_at: Instant::now(),
             outbox: VecDeque::new(),
             receipts: 0,
+            snapshots,
             settings,
         })
     }
@@ -139,6 +144,12 @@ impl Control {
     #[must_use]
     pub fn filter_switch(&self) -> FilterSwitch {
         self.filter.clone()
+    }
+
+    /// What wants snapshots in mid-session, for other threads; `None` where none are asked for: see [`crate::Builder::snapshots`].
+    #[must_use]
+    pub fn refresher(&self) -> Option<Refresher> {
+        self.snapshots.as_ref().map(ControlSnapshots::refresher)
     }
 
     /// Where leg 0 and leg 1 are received when the feed is unicast.
@@ -230,7 +241,12 @@ impl Control {
     /// # Errors
     /// As [`Control::subscribe`]: whatever makes going on pointless.
     pub fn run(mut self, stop: &StopFlag) -> Result<(), Error> {
-        let outcome = self.run_until(stop);
+        let seed = self.seed();
+        let fetching = self.snapshots.as_ref().map(|it| it.spawn(seed));
+        let outcome = match fetching.transpose() {
+            Ok(_) => self.run_until(stop),
+            Err(error) => Err(error),
+        };
         let (reason, text) = match &outcome {
             Ok(End::Stopped) => (
                 CloseReason::ByApplication,
@@ -423,7 +439,7 @@ impl Control {
             limits,
             sockets: &sockets,
             unicast: &mut self.unicast,
-            resume: &self.settings.resume,
+            resume: self.settings.resume(),
             fills: &mut self.fills,
         };
         let (ledger, plan) = self.ledger.plan(grant, means)?;
@@ -431,6 +447,9 @@ impl Control {
         if self.in_force {
             self.ledger = ledger;
             self.monitor.set_kept(self.ledger.kept());
+            if let Some(snapshots) = &self.snapshots {
+                snapshots.set_servers(self.ledger.snapshot_servers(self.fill_address));
+            }
         }
         Ok(())
     }

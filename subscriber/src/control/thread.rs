@@ -8,6 +8,7 @@ use super::Control;
 use crate::error::Error;
 use crate::filter::FilterSwitch;
 use crate::monitor::Monitor;
+use crate::snapshots::Refresher;
 
 /// Name of the library's thread.
 const THREAD: &str = "tf-control";
@@ -20,6 +21,7 @@ impl Control {
     pub fn spawn(self) -> Result<ControlThread, Error> {
         let (stop, monitor) = (StopFlag::new(), self.monitor());
         let filter = self.filter_switch();
+        let refresher = self.refresher();
         let flag = stop.clone();
         let thread = thread::Builder::new()
             .name(THREAD.to_owned())
@@ -32,6 +34,7 @@ impl Control {
             stop,
             monitor,
             filter,
+            refresher,
             thread: Some(thread),
         })
     }
@@ -43,6 +46,7 @@ pub struct ControlThread {
     stop: StopFlag,
     monitor: Monitor,
     filter: FilterSwitch,
+    refresher: Option<Refresher>,
     thread: Option<JoinHandle<Result<(), Error>>>,
 }
 
@@ -57,6 +61,12 @@ impl ControlThread {
     #[must_use]
     pub fn filter_switch(&self) -> FilterSwitch {
         self.filter.clone()
+    }
+
+    /// What wants snapshots in mid-session, for other threads; `None` where none are asked for: see [`crate::Builder::snapshots`].
+    #[must_use]
+    pub fn refresher(&self) -> Option<Refresher> {
+        self.refresher.clone()
     }
 
     /// The flag that ends it, for a signal handler's thread.

@@ -126,6 +126,32 @@ impl Sieve {
         passes
     }
 
+    /// A snapshot of this epoch is told from here on: numbers mean what they mean in it.
+    pub(crate) fn begin_snapshot(&mut self, sid: Sid, epoch: Epoch) {
+        self.position(sid, epoch);
+    }
+
+    /// Whether what a snapshot tells of an instrument passes; number 0 is the market as a whole.
+    pub(crate) fn passes_instrument(&mut self, sid: Sid, number: u32) -> bool {
+        if self.filter.is_all() || number == 0 {
+            return true;
+        }
+        let verdict = self.verdict((sid, self.epoch(sid)), number);
+        matches!(verdict, Verdict::Passes | Verdict::UnknownPasses)
+    }
+
+    /// Notes the symbol that a snapshot tells.
+    pub(crate) fn define(&mut self, sid: Sid, definition: &InstrumentDefMsg) {
+        let number = definition.hd.instrument_id.get();
+        let of = (sid, self.epoch(sid));
+        self.name(of, number, text(&definition.raw_symbol));
+    }
+
+    fn epoch(&self, sid: Sid) -> Epoch {
+        let table = self.tables.iter().find(|table| table.sid == sid);
+        table.map_or(Epoch::NONE, |table| table.epoch)
+    }
+
     /// What becomes of records of an instrument.
     fn verdict(&mut self, of: (Sid, Epoch), number: u32) -> Verdict {
         match self.instrument(of, number) {
@@ -143,6 +169,10 @@ impl Sieve {
             }
             _ => return,
         };
+        self.name(of, number, symbol);
+    }
+
+    fn name(&mut self, of: (Sid, Epoch), number: u32, symbol: &[u8]) {
         if symbol.is_empty() {
             return;
         }

@@ -11,6 +11,8 @@ const LEGS: &str = "subscriber/tests/legs.rs";
 const SUBSCRIPTION: &str = "subscriber/tests/administration.rs";
 const SERVICE: &str = "stream-admin/tests/service/main.rs";
 const FAILOVER: &str = "tests/tests/e2e_failover.rs";
+const JOIN: &str = "tests/tests/e2e_join.rs";
+const SUBSCRIBER_JOIN: &str = "subscriber/tests/join.rs";
 const FILLS: &str = "tests/tests/e2e_fills.rs";
 const REQUESTS: &str = "tests/tests/e2e_requests.rs";
 const SOUP: &str = "tests/tests/e2e_soup.rs";
@@ -254,10 +256,22 @@ pub const ROWS: &[Row] = &[
     row(
         "N12",
         "a late join, of a subscriber or of an adapter",
-        "a subscriber is told where it joins; an adapter takes its peer's context over, or fetches the session from its source, or says that it lacks it",
+        "a subscriber is told where it joins, and with a snapshot what there is, exact at that place; an adapter takes its peer's context over, or fetches the session from its source, or says that it lacks it",
         "the length of a context, or of a session over TCP; else the next session",
         &[
             Test(ARBITER, "the_first_record_is_told_to_be_a_join"),
+            Test(
+                "protocol/tests/join_twin.rs",
+                "who_joins_with_a_snapshot_has_what_one_has_who_was_there_from_the_start",
+            ),
+            Test(
+                JOIN,
+                "who_joins_at_any_point_has_the_books_of_one_who_was_there_from_the_start",
+            ),
+            Test(
+                JOIN,
+                "an_adapter_that_dies_during_the_join_delays_it_at_most",
+            ),
             Test(
                 "tests/tests/e2e_late.rs",
                 "a_late_backup_that_learns_the_past_is_in_step_when_it_has_and_not_before",
@@ -275,7 +289,7 @@ pub const ROWS: &[Row] = &[
                 "a_backup_restarted_at_noon_is_a_useful_one_without_its_peers_help",
             ),
         ],
-        "snapshots for subscribers are not built: a joiner has no book of before",
+        "",
     ),
     row(
         "N13",
@@ -356,8 +370,13 @@ pub const ROWS: &[Row] = &[
                 "protocol/tests/line_recovery.rs",
                 "an_answer_says_nothing_but_what_was_asked_for",
             ),
+            Test(
+                SUBSCRIBER_JOIN,
+                "whatever_a_server_does_the_other_one_or_the_next_attempt_helps",
+            ),
+            Test(JOIN, "a_server_that_is_gone_or_says_nothing_is_passed_over"),
         ],
-        "there is no snapshot to fall back to",
+        "an application asks for a snapshot by itself when fills came to nothing: nothing does it for it",
     ),
     row(
         "H1",
@@ -669,8 +688,12 @@ pub const ROWS: &[Row] = &[
                 RESUME_CASES,
                 "adapters_are_asked_and_what_none_retains_is_one_gap",
             ),
+            Test(
+                SUBSCRIBER_JOIN,
+                "books_that_a_gap_made_suspect_are_mended_by_another_snapshot",
+            ),
         ],
-        "there is no snapshot that would take its place",
+        "an application asks for a snapshot by itself: nothing does it for it",
     ),
     row(
         "S1",

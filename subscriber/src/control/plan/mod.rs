@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::fills::FillSocket;
 use crate::queue::Plan;
 use crate::receive::{LegSocket, SocketSettings};
+use crate::snapshots::Servers;
 use constraints::Constraint;
 use sockets::Known;
 
@@ -48,6 +49,7 @@ pub(super) struct Ledger {
     sockets: Vec<Known>,
     roles: Option<(Leg, Generation)>,
     fill_servers: [Option<SocketAddr>; 2],
+    snapshot_servers: [Option<SocketAddr>; 2],
     keys: u32,
 }
 
@@ -106,12 +108,27 @@ impl Ledger {
     /// An adapter that is away serves nothing; where it did, it may again.
     fn plan_fills(&mut self, grant: &Grant, plan: &mut Plan) {
         let mut servers = [None; 2];
+        self.snapshot_servers = [None; 2];
         for leg in &grant.legs {
             servers[leg_of(leg.leg).index()] = leg.fills;
+            self.snapshot_servers[leg_of(leg.leg).index()] = leg.snapshots;
         }
         if servers != self.fill_servers {
             self.fill_servers = servers;
             plan.fill_servers = Some(servers);
+        }
+    }
+
+    /// Whom to ask for snapshots of what, by whoever is known by `fills`.
+    pub(super) fn snapshot_servers(&self, fills: Option<SocketAddr>) -> Servers {
+        let streams = self.streams.iter();
+        Servers {
+            addresses: self.snapshot_servers,
+            streams: streams
+                .map(|((sid, leg), stream)| (*sid, Leg::BOTH[*leg], *stream))
+                .collect(),
+            active: self.roles.map(|(leg, _)| leg),
+            fills,
         }
     }
 

@@ -1,0 +1,507 @@
+//! How does one source stream join? The table in the module's documentation, in code.
+
+use twinfeed_wire::{BodyKind, Sid};
+
+use super::cut::{Left, Span, Verdict, is_reached, judge, left};
+use super::kept::{Full, Kept, Told};
+use super::spool::Whole;
+use super::{JoinCounters, JoinLimits, Refusal, Wish};
+use crate::cursor::Cursor;
+use crate::event::{Delivered, DiscontinuityCause, Event, Handler, RestartCause};
+use crate::piece::Piece;
+use crate::time::Time;
+
+/// How far it has come.
+#[derive(Debug)]
+enum State {
+    /// What is decided is told.
+    Live,
+    /// A snapshot is wanted.
+    Waiting,
+    /// One is here that ends beyond what was kept.
+    Ahead(Whole),
+    /// One is told.
+    Telling(Whole),
+    /// What was kept behind it is told.
+    Draining,
+}
+
+/// A source stream.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) sid: Sid,
+    state: State,
+    kept: Kept,
+    /// Of what is kept, while a snapshot is wanted.
+    spans: Vec<Span>,
+    /// Behind the last that was decided.
+    here: Option<Cursor>,
+    /// Where what is kept begins; `None` until something is.
+    from: Option<Cursor>,
+    /// A snapshot must end here or later: where the last span begins, for what adapters know is of that.
+    ask: Option<Cursor>,
+    /// Something was dropped in front of what is kept, so that this does not go on from what was told.
+    severed: bool,
+    /// Joins again when it is live.
+    again: bool,
+    /// The end of the last snapshot, until a record came that stands behind it: a hole may begin in front of it.
+    cut: Option<Cursor>,
+    /// The divergence in force where the application stands.
+    diverged: Option<Event>,
+    deadline: Option<Time>,
+    serial: u64,
+    refused: Option<Refusal>,
+    arrived: usize,
+}
+
+/// What a decision is made with.
+type With<'a> = (&'a JoinLimits, &'a mut JoinCounters);
+
+impl Source {
+    pub(super) fn new(sid: Sid, limits: &JoinLimits) -> Self {
+        Self {
+            sid,
+            state: State::Live,
+            kept: Kept::new(limits.kept_items, limits.kept_bytes),
+            spans: Vec::new(),
+            here: None,
+            from: None,
+            ask: None,
+            severed: false,
+            again: false,
+            cut: None,
+            diverged: None,
+            deadline: None,
+            serial: 0,
+            refused: None,
+            arrived: 0,
+        }
+    }
+
+    pub(super) const fn is_live(&self) -> bool {
+        matches!(self.state, State::Live)
+    }
+
+    pub(super) const fn is_telling(&self) -> bool {
+        matches!(self.state, State::Telling(_) | State::Draining)
+    }
+
+    pub(super) const fn word(&self) -> &'static str {
+        match self.state {
+            State::Live => "live",
+            State::Waiting => "waiting",
+            State::Ahead(_) => "ahead",
+            State::Telling(_) => "telling",
+            State::Draining => "draining",
+        }
+    }
+
+    pub(super) fn kept(&self) -> (usize, usize) {
+        (self.kept.len(), self.kept.bytes())
+    }
+
+    pub(super) fn take_arrived(&mut self) -> usize {
+        core::mem::take(&mut self.arrived)
+    }
+
+    pub(super) fn wish(&self) -> Option<Wish> {
+        let from = self.ask.filter(|_| matches!(self.state, State::Waiting))?;
+        Some(Wish {
+            sid: self.sid,
+            serial: self.serial,
+            from,
+            refused: self.refused,
+        })
+    }
+
+    pub(super) const fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
+    /// Wants a snapshot from the first that comes on.
+    pub(super) fn wait(&mut self, counters: &mut JoinCounters) {
+        counters.begun += 1;
+        self.state = State::Waiting;
+        self.serial += 1;
+        self.refused = None;
+    }
+
+    /// Wants one from here on.
+    pub(super) fn refresh(&mut self, now: Time, limits: &JoinLimits, counters: &mut JoinCounters) {
+        match self.state {
+            State::Live => {
+                self.wait(counters);
+                self.begin(now, limits);
+            }
+            State::Waiting | State::Ahead(_) => {}
+            State::Telling(_) | State::Draining => self.again = true,
+        }
+    }
+
+    /// What comes next is the first that is kept.
+    fn begin(&mut self, now: Time, limits: &JoinLimits) {
+        self.kept.clear();
+        self.spans.clear();
+        (self.from, self.ask, self.cut) = (self.here, self.here, None);
+        if let Some(here) = &self.here {
+            self.spans.push(Span::from_cursor(0, here));
+            self.deadline = Some(now.after(limits.time));
+        }
+    }
+
+    pub(super) fn record<H: Handler + ?Sized>(
+        &mut self,
+        record: &Delivered<'_>,
+        now: Time,
+        (limits, counters): With<'_>,
+        handler: &mut H,
+    ) {
+        self.here = Some(Cursor::after_record(self.here.as_ref(), record));
+        if self.cut.is_some() && record.kind != BodyKind::Administrative {
+            self.cut = None;
+        }
+        if self.is_live() {
+            return handler.record(record);
+        }
+        if self.is_wanting() && self.spans.is_empty() {
+            self.spans.push(Span::of_record(0, record));
+            let from = Cursor {
+                next: record.pos,
+                ..record.cursor()
+            };
+            self.open(from, now, limits);
+        }
+        let kept = self.kept.record(record);
+        self.decide(kept, now, (limits, counters), handler);
+    }
+
+    /// An event that has its place in the stream.
+    pub(super) fn event<H: Handler + ?Sized>(
+        &mut self,
+        event: &Event,
+        now: Time,
+        (limits, counters): With<'_>,
+        handler: &mut H,
+    ) {
+        if let Some(here) = Cursor::after_event(self.here.as_ref(), event) {
+            self.here = Some(here);
+        }
+        let mut event = event;
+        let rest;
+        match self.cut.map_or(Left::All, |cut| left(event, &cut)) {
+            Left::All => {}
+            Left::Rest(it) => {
+                counters.clipped += 1;
+                rest = it;
+                event = &rest;
+            }
+            Left::Nothing => {
+                counters.covered += 1;
+                return;
+            }
+        }
+        if self.is_live() {
+            self.note(event);
+            return handler.event(event);
+        }
+        if self.is_wanting()
+            && let Some(here) = self.here
+            && let Some(span) = Span::opened(self.kept.len() + 1, event, &here)
+        {
+            self.spans.push(span);
+            if self.from.is_none() {
+                self.open(here, now, limits);
+            } else {
+                (self.ask, self.refused) = (Some(here), None);
+                self.serial += 1;
+            }
+        }
+        let kept = self.kept.event(event);
+        self.decide(kept, now, (limits, counters), handler);
+    }
+
+    /// The first that is kept begins here.
+    fn open(&mut self, from: Cursor, now: Time, limits: &JoinLimits) {
+        (self.from, self.ask) = (Some(from), Some(from));
+        self.deadline = Some(now.after(limits.time));
+    }
+
+    const fn is_wanting(&self) -> bool {
+        matches!(self.state, State::Waiting | State::Ahead(_))
+    }
+
+    /// Something was kept, or found no room.
+    fn decide<H: Handler + ?Sized>(
+        &mut self,
+        kept: Result<(), Full>,
+        now: Time,
+        (limits, counters): With<'_>,
+        handler: &mut H,
+    ) {
+        self.arrived += 1;
+        match kept {
+            Ok(()) => counters.kept += 1,
+            Err(Full) => self.restart(now, (limits, counters), handler),
+        }
+        let State::Ahead(whole) = &self.state else {
+            return;
+        };
+        let (Some(here), end) = (&self.here, whole.cursor()) else {
+            return;
+        };
+        let passed = here.next.epoch != end.next.epoch;
+        let counted = here.count.map(|(adm, _)| adm);
+        if passed || is_reached(here, counted, &end) {
+            self.place(counters, handler);
+        }
+    }
+
+    /// All that was kept is void.
+    fn restart<H: Handler + ?Sized>(
+        &mut self,
+        now: Time,
+        (limits, counters): With<'_>,
+        handler: &mut H,
+    ) {
+        counters.restarted += 1;
+        counters.void += self.kept.len() as u64 + 1;
+        let deadline = self.deadline.filter(|_| self.is_wanting());
+        if !matches!(self.state, State::Ahead(_)) {
+            counters.begun += u64::from(!self.is_wanting());
+            self.state = State::Waiting;
+            self.serial += 1;
+            self.refused = None;
+        }
+        self.severed = true;
+        self.begin(now, limits);
+        self.deadline = deadline.or(self.deadline);
+        let (sid, cause) = (self.sid, RestartCause::Full);
+        handler.event(&Event::JoinRestarted { sid, cause });
+    }
+
+    pub(super) fn on_snapshot<H: Handler + ?Sized>(
+        &mut self,
+        whole: Whole,
+        counters: &mut JoinCounters,
+        handler: &mut H,
+    ) {
+        match self.state {
+            State::Waiting if self.from.is_some() => {
+                self.state = State::Ahead(whole);
+                self.place(counters, handler);
+            }
+            State::Waiting
+            | State::Live
+            | State::Ahead(_)
+            | State::Telling(_)
+            | State::Draining => counters.ignored += 1,
+        }
+    }
+
+    /// Judges where the snapshot that is here belongs.
+    fn place<H: Handler + ?Sized>(&mut self, counters: &mut JoinCounters, handler: &mut H) {
+        let whole = match core::mem::replace(&mut self.state, State::Waiting) {
+            State::Ahead(whole) => whole,
+            other => {
+                self.state = other;
+                return;
+            }
+        };
+        let end = whole.cursor();
+        let verdict = match &self.here {
+            _ if end.next.sid != self.sid => Verdict::Refused(Refusal::Sid),
+            None => Verdict::Ahead,
+            Some(here) => judge(&self.kept.items(), &self.spans, here, &end),
+        };
+        match verdict {
+            Verdict::Ahead => self.state = State::Ahead(whole),
+            Verdict::Refused(reason) => {
+                counters.refused[reason as usize] += 1;
+                self.refused = Some(reason);
+                self.serial += 1;
+            }
+            Verdict::Cut(covered) => {
+                self.cut(covered, &end, counters);
+                self.state = State::Telling(whole);
+                handler.event(&joined(&end));
+            }
+        }
+    }
+
+    /// Drops what the snapshot has.
+    fn cut(&mut self, covered: usize, end: &Cursor, counters: &mut JoinCounters) {
+        counters.covered += covered as u64;
+        for _ in 0..covered {
+            let mut gone = None;
+            self.kept.pop(|told| {
+                if let Told::Event(event) = told {
+                    gone = Some(*event);
+                }
+            });
+            if let Some(event) = gone {
+                self.note(&event);
+            }
+        }
+        for event in self.kept.leading_events() {
+            if let Left::Rest(rest) = left(event, end) {
+                counters.clipped += 1;
+                *event = rest;
+            }
+        }
+        self.cut = Some(*end).filter(|_| !self.kept.has_record());
+        self.spans.clear();
+        (self.from, self.ask, self.deadline, self.severed) = (None, None, None, false);
+    }
+
+    /// Tells one thing; returns how much it was.
+    pub(super) fn tell<H: Handler + ?Sized>(
+        &mut self,
+        now: Time,
+        limits: &JoinLimits,
+        counters: &mut JoinCounters,
+        handler: &mut H,
+    ) -> usize {
+        let told = match &mut self.state {
+            State::Live | State::Waiting | State::Ahead(_) => return 0,
+            State::Telling(whole) => {
+                let Some(piece) = whole.next_piece() else {
+                    debug_assert!(false, "invariant: a snapshot has an end");
+                    self.state = State::Draining;
+                    return 1;
+                };
+                match &piece {
+                    Piece::Instrument { .. } => counters.instruments += 1,
+                    Piece::Orders(orders) => counters.orders += orders.len() as u64,
+                    _ => {}
+                }
+                let told = piece.weight();
+                if let Piece::End {
+                    cursor,
+                    trust,
+                    silent,
+                } = piece
+                {
+                    // The state is another before the handler is called, so that it is sound whatever the handler does.
+                    self.state = State::Draining;
+                    counters.joined += 1;
+                    let end = Piece::End {
+                        cursor,
+                        trust,
+                        silent,
+                    };
+                    handler.snapshot(self.sid, &end);
+                    self.tell_divergence(&cursor, handler);
+                } else {
+                    handler.snapshot(self.sid, &piece);
+                }
+                told
+            }
+            State::Draining => {
+                let mut event = None;
+                self.kept.pop(|told| match told {
+                    Told::Record(record) => handler.record(record),
+                    Told::Event(it) => {
+                        event = Some(*it);
+                        handler.event(it);
+                    }
+                });
+                if let Some(event) = event {
+                    self.note(&event);
+                }
+                1
+            }
+        };
+        if matches!(self.state, State::Draining) && self.kept.is_empty() {
+            self.state = State::Live;
+            if core::mem::take(&mut self.again) {
+                self.refresh(now, limits, counters);
+            }
+        }
+        told
+    }
+
+    /// A snapshot is of one adapter, which need not be the one whose records are delivered.
+    fn tell_divergence<H: Handler + ?Sized>(&self, end: &Cursor, handler: &mut H) {
+        if let Some(Event::Divergence {
+            sid,
+            epoch,
+            range,
+            pinned,
+            ..
+        }) = self.diverged
+            && epoch == end.next.epoch
+        {
+            handler.event(&Event::Divergence {
+                sid,
+                epoch,
+                range,
+                at: end.place(),
+                pinned,
+            });
+        }
+    }
+
+    /// Notes whether legs differ where the application stands.
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Divergence { .. } => self.diverged = Some(*event),
+            Event::Converged { .. }
+            | Event::Reset { .. }
+            | Event::Discontinuity {
+                cause: DiscontinuityCause::Divergence { .. },
+                ..
+            } => self.diverged = None,
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_deadline<H: Handler + ?Sized>(
+        &mut self,
+        now: Time,
+        counters: &mut JoinCounters,
+        handler: &mut H,
+    ) {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.give_up(counters, handler);
+        }
+    }
+
+    /// Goes on with what was kept.
+    pub(super) fn give_up<H: Handler + ?Sized>(
+        &mut self,
+        counters: &mut JoinCounters,
+        handler: &mut H,
+    ) {
+        if !self.is_wanting() {
+            return;
+        }
+        self.state = match self.kept.is_empty() {
+            true => State::Live,
+            false => State::Draining,
+        };
+        self.spans.clear();
+        self.deadline = None;
+        let severed = core::mem::take(&mut self.severed);
+        self.ask = None;
+        let Some(from) = self.from.take() else {
+            return; // nothing was heard, so nothing is missing
+        };
+        counters.given_up += 1;
+        handler.event(&Event::NoSnapshot { sid: self.sid });
+        if severed {
+            handler.event(&joined(&from));
+        }
+    }
+}
+
+/// The word that the application stands here, whatever it was told before.
+fn joined(at: &Cursor) -> Event {
+    Event::Discontinuity {
+        sid: at.next.sid,
+        epoch: at.next.epoch,
+        at: at.place(),
+        context: at.context,
+        complete: at.complete,
+        cause: DiscontinuityCause::Join,
+    }
+}

@@ -1,0 +1,374 @@
+//! Does who joins in mid-session with a snapshot have the books of one who was there from the start, with real processes, whatever
+//! dies meanwhile?
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use common::{LIMIT, alone, small_run, start};
+use rustix::process::Signal;
+use twinfeed_harness::files::FEED;
+use twinfeed_harness::run::{Content, Run};
+use twinfeed_harness::{Rig, Seat};
+use twinfeed_subscriber::book::{Books, Order};
+use twinfeed_subscriber::record::MboMsg;
+use twinfeed_subscriber::{
+    Builder, ControlThread, Cursor, Cursors, DataPoller, Delivered, DiscontinuityCause, Epoch,
+    Event, From, Handler, JoiningShown, Leg, Piece, Place, RecordBody, Sid, Tuning,
+};
+
+/// The only source stream.
+const SID: Sid = Sid(1);
+
+/// All orders of all books, in the order of their queues.
+type Dump = BTreeMap<u32, Vec<Order>>;
+
+fn dump(books: &Books) -> Dump {
+    let books = books.books(SID);
+    let orders = books.map(|book| (book.instrument(), book.orders().collect::<Vec<_>>()));
+    orders.filter(|(_, orders)| !orders.is_empty()).collect()
+}
+
+/// Keeps books, and everything that they are made of.
+struct App {
+    books: Books,
+    cursors: Cursors,
+    log: Vec<(Epoch, Place, MboMsg)>,
+    events: Vec<Event>,
+    /// Where the snapshot stood, and the books at its end.
+    joined: Option<(Cursor, Dump)>,
+    /// Records told since.
+    since: usize,
+}
+
+impl Handler for App {
+    fn record(&mut self, record: &Delivered<'_>) {
+        if let Some(order) = record.dbn::<MboMsg>() {
+            let (pos, place) = (
+                record.pos,
+                Place {
+                    sseq: record.pos.sseq,
+                    part: record.pos.part,
+                },
+            );
+            self.log.push((pos.epoch, place, *order));
+        }
+        self.since += 1;
+        self.books.record(record);
+        self.cursors.record(record);
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.events.push(*event);
+        self.books.event(event);
+        self.cursors.event(event);
+    }
+
+    fn snapshot(&mut self, sid: Sid, piece: &Piece<'_>) {
+        self.books.snapshot(sid, piece);
+        self.cursors.snapshot(sid, piece);
+        if let Piece::End { cursor, .. } = piece {
+            self.joined = Some((*cursor, dump(&self.books)));
+            self.since = 0;
+        }
+    }
+}
+
+struct Member {
+    poller: DataPoller,
+    control: ControlThread,
+    app: App,
+}
+
+impl Member {
+    fn new(rig: &Rig, from: From) -> Self {
+        let files = rig.files();
+        let builder = Builder::new(files.url(), FEED.parse().unwrap())
+            .token_file(files.path("tokens/subscriber"))
+            .application("joiner")
+            .tuning(Tuning {
+                snapshot_patience: Some(Duration::from_millis(500)),
+                ..Tuning::default()
+            })
+            .from(from);
+        let (poller, control) = builder.open().unwrap();
+        Self {
+            poller,
+            control: control.spawn().unwrap(),
+            app: App {
+                books: Books::new(1),
+                cursors: Cursors::default(),
+                log: Vec::new(),
+                events: Vec::new(),
+                joined: None,
+                since: 0,
+            },
+        }
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        self.app.cursors.get(SID).copied()
+    }
+
+    fn next(&self) -> u64 {
+        self.cursor().map_or(0, |cursor| cursor.next.sseq)
+    }
+
+    fn shown(&self) -> JoiningShown {
+        self.control.monitor().snapshot().joining
+    }
+
+    fn has_joined(&self) -> bool {
+        self.app.joined.is_some() && self.app.since > 200 && self.shown().counters.joined == 1
+    }
+}
+
+/// Polls everybody until `done`.
+fn until(members: &mut [Member], what: &str, mut done: impl FnMut(&[Member]) -> bool) {
+    let start = Instant::now();
+    while !done(members) {
+        let mut work = 0;
+        for member in &mut *members {
+            work += member.poller.poll(64, &mut member.app);
+        }
+        if work == 0 {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        if start.elapsed() > LIMIT {
+            let told = members.iter().map(|member| {
+                let trouble = member.control.monitor().trouble();
+                (
+                    member.cursor(),
+                    member.shown(),
+                    trouble,
+                    member.app.events.last().copied(),
+                )
+            });
+            panic!("{what}: {:#?}", told.collect::<Vec<_>>());
+        }
+    }
+}
+
+/// The books that the records of `log` make up to `cursor`.
+fn rebuilt(log: &[(Epoch, Place, MboMsg)], cursor: &Cursor) -> Books {
+    let mut books = Books::new(1);
+    books.event(&Event::Discontinuity {
+        sid: SID,
+        epoch: cursor.next.epoch,
+        at: Place::start(1),
+        context: cursor.context,
+        complete: true,
+        cause: DiscontinuityCause::Join,
+    });
+    let covered = log
+        .iter()
+        .filter(|(epoch, place, _)| *epoch == cursor.next.epoch && *place < cursor.place());
+    for (_, _, order) in covered {
+        let _ = books.apply(SID, order);
+    }
+    books
+}
+
+/// Both have the same orders in the same queues; names the first instrument of which that is not so.
+#[track_caller]
+fn assert_same(told: &Dump, twin: &Dump, at: &Cursor) {
+    let instruments = told.keys().chain(twin.keys());
+    for instrument in instruments {
+        let (told, twin) = (told.get(instrument), twin.get(instrument));
+        assert_eq!(told, twin, "instrument {instrument} at {at}");
+    }
+}
+
+/// What joining came to, over all who joined.
+#[derive(Default)]
+struct Joined {
+    orders: u64,
+    kept: u64,
+    covered: u64,
+}
+
+/// Judges everybody against the first member, who was there from the start and has come as far as any.
+fn judge(members: &mut [Member]) -> Joined {
+    let furthest = members[1..].iter().map(Member::next).max().unwrap();
+    let epoch = members[1].cursor().unwrap().next.epoch;
+    let has_passed = |cursor: Cursor| cursor.next.epoch != epoch || cursor.next.sseq >= furthest;
+    until(
+        &mut members[..1],
+        "the first one has come so far",
+        |first| first[0].cursor().is_some_and(has_passed),
+    );
+    let (early, joiners) = members.split_at(1);
+    let log = &early[0].app.log;
+    let gap = |event: &Event| matches!(event, Event::Gap { .. });
+    assert!(
+        !early[0].app.events.iter().any(gap),
+        "nobody to be judged against"
+    );
+    let from_the_start = |event: &Event| matches!(event, Event::Discontinuity { at, .. } | Event::Reset { at, .. } if at.sseq == 1);
+    assert!(
+        early[0].app.events.iter().any(from_the_start),
+        "{:?}",
+        early[0].app.events
+    );
+    let mut joined = Joined::default();
+    for joiner in joiners {
+        let app = &joiner.app;
+        app.books.check().unwrap();
+        let (at, told) = app.joined.as_ref().unwrap();
+        assert_same(told, &dump(&rebuilt(log, at)), at);
+        let now = joiner.cursor().unwrap();
+        assert_same(&dump(&app.books), &dump(&rebuilt(log, &now)), &now);
+        assert!(!app.events.iter().any(gap), "{:?}", app.events);
+        // Records behind the snapshot: those of the first one, each once and in order.
+        let behind = |log: &[(Epoch, Place, MboMsg)]| {
+            let of = log.iter().filter(|(epoch, place, _)| {
+                *epoch == at.next.epoch && *place >= at.place() && *place < now.place()
+            });
+            of.map(|(_, place, _)| *place).collect::<Vec<_>>()
+        };
+        if now.next.epoch == at.next.epoch {
+            assert_eq!(behind(&app.log), behind(log));
+        }
+        let counters = joiner.shown().counters;
+        assert_eq!(
+            (counters.joined, counters.given_up, counters.restarted),
+            (1, 0, 0)
+        );
+        joined.orders += counters.orders;
+        joined.kept += counters.kept;
+        joined.covered += counters.covered;
+    }
+    joined
+}
+
+#[track_caller]
+fn assert_by_snapshot(joined: &Joined) {
+    let Joined {
+        orders,
+        kept,
+        covered,
+    } = joined;
+    assert!(
+        *orders > 0 && *kept > 0 && *covered > 0,
+        "{orders} {kept} {covered}"
+    );
+}
+
+fn longer() -> Run {
+    Run {
+        session: Duration::from_secs(20),
+        ..small_run()
+    }
+}
+
+/// Everything up, somebody there from the start, and so many messages of the first session told.
+fn begun(run: &Run, messages: u64) -> (Rig, Vec<Member>) {
+    let mut rig = start(run);
+    let mut members = vec![Member::new(&rig, From::Live)];
+    // Granted is not yet sent to: both legs must have been heard before the session begins.
+    until(&mut members, "the first one hears both legs", |members| {
+        let shown = members[0].control.monitor().snapshot();
+        Leg::BOTH.into_iter().all(|leg| shown.is_heard(leg))
+    });
+    rig.open().unwrap();
+    until(&mut members, "the session has begun", |members| {
+        members[0].next() >= messages
+    });
+    (rig, members)
+}
+
+fn end(rig: Rig, members: Vec<Member>) {
+    for Member {
+        control, poller, ..
+    } in members
+    {
+        drop(poller);
+        control.stop().unwrap();
+    }
+    rig.leave().unwrap();
+}
+
+fn several_join(run: &Run) {
+    let (rig, mut members) = begun(run, 500);
+    let mut dice = fastrand::Rng::with_seed(20);
+    for _ in 0..4 {
+        let at = members[0].next() + dice.u64(50..1_500);
+        until(&mut members, "the session goes on", |members| {
+            members[0].next() >= at
+        });
+        members.push(Member::new(&rig, From::Snapshot));
+    }
+    until(&mut members, "all have joined", |members| {
+        members[1..].iter().all(Member::has_joined)
+    });
+    assert_by_snapshot(&judge(&mut members));
+    end(rig, members);
+}
+
+#[test]
+fn who_joins_at_any_point_has_the_books_of_one_who_was_there_from_the_start() {
+    let _alone = alone();
+    several_join(&longer());
+}
+
+#[test]
+fn who_joins_amid_real_messages_has_the_same_books() {
+    let samples = std::env::var_os("TWINFEED_SAMPLES").map(PathBuf::from);
+    let Some(path) = samples
+        .map(|at| at.join("nasdaq-itch50/binaryfile/12302019_SNIPPET.NASDAQ_ITCH50"))
+        .filter(|path| path.exists())
+    else {
+        eprintln!("skipped: no sample data; set TWINFEED_SAMPLES");
+        return;
+    };
+    let _alone = alone();
+    several_join(&Run {
+        content: Content::Binaryfile { path, first: 1 },
+        trading_day: "2019-12-30".to_owned(),
+        ..longer()
+    });
+}
+
+#[test]
+fn an_adapter_that_dies_during_the_join_delays_it_at_most() {
+    let _alone = alone();
+    for dead in Seat::BOTH {
+        let (mut rig, mut members) = begun(&longer(), 1_500);
+        members.push(Member::new(&rig, From::Snapshot));
+        until(&mut members, "it is granted", |members| {
+            members[1].poller.sockets().count() > 0
+        });
+        rig.signal(dead, Signal::KILL).unwrap();
+        until(&mut members, "it has joined", |members| {
+            members[1].has_joined()
+        });
+        assert_by_snapshot(&judge(&mut members));
+        end(rig, members);
+    }
+}
+
+#[test]
+fn a_server_that_is_gone_or_says_nothing_is_passed_over() {
+    let _alone = alone();
+    for signal in [Signal::KILL, Signal::STOP] {
+        let (mut rig, mut members) = begun(&longer(), 1_500);
+        rig.signal(Seat::Backup, signal).unwrap();
+        members.push(Member::new(&rig, From::Snapshot));
+        until(&mut members, "it has joined", |members| {
+            members[1].has_joined()
+        });
+        let fetched = members[1].shown().fetched;
+        assert!(
+            fetched.unreachable + fetched.silent + fetched.torn > 0,
+            "{fetched:?}"
+        );
+        assert_by_snapshot(&judge(&mut members));
+        if signal == Signal::STOP {
+            rig.signal(Seat::Backup, Signal::CONT).unwrap();
+        }
+        end(rig, members);
+    }
+}
