@@ -561,6 +561,10 @@ impl Transmit for Out<'_, '_> {
         self.through.datagram(bytes);
     }
 
+    fn replayed(&mut self, bytes: &[u8]) {
+        self.through.replayed(bytes);
+    }
+
     fn withheld_heartbeat(&mut self, bytes: &[u8]) {
         self.through.withheld_heartbeat(bytes);
     }

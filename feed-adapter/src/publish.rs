@@ -178,6 +178,10 @@ impl Through<'_> {
 impl Transmit for Through<'_> {
     fn datagram(&mut self, bytes: &[u8]) {
         self.withheld(bytes);
+        self.replayed(bytes);
+    }
+
+    fn replayed(&mut self, bytes: &[u8]) {
         if let Some(some) = fault_points::reaches_only(bytes, &self.outlet.destinations) {
             return self.send_to(some, bytes);
         }

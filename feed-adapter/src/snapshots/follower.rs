@@ -7,7 +7,7 @@
 //! ```
 //!
 //! One source stream's output is followed as a subscriber with one leg would that loses nothing: in order, each position once. What
-//! was withheld on standby is output, and what is sent again when standby ends is known by its msn, as is an epoch that was left. A source
+//! was withheld on standby is output, and is not handed over again when it is sent after all; an epoch that was left is known. A source
 //! that steps back within an epoch begins it anew.
 //!
 //! Whole is what began with the epoch, in a complete context, and was followed without a hole since. A hole that the adapter itself
@@ -315,7 +315,7 @@ impl Follower {
     fn beat(&mut self, header: &Header, (next, prev): (u64, u64)) {
         let Some(mut stand) = self.stand else { return };
         if next < stand.next.sseq {
-            return; // what was withheld is sent again
+            return; // overtaken
         }
         if header.generation == stand.generation {
             stand.msn = stand.msn.max(header.first_msn);

@@ -57,6 +57,8 @@ impl Transmit for Out<'_> {
         follow(self.0, bytes);
     }
 
+    fn replayed(&mut self, _: &[u8]) {}
+
     fn withheld(&mut self, bytes: &[u8]) {
         follow(self.0, bytes);
     }

@@ -79,6 +79,11 @@ pub trait Transmit {
         let _ = bytes;
     }
 
+    /// One datagram that was held back is sent after all. What it says was handed over then.
+    fn replayed(&mut self, bytes: &[u8]) {
+        self.datagram(bytes);
+    }
+
     /// One heartbeat that means something only where it stands is held back, likewise: an epoch begins or ends, or numbers that carry
     /// nothing are vouched for.
     fn withheld_heartbeat(&mut self, bytes: &[u8]) {

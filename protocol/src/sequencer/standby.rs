@@ -218,7 +218,7 @@ impl Sequencer {
             restamp(datagram, self.outgoing.take_dsn(), more, now.unix_ns);
             datagrams += 1;
             bytes += datagram.len() as u64;
-            out.datagram(datagram);
+            out.replayed(datagram);
         }
         self.standby.withheld.clear();
         self.counters.datagrams += datagrams;
