@@ -81,6 +81,12 @@ impl Tap {
             }
         }
     }
+
+    /// Whether nothing waits at the other end.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.queues.full.is_empty()
+    }
 }
 
 impl Tapped {

@@ -12,6 +12,7 @@
 
 mod client;
 mod rig;
+mod snapshot;
 
 use std::path::PathBuf;
 
@@ -22,6 +23,7 @@ use crate::host::Host;
 use crate::stats::Sample;
 use client::Client;
 use rig::Rig;
+use snapshot::Size;
 
 /// What is asked for and given back.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,6 +40,16 @@ pub(crate) struct Args {
     /// Datagrams lost in each hole; at most 60.
     #[arg(long, value_name = "N", default_value_t = 4)]
     lost: u32,
+    /// Snapshots: of so many resting orders, and after so many messages of the smallest number of them; `0`: none.
+    #[arg(
+        long,
+        value_name = "N,N",
+        value_delimiter = ',',
+        default_value = "10000,100000,1000000,10000000"
+    )]
+    orders: Vec<u64>,
+    #[arg(long, hide = true, value_name = "ORDERS:MESSAGES")]
+    measure: Option<String>,
     /// Writes the figures as JSON, too.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -94,10 +106,14 @@ struct Figures {
     retained_bytes: u64,
     one: Part,
     storm: Part,
+    snapshots: Vec<Size>,
 }
 
 /// Runs the bench; returns whether nothing was declared missing, and a storm cost few look-ups.
 pub(crate) fn run(args: &Args) -> Result<bool, Error> {
+    if let Some(size) = &args.measure {
+        return snapshot::measure(size).map(|()| true);
+    }
     let flag = |flag, fault: &str| Error::Flag {
         flag,
         fault: fault.to_owned(),
@@ -111,6 +127,9 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     let host = Host::look();
     let one = part(1, args.holes, args.lost)?;
     let storm = part(args.clients, args.storms, args.lost)?;
+    let sizes: Vec<u64> = args.orders.iter().copied().filter(|it| *it > 0).collect();
+    let fewest = sizes.iter().copied().min().unwrap_or(0);
+    let snapshots = snapshot::sizes(&sizes, fewest)?;
     let figures = Figures {
         host,
         lost_datagrams: args.lost,
@@ -118,6 +137,7 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
         retained_bytes: storm.1.1,
         one: one.0,
         storm: storm.0,
+        snapshots,
     };
     print(&figures);
     if let Some(path) = &args.json {
@@ -198,6 +218,39 @@ fn print(figures: &Figures) {
             part.put_off,
             part.datagrams_given,
             part.gaps
+        );
+    }
+    print_sizes(&figures.snapshots);
+}
+
+/// One line a size: what a snapshot costs, and per order.
+fn print_sizes(sizes: &[Size]) {
+    println!(
+        "\n{:>10}{:>12}{:>14}{:>10}{:>12}{:>12}{:>14}{:>14}{:>12}",
+        "orders",
+        "messages",
+        "bytes",
+        "B/order",
+        "whole, ms",
+        "books, ms",
+        "follower, MB",
+        "books, MB",
+        "ns/message"
+    );
+    let ms = |ns: u64| ns as f64 / 1e6;
+    let mb = |bytes: u64| bytes as f64 / 1e6;
+    for size in sizes {
+        println!(
+            "{:>10}{:>12}{:>14}{:>10.1}{:>12.1}{:>12.1}{:>14.1}{:>14.1}{:>12}",
+            size.orders,
+            size.messages,
+            size.snapshot_bytes,
+            size.snapshot_bytes as f64 / size.orders as f64,
+            ms(size.whole_ns),
+            ms(size.books_ns),
+            mb(size.follower_bytes),
+            mb(size.books_bytes),
+            size.followed_ns
         );
     }
 }

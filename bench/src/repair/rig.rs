@@ -163,7 +163,7 @@ impl Rig {
 }
 
 /// What stream-admin would grant: these may ask.
-fn assignment(clients: &[SocketAddr]) -> Assignment {
+pub(super) fn assignment(clients: &[SocketAddr]) -> Assignment {
     let clients: Vec<_> = clients
         .iter()
         .zip(1..)
