@@ -25,6 +25,7 @@ use twinfeed_control::{
 use twinfeed_net::parting::{self, Companion};
 use twinfeed_net::{affinity, memory};
 use twinfeed_protocol::Time;
+use twinfeed_protocol::pair::News as PairNews;
 use twinfeed_wire::link::{Hello, Role};
 use twinfeed_wire::{Generation, Incarnation};
 
@@ -39,7 +40,7 @@ use crate::link::rules::LinkLimits;
 use crate::link::voice::{Spoken, voice};
 use crate::logs::LogLevel;
 use crate::mailbox::{Command, Mailbox, mailbox};
-use crate::note::Notes;
+use crate::note::{News, Notes};
 use crate::operations;
 use crate::orders::Orders;
 use crate::pairing::{MOST_WISHES, Wish};
@@ -402,6 +403,9 @@ impl Adapter {
     fn log_notes(&self) {
         while let Some(note) = self.notes.take() {
             let (sid, news) = (note.sid, note.news);
+            if let (News::Pair(PairNews::Differs { .. }), Some(giver)) = (&news, &self.giver) {
+                giver.differs(sid);
+            }
             if news.is_trouble() {
                 warn!(%sid, "{news}");
             } else {

@@ -54,7 +54,12 @@ pub fn status(operations: SocketAddr) -> Option<AdapterStatus> {
     let mut document = ask(operations)?;
     let fields = document.as_object_mut()?;
     // What it says of its process is no part of what it tells stream-admin.
-    for of_process in ["unverified", "stream_admin_up", "session_servers"] {
+    for of_process in [
+        "unverified",
+        "stream_admin_up",
+        "session_servers",
+        "snapshots",
+    ] {
         fields.remove(of_process);
     }
     serde_json::from_value(document).ok()

@@ -274,8 +274,18 @@ impl<H: FeedHandler, R: FnMut(&Receipt)> Handler for Guard<'_, H, R> {
             }
             _ => true,
         };
-        if passes {
-            self.call_snapshot(sid, piece);
+        match piece {
+            _ if passes => self.call_snapshot(sid, piece),
+            // The filter may be another since the book began: what is left of that is no book.
+            Piece::Orders(orders) if self.sieve.has_changed(sid) => {
+                let instrument = orders.instrument();
+                self.call_snapshot(sid, &Piece::Withheld { instrument });
+            }
+            Piece::Change(record) if self.sieve.has_changed(sid) => {
+                let instrument = record.hd.instrument_id.get();
+                self.call_snapshot(sid, &Piece::Withheld { instrument });
+            }
+            _ => {}
         }
     }
 }

@@ -50,6 +50,8 @@ pub enum Lacking {
     Missed,
     /// More orders or instruments than there is room for.
     Full,
+    /// The active adapter sent something else under the same numbers.
+    Differs,
 }
 
 impl Lacking {
@@ -61,6 +63,7 @@ impl Lacking {
             Self::Beginning => "began in mid-epoch",
             Self::Missed => "missed own output",
             Self::Full => "no room",
+            Self::Differs => "differs from the active",
         }
     }
 }
@@ -80,6 +83,8 @@ pub struct Follower {
     walk: Option<Walk>,
     /// Walks that came to nothing.
     abandoned: u64,
+    /// Times that an epoch began, or began anew.
+    begun: u64,
 }
 
 /// Where the output stands.
@@ -147,6 +152,7 @@ impl Follower {
             left: VecDeque::with_capacity(LEFT),
             walk: None,
             abandoned: 0,
+            begun: 0,
         }
     }
 
@@ -199,6 +205,17 @@ impl Follower {
             count: counted.then_some((stand.adm, stand.generation)),
             predecessor: stand.predecessor,
         })
+    }
+
+    /// Times that an epoch began, or the one at hand began anew: what was known before is of another past.
+    #[must_use]
+    pub const fn begun(&self) -> u64 {
+        self.begun
+    }
+
+    /// The active sent something else under the same numbers: for the rest of the epoch its account counts, not this one.
+    pub fn differs(&mut self) {
+        self.lack(Lacking::Differs);
     }
 
     /// Whether this epoch is over.
@@ -281,6 +298,7 @@ impl Follower {
             self.left.push_back(epoch);
         }
         self.abandon();
+        self.begun += 1;
         self.kept.clear();
         self.books.event(&Event::Reset {
             sid: self.sid,

@@ -92,6 +92,8 @@ struct Shared {
     clients: Mutex<Option<Vec<Client>>>,
     counters: Mutex<SnapshotCounters>,
     lacking: Mutex<Vec<(Sid, Option<Lacking>)>>,
+    /// Source streams in which the active sent something else, until the follower has taken it.
+    differs: Mutex<Vec<Sid>>,
 }
 
 /// The socket, listening before stream-admin is told of it.
@@ -196,6 +198,14 @@ impl Giver {
         *lock(&self.shared.clients) = clients;
     }
 
+    /// The active sent something else of this source stream under the same numbers.
+    pub fn differs(&self, sid: Sid) {
+        let mut differs = lock(&self.shared.differs);
+        if !differs.contains(&sid) {
+            differs.push(sid);
+        }
+    }
+
     /// What was counted so far.
     #[must_use]
     pub fn counters(&self) -> SnapshotCounters {
@@ -212,6 +222,10 @@ impl Giver {
 impl Shared {
     fn take_clients(&self) -> Option<Vec<Client>> {
         lock(&self.clients).take()
+    }
+
+    fn take_differs(&self) -> Vec<Sid> {
+        core::mem::take(&mut *lock(&self.differs))
     }
 
     fn show_follower(&self, counters: FollowerCounters, lacking: Vec<(Sid, Option<Lacking>)>) {

@@ -82,6 +82,8 @@ pub(super) struct Server {
     next: u64,
     /// Bytes that may be sent at once, and since when.
     allowance: usize,
+    /// How many are given something.
+    giving: usize,
     filled: Time,
     counters: ServerCounters,
 }
@@ -108,6 +110,7 @@ impl Server {
             clients: Vec::new(),
             next: 0,
             allowance: 0,
+            giving: 0,
             filled: now(),
             counters: ServerCounters::default(),
         }
@@ -131,12 +134,18 @@ impl Server {
         while let Ok(told) = self.told.try_recv() {
             self.tell(told, now);
         }
+        let gives = |it: &&Visitor| matches!(it.state, State::Giving(..));
+        self.giving = self.visitors.iter().filter(gives).count();
         let mut at = 0;
         while at < self.visitors.len() {
             match self.visit(at, now) {
                 true => at += 1,
                 false => drop(self.visitors.swap_remove(at)),
             }
+        }
+        if !self.visitors.is_empty() {
+            // Whoever was the first is the last next time.
+            self.visitors.rotate_left(1);
         }
         self.counters.connected = self.visitors.len() as u64;
         self.shared.show_server(self.counters);
@@ -199,10 +208,12 @@ impl Server {
 
     /// One visitor's turn; `false`: it is over.
     fn visit(&mut self, at: usize, now: Time) -> bool {
-        let before = self.allowance;
-        let visitor = &mut self.visitors[at];
-        let turned = visitor.turn(&mut self.allowance);
-        self.counters.bytes += (before - self.allowance) as u64;
+        let share = (self.allowance / self.giving.max(1)).max(LEAST_SHARE);
+        let share = share.min(self.allowance);
+        let mut left = share;
+        let turned = self.visitors[at].turn(&mut left);
+        self.allowance -= share - left;
+        self.counters.bytes += (share - left) as u64;
         let visitor = &mut self.visitors[at];
         match turned {
             Turned::Stays if visitor.until > now => true,
@@ -304,6 +315,8 @@ fn is_host(address: SocketAddr, visitor: &Visitor) -> bool {
     address.ip().to_canonical() == visitor.host()
 }
 
+/// What each may be sent in a turn at least, bytes, as far as anything may be sent.
+const LEAST_SHARE: usize = 64 << 10;
 /// How long this thread sleeps at most.
 const TURN: Duration = Duration::from_millis(5);
 /// A moment's worth of the rate may be sent at once: so many moments are a second.

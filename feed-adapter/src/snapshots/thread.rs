@@ -110,6 +110,12 @@ impl FollowThread {
     /// One turn; returns a measure of what is left to do at once.
     pub(super) fn turn(&mut self, now: Time) -> usize {
         let followed = self.follow();
+        for sid in self.shared.take_differs() {
+            let differs = self.followers.iter_mut().filter(|it| it.sid() == sid);
+            differs.for_each(Follower::differs);
+            // What was written down may be wrong already.
+            self.living.retain(|(given, _)| given.sid() != sid);
+        }
         let end = now.after(self.config.wait);
         self.waiting
             .extend(self.asks.try_iter().map(|ask| (ask, end)));
@@ -129,6 +135,7 @@ impl FollowThread {
             tapped,
             followers,
             dropped,
+            living,
             ..
         } = self;
         tapped.drain(|bytes, lost| {
@@ -143,7 +150,12 @@ impl FollowThread {
             };
             let sid = datagram.header().sid;
             if let Some(follower) = followers.iter_mut().find(|it| it.sid() == sid) {
+                let before = follower.begun();
                 follower.datagram(&datagram);
+                if follower.begun() != before {
+                    // Numbers that begin again under the same name say nothing of what was written down before.
+                    living.retain(|(given, _)| given.sid() != sid);
+                }
             }
         })
     }
@@ -169,8 +181,11 @@ impl FollowThread {
                         client: ask.client,
                         what,
                     };
-                    // As many as clients: there is room.
-                    let _ = self.told.try_send(told);
+                    if self.told.try_send(told).is_err() {
+                        // The other thread has not looked for a while; it will.
+                        self.waiting.push_back((ask, end));
+                        continue;
+                    }
                     self.bell.ring();
                 }
                 None => self.waiting.push_back((ask, end)),
@@ -208,8 +223,16 @@ impl FollowThread {
         let reached = of_the_same && ask.not_before.is_reached_by(&cursor.into());
         let writing = self.followers.iter().filter(|it| it.is_walking()).count();
         let follower = self.followers.iter_mut().find(|it| it.sid() == ask.sid)?;
-        if reached && !follower.is_walking() && spools + writing < SPOOLS {
-            follower.walk();
+        if reached && !follower.is_walking() {
+            let free = |(given, _): &(Arc<Given>, Time)| Arc::strong_count(given) == 1;
+            let full = spools + writing >= SPOOLS;
+            if full && let Some(idle) = self.living.iter().position(free) {
+                // It was kept for somebody who may come; this one is here.
+                self.living.remove(idle);
+            }
+            if self.living.len() + writing < SPOOLS {
+                follower.walk();
+            }
         }
         None
     }

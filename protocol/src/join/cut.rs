@@ -16,7 +16,7 @@
 
 use core::fmt;
 
-use twinfeed_wire::{Adm, BodyKind, ContextId, Epoch, Generation};
+use twinfeed_wire::{Adm, BodyKind, ContextId, Epoch, Generation, Pos};
 
 use super::kept::Item;
 use crate::cursor::Cursor;
@@ -114,13 +114,11 @@ impl Span {
 
     /// What follows `event`, if that opens a span; the cursor is the one behind it.
     pub(super) fn opened(first: usize, event: &Event, cursor: &Cursor) -> Option<Self> {
-        let resets = match event {
-            Event::Discontinuity { .. } => false,
-            Event::Reset { .. } => true,
-            _ => return None,
-        };
+        if !opens(event) {
+            return None;
+        }
         Some(Self {
-            resets,
+            resets: matches!(event, Event::Reset { .. }),
             ..Self::from_cursor(first, cursor)
         })
     }
@@ -128,13 +126,30 @@ impl Span {
     /// What begins with `record`, of which nothing was said before.
     pub(super) fn of_record(first: usize, record: &Delivered<'_>) -> Self {
         let cursor = Cursor {
-            next: record.pos,
+            next: begins_at(record),
             ..record.cursor()
         };
         Self {
             adm: Some(record.adm),
             ..Self::from_cursor(first, &cursor)
         }
+    }
+}
+
+/// Whether numbers or their meaning do not go on behind it.
+pub(super) const fn opens(event: &Event) -> bool {
+    matches!(event, Event::Discontinuity { .. } | Event::Reset { .. })
+}
+
+/// The place of what begins with this record. An administrative message has the number of the record before it.
+pub(super) const fn begins_at(record: &Delivered<'_>) -> Pos {
+    match record.kind {
+        BodyKind::Administrative => Pos {
+            sseq: record.next.sseq,
+            part: record.next.part,
+            ..record.pos
+        },
+        _ => record.pos,
     }
 }
 

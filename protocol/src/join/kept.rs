@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use twinfeed_wire::{Adm, BodyKind, ContextId, Generation, Pos, RecordFlags};
 use zerocopy::IntoBytes;
 
+use super::cut::opens;
 use crate::event::{Delivered, Event, Leg, Place};
 
 /// A record without its body.
@@ -41,8 +42,18 @@ pub(super) enum Item {
 }
 
 impl Item {
-    fn is_placed(&self) -> bool {
-        matches!(self, Self::Record(head) if head.kind != BodyKind::Administrative)
+    pub(super) fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Event(event) => Some(event),
+            Self::Record(_) => None,
+        }
+    }
+
+    fn ends_the_lead(&self) -> bool {
+        match self {
+            Self::Record(head) => head.kind != BodyKind::Administrative,
+            Self::Event(event) => opens(event),
+        }
     }
 }
 
@@ -139,14 +150,16 @@ impl Kept {
         true
     }
 
-    /// Whether a record is among the items that has a place of its own: no administrative message.
-    pub(super) fn has_record(&self) -> bool {
-        self.items.iter().any(Item::is_placed)
+    /// Whether what follows is told of: by a record that has a place of its own, no administrative message, or by what says that
+    /// numbers do not go on.
+    pub(super) fn goes_on(&self) -> bool {
+        self.items.iter().any(Item::ends_the_lead)
     }
 
-    /// The events in front of the first such record.
+    /// The events in front of that.
     pub(super) fn leading_events(&mut self) -> impl Iterator<Item = &mut Event> {
-        let leading = self.items.iter_mut().take_while(|item| !item.is_placed());
+        let leading = self.items.iter_mut();
+        let leading = leading.take_while(|item| !item.ends_the_lead());
         leading.filter_map(|item| match item {
             Item::Event(event) => Some(&mut **event),
             Item::Record(_) => None,

@@ -183,8 +183,12 @@ impl Joins {
     /// is minded.
     pub fn refresh(&mut self, sid: Sid, now: Time) -> bool {
         let (limits, counters) = (&self.limits, &mut self.counters);
+        let closing = self.closing.is_some();
         let source = self.sources.iter_mut().find(|source| source.sid == sid);
         source.is_some_and(|source| {
+            if closing {
+                return true; // nothing more comes behind which a snapshot could stand
+            }
             source.refresh(now, limits, counters);
             true
         })

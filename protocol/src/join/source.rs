@@ -2,12 +2,12 @@
 
 use twinfeed_wire::{BodyKind, Sid};
 
-use super::cut::{Left, Span, Verdict, is_reached, judge, left};
-use super::kept::{Full, Kept, Told};
+use super::cut::{Left, Span, Verdict, begins_at, is_reached, judge, left, opens};
+use super::kept::{Full, Item, Kept, Told};
 use super::spool::Whole;
 use super::{JoinCounters, JoinLimits, Refusal, Wish};
 use crate::cursor::Cursor;
-use crate::event::{Delivered, DiscontinuityCause, Event, Handler, RestartCause};
+use crate::event::{Delivered, DiscontinuityCause, Event, Handler, ResetCause, RestartCause};
 use crate::piece::Piece;
 use crate::time::Time;
 
@@ -50,6 +50,8 @@ pub(super) struct Source {
     diverged: Option<Event>,
     deadline: Option<Time>,
     serial: u64,
+    /// What was asked for with a lower one may be of numbers that have begun again since.
+    since: u64,
     refused: Option<Refusal>,
     arrived: usize,
 }
@@ -73,6 +75,7 @@ impl Source {
             diverged: None,
             deadline: None,
             serial: 0,
+            since: 0,
             refused: None,
             arrived: 0,
         }
@@ -166,7 +169,7 @@ impl Source {
         if self.is_wanting() && self.spans.is_empty() {
             self.spans.push(Span::of_record(0, record));
             let from = Cursor {
-                next: record.pos,
+                next: begins_at(record),
                 ..record.cursor()
             };
             self.open(from, now, limits);
@@ -185,6 +188,10 @@ impl Source {
     ) {
         if let Some(here) = Cursor::after_event(self.here.as_ref(), event) {
             self.here = Some(here);
+        }
+        if opens(event) {
+            // What is missing from here on is another thing than what was missing in front of it.
+            self.cut = None;
         }
         let mut event = event;
         let rest;
@@ -209,6 +216,13 @@ impl Source {
             && let Some(span) = Span::opened(self.kept.len() + 1, event, &here)
         {
             self.spans.push(span);
+            if let Event::Reset {
+                cause: ResetCause::Regress,
+                ..
+            } = event
+            {
+                self.regressed();
+            }
             if self.from.is_none() {
                 self.open(here, now, limits);
             } else {
@@ -217,7 +231,21 @@ impl Source {
             }
         }
         let kept = self.kept.event(event);
+        let full = kept.is_err();
         self.decide(kept, now, (limits, counters), handler);
+        if full {
+            // It is void, and holds.
+            self.note(event);
+        }
+    }
+
+    /// The numbers begin again under the same name: a snapshot of before cannot be told from one of behind.
+    fn regressed(&mut self) {
+        if matches!(self.state, State::Ahead(_)) {
+            self.state = State::Waiting;
+        }
+        self.serial += 1;
+        self.since = self.serial;
     }
 
     /// The first that is kept begins here.
@@ -263,6 +291,9 @@ impl Source {
         (limits, counters): With<'_>,
         handler: &mut H,
     ) {
+        let void = self.kept.items().filter_map(Item::event).copied();
+        let void: Vec<Event> = void.filter(is_of_divergence).collect();
+        void.iter().for_each(|event| self.note(event));
         counters.restarted += 1;
         counters.void += self.kept.len() as u64 + 1;
         let deadline = self.deadline.filter(|_| self.is_wanting());
@@ -286,7 +317,7 @@ impl Source {
         handler: &mut H,
     ) {
         match self.state {
-            State::Waiting if self.from.is_some() => {
+            State::Waiting if self.from.is_some() && whole.serial() >= self.since => {
                 self.state = State::Ahead(whole);
                 self.place(counters, handler);
             }
@@ -348,7 +379,7 @@ impl Source {
                 *event = rest;
             }
         }
-        self.cut = Some(*end).filter(|_| !self.kept.has_record());
+        self.cut = Some(*end).filter(|_| !self.kept.goes_on());
         self.spans.clear();
         (self.from, self.ask, self.deadline, self.severed) = (None, None, None, false);
     }
@@ -429,28 +460,30 @@ impl Source {
             pinned,
             ..
         }) = self.diverged
-            && epoch == end.next.epoch
         {
             handler.event(&Event::Divergence {
                 sid,
-                epoch,
-                range,
+                epoch: end.next.epoch,
+                // Legs that differed in another epoch are not compared in this one yet.
+                range: if epoch == end.next.epoch { range } else { 0 },
                 at: end.place(),
                 pinned,
             });
         }
     }
 
-    /// Notes whether legs differ where the application stands.
+    /// Notes whether legs differ where the application stands: until they converge, whichever is pinned and whatever begins meanwhile.
     fn note(&mut self, event: &Event) {
-        match event {
-            Event::Divergence { .. } => self.diverged = Some(*event),
-            Event::Converged { .. }
-            | Event::Reset { .. }
-            | Event::Discontinuity {
-                cause: DiscontinuityCause::Divergence { .. },
-                ..
-            } => self.diverged = None,
+        match (event, &mut self.diverged) {
+            (Event::Divergence { .. }, diverged) => *diverged = Some(*event),
+            (Event::Converged { .. }, diverged) => *diverged = None,
+            (
+                Event::Discontinuity {
+                    cause: DiscontinuityCause::Divergence { from },
+                    ..
+                },
+                Some(Event::Divergence { pinned, .. }),
+            ) => *pinned = from.other(),
             _ => {}
         }
     }
@@ -490,8 +523,32 @@ impl Source {
         handler.event(&Event::NoSnapshot { sid: self.sid });
         if severed {
             handler.event(&joined(&from));
+            self.tell_divergence(&from, handler);
         }
     }
+
+    /// Nothing more will come: what was kept is told, and nothing more is wanted.
+    pub(super) fn close<H: Handler + ?Sized>(
+        &mut self,
+        counters: &mut JoinCounters,
+        handler: &mut H,
+    ) {
+        self.again = false;
+        self.give_up(counters, handler);
+    }
+}
+
+/// Whether it says that legs differ, or do so no more, or which is pinned.
+fn is_of_divergence(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Divergence { .. }
+            | Event::Converged { .. }
+            | Event::Discontinuity {
+                cause: DiscontinuityCause::Divergence { .. },
+                ..
+            }
+    )
 }
 
 /// The word that the application stands here, whatever it was told before.

@@ -208,6 +208,7 @@ impl Spool {
             bytes: core::mem::take(&mut self.bytes),
             at: 0,
             end: *end,
+            serial: u64::MAX,
         })
     }
 }
@@ -219,9 +220,22 @@ pub struct Whole {
     /// Where the next frame begins.
     at: usize,
     end: End,
+    serial: u64,
 }
 
 impl Whole {
+    /// The same as an answer to the wish of this [`super::Wish::serial`]: it is not taken for one that came behind what made the wish
+    /// another. Of one that does not say it is thought that it answers the newest.
+    #[must_use]
+    pub fn asked_for(mut self, serial: u64) -> Self {
+        self.serial = serial;
+        self
+    }
+
+    pub(super) const fn serial(&self) -> u64 {
+        self.serial
+    }
+
     /// Where the stream goes on behind it.
     #[must_use]
     pub fn cursor(&self) -> Cursor {

@@ -88,7 +88,7 @@ impl<H: Handler + ?Sized> Handler for Through<'_, H> {
         {
             *closing = Some(*reason);
             for source in sources {
-                source.give_up(counters, self.handler);
+                source.close(counters, self.handler);
             }
             return;
         }

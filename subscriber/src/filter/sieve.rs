@@ -47,6 +47,8 @@ struct Table {
     instruments: Vec<Instrument>,
     /// The last source message, and whether a record of it passed.
     last: Option<(u64, bool)>,
+    /// Another filter is in force since a snapshot of it began.
+    changed: bool,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,7 @@ impl Sieve {
     pub(crate) fn set(&mut self, filter: Filter) {
         self.filter = filter;
         for table in &mut self.tables {
+            table.changed = true;
             for it in &mut table.instruments {
                 it.verdict = self.filter.verdict(it.number, it.symbol.as_deref());
             }
@@ -128,7 +131,13 @@ impl Sieve {
 
     /// A snapshot of this epoch is told from here on: numbers mean what they mean in it.
     pub(crate) fn begin_snapshot(&mut self, sid: Sid, epoch: Epoch) {
-        self.position(sid, epoch);
+        self.table(sid, epoch).changed = false;
+    }
+
+    /// Whether another filter is in force since then.
+    pub(crate) fn has_changed(&self, sid: Sid) -> bool {
+        let mut tables = self.tables.iter();
+        tables.any(|table| table.sid == sid && table.changed)
     }
 
     /// Whether what a snapshot tells of an instrument passes; number 0 is the market as a whole.
@@ -228,6 +237,7 @@ impl Sieve {
                 index: Index::new(),
                 instruments: Vec::new(),
                 last: None,
+                changed: false,
             });
             self.tables.len() - 1
         });
