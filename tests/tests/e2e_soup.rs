@@ -127,7 +127,12 @@ fn after_a_server_that_is_slow_or_absent_or_breaks_off_the_other_is_asked() {
         SoupServer::Breaks(1),
     ] {
         println!("{faulty:?}");
-        let (_, counted) = two_sessions(&lossy([Some(faulty), Some(SoupServer::Sound)]));
+        let run = Run {
+            // While one server is waited for what comes finds room, also where the host is busy.
+            rate: 5_000,
+            ..lossy([Some(faulty), Some(SoupServer::Sound)])
+        };
+        let (_, counted) = two_sessions(&run);
         assert_recovered(&counted);
     }
 }
