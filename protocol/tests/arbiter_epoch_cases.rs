@@ -858,3 +858,46 @@ fn an_epoch_whose_leg_is_silent_follows_only_where_it_is_tied() {
         assert_eq!(kit.told().iter().any(reset), !goes_on);
     }
 }
+
+#[test]
+fn a_step_back_leaves_what_is_held_of_the_next_epoch() {
+    let (mut kit, mut zero, mut one) = ordered(Limits {
+        lag_time: ms(500),
+        ..Limits::default()
+    });
+    kit.joined(&mut zero, &mut one, 15);
+    // Leg 0 has gone on to the next epoch, and its first records wait there.
+    let next = |header: &mut Header| {
+        (header.epoch, header.predecessor) = (Epoch(2), Epoch(1));
+        header.context = ContextId(2);
+    };
+    let mut ahead = zero.with(next);
+    kit.beat(&mut ahead, 0, 1);
+    kit.beat(&mut ahead, 0, 1);
+    kit.records(&mut ahead, &run(1..=3));
+    // Nobody is heard of there any more; the other leg's source begins its numbering again.
+    for _ in 0..4 {
+        kit.pass(ms(10));
+        kit.beat(&mut one, 15, 16);
+    }
+    for _ in 0..4 {
+        kit.beat(&mut one, 4, 5);
+        kit.pass(ms(10));
+    }
+    let told = kit.told();
+    let regress = |it: &Told| {
+        let cause = ResetCause::Regress;
+        matches!(it, Told::Event(Event::Reset { cause: of, .. }) if *of == cause)
+    };
+    assert!(told.iter().any(regress), "{told:?}");
+    ahead.header.dsn.0 += 1;
+    kit.records(&mut ahead, &run(4..=6));
+    kit.beat(&mut ahead, 6, 7);
+    kit.pass(ms(60));
+    let told = kit.told();
+    let records = told.iter().filter_map(|it| match it {
+        Told::Record(sseq, ..) => Some(*sseq),
+        Told::Event(_) => None,
+    });
+    assert_eq!(records.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6], "{told:?}");
+}

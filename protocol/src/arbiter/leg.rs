@@ -265,9 +265,10 @@ impl LegSide {
             .find(|view| view.epoch == epoch)
     }
 
-    /// Forgets what the leg brought and claimed before its source stepped back; it stands where it stands.
+    /// Forgets what the leg brought and claimed of the epoch before its source stepped back in it; it stands where it stands.
     pub(super) fn step_back(&mut self, epoch: Epoch) {
-        self.hold.clear();
+        let turn = self.view(epoch).map(|view| view.turn);
+        self.hold.drop_where(|entry| Some(entry.turn) == turn);
         self.digests.forget(epoch);
         if let Some(view) = self.view_mut(epoch) {
             view.stepped_back = false;
