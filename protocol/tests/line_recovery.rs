@@ -106,6 +106,36 @@ fn a_hole_of_both_lines_is_asked_for_when_it_would_be_given_up() {
 }
 
 #[test]
+fn the_next_epoch_waits_for_what_is_asked_for_of_this_one_while_there_is_room() {
+    let begins = "A 8 1 x; B 8 1 x; +3; A 8 2 y; B 8 2 y; +3";
+    let mut stage = Stage::new(&[Line::A]);
+    stage.play(HOLE);
+    stage.play("+2");
+    assert_eq!(stage.asked(), Some((Line::A, 3, 2)));
+    stage.told();
+    stage.play(begins);
+    assert_eq!(stage.told(), "", "3 and 4 may still come");
+    stage.answer(Line::A, 7, 3, &["c", "d"]);
+    let told = stage.told();
+    assert!(told.starts_with("3c, 4d, 5e"), "{told}");
+    assert!(told.ends_with("1x, 2y"), "{told}");
+    assert_eq!(stage.lines.counters().gaps, 0);
+    // Nobody answers, and no more of the next one than there is room for waits.
+    for (more, waits) in [(0, "+2000"), (limits().held_messages, "+1")] {
+        let mut stage = Stage::new(&[Line::A]);
+        stage.play(HOLE);
+        stage.play("+2");
+        stage.play(begins);
+        for number in 3..3 + more {
+            stage.play(&format!("A 8 {number} z; B 8 {number} z"));
+        }
+        stage.play(waits);
+        assert_eq!(stage.lines.epoch(), Some(Epoch(8)), "{more}");
+        assert_eq!(stage.lines.counters().gaps, 1);
+    }
+}
+
+#[test]
 fn an_answer_that_is_less_is_followed_by_a_request_for_the_rest() {
     let mut stage = Stage::new(&[Line::B]);
     stage.play(HOLE);

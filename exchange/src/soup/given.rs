@@ -58,10 +58,15 @@ impl Serving for Given<'_> {
     type Cursor = (SessionId, u64);
 
     fn admit(&self, login: &Login) -> Result<(SessionId, u64, Self::Cursor), u8> {
-        let (session, first) = self.course.on.ok_or(b'S')?;
-        if !login.session.is_empty() && login.session != session.to_string() {
-            return Err(b'S');
-        }
+        let (on, first) = self.course.on.ok_or(b'S')?;
+        let over = self.course.over.map(|(session, _)| session);
+        // One that is over is given by name, until the next one has said something.
+        let over = over.filter(|of| self.kept.session() == Some(*of));
+        let is_named = |session: &SessionId| login.session == session.to_string();
+        let session = match login.session.is_empty() || is_named(&on) {
+            true => on,
+            false => over.filter(is_named).ok_or(b'S')?,
+        };
         let (first, next) = self.had(session, first);
         let from = match login.first {
             0 => next,
@@ -168,7 +173,13 @@ mod tests {
         // The next session does not turn an end into a loss.
         course.begin(session(2), 1);
         assert_eq!(next(&course, &kept, &mut cursor).0, Next::End);
+        let late = |kept: &Kept| {
+            let begun = course.given(kept).admit(&login("S000000001", 3));
+            begun.map(|(session, from, _)| (session, from))
+        };
+        assert_eq!(late(&kept), Ok((session(1), 3)), "it is had, and named");
         kept.keep(session(2), 1, b"c");
+        assert_eq!(late(&kept), Err(b'S'));
         assert_eq!(next(&course, &kept, &mut cursor).0, Next::End);
         assert_eq!(next(&course, &kept, &mut behind).0, Next::Gone);
     }

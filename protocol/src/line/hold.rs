@@ -81,6 +81,11 @@ impl Hold {
         self.held
     }
 
+    /// Whether less than half of it is taken.
+    pub(super) fn is_roomy(&self) -> bool {
+        self.held < self.slots.len().div_ceil(2) && self.free_count > self.behind.len() / 2
+    }
+
     pub(super) fn is_held(&self, number: u64) -> bool {
         matches!(self.slots[self.index(number)], Slot::Held { .. })
     }

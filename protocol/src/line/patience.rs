@@ -20,7 +20,7 @@ impl Lines {
         let (number, since) = self.current.hole()?;
         let passed = |line: Line| self.current.lines[line.index()] > number;
         let patience = self.patience(since, self.limits.lag_hold, passed);
-        let asked = self.recovery.until(self.current.epoch, number);
+        let asked = self.asked_until();
         Some(asked.map_or(patience, |asked| asked.max(patience)))
     }
 
@@ -61,7 +61,19 @@ impl Lines {
             let due = since.max(a).max(b).after(longest);
             return (candidate.said >= due).then_some(due);
         }
-        Some(self.patience(since, longest, |line| candidate.has_voted(line)))
+        let due = self.patience(since, longest, |line| candidate.has_voted(line));
+        // The next epoch does not end what a server is asked for, as long as what is kept of it finds room.
+        let asked = match candidate.kind {
+            Kind::Epoch if self.is_speaking() && self.kept.is_roomy() => self.asked_until(),
+            _ => None,
+        };
+        Some(asked.map_or(due, |asked| asked.max(due)))
+    }
+
+    /// Until when the oldest hole is left open, if it is asked for.
+    fn asked_until(&self) -> Option<Time> {
+        let (number, _) = self.current.hole()?;
+        self.recovery.until(self.current.epoch, number)
     }
 
     /// Since when what waits is confirmed, if there is nothing to wait for: no epoch stands against it, or

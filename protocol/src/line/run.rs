@@ -172,6 +172,12 @@ impl Run {
         self.hold.span()
     }
 
+    /// Whether what comes finds room for as long again.
+    pub(super) fn is_roomy(&self) -> bool {
+        let reach = self.horizon.saturating_sub(self.next);
+        self.hold.is_roomy() && reach < self.span().div_ceil(2)
+    }
+
     /// Whether everything up to the stated end was delivered or given up.
     pub(super) fn is_settled(&self) -> bool {
         self.stated_end() == Some(self.next)
