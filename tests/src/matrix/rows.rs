@@ -360,7 +360,7 @@ pub const ROWS: &[Row] = &[
             Test(SOUP, "after_a_server_that_refuses_the_other_is_asked"),
             Test(
                 SOUP,
-                "after_a_server_that_is_absent_or_breaks_off_the_other_is_asked",
+                "after_a_server_that_is_slow_or_absent_or_breaks_off_the_other_is_asked",
             ),
             Test(
                 SOUP,
