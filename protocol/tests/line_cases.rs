@@ -281,6 +281,12 @@ fn cases() {
             "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, stale, fresh, 14n",
         ),
         (
+            "nor is who is late, in whose name somebody else spoke, once it repeats what was delivered",
+            "+; A 7 3 c d e f g h i; B 7 3 c d e f g h i; A 7 10 j k l m; B 7 10 j k l m; A 7 hb 3; +1; A 7 3 c d; +2000; \
+             A 7 5 e f g h i j k l; +1000; A 7 13 m; +1000; A 7 hb 14; +2000; A 7 hb 14; +2000; A 7 14 n",
+            "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, 14n",
+        ),
+        (
             "nor are they when the source then says nothing",
             "A 7 50 a b; B 7 50 a b; A 7 52 c; B 7 52 c; A 7 1 o; B 7 1 o; +9000; A 7 53 d; +1",
             "begin 7 at 50 after 0, 50a, 51b, 52c, stale, fresh, 53d",

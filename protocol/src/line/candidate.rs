@@ -34,6 +34,8 @@ pub(super) struct Candidate {
     pub(super) joined: Time,
     /// When a line last said so.
     pub(super) said: Time,
+    /// Whether messages were among what was said.
+    pub(super) brings: bool,
     /// How many times in a row each line said so.
     votes: [u32; 2],
     /// How many words contradicted it since it was last said.
@@ -50,6 +52,7 @@ impl Candidate {
             confirmed: None,
             joined: word.now,
             said: word.now,
+            brings: false,
             votes: [0; 2],
             against: 0,
             spoken: (word.first, word.next()),
@@ -68,6 +71,7 @@ impl Candidate {
         self.spoken = (low.min(word.first), high.max(word.next()));
         self.against = 0;
         self.said = word.now;
+        self.brings |= word.count > 0;
         let votes = &mut self.votes[word.line.index()];
         if *votes == 0 {
             self.joined = word.now;

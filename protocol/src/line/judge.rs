@@ -27,7 +27,7 @@ impl Lines {
     pub(super) fn judge<'m>(
         &self,
         word: &Word,
-        messages: impl Iterator<Item = &'m [u8]>,
+        messages: impl Iterator<Item = &'m [u8]> + Clone,
     ) -> Judgement {
         let window = self.limits.window;
         if self.state == LinesState::Unborn || word.epoch != self.current.epoch {
@@ -45,7 +45,7 @@ impl Lines {
             Judgement::Odd(Kind::Reopen)
         } else if !ended && (beyond || jumps && word.first >= self.kept.next) {
             Judgement::Odd(Kind::Jump)
-        } else if self.goes_on_stepped_back(word) {
+        } else if self.goes_on_stepped_back(word, messages.clone()) {
             Judgement::Odd(Kind::Regress)
         } else if word.next().saturating_add(window) < before {
             match self.current.recall(word, messages) {
@@ -59,10 +59,16 @@ impl Lines {
     }
 
     /// Whether a line that stepped back goes on from there: however near it comes to where it stood, and whatever it says,
-    /// it means other messages.
-    fn goes_on_stepped_back(&self, word: &Word) -> bool {
+    /// it means other messages. Without one of those, who repeats what came before is late, and somebody spoke in its name.
+    fn goes_on_stepped_back<'m>(
+        &self,
+        word: &Word,
+        messages: impl Iterator<Item = &'m [u8]>,
+    ) -> bool {
         let stepped = |candidate: &Candidate| {
-            candidate.kind == Kind::Regress && candidate.has_voted(word.line)
+            candidate.kind == Kind::Regress
+                && candidate.has_voted(word.line)
+                && (candidate.brings || self.current.recall(word, messages) == Recall::Otherwise)
         };
         self.candidate.as_ref().is_some_and(stepped)
             && self.kept.epoch == word.epoch
