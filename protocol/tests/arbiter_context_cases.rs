@@ -130,6 +130,35 @@ fn an_application_that_had_to_take_the_incomplete_leg_hears_of_the_better_one_on
     assert_eq!(told, expected);
 }
 
+/// What a process brought in its memory is not taken for what the next one converts in another.
+#[test]
+fn a_place_that_two_processes_converted_is_had_of_either() {
+    for class in [OrderingClass::Ordered, OrderingClass::Unordered] {
+        let (mut kit, mut zero, mut one) = legs(class, Limits::default());
+        kit.joined(&mut zero, &mut one, 3);
+        for (incarnation, context) in [(999, 2), (1_000, 3)] {
+            one = restarted(4).with(|header| {
+                header.incarnation = Incarnation(incarnation);
+                header.context = ContextId(context);
+            });
+            kit.records(&mut one, &run(4..=6));
+        }
+        assert_eq!(kit.numbers(), [], "another memory than leg 0's");
+        for _ in 0..20 {
+            kit.pass(ms(10));
+            kit.beat(&mut one, 6, 7);
+        }
+        let told = kit.told();
+        let record = |sseq| Told::Record(sseq, 0, Leg::One);
+        assert!(told.iter().any(is_discontinuity), "{class:?}: {told:?}");
+        assert!(
+            told.ends_with(&[record(4), record(5), record(6)]),
+            "{class:?}: {told:?}"
+        );
+        assert_eq!(kit.arbiter.counters().gaps, 0);
+    }
+}
+
 #[test]
 fn an_end_behind_which_its_leg_went_on_is_not_told() {
     let (mut kit, mut zero, mut one) = ordered(Limits::default());

@@ -373,6 +373,27 @@ fn a_generation_opens_while_a_hole_waits() {
     }
 }
 
+/// A hole that opened before is not given up while what fills it waits for its numbering.
+#[test]
+fn what_waits_for_its_numbering_fills_a_hole_that_is_older() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = out_of_step(policy, 1, 1);
+        leg_0_is_silent(&mut scene, &mut one, 40);
+        let _ = one.data(1);
+        scene.data(&mut one, 1);
+        scene.pass(ms(1));
+        zero.open(2, 1);
+        let _ = zero.beat();
+        scene.data(&mut zero, 1);
+        scene.pass(ms(1));
+        scene.pass(ms(2));
+        scene.beat(&mut zero);
+        scene.pass(ms(25));
+        let told = scene.told();
+        assert_eq!(told, [Recount, Data(3, 1), Data(4, 1)], "{policy:?}");
+    }
+}
+
 #[test]
 fn the_hole_that_waited_is_declared_when_nobody_fills_it() {
     for policy in POLICIES {

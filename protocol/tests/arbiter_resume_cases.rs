@@ -67,6 +67,15 @@ fn a_message_that_was_told_in_part_is_gone_on_with() {
 }
 
 #[test]
+fn who_is_first_heard_saying_that_it_ends_speaks_no_more() {
+    let (mut kit, zero, _one) = resumed(&cursor(11, 0));
+    let mut zero = zero.with(|header| header.flags = Flags::END_OF_STREAM);
+    kit.beat(&mut zero, 10, 11);
+    kit.pass(ms(500));
+    assert_eq!(kit.told(), [Told::Event(Event::Stale { sid: SID })]);
+}
+
+#[test]
 fn what_lies_between_is_missing_like_any_other() {
     let (mut kit, mut zero, mut one) = resumed(&cursor(11, 0));
     for sender in [&mut zero, &mut one] {

@@ -62,13 +62,16 @@ impl Entry {
     }
 
     /// Where the record stands in the leg's order: an administrative message behind every part of the
-    /// number it stands behind. Of two numberings the same number is two messages; a record is the same in both.
-    fn key(&self) -> (u32, u64, u32, u32, u64) {
-        let (part, generation) = match self.kind {
-            BodyKind::Administrative => (u32::MAX, self.generation.0),
-            _ => (u32::from(self.part), 0),
+    /// number it stands behind. Of two numberings the same number is two messages; a record is the same in both. Of two
+    /// contexts the same place is two records; a message is the same in both.
+    fn key(&self) -> (u32, u64, u32, u32, u64, u64) {
+        let (part, generation, context) = match self.kind {
+            BodyKind::Administrative => (u32::MAX, self.generation.0, 0),
+            _ => (u32::from(self.part), 0, self.context.0),
         };
-        (self.turn, self.sseq, part, generation, self.adm.0)
+        (
+            self.turn, self.sseq, part, generation, self.adm.0, context,
+        )
     }
 
     pub(super) fn is_message(&self) -> bool {
@@ -389,6 +392,21 @@ mod tests {
         hold.insert(entry(0, 10, 0), &[]).unwrap();
         let kinds: Vec<_> = hold.iter().map(|e| (e.sseq, e.kind)).collect();
         assert_eq!(kinds[1], (9, BodyKind::Administrative));
+    }
+
+    #[test]
+    fn of_two_contexts_the_same_place_is_two_records_and_one_message() {
+        let mut hold = hold(8);
+        let of = |context, kind| Entry {
+            kind,
+            context: ContextId(context),
+            ..entry(0, 9, 0)
+        };
+        for (kind, new) in [(BodyKind::Dbn, true), (BodyKind::Administrative, false)] {
+            assert_eq!(hold.insert(of(1, kind), &[]), Ok(true));
+            assert_eq!(hold.insert(of(2, kind), &[]), Ok(new));
+            assert_eq!(hold.insert(of(1, kind), &[]), Ok(false));
+        }
     }
 
     #[test]

@@ -89,7 +89,10 @@ impl Source {
                         Count::As(adm) if adm > cursor.adm => {
                             owed = Some(owed.map_or(adm, |least: Adm| least.min(adm)));
                         }
-                        // Its numbering will be gone over to.
+                        // Its numbering will be gone over to, and then it is next.
+                        Count::Ahead if entry.generation <= self.fence.newest() => {
+                            return false;
+                        }
                         Count::Ahead => {}
                         Count::As(_) | Count::Apart => lacking |= !entry.is_message(),
                     }

@@ -115,8 +115,9 @@ impl Source {
         match speaking.peek() {
             None => {
                 let due = self.standby_due(limits);
-                let lost = self.legs.iter().any(|side| side.state == LegState::Lost);
-                lost && due.is_none_or(|due| self.judged_at >= due)
+                // Whoever is first heard saying that it ends never lived here.
+                let gone = |side: &LegSide| side.state == LegState::Lost || side.stepped_down;
+                self.legs.iter().any(gone) && due.is_none_or(|due| self.judged_at >= due)
             }
             Some(_) => speaking.all(|side| side.source_stale),
         }
