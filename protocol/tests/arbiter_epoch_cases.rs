@@ -901,3 +901,52 @@ fn a_step_back_leaves_what_is_held_of_the_next_epoch() {
     });
     assert_eq!(records.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6], "{told:?}");
 }
+
+/// An epoch that one datagram speaks of is in doubt, also where nothing is joined yet.
+#[test]
+fn one_stray_word_of_another_epoch_is_not_joined_at() {
+    let (mut kit, mut zero, _one) = pair();
+    let message = zero.administrative(3, Adm(0));
+    kit.give(Leg::Zero, &message);
+    assert_eq!(kit.told(), [], "nothing begins at a message");
+    let mut stray = zero.with(|header| header.epoch = Epoch(77));
+    kit.beat(&mut stray, 9, 10);
+    zero.header.dsn = stray.header.dsn;
+    zero.header.base_adm = Adm(1);
+    kit.records(&mut zero, &run(4..=6));
+    let told = kit.told();
+    let numbers = told.iter().filter_map(|told| match told {
+        Told::Record(sseq, ..) => Some(*sseq),
+        Told::Event(_) => None,
+    });
+    assert_eq!(numbers.collect::<Vec<_>>(), [4, 5, 6], "{told:?}");
+    assert_eq!(kit.arbiter.counters().quarantined, 1);
+}
+
+/// Where nothing was told of an epoch, the application was not in it, and whoever is there speaks.
+#[test]
+fn who_is_in_an_epoch_of_which_nothing_was_told_is_heard() {
+    let (mut kit, zero, mut one) = pair();
+    let mut zero = zero.with(|header| header.epoch = Epoch(2));
+    kit.beat(&mut zero, 20, 21);
+    kit.beat(&mut one, 0, 1);
+    for _ in 0..10 {
+        kit.pass(ms(10));
+        kit.beat(&mut one, 0, 1);
+    }
+    kit.records(&mut one, &run(1..=2));
+    let told = kit.told();
+    assert!(
+        told.ends_with(&[Told::Record(1, 0, Leg::One), Told::Record(2, 0, Leg::One)]),
+        "the other one is silent: {told:?}"
+    );
+    let state = |kit: &Kit| kit.arbiter.leg_status(SID, Leg::Zero).unwrap().state;
+    assert_eq!(state(&kit), LegState::Lost);
+    kit.beat(&mut zero, 20, 21);
+    assert_eq!(state(&kit), LegState::Live);
+    for _ in 0..10 {
+        kit.pass(ms(10));
+        kit.beat(&mut zero, 20, 21);
+    }
+    assert_eq!(resets(&mut kit), [(2, at(1, 0))]);
+}

@@ -24,7 +24,10 @@ impl Source {
     /// Whether a datagram of `leg` claims what nobody would believe from one datagram (RM-14a).
     pub(super) fn is_absurd(&self, leg: Leg, claim: &Claim, limits: &Limits) -> bool {
         let Some(cursor) = self.cursor else {
-            return false;
+            // Nothing is known but of which epochs somebody speaks.
+            let speaks = |epoch| self.legs.iter().any(|side| side.view(epoch).is_some());
+            let anybody = self.legs.iter().any(|side| side.latest().is_some());
+            return anybody && !speaks(claim.epoch);
         };
         if self.counts_far(&cursor, claim, limits) {
             return true;

@@ -348,6 +348,8 @@ impl Source {
             return;
         };
         let view = *view;
+        // Who has told nothing of an epoch was not in it: somebody may yet go on there.
+        let untold = self.announce == Some(DiscontinuityCause::Join) && !self.is_named(epoch, &left);
         let next = match cause {
             ResetCause::Epoch { .. } => {
                 let told = self.left.filter(|told| told.epoch == epoch);
@@ -366,7 +368,7 @@ impl Source {
         if epoch != left.epoch {
             let next = self.reached(&left);
             let known = |it: &Cursor| it.epoch == epoch || it.epoch == view.predecessor;
-            self.left = match self.is_named(epoch, &left) {
+            self.left = match untold || self.is_named(epoch, &left) {
                 true => self.left.filter(|it| !known(it)),
                 false => Some(Cursor { next, ..left }),
             };
@@ -392,7 +394,7 @@ impl Source {
             // What came before the epoch that is left is older still: who has slept through both must not bring
             // it back.
             for past in [left.predecessor, view.predecessor, left.epoch] {
-                if past != epoch {
+                if past != epoch && !(untold && past == left.epoch) {
                     self.retired.add(past);
                 }
             }
