@@ -950,3 +950,29 @@ fn who_is_in_an_epoch_of_which_nothing_was_told_is_heard() {
     }
     assert_eq!(resets(&mut kit), [(2, at(1, 0))]);
 }
+
+/// What its adapter took back once says nothing of where the leg stands after it has come to the application again.
+#[test]
+fn who_stepped_back_and_has_climbed_again_may_lag() {
+    for climbs in [true, false] {
+        let (mut kit, mut zero, mut one) = pair();
+        kit.joined(&mut zero, &mut one, 3);
+        bring(&mut kit, &mut zero, 4..=20);
+        bring(&mut kit, &mut one, 4..=20);
+        kit.beat(&mut one, 20, 21);
+        kit.beat(&mut one, 4, 5);
+        if climbs {
+            bring(&mut kit, &mut one, 5..=25);
+            kit.beat(&mut one, 25, 26);
+        }
+        bring(&mut kit, &mut zero, 21..=30);
+        kit.told();
+        for _ in 0..10 {
+            kit.pass(ms(10));
+            let last = if climbs { 25 } else { 4 };
+            kit.beat(&mut one, last, last + 1);
+        }
+        let expected = if climbs { vec![] } else { vec![(1, at(5, 0))] };
+        assert_eq!(resets(&mut kit), expected, "climbs: {climbs}");
+    }
+}

@@ -436,6 +436,10 @@ impl Source {
         let Some(cursor) = self.cursor else {
             return false;
         };
+        let reached = self.reached(&cursor);
+        for side in &mut self.legs {
+            side.climb(cursor.epoch, reached);
+        }
         let live = || self.legs.iter().filter(|side| side.transmits());
         let far_below =
             |place: Place| place.sseq.saturating_add(out.limits.window) < cursor.next.sseq;
@@ -444,7 +448,7 @@ impl Source {
                 let here = side.latest().filter(|view| view.epoch == cursor.epoch);
                 here.and_then(View::stands).is_some_and(far_below)
             });
-        let stepped_back = below_at_all(live(), &cursor, self.reached(&cursor));
+        let stepped_back = below_at_all(live(), &cursor, reached);
         if !below && !stepped_back {
             self.regress_since = None;
             return false;

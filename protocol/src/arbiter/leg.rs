@@ -275,6 +275,14 @@ impl LegSide {
         }
     }
 
+    /// Forgets that the leg stepped back in `epoch`, once it stands where the application is, or beyond.
+    pub(super) fn climb(&mut self, epoch: Epoch, reached: Place) {
+        let view = self.view_mut(epoch).filter(|view| view.stepped_back);
+        if let Some(view) = view {
+            view.stepped_back = view.stands().is_none_or(|place| place < reached);
+        }
+    }
+
     /// Forgets how far the leg claimed to be in `epoch`.
     pub(super) fn disbelieve(&mut self, epoch: Epoch) {
         if let Some(view) = self.view_mut(epoch) {
