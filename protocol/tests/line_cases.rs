@@ -287,6 +287,11 @@ fn cases() {
             "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, 14n",
         ),
         (
+            "one stray word takes back nothing that was said more than once",
+            "+; A 7 end 3; B 7 end 3; A 8 1 a b; A 8 3 c; A 7 end 20; A 8 4 d; B 8 4 d; +1",
+            "=, ended 7 at 3, begin 8 at 1 complete after 7, 1a, 2b, 3c, 4d",
+        ),
+        (
             "nor are they when the source then says nothing",
             "A 7 50 a b; B 7 50 a b; A 7 52 c; B 7 52 c; A 7 1 o; B 7 1 o; +9000; A 7 53 d; +1",
             "begin 7 at 50 after 0, 50a, 51b, 52c, stale, fresh, 53d",

@@ -36,6 +36,8 @@ pub(super) struct Candidate {
     pub(super) said: Time,
     /// Whether messages were among what was said.
     pub(super) brings: bool,
+    /// How many times it was said.
+    spoken_of: u32,
     /// How many times in a row each line said so.
     votes: [u32; 2],
     /// How many words contradicted it since it was last said.
@@ -53,6 +55,7 @@ impl Candidate {
             joined: word.now,
             said: word.now,
             brings: false,
+            spoken_of: 0,
             votes: [0; 2],
             against: 0,
             spoken: (word.first, word.next()),
@@ -72,6 +75,7 @@ impl Candidate {
         self.against = 0;
         self.said = word.now;
         self.brings |= word.count > 0;
+        self.spoken_of = self.spoken_of.saturating_add(1);
         let votes = &mut self.votes[word.line.index()];
         if *votes == 0 {
             self.joined = word.now;
@@ -95,10 +99,11 @@ impl Candidate {
 
     /// The line said something that is out of the ordinary in another way. `false`: nobody vouches any more,
     /// or nobody has for as long as it takes to confirm something else, so that a stray word of a line that
-    /// then dies does not block a true one.
+    /// then dies does not block a true one. Nor does a stray word take back what was said more than once.
     pub(super) fn contradict(&mut self, line: Line, confirmations: u32) -> bool {
         self.against = self.against.saturating_add(1);
-        let vouched = self.retract(line, confirmations);
+        let repeated = self.spoken_of > 1;
+        let vouched = self.retract(line, confirmations) || repeated;
         vouched && (self.confirmed.is_some() || self.against < confirmations)
     }
 
