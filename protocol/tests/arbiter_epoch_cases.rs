@@ -976,3 +976,30 @@ fn who_stepped_back_and_has_climbed_again_may_lag() {
         assert_eq!(resets(&mut kit), expected, "climbs: {climbs}");
     }
 }
+
+/// Who hears nothing from its source keeps nobody from an epoch that another leg goes on with.
+#[test]
+fn a_stale_leg_keeps_nobody_from_the_epoch_that_was_left() {
+    for (flags, expected) in [
+        (Flags::default(), vec![]),
+        (Flags::SOURCE_STALE, vec![(2, at(4, 0))]),
+    ] {
+        let (mut kit, zero, one) = pair();
+        let mut zero = zero.with(|header| header.epoch = Epoch(2));
+        let mut one = one.with(|header| header.flags = flags);
+        kit.records(&mut zero, &run(1..=3));
+        kit.beat(&mut one, 8, 9);
+        for _ in 0..10 {
+            kit.pass(ms(10));
+            kit.beat(&mut one, 8, 9);
+        }
+        assert_eq!(resets(&mut kit), [(1, at(1, 0))], "leg 0 is gone");
+        for last in 4..=8 {
+            kit.pass(ms(10));
+            kit.records(&mut zero, &run(last..=last));
+            kit.beat(&mut zero, last, last + 1);
+            kit.beat(&mut one, 8, 9);
+        }
+        assert_eq!(resets(&mut kit), expected, "{flags:?}");
+    }
+}

@@ -287,14 +287,14 @@ impl Source {
     }
 
     /// Whether it is the one that was left for one that nobody had named as the next, and may be ahead all the same: `leg`
-    /// names the application's epoch as the one before, or nobody else speaks of that.
+    /// names the application's epoch as the one before, or nobody else who hears its source speaks of that.
     fn may_be_ahead(&self, leg: Leg, epoch: Epoch, predecessor: Epoch) -> bool {
         let (Some(cursor), Some(left)) = (self.cursor, self.left) else {
             return false;
         };
         let other = &self.legs[leg.other().index()];
         let there = other.latest().map(|view| view.epoch) == Some(cursor.epoch);
-        let stays = other.transmits() && there;
+        let stays = other.transmits() && !other.source_stale && there;
         left.epoch == epoch && (predecessor == cursor.epoch || !stays)
     }
 
