@@ -349,7 +349,8 @@ impl Source {
         };
         let view = *view;
         // Who has told nothing of an epoch was not in it: somebody may yet go on there.
-        let untold = self.announce == Some(DiscontinuityCause::Join) && !self.is_named(epoch, &left);
+        let untold =
+            self.announce == Some(DiscontinuityCause::Join) && !self.is_named(epoch, &left);
         let next = match cause {
             ResetCause::Epoch { .. } => {
                 let told = self.left.filter(|told| told.epoch == epoch);

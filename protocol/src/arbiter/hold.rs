@@ -69,9 +69,7 @@ impl Entry {
             BodyKind::Administrative => (u32::MAX, self.generation.0, 0),
             _ => (u32::from(self.part), 0, self.context.0),
         };
-        (
-            self.turn, self.sseq, part, generation, self.adm.0, context,
-        )
+        (self.turn, self.sseq, part, generation, self.adm.0, context)
     }
 
     pub(super) fn is_message(&self) -> bool {
