@@ -14,7 +14,7 @@ use twinfeed_control::{LinkState, Role};
 use crate::config::Config;
 use crate::error::AdapterError;
 use crate::present::{
-    CONTEXT_COUNTERS, FILL_COUNTERS, FILL_GAUGES, PAIR_COUNTERS, Present, SNAPSHOT_COUNTERS,
+    CONTEXT_COUNTERS, FILL_COUNTERS, FILL_GAUGES, Of, PAIR_COUNTERS, Present, SNAPSHOT_COUNTERS,
     SNAPSHOT_GAUGES,
 };
 use crate::snapshot::{LineSnapshot, SourceSnapshot};
@@ -118,12 +118,7 @@ struct Metrics {
     feed: String,
 }
 
-/// A metric of one value per source: name, help, value.
-type OfSource = (&'static str, &'static str, fn(&SourceSnapshot) -> u64);
-/// A metric of one value per line.
-type OfLine = (&'static str, &'static str, fn(&LineSnapshot) -> u64);
-
-const SOURCE_COUNTERS: &[OfSource] = &[
+const SOURCE_COUNTERS: &[Of<SourceSnapshot>] = &[
     ("messages", "Source messages converted.", |of| {
         of.sequencer.messages
     }),
@@ -255,7 +250,7 @@ const SOURCE_COUNTERS: &[OfSource] = &[
     ),
 ];
 
-const SOURCE_GAUGES: &[OfSource] = &[
+const SOURCE_GAUGES: &[Of<SourceSnapshot>] = &[
     ("next_msn", "Number of the next record.", |of| of.next_msn.0),
     ("destinations", "Whom the stream is sent to.", |of| {
         of.destinations as u64
@@ -287,7 +282,7 @@ const SOURCE_GAUGES: &[OfSource] = &[
     }),
 ];
 
-const LINE_COUNTERS: &[OfLine] = &[
+const LINE_COUNTERS: &[Of<LineSnapshot>] = &[
     ("line_packets", "Packets received.", |of| of.input.packets),
     (
         "line_first_arrivals",
@@ -354,38 +349,38 @@ impl Collector for Metrics {
 
 impl Metrics {
     fn fills(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Some(fills) = self.present.fills() else {
-            return Ok(());
-        };
-        let labels = [("feed", self.feed.clone())];
-        for (name, help, value) in FILL_COUNTERS {
-            let name = format!("fills_{name}");
-            let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value(&fills)).encode(family.encode_family(&labels)?)?;
+        match self.present.fills() {
+            None => Ok(()),
+            Some(fills) => self.counted(encoder, "fills", (FILL_COUNTERS, FILL_GAUGES), &fills),
         }
-        for (name, help, value) in FILL_GAUGES {
-            let name = format!("fills_{name}");
-            let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
-            let value = i64::try_from(value(&fills)).unwrap_or(i64::MAX);
-            ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
-        }
-        Ok(())
     }
 
     fn snapshots(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Some(snapshots) = self.present.snapshots() else {
-            return Ok(());
-        };
-        let labels = [("feed", self.feed.clone())];
-        for (name, help, value) in SNAPSHOT_COUNTERS {
-            let name = format!("snapshots_{name}");
-            let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value(&snapshots)).encode(family.encode_family(&labels)?)?;
+        let tables = (SNAPSHOT_COUNTERS, SNAPSHOT_GAUGES);
+        match self.present.snapshots() {
+            None => Ok(()),
+            Some(snapshots) => self.counted(encoder, "snapshots", tables, &snapshots),
         }
-        for (name, help, value) in SNAPSHOT_GAUGES {
-            let name = format!("snapshots_{name}");
+    }
+
+    /// What is counted of the adapter as a whole: counters, and then gauges, whose names begin alike.
+    fn counted<T>(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        prefix: &str,
+        (counters, gauges): (&[Of<T>], &[Of<T>]),
+        of: &T,
+    ) -> Result<(), fmt::Error> {
+        let labels = [("feed", self.feed.clone())];
+        for (name, help, value) in counters {
+            let name = format!("{prefix}_{name}");
+            let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value(of)).encode(family.encode_family(&labels)?)?;
+        }
+        for (name, help, value) in gauges {
+            let name = format!("{prefix}_{name}");
             let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
-            let value = i64::try_from(value(&snapshots)).unwrap_or(i64::MAX);
+            let value = i64::try_from(value(of)).unwrap_or(i64::MAX);
             ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
         }
         Ok(())

@@ -236,10 +236,11 @@ fn reason(pair: &PairSnapshot) -> String {
     }
 }
 
-/// What a pair counts: name, help, value.
-pub(crate) type OfPair = (&'static str, &'static str, fn(&PairCounters) -> u64);
+/// Something that is counted of `T`: name, help, value.
+pub(crate) type Of<T> = (&'static str, &'static str, fn(&T) -> u64);
 
-pub(crate) const PAIR_COUNTERS: &[OfPair] = &[
+/// What a pair counts: name, help, value.
+pub(crate) const PAIR_COUNTERS: &[Of<PairCounters>] = &[
     (
         "originated",
         "Administrative messages originated here.",
@@ -336,9 +337,7 @@ pub(crate) const PAIR_COUNTERS: &[OfPair] = &[
 ];
 
 /// What an adapter counts of fills: name, help, value.
-pub(crate) type OfFills = (&'static str, &'static str, fn(&FillCounters) -> u64);
-
-pub(crate) const FILL_COUNTERS: &[OfFills] = &[
+pub(crate) const FILL_COUNTERS: &[Of<FillCounters>] = &[
     ("requests", "Requests for what was missed.", |of| {
         of.server.requests
     }),
@@ -395,7 +394,7 @@ pub(crate) const FILL_COUNTERS: &[OfFills] = &[
     }),
 ];
 
-pub(crate) const FILL_GAUGES: &[OfFills] = &[
+pub(crate) const FILL_GAUGES: &[Of<FillCounters>] = &[
     ("held_messages", "Records retained at present.", |of| {
         of.messages
     }),
@@ -403,9 +402,7 @@ pub(crate) const FILL_GAUGES: &[OfFills] = &[
 ];
 
 /// What an adapter counts of snapshots: name, help, value.
-pub(crate) type OfSnapshots = (&'static str, &'static str, fn(&SnapshotCounters) -> u64);
-
-pub(crate) const SNAPSHOT_COUNTERS: &[OfSnapshots] = &[
+pub(crate) const SNAPSHOT_COUNTERS: &[Of<SnapshotCounters>] = &[
     ("requests", "Requests for what there is.", |of| {
         of.server.requests
     }),
@@ -462,7 +459,7 @@ pub(crate) const SNAPSHOT_COUNTERS: &[OfSnapshots] = &[
     }),
 ];
 
-pub(crate) const SNAPSHOT_GAUGES: &[OfSnapshots] = &[
+pub(crate) const SNAPSHOT_GAUGES: &[Of<SnapshotCounters>] = &[
     ("orders", "Orders that are known to rest.", |of| {
         of.follower.orders
     }),
@@ -487,9 +484,7 @@ pub(crate) const SNAPSHOT_GAUGES: &[OfSnapshots] = &[
 ];
 
 /// What an adapter counts of contexts handed over: name, help, value.
-pub(crate) type OfContexts = (&'static str, &'static str, fn(&TransferCounters) -> u64);
-
-pub(crate) const CONTEXT_COUNTERS: &[OfContexts] = &[
+pub(crate) const CONTEXT_COUNTERS: &[Of<TransferCounters>] = &[
     ("taken", "Contexts taken over from the peer.", |of| of.taken),
     (
         "not_taken",

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! One source stream's output is followed as a subscriber with one leg would that loses nothing: in order, each position once. What
-//! was withheld on standby is output, and is not handed over again when it is sent after all; an epoch that was left is known. A source
-//! that steps back within an epoch begins it anew.
+//! was withheld on standby is output, and is not handed over again when it is sent after all. So numbers that go back are a source's that
+//! steps back within an epoch: it begins anew.
 //!
 //! Whole is what began with the epoch, in a complete context, and was followed without a hole since. A hole that the adapter itself
 //! declares, by another context, leaves what is known in doubt and whole: nobody knows more.
@@ -20,7 +20,7 @@ use twinfeed_protocol::{Cursor, Delivered, Event, Handler, Leg, Place, ResetCaus
 use twinfeed_wire::record::{DbnRecord, InstrumentDefMsg, MboMsg, StatusMsg};
 use twinfeed_wire::snapshot::Snapshot;
 use twinfeed_wire::{
-    Adm, AdminMessage, BodyKind, ContextId, Datagram, Epoch, Flags, Generation, Header, Msn, Pos,
+    Adm, AdminMessage, BodyKind, ContextId, Datagram, Epoch, Flags, Generation, Header, Pos,
     Record, Sid, StreamId,
 };
 
@@ -78,7 +78,7 @@ pub struct Follower {
     kept: Kept,
     stand: Option<Stand>,
     lacking: Option<Lacking>,
-    /// Epochs that were left, oldest first: what is said of one again is what was withheld.
+    /// Epochs that were left, oldest first: who asks for one of them is told so.
     left: VecDeque<Epoch>,
     walk: Option<Walk>,
     /// Walks that came to nothing.
@@ -102,8 +102,6 @@ struct Stand {
     /// Administrative messages, in the numbering of `generation`.
     adm: Adm,
     generation: Generation,
-    /// That of what comes next, in that numbering.
-    msn: Msn,
 }
 
 impl Stand {
@@ -122,13 +120,7 @@ impl Stand {
                 }),
         };
         let steps_back = first.is_some_and(|first| first < self.next);
-        let anew = steps_back || header.first != self.first;
-        header.epoch != self.epoch || anew && !self.has_heard(header, header.first_msn)
-    }
-
-    /// Whether what has this number was said before.
-    fn has_heard(&self, header: &Header, msn: Msn) -> bool {
-        (header.generation, msn) < (self.generation, self.msn)
+        header.epoch != self.epoch || header.first != self.first || steps_back
     }
 }
 
@@ -232,17 +224,14 @@ impl Follower {
     /// One datagram of the stream, sent or withheld.
     pub fn datagram(&mut self, datagram: &Datagram<'_>) {
         let header = *datagram.header();
-        if self.left.contains(&header.epoch) {
-            return;
-        }
         if self.stand.is_none_or(|stand| stand.is_left_by(datagram)) {
             self.begin_epoch(datagram);
         }
         if let Some(beat) = datagram.heartbeat() {
             return self.beat(&header, (beat.beat.next_sseq, beat.beat.prev));
         }
-        for (record, at) in datagram.records().zip(0..) {
-            self.record(&header, header.first_msn.plus(at), &record);
+        for record in datagram.records() {
+            self.record(&header, &record);
         }
     }
 
@@ -326,18 +315,11 @@ impl Follower {
             last: 0,
             adm: header.base_adm,
             generation: header.generation,
-            msn: header.first_msn,
         });
     }
 
     fn beat(&mut self, header: &Header, (next, prev): (u64, u64)) {
         let Some(mut stand) = self.stand else { return };
-        if next < stand.next.sseq {
-            return; // overtaken
-        }
-        if header.generation == stand.generation {
-            stand.msn = stand.msn.max(header.first_msn);
-        }
         let changed = self.follow_context(&mut stand, header);
         if stand.next.part != 0 || prev >= stand.next.sseq && !changed {
             self.lack(Lacking::Missed);
@@ -347,20 +329,17 @@ impl Follower {
         if newer || header.base_adm > stand.adm {
             self.count(&mut stand, (header.base_adm, header.generation));
         }
-        if newer {
-            stand.msn = header.first_msn;
-        }
         self.stand = Some(stand);
     }
 
-    fn record(&mut self, header: &Header, msn: Msn, record: &Record<'_>) {
+    fn record(&mut self, header: &Header, record: &Record<'_>) {
         let Some(mut stand) = self.stand else { return };
         let place = Place {
             sseq: record.sseq,
             part: record.part,
         };
         if record.kind == BodyKind::Administrative {
-            self.message(&mut stand, header, msn, record);
+            self.message(&mut stand, header, record);
             return;
         }
         if place < stand.next {
@@ -376,7 +355,6 @@ impl Follower {
         if (record.adm, header.generation) != (stand.adm, stand.generation) {
             self.count(&mut stand, (record.adm, header.generation));
         }
-        stand.msn = msn.plus(1);
         stand.last = record.sseq;
         stand.next = match record.is_last() {
             true => Place::start(record.sseq.saturating_add(1)),
@@ -389,15 +367,11 @@ impl Follower {
         self.apply(&stand, header, record);
     }
 
-    fn message(&mut self, stand: &mut Stand, header: &Header, msn: Msn, record: &Record<'_>) {
-        if record.adm < stand.adm && stand.has_heard(header, msn) {
-            return;
-        }
+    fn message(&mut self, stand: &mut Stand, header: &Header, record: &Record<'_>) {
         self.follow_context(stand, header);
         // It vouches for the numbers up to the one that it stands behind.
         let behind = Place::start(record.sseq.saturating_add(1));
         stand.next = stand.next.max(behind);
-        stand.msn = msn.plus(1);
         if record.adm != stand.adm {
             self.count(stand, (record.adm, header.generation));
         }
@@ -541,5 +515,5 @@ fn view<'a, R: DbnRecord>(record: &Record<'a>) -> Option<&'a R> {
     }
 }
 
-/// Epochs that were left and are remembered: what was withheld is of few.
+/// Epochs that were left and are remembered.
 const LEFT: usize = 64;

@@ -208,7 +208,7 @@ impl Source {
             }
         }
         if self.is_live() {
-            self.note(event);
+            note(&mut self.diverged, event);
             return handler.event(event);
         }
         if self.is_wanting()
@@ -235,7 +235,7 @@ impl Source {
         self.decide(kept, now, (limits, counters), handler);
         if full {
             // It is void, and holds.
-            self.note(event);
+            note(&mut self.diverged, event);
         }
     }
 
@@ -291,9 +291,9 @@ impl Source {
         (limits, counters): With<'_>,
         handler: &mut H,
     ) {
-        let void = self.kept.items().filter_map(Item::event).copied();
-        let void: Vec<Event> = void.filter(is_of_divergence).collect();
-        void.iter().for_each(|event| self.note(event));
+        for event in self.kept.items().filter_map(Item::event) {
+            note(&mut self.diverged, event);
+        }
         counters.restarted += 1;
         counters.void += self.kept.len() as u64 + 1;
         let deadline = self.deadline.filter(|_| self.is_wanting());
@@ -363,15 +363,12 @@ impl Source {
     fn cut(&mut self, covered: usize, end: &Cursor, counters: &mut JoinCounters) {
         counters.covered += covered as u64;
         for _ in 0..covered {
-            let mut gone = None;
+            let diverged = &mut self.diverged;
             self.kept.pop(|told| {
                 if let Told::Event(event) = told {
-                    gone = Some(*event);
+                    note(diverged, event);
                 }
             });
-            if let Some(event) = gone {
-                self.note(&event);
-            }
         }
         for event in self.kept.leading_events() {
             if let Left::Rest(rest) = left(event, end) {
@@ -428,17 +425,14 @@ impl Source {
                 told
             }
             State::Draining => {
-                let mut event = None;
+                let diverged = &mut self.diverged;
                 self.kept.pop(|told| match told {
                     Told::Record(record) => handler.record(record),
-                    Told::Event(it) => {
-                        event = Some(*it);
-                        handler.event(it);
+                    Told::Event(event) => {
+                        note(diverged, event);
+                        handler.event(event);
                     }
                 });
-                if let Some(event) = event {
-                    self.note(&event);
-                }
                 1
             }
         };
@@ -469,22 +463,6 @@ impl Source {
                 at: end.place(),
                 pinned,
             });
-        }
-    }
-
-    /// Notes whether legs differ where the application stands: until they converge, whichever is pinned and whatever begins meanwhile.
-    fn note(&mut self, event: &Event) {
-        match (event, &mut self.diverged) {
-            (Event::Divergence { .. }, diverged) => *diverged = Some(*event),
-            (Event::Converged { .. }, diverged) => *diverged = None,
-            (
-                Event::Discontinuity {
-                    cause: DiscontinuityCause::Divergence { from },
-                    ..
-                },
-                Some(Event::Divergence { pinned, .. }),
-            ) => *pinned = from.other(),
-            _ => {}
         }
     }
 
@@ -538,17 +516,20 @@ impl Source {
     }
 }
 
-/// Whether it says that legs differ, or do so no more, or which is pinned.
-fn is_of_divergence(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Divergence { .. }
-            | Event::Converged { .. }
-            | Event::Discontinuity {
-                cause: DiscontinuityCause::Divergence { .. },
+/// Notes whether legs differ where the application stands: until they converge, whichever is pinned and whatever begins meanwhile.
+fn note(diverged: &mut Option<Event>, event: &Event) {
+    match (event, &mut *diverged) {
+        (Event::Divergence { .. }, _) => *diverged = Some(*event),
+        (Event::Converged { .. }, _) => *diverged = None,
+        (
+            Event::Discontinuity {
+                cause: DiscontinuityCause::Divergence { from },
                 ..
-            }
-    )
+            },
+            Some(Event::Divergence { pinned, .. }),
+        ) => *pinned = from.other(),
+        _ => {}
+    }
 }
 
 /// The word that the application stands here, whatever it was told before.
