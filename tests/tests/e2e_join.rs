@@ -4,7 +4,8 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -232,16 +233,22 @@ fn judge(members: &mut [Member]) -> Joined {
         if now.next.epoch == at.next.epoch {
             assert_eq!(behind(&app.log), behind(log));
         }
+        joined.add(joiner);
+    }
+    joined
+}
+
+impl Joined {
+    fn add(&mut self, joiner: &Member) {
         let counters = joiner.shown().counters;
         assert_eq!(
             (counters.joined, counters.given_up, counters.restarted),
             (1, 0, 0)
         );
-        joined.orders += counters.orders;
-        joined.kept += counters.kept;
-        joined.covered += counters.covered;
+        self.orders += counters.orders;
+        self.kept += counters.kept;
+        self.covered += counters.covered;
     }
-    joined
 }
 
 #[track_caller]
@@ -312,6 +319,113 @@ fn several_join(run: &Run) {
 fn who_joins_at_any_point_has_the_books_of_one_who_was_there_from_the_start() {
     let _alone = alone();
     several_join(&longer());
+}
+
+/// Where somebody stood, and of each book how many orders rest and what they and their queues come to.
+type Checkpoint = (Place, BTreeMap<u32, (usize, u64)>);
+
+fn checkpoint(cursor: &Cursor, dump: &Dump) -> Checkpoint {
+    let sum = |orders: &Vec<Order>| {
+        let mut hasher = DefaultHasher::new();
+        format!("{orders:?}").hash(&mut hasher);
+        (orders.len(), hasher.finish())
+    };
+    let books = dump.iter().map(|(book, orders)| (*book, sum(orders)));
+    (cursor.place(), books.collect())
+}
+
+/// Joins at so many points of one session, a few at a time, and compares each with one who was there from the start: at the end
+/// of its snapshot, and some hundred records on.
+fn many_join(points: usize) {
+    let run = Run {
+        session: Duration::from_secs(15 + points as u64 / 3),
+        rate: 2_000,
+        ..small_run()
+    };
+    let (rig, mut members) = begun(&run, 500);
+    let mut dice = fastrand::Rng::with_seed(1_000);
+    let (mut checkpoints, mut joined, mut leaving) = (Vec::new(), Joined::default(), Vec::new());
+    let (mut begun, mut at) = (0, members[0].next());
+    while checkpoints.len() < 2 * points {
+        until(&mut members, "somebody has joined, or joins", |members| {
+            let room = members.len() < 4 && begun < points;
+            room && members[0].next() >= at || members[1..].iter().any(Member::has_joined)
+        });
+        let done = members[1..].iter().position(Member::has_joined);
+        if let Some(joiner) = done.map(|index| members.remove(index + 1)) {
+            let (told, dump_then) = joiner.app.joined.as_ref().unwrap();
+            let now = joiner.cursor().unwrap();
+            assert_eq!(told.next.epoch, now.next.epoch, "one session");
+            joiner.app.books.check().unwrap();
+            let gap = |event: &Event| matches!(event, Event::Gap { .. });
+            assert!(!joiner.app.events.iter().any(gap));
+            checkpoints.push(checkpoint(told, dump_then));
+            checkpoints.push(checkpoint(&now, &dump(&joiner.app.books)));
+            joined.add(&joiner);
+            let Member {
+                poller, control, ..
+            } = joiner;
+            drop(poller);
+            // It takes its leave of stream-admin first.
+            leaving.push(std::thread::spawn(|| control.stop().unwrap()));
+        } else {
+            members.push(Member::new(&rig, From::Snapshot));
+            at = members[0].next() + dice.u64(1..200);
+            begun += 1;
+        }
+    }
+    for leaves in leaving {
+        leaves.join().unwrap();
+    }
+    assert_by_snapshot(&joined);
+    checkpoints.sort_by_key(|(place, _)| *place);
+    let furthest = checkpoints.last().unwrap().0.sseq;
+    until(&mut members, "the first one has come so far", |members| {
+        members[0].next() > furthest
+    });
+    let first = &members[0].app;
+    assert!(
+        !first
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Gap { .. } | Event::Reset { .. }))
+    );
+    let mut books = Books::new(1);
+    let mut log = first.log.iter().peekable();
+    let cursor = members[0].cursor().unwrap();
+    books.event(&Event::Discontinuity {
+        sid: SID,
+        epoch: cursor.next.epoch,
+        at: Place::start(1),
+        context: cursor.context,
+        complete: true,
+        cause: DiscontinuityCause::Join,
+    });
+    for (place, told) in &checkpoints {
+        while let Some((_, _, order)) = log.next_if(|(_, of, _)| of < place) {
+            let _ = books.apply(SID, order);
+        }
+        let (_, twin) = checkpoint(&cursor, &dump(&books));
+        assert_eq!(*told, twin, "at {place:?}");
+    }
+    let apart: BTreeSet<_> = checkpoints.iter().map(|(place, _)| place.sseq).collect();
+    let orders = |(_, books): &Checkpoint| books.values().map(|(orders, _)| orders).sum::<usize>();
+    println!(
+        "{points} joined between {} and {furthest}: {} places compared, {} of them apart, at most {} orders at rest",
+        checkpoints[0].0.sseq,
+        checkpoints.len(),
+        apart.len(),
+        checkpoints.iter().map(orders).max().unwrap()
+    );
+    end(rig, members);
+}
+
+/// `TWINFEED_JOINS` says at how many points.
+#[test]
+fn who_joins_at_each_of_many_points_of_a_session_has_the_same_books() {
+    let _alone = alone();
+    let points = std::env::var("TWINFEED_JOINS").map(|it| it.parse().unwrap());
+    many_join(points.unwrap_or(25));
 }
 
 #[test]
