@@ -280,6 +280,7 @@ impl Handler for Books {
             | Event::Converged { .. }
             | Event::Switched(_)
             | Event::Leg { .. }
+            | Event::Slow { .. }
             | Event::ConstraintKept { .. }
             | Event::NoSnapshot { .. }
             | Event::Ended { .. } => {}

@@ -108,6 +108,12 @@ pub(crate) fn sentence(event: &Event) -> String {
         Event::NoSnapshot { sid } => {
             format!("NO SNAPSHOT of sid {sid} came in time: what was kept follows")
         }
+        Event::Slow { behind, policy } => {
+            format!(
+                "TOO SLOW: what comes now may have waited for {behind:.1?}; policy: {}",
+                policy.word()
+            )
+        }
         Event::ConstraintKept { name } => {
             format!("stream-admin changed `{name}`, which holds from the next subscription on")
         }
@@ -213,6 +219,9 @@ pub(crate) fn object(event: &Event) -> Value {
         Event::NoSnapshot { sid } => {
             json!({"event": "no_snapshot", "sid": sid.0, "text": text})
         }
+        Event::Slow { behind, policy } => json!({
+            "event": "slow", "behind_ns": behind.as_nanos() as u64, "policy": policy.word(), "text": text,
+        }),
         Event::ConstraintKept { name } => json!({
             "event": "constraint_kept", "name": name, "text": text,
         }),

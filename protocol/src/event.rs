@@ -4,6 +4,7 @@
 //! application needs in order to be honest about its book is an [`Event`], in order with the data.
 
 use core::fmt;
+use core::time::Duration;
 
 use twinfeed_wire::{Adm, BodyKind, ContextId, Epoch, Generation, Pos, RecordFlags, Sid};
 
@@ -139,6 +140,8 @@ pub enum GapCause {
     NotRetained,
     /// Lost on every leg, and no adapter that was asked gave it in time.
     Unanswered,
+    /// It waited for an application that was too slow, and was left out so that this one is with the stream again.
+    Skipped,
 }
 
 impl GapCause {
@@ -153,6 +156,7 @@ impl GapCause {
             Self::Abandoned => "abandoned",
             Self::NotRetained => "not_retained",
             Self::Unanswered => "unanswered",
+            Self::Skipped => "skipped",
         }
     }
 }
@@ -211,6 +215,32 @@ pub enum CloseReason {
     Refused,
     /// The feed is gone.
     FeedRemoved,
+    /// The application was too slow, and this is what it wants then.
+    TooSlow,
+}
+
+/// What happens when an application is too slow for what it is sent.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum SlowPolicy {
+    /// It is told so, and goes on; what finds no room in the sockets is lost there.
+    #[default]
+    Warn,
+    /// It is told so, and what waits is left out: a [`Event::Gap`] with the cause [`GapCause::Skipped`] names it.
+    Skip,
+    /// It is told so, and nothing more comes.
+    Disconnect,
+}
+
+impl SlowPolicy {
+    /// The word used in configuration, metrics, logs and JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Warn => "warn",
+            Self::Skip => "skip",
+            Self::Disconnect => "disconnect",
+        }
+    }
 }
 
 /// Why joining with a snapshot begins again.
@@ -400,6 +430,13 @@ pub enum Event {
         /// Source stream.
         sid: Sid,
     },
+    /// The application is too slow: what it is told now may have waited here for so long. Told once until it has caught up.
+    Slow {
+        /// How long ago everything that had come was last taken.
+        behind: Duration,
+        /// What happens now.
+        policy: SlowPolicy,
+    },
     /// stream-admin changed one of the feed's constraints, and a running subscription cannot take it over: it
     /// goes on with the value that it began with. Subscribe again to work with the new one.
     ConstraintKept {
@@ -432,7 +469,7 @@ impl Event {
             | Self::Ended { sid, .. }
             | Self::JoinRestarted { sid, .. }
             | Self::NoSnapshot { sid } => Some(*sid),
-            Self::ConstraintKept { .. } | Self::Closed { .. } => None,
+            Self::Slow { .. } | Self::ConstraintKept { .. } | Self::Closed { .. } => None,
         }
     }
 }

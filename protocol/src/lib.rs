@@ -38,7 +38,7 @@ pub use cursor::{BadCursor, CannotResume, Cursor, Cursors};
 pub use epoch::EpochStart;
 pub use event::{
     CloseReason, Delivered, DiscontinuityCause, Event, GapCause, Handler, Leg, LegState, Place,
-    ResetCause, RestartCause, Tail,
+    ResetCause, RestartCause, SlowPolicy, Tail,
 };
 pub use health::Health;
 pub use join::{JoinCounters, JoinLimits, Joins, Refusal, Wish};

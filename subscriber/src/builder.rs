@@ -329,6 +329,7 @@ impl Builder {
         let (poller_end, control_end) = queues();
         let filters = Mailbox::new();
         let joining = self.settings.tuning.joining();
+        let pace = self.settings.tuning.pace();
         let at_first = self.settings.from == From::Snapshot;
         let (poller_snapshots, control_snapshots) = self
             .settings
@@ -343,7 +344,7 @@ impl Builder {
             control_snapshots,
         )?;
         let joining = Joining::new(&joining, poller_snapshots, at_first);
-        let feed = Feed::new(poller_end, self.filter, filters, joining);
+        let feed = Feed::new(poller_end, self.filter, filters, (joining, pace));
         Ok((DataPoller::new(feed, idle, self.core), control))
     }
 }

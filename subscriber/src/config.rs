@@ -23,7 +23,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use twinfeed_control::{self as admin, FeedName};
 use twinfeed_net::idle::Idle;
-use twinfeed_protocol::Policy;
+use twinfeed_protocol::{Policy, SlowPolicy};
 use twinfeed_wire::Sid;
 
 use crate::builder::{Builder, Profile};
@@ -100,6 +100,10 @@ pub struct SubscriberConfig {
     pub snapshot_bytes: Option<usize>,
     /// How long a server of snapshots may say nothing.
     pub snapshot_patience: Option<Span>,
+    /// What happens when the application is too slow: `warn`, `skip` or `disconnect`.
+    pub slow: Option<SlowWord>,
+    /// How long not everything that had come may go untaken before it is.
+    pub slow_time: Option<Span>,
     /// Port on which answers are received.
     pub fill_port: Option<u16>,
     /// Interface that faces the adapters: name, address or `%index`.
@@ -138,6 +142,18 @@ pub enum FromWord {
     Live,
     /// With a snapshot.
     Snapshot,
+}
+
+/// A [`SlowPolicy`] as a word.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum SlowWord {
+    /// [`SlowPolicy::Warn`].
+    Warn,
+    /// [`SlowPolicy::Skip`].
+    Skip,
+    /// [`SlowPolicy::Disconnect`].
+    Disconnect,
 }
 
 /// A [`Profile`] as a word.
@@ -250,6 +266,12 @@ impl SubscriberConfig {
             join_told: self.join_told,
             snapshot_bytes: self.snapshot_bytes,
             snapshot_patience: span(self.snapshot_patience),
+            slow: match self.slow {
+                None | Some(SlowWord::Warn) => SlowPolicy::Warn,
+                Some(SlowWord::Skip) => SlowPolicy::Skip,
+                Some(SlowWord::Disconnect) => SlowPolicy::Disconnect,
+            },
+            slow_time: span(self.slow_time),
         }
     }
 }
@@ -335,6 +357,8 @@ mod tests {
             join_told = 7
             snapshot_bytes = 80000
             snapshot_patience = "2s"
+            slow = "skip"
+            slow_time = "3s"
             fill_port = 0
             interface = "lo"
             ports = [0, 0]

@@ -4,10 +4,11 @@
 //! datagrams; everything that is decided here is the arbiter's. This file knows the order of things.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use twinfeed_net::clock::Reading;
 use twinfeed_protocol::arbiter::{Arbiter, Control};
-use twinfeed_protocol::{CloseReason, Event, Handler, Leg, Receipt, Time, time};
+use twinfeed_protocol::{CloseReason, Event, Handler, Leg, Receipt, SlowPolicy, Time, time};
 use twinfeed_wire::Sid;
 
 use crate::fills::FillSocket;
@@ -15,8 +16,9 @@ use crate::filter::{Filter, Mailbox, Sieve};
 use crate::guard::{FeedHandler, FeedIndex, Guard, Kept, Panic, Seen, StoppableHandler};
 use crate::joining::Joining;
 use crate::metrics::{Snapshot, SourceSnapshot};
+use crate::pace::Pace;
 use crate::queue::{Command, Notice, Plan, PollerEnd};
-use crate::receive::{LegReceived, LegSocket};
+use crate::receive::{BATCH, LegReceived, LegSocket};
 
 /// How often a snapshot is shown, ns.
 const SHOW_EVERY_NS: u64 = 50_000_000;
@@ -42,11 +44,17 @@ pub(crate) struct Feed {
     filters: Mailbox,
     /// Who joins with snapshots, or may.
     joining: Joining,
+    pace: Pace,
     next_show: Time,
 }
 
 impl Feed {
-    pub(crate) fn new(end: PollerEnd, filter: Filter, filters: Mailbox, joining: Joining) -> Self {
+    pub(crate) fn new(
+        end: PollerEnd,
+        filter: Filter,
+        filters: Mailbox,
+        (joining, pace): (Joining, Pace),
+    ) -> Self {
         Self {
             index: FeedIndex(0),
             end,
@@ -61,6 +69,7 @@ impl Feed {
             sieve: Sieve::new(filter),
             filters,
             joining,
+            pace,
             next_show: Time::ZERO,
         }
     }
@@ -148,6 +157,7 @@ impl Feed {
             seen,
             sieve,
             joining,
+            pace,
             ..
         } = self;
         let receipts = |receipt: &Receipt| {
@@ -192,8 +202,40 @@ impl Feed {
                 work
             }
             Step::Datagrams => arbiter.as_mut().map_or(0, |arbiter| {
+                let slow = match sockets.is_empty() {
+                    true => None,
+                    false => pace.begins(at),
+                };
+                if let Some(behind) = slow
+                    && pace.policy() != SlowPolicy::Warn
+                    && !leave_out(
+                        behind,
+                        pace,
+                        at,
+                        (sockets, received),
+                        arbiter,
+                        joining,
+                        &mut guard,
+                    )
+                {
+                    sockets.clear();
+                    *fills = None;
+                    end.abandon();
+                    return 1;
+                }
                 let guard = &mut joining.through(at, &mut guard);
-                let work = receive(budget, arbiter, sockets, turn, received, at, guard);
+                let (work, drained) = receive(budget, arbiter, sockets, turn, received, at, guard);
+                if let Some(behind) = slow
+                    && pace.policy() == SlowPolicy::Warn
+                    && work > 0
+                    && pace.is_news()
+                {
+                    let policy = SlowPolicy::Warn;
+                    Handler::event(guard, &Event::Slow { behind, policy });
+                }
+                if drained {
+                    pace.drained(at);
+                }
                 match fills {
                     Some(fills) if arbiter.is_asking() && !guard.has_panicked() => {
                         work + fills.receive(arbiter, at, guard)
@@ -231,6 +273,7 @@ impl Feed {
             seen,
             sieve,
             joining,
+            pace,
             ..
         } = self;
         let sieved = sieve.sieved();
@@ -242,6 +285,7 @@ impl Feed {
             snapshot.queues = queues;
             snapshot.sieved = sieved;
             joining.show(&mut snapshot.joining);
+            snapshot.pace = *pace.shown();
             snapshot.set_seen(seen);
             snapshot.sources.clear();
             if let Some(arbiter) = arbiter {
@@ -280,7 +324,42 @@ impl Step {
     ];
 }
 
-/// Reads every socket once, then again until the budget is used or nothing is there.
+/// Leaves out what waits for an application that is too slow, and closes where it wants that. `false`: nothing more comes.
+fn leave_out(
+    behind: Duration,
+    pace: &mut Pace,
+    at: Time,
+    (sockets, received): (&mut [LegSocket], &mut [LegReceived; 2]),
+    arbiter: &mut Arbiter,
+    joining: &mut Joining,
+    guard: &mut impl Handler,
+) -> bool {
+    let policy = pace.policy();
+    let discarded = sockets.iter_mut().map(|socket| socket.discard(received));
+    let discarded = discarded.sum();
+    // It waits for nothing any more.
+    pace.drained(at);
+    if discarded == 0 {
+        return true;
+    }
+    if pace.is_news() {
+        let event = Event::Slow { behind, policy };
+        Handler::event(&mut joining.through(at, guard), &event);
+    }
+    let control = match policy {
+        SlowPolicy::Disconnect => Control::Close(CloseReason::TooSlow),
+        SlowPolicy::Skip | SlowPolicy::Warn => {
+            pace.skipped(discarded);
+            joining.refresh_all(at);
+            Control::Skip
+        }
+    };
+    arbiter.on_control(control, at, &mut joining.through(at, guard));
+    policy != SlowPolicy::Disconnect
+}
+
+/// Reads every socket once, then again until the budget is used or nothing is there; whether everything that had come was taken
+/// is the second answer.
 fn receive(
     budget: usize,
     arbiter: &mut Arbiter,
@@ -289,21 +368,24 @@ fn receive(
     received: &mut [LegReceived; 2],
     at: Time,
     guard: &mut impl StoppableHandler,
-) -> usize {
+) -> (usize, bool) {
     let count = sockets.len();
     let mut work = 0;
     loop {
         let before = work;
+        let mut drained = true;
         for step in 0..count {
             let socket = &mut sockets[(*turn + step) % count];
-            work += socket.receive(arbiter, at, received, guard);
+            let taken = socket.receive(arbiter, at, received, guard);
+            work += taken;
+            drained &= taken < BATCH;
             if guard.has_panicked() {
-                return work;
+                return (work, false);
             }
         }
         *turn = (*turn + 1) % count.max(1);
         if work == before || work >= budget {
-            return work;
+            return (work, drained);
         }
     }
 }

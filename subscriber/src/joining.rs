@@ -85,6 +85,11 @@ impl Joining {
         self.joins.refresh(sid, at)
     }
 
+    /// Wants a snapshot of every source stream that can have one.
+    pub(crate) fn refresh_all(&mut self, at: Time) {
+        self.joins.refresh_all(at);
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         if self.joins.is_telling() {
             return Some(Time::ZERO);

@@ -35,6 +35,7 @@
 //! | [`Event::Stale`] | no leg speaks | right as of the last record, and ageing: do not quote from it | every instrument of `sid` |
 //! | [`Event::Live`] | a leg speaks again | current again; what was missed comes as records or as `Gap` | every instrument of `sid` |
 //! | [`Event::Ended`] | the source ended the epoch and all of it was delivered or declared | final; silence is not stale from here on | every instrument of `sid` |
+//! | [`Event::Slow`] | the application [is too slow](#when-the-application-is-too-slow): what it is told now may have waited for so long, and its policy says what happens | as old as that: do not quote from it | all of the feed |
 //! | [`Event::ConstraintKept`] | stream-admin changed a constraint that holds for as long as a subscription: it goes on as before | nothing; open the subscription again when it suits. A `max_datagram` that was kept means that longer datagrams are dropped and end in `Gap` | all of the feed |
 //! | [`Event::JoinRestarted`] | joining with a snapshot [begins again](#starting-in-mid-session): what came finds no room | void if a snapshot was being told, otherwise suspect; a `Discontinuity` with `Join` follows, or [`Event::NoSnapshot`] | every instrument of `sid` |
 //! | [`Event::NoSnapshot`] | joining took too long: what was kept follows, from where it began | as it was: suspect, as after a join without a snapshot | none |
@@ -89,9 +90,17 @@
 //!
 //! # When the application is too slow
 //!
-//! Datagrams wait in the sockets' kernel buffers. When those are full the kernel drops, counts, and the
-//! next [`Event::Gap`] says [`GapCause::ReceiverOverrun`]: poll more often, or raise
-//! [`Builder::receive_buffer`].
+//! Datagrams wait in the sockets' kernel buffers; nobody else is held up. When not everything that had come was taken for
+//! [`Tuning::slow_time`] (2 s), by polls that are seldom or that take too little, and something waits, [`Event::Slow`] says so,
+//! once until the application has caught up, and [`Tuning::slow`] says what happens then:
+//!
+//! | policy | what happens |
+//! |---|---|
+//! | [`SlowPolicy::Warn`] (default) | Nothing else. When the kernel's buffers are full it drops, counts, and the next [`Event::Gap`] says [`GapCause::ReceiverOverrun`], unless adapters give what was dropped: poll more often, or raise [`Builder::receive_buffer`]. |
+//! | [`SlowPolicy::Skip`] | What waits is left out, unread. One [`Event::Gap`] with [`GapCause::Skipped`] names the range, up to where the stream is, and nobody is asked for it. Where snapshots may be asked for ([`Builder::snapshots`], [`From::Snapshot`]) each ordered source stream goes on with one, as after [`Refresher::refresh`], and no gap is left. |
+//! | [`SlowPolicy::Disconnect`] | [`Event::Closed`] with [`CloseReason::TooSlow`]; stream-admin is told that the application is gone. |
+//!
+//! [`Snapshot::pace`] and the metrics `slow`, `skips`, `skipped_datagrams` and `behind_ns` show it.
 //!
 //! **Invariant:** this crate knows neither an adapter nor stream-admin's internals, and nobody asks
 //! stream-admin for anything on the way from a socket to the handler.
@@ -113,6 +122,7 @@ mod metrics;
 mod monitor;
 #[cfg(feature = "operations")]
 mod operations;
+mod pace;
 mod poller;
 mod queue;
 mod receive;
@@ -139,6 +149,7 @@ pub use metrics::{Snapshot, SourceSnapshot};
 pub use monitor::{Administration, Monitor};
 #[cfg(feature = "operations")]
 pub use operations::serve;
+pub use pace::PaceShown;
 pub use poller::DataPoller;
 pub use queue::{COMMANDS, NOTICES, QueueCounters};
 pub use receive::{BATCH, LegReceived};
@@ -158,7 +169,7 @@ pub use twinfeed_protocol::repair::RepairCounters;
 pub use twinfeed_protocol::{
     BadCursor, CannotResume, CloseReason, Cursor, Cursors, Delivered, DiscontinuityCause, Event,
     GapCause, Handler, JoinCounters, Leg, LegState, Limits, Piece, Place, Policy, Receipt, Refusal,
-    ResetCause, RestartCause, Side, Tail, Time, Trigger,
+    ResetCause, RestartCause, Side, SlowPolicy, Tail, Time, Trigger,
 };
 pub use twinfeed_wire as wire;
 pub use twinfeed_wire::{

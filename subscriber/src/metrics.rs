@@ -16,6 +16,7 @@ use crate::fills::FillsReceived;
 use crate::filter::Sieved;
 use crate::guard::{Seen, TRIGGERS};
 use crate::joining::JoiningShown;
+use crate::pace::PaceShown;
 use crate::queue::QueueCounters;
 use crate::receive::LegReceived;
 
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub sieved: Sieved,
     /// How joining with snapshots went and goes.
     pub joining: JoiningShown,
+    /// How the application keeps up.
+    pub pace: PaceShown,
     /// Whether [`crate::Event::Closed`] was delivered.
     pub closed: bool,
 }
@@ -72,6 +75,7 @@ impl Default for Snapshot {
             queues: QueueCounters::default(),
             sieved: Sieved::default(),
             joining: JoiningShown::default(),
+            pace: PaceShown::default(),
             closed: false,
         }
     }
@@ -193,11 +197,32 @@ impl Snapshot {
                 "Receipts that found the queue full.",
                 self.queues.notices_dropped,
             ),
+            (
+                "slow",
+                "Times that the application was too slow.",
+                self.pace.slow,
+            ),
+            (
+                "skips",
+                "Times that what waited for it was left out.",
+                self.pace.skips,
+            ),
+            (
+                "skipped_datagrams",
+                "Datagrams that were left out.",
+                self.pace.skipped_datagrams,
+            ),
         ];
         for (name, help, value) in plain {
             page.family(name, help)?;
             page.sample(name, "", value)?;
         }
+        let behind = u64::try_from(self.pace.behind.as_nanos()).unwrap_or(u64::MAX);
+        page.gauge(
+            "behind_ns",
+            "How long ago everything that had come was last taken.",
+        )?;
+        page.value("behind_ns", "", &behind.to_string())?;
         page.family("gaps", "Gaps declared.")?;
         page.sample("gaps", ",scope=\"feed\"", counters.gaps)?;
         page.family("recovered_holes", "Holes closed in time.")?;

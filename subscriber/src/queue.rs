@@ -112,7 +112,7 @@ struct Queues {
     notices: ArrayQueue<Notice>,
     commands_refused: AtomicU64,
     notices_dropped: AtomicU64,
-    /// The poller was dropped: nobody will take another command.
+    /// The poller was dropped, or has closed by itself: nobody will take another command.
     abandoned: AtomicBool,
 }
 
@@ -160,11 +160,16 @@ impl PollerEnd {
     pub(crate) fn counters(&self) -> QueueCounters {
         self.shared.counters()
     }
+
+    /// Nobody will take another command.
+    pub(crate) fn abandon(&self) {
+        self.shared.abandoned.store(true, Ordering::Release);
+    }
 }
 
 impl Drop for PollerEnd {
     fn drop(&mut self) {
-        self.shared.abandoned.store(true, Ordering::Release);
+        self.abandon();
     }
 }
 

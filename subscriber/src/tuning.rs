@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use twinfeed_protocol::{JoinLimits, Limits, Policy};
+use twinfeed_protocol::{JoinLimits, Limits, Policy, SlowPolicy};
 
 use crate::error::Error;
+use crate::pace::Pace;
 use crate::snapshots::SnapshotSettings;
 
 /// The arbiter's knobs that an application may set; what is `None` comes from the feed's constraints, and
@@ -73,6 +74,10 @@ pub struct Tuning {
     pub snapshot_bytes: Option<usize>,
     /// How long a server of snapshots may say nothing before another one is asked, at least 1 ms. Default 5 s.
     pub snapshot_patience: Option<Duration>,
+    /// What happens when the application is too slow for what it is sent.
+    pub slow: SlowPolicy,
+    /// When it is: not everything that had come was taken for so long, at least 1 ms. Default 2 s.
+    pub slow_time: Option<Duration>,
 }
 
 impl Tuning {
@@ -103,6 +108,13 @@ impl Tuning {
             }
         }
         self.check_joining()?;
+        if let Some(time) = self.slow_time.filter(|time| time.as_millis() == 0) {
+            return Err(Error::Setting {
+                name: "slow_time",
+                cause: format!("it is {time:?}"),
+                remedy: "use 1 ms or more, or leave it out for 2 s",
+            });
+        }
         let defaults = Limits::default();
         let low = self.health_low.unwrap_or(defaults.health_low);
         let high = self.health_high.unwrap_or(defaults.health_high);
@@ -163,6 +175,12 @@ impl Tuning {
     }
 
     /// What joining may cost.
+    /// What happens to an application that is too slow.
+    pub(crate) fn pace(&self) -> Pace {
+        let limit = self.slow_time.unwrap_or(Duration::from_secs(2));
+        Pace::new(self.slow, limit)
+    }
+
     pub(crate) fn joining(&self) -> SnapshotSettings {
         let defaults = JoinLimits::default();
         SnapshotSettings {

@@ -17,7 +17,7 @@ use twinfeed_subscriber::wire::{BodyKind, Flags, RecordFlags};
 use twinfeed_subscriber::{
     Adm, Builder, CloseReason, ContextId, ControlThread, Cursor, Cursors, DataPoller, Delivered,
     DiscontinuityCause, Epoch, Event, FeedIndex, Filter, From, Generation, Handler, Leg, Piece,
-    Place, Pos, Sid, Tuning,
+    Place, Pos, Sid, SlowPolicy, Tuning,
 };
 use zerocopy::IntoBytes;
 
@@ -396,6 +396,41 @@ fn whatever_a_server_does_the_other_one_or_the_next_attempt_helps() {
             assert!(failed >= 1, "{bad:?}: {fetched:?}");
         }
     }
+}
+
+#[test]
+fn who_is_too_slow_goes_on_with_a_snapshot() {
+    let slow = Duration::from_secs(1);
+    let skips = tuned(|tuning| {
+        tuning.slow = SlowPolicy::Skip;
+        tuning.slow_time = Some(slow);
+    });
+    let whole: &[Answer] = &[Answer::Whole, Answer::Whole];
+    let mut scene = Scene::new([whole, whole], skips);
+    scene.send(40..80);
+    scene.judge();
+    let from = Instant::now();
+    scene.send(80..160);
+    while from.elapsed() <= slow {
+        std::thread::yield_now();
+    }
+    let told = |event: &Event| {
+        matches!(
+            event,
+            Event::Slow {
+                policy: SlowPolicy::Skip,
+                ..
+            }
+        )
+    };
+    scene.poll_until("it is told", |app| app.count(told) == 1);
+    scene.send(160..200);
+    scene.judge();
+    let joined = scene.app.joined_at();
+    assert_eq!(joined.len(), 2, "{joined:?}");
+    assert!(joined[1] >= 160, "what waited was left out: {joined:?}");
+    let heard = |number: &&u64| (80..160).contains(*number);
+    assert_eq!(scene.app.records.iter().filter(heard).count(), 0);
 }
 
 #[test]

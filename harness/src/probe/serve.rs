@@ -593,6 +593,7 @@ impl Handler for Eye {
             Event::Live { .. } => "live",
             Event::JoinRestarted { .. } => "join_restarted",
             Event::NoSnapshot { .. } => "no_snapshot",
+            Event::Slow { .. } => "slow",
             Event::ConstraintKept { .. } => "constraint_kept",
             Event::Closed { .. } => "closed",
             _ => "other",

@@ -246,6 +246,8 @@ impl Source {
         self.tell_announced(at, out);
         let before = cursor.take_count(&self.fence, entry);
         if ordered && !entry.is_message() {
+            // Nothing is missing in front of it.
+            self.skipping = [false; 2];
             (cursor.next, cursor.last) = (behind(entry), entry.sseq);
         }
         self.cursor = Some(cursor);

@@ -124,7 +124,7 @@ impl Source {
     ) -> Option<Place> {
         let all = missing.until();
         self.gave_up = None;
-        if self.forced() {
+        if self.forced() || self.skipping[usize::from(missing.is_of_messages())] {
             self.repair.declared(missing.is_of_messages());
             return Some(all);
         }

@@ -125,6 +125,8 @@ impl Source {
         };
         // Who stands in the middle of it may still bring the rest.
         waiting |= silent.is_some_and(|stands| stands < until);
+        let skipping = self.skipping[usize::from(owed.is_some())];
+        waiting &= !skipping;
         let hole = match self.hole {
             Some(hole) if hole.from == cursor.next => Hole { until, ..hole },
             _ => Hole {
@@ -145,7 +147,7 @@ impl Source {
             hole.passed.or(Some(first))
         };
         self.hole = Some(Hole { passed, ..hole });
-        let due = passed.is_some_and(|since| self.waited(since, out));
+        let due = skipping || passed.is_some_and(|since| self.waited(since, out));
         let missing = match owed {
             Some(adm) => Missing::Messages(cursor.adm, adm),
             None => Missing::Records(cursor.next, until),
@@ -173,7 +175,9 @@ impl Source {
         let dropped = self
             .cursor
             .is_some_and(|cursor| self.overflow.reaches(cursor.epoch, cursor.next.sseq));
-        if self.forced() || dropped {
+        if self.skipping[0] {
+            GapCause::Skipped
+        } else if self.forced() || dropped {
             GapCause::HoldFull
         } else if overrun {
             GapCause::ReceiverOverrun
@@ -205,7 +209,7 @@ impl Source {
         self.tell_announced(from, out);
         cursor.next = until;
         self.cursor = Some(cursor);
-        self.hole = None;
+        (self.hole, self.skipping[0]) = (None, false);
         self.tell_gap(cursor.epoch, from, until, cause, out);
     }
 
@@ -239,7 +243,7 @@ impl Source {
         self.tell_announced(cursor.next, out);
         let from = core::mem::replace(&mut cursor.adm, adm);
         self.cursor = Some(cursor);
-        self.hole = None;
+        (self.hole, self.skipping[1]) = (None, false);
         self.owed_since = None;
         out.handler.event(&Event::AdministrativeGap {
             sid: self.sid,

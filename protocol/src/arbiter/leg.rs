@@ -283,6 +283,13 @@ impl LegSide {
         }
     }
 
+    /// Forgets what the leg brought and was not delivered, and how far it claimed to be.
+    pub(super) fn skip(&mut self) {
+        self.hold.clear();
+        self.quarantine.retain(|_| false);
+        self.views.iter_mut().flatten().for_each(View::unsay);
+    }
+
     /// Forgets how far the leg claimed to be in `epoch`.
     pub(super) fn disbelieve(&mut self, epoch: Epoch) {
         if let Some(view) = self.view_mut(epoch) {

@@ -39,6 +39,7 @@ mod quarantine;
 mod resume;
 mod settle;
 mod skew;
+mod skip;
 mod source;
 mod standby;
 mod unordered;
@@ -90,6 +91,9 @@ pub enum Control {
         /// The leg to prefer.
         to: Leg,
     },
+    /// The driver left out what waited for this application, which was too slow: what is missing now is declared as soon as a
+    /// leg shows where the stream is, and nobody is asked for it.
+    Skip,
     /// Nothing more is to be delivered.
     Close(CloseReason),
 }
@@ -301,6 +305,11 @@ impl Arbiter {
                     }
                     source.prefer(leg, &mut out);
                     source.settle(&mut out);
+                }
+            }
+            Control::Skip => {
+                for source in &mut self.sources {
+                    source.skip();
                 }
             }
             Control::Close(reason) => {

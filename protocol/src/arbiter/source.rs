@@ -111,6 +111,8 @@ pub(super) struct Source {
     pub(super) ended: bool,
     /// The application goes on from an earlier run, and is not where the legs are yet.
     pub(super) catching_up: bool,
+    /// What waited for the application was left out, and it is not known yet up to where: of records, and of messages.
+    pub(super) skipping: [bool; 2],
     /// What needs room, while a bound is reached.
     pub(super) pressure: Option<Pressure>,
     pub(super) arrivals: Arrivals,
@@ -153,6 +155,7 @@ impl Source {
             stale: false,
             ended: false,
             catching_up: false,
+            skipping: [false; 2],
             pressure: None,
             arrivals: Arrivals::new(),
         }

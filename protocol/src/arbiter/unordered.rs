@@ -191,7 +191,7 @@ impl Source {
         let passed = Place::start(self.passed(&cursor, out.limits));
         let open = self.hole.filter(|hole| hole.until > floor);
         let until = match open {
-            Some(hole) if !self.forced() => hole.until.min(passed),
+            Some(hole) if !self.forced() && !self.skipping[0] => hole.until.min(passed),
             _ => passed,
         };
         if until <= floor {
@@ -232,7 +232,7 @@ impl Source {
         if let Some(cursor) = self.cursor {
             self.tell_announced(cursor.next, out);
         }
-        self.hole = None;
+        (self.hole, self.skipping[0]) = (None, false);
         while let Some(missing) = self
             .seen
             .as_mut()

@@ -194,6 +194,15 @@ impl Joins {
         })
     }
 
+    /// Wants a snapshot of every source stream that is minded.
+    pub fn refresh_all(&mut self, now: Time) {
+        if self.closing.is_none() {
+            for source in &mut self.sources {
+                source.refresh(now, &self.limits, &mut self.counters);
+            }
+        }
+    }
+
     /// Snapshots that are wanted now.
     pub fn wishes(&self) -> impl Iterator<Item = Wish> {
         self.sources.iter().filter_map(Source::wish)

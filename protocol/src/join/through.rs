@@ -29,6 +29,7 @@ pub const fn in_order(event: &Event) -> bool {
         | Event::Stale { .. }
         | Event::Live { .. }
         // Of all of the feed. `Closed` waits for every source stream: nothing follows it.
+        | Event::Slow { .. }
         | Event::ConstraintKept { .. }
         | Event::Closed { .. }
         // They come from here.

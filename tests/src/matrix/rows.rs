@@ -631,10 +631,26 @@ pub const ROWS: &[Row] = &[
     row(
         "G2",
         "a subscriber that is too slow",
-        "it is told what its own host dropped; nobody else notices",
-        "its receive buffer",
+        "it is told, and its policy alone happens: warn (then what its own host dropped), skip, disconnect; nobody else notices",
+        "`slow_time`; its receive buffer",
         &[
             Cell("slow"),
+            Test(
+                "subscriber/tests/slow.rs",
+                "who_is_warned_is_told_everything_all_the_same",
+            ),
+            Test(
+                "subscriber/tests/slow.rs",
+                "what_waits_is_left_out_and_the_gap_names_it",
+            ),
+            Test(
+                "subscriber/tests/slow.rs",
+                "who_wants_no_more_is_closed_and_has_left",
+            ),
+            Test(
+                "subscriber/tests/join.rs",
+                "who_is_too_slow_goes_on_with_a_snapshot",
+            ),
             Test(
                 ADMINISTRATION,
                 "a_paused_application_is_told_what_its_own_host_dropped",

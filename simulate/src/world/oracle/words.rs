@@ -52,6 +52,7 @@ fn gap(cause: GapCause) -> &'static str {
         GapCause::Abandoned => "event.gap.abandoned",
         GapCause::NotRetained => "event.gap.not_retained",
         GapCause::Unanswered => "event.gap.unanswered",
+        GapCause::Skipped => "event.gap.skipped",
     }
 }
 

@@ -1,0 +1,183 @@
+//! The arbiter by hand, for an application that was too slow: what waited for it was left out by the driver.
+#![allow(clippy::unwrap_used, reason = "a case that does not hold fails")]
+
+mod arbiter_kit;
+
+use arbiter_kit::*;
+use twinfeed_protocol::*;
+use twinfeed_wire::*;
+
+/// Both legs have brought 1 to 3, and adapters can be asked for what is missing.
+fn joined(class: OrderingClass) -> (Kit, Sender, Sender) {
+    let (mut kit, mut zero, mut one) = legs(class, Limits::default());
+    for leg in Leg::BOTH {
+        kit.arbiter.set_fill_server(leg, true);
+    }
+    kit.joined(&mut zero, &mut one, 3);
+    beats(&mut kit, [&mut zero, &mut one], 3, 4);
+    (kit, zero, one)
+}
+
+fn skipped(from: u64, until: u64) -> Told {
+    gap(from, until, GapCause::Skipped)
+}
+
+fn records(numbers: core::ops::RangeInclusive<u64>, leg: Leg) -> Vec<Told> {
+    numbers.map(|sseq| Told::Record(sseq, 0, leg)).collect()
+}
+
+fn skip(kit: &mut Kit) {
+    kit.control(Control::Skip);
+    assert_eq!(kit.told(), [], "where the stream is, is not known yet");
+}
+
+#[test]
+fn what_was_left_out_is_declared_as_soon_as_a_leg_speaks_and_nobody_is_asked() {
+    let (mut kit, mut zero, mut one) = joined(OrderingClass::Ordered);
+    // A hole waits, and something behind it.
+    kit.records(&mut zero, &run(5..=10));
+    skip(&mut kit);
+    kit.records(&mut one, &run(21..=22));
+    let mut expected = vec![skipped(4, 21)];
+    expected.extend(records(21..=22, Leg::One));
+    assert_eq!(kit.told(), expected);
+    // The leg that is behind brings nothing of it again.
+    kit.records(&mut zero, &run(15..=22));
+    assert_eq!(kit.told(), []);
+    kit.pass(ms(100));
+    assert_eq!(kit.arbiter.repairs().requests, 0);
+    assert_eq!(kit.arbiter.counters().gaps, 1);
+}
+
+#[test]
+fn a_heartbeat_says_where_the_stream_is_too() {
+    let (mut kit, mut zero, _one) = joined(OrderingClass::Ordered);
+    skip(&mut kit);
+    kit.beat(&mut zero, 30, 32);
+    assert_eq!(kit.told(), [skipped(4, 31)]);
+    kit.records(&mut zero, &[(32, 0, true, 30)]);
+    assert_eq!(kit.told(), records(32..=32, Leg::Zero));
+}
+
+#[test]
+fn where_nothing_is_missing_what_follows_is_as_ever() {
+    let (mut kit, mut zero, mut one) = joined(OrderingClass::Ordered);
+    skip(&mut kit);
+    kit.records(&mut zero, &run(4..=4));
+    assert_eq!(kit.told(), records(4..=4, Leg::Zero));
+    for sender in [&mut zero, &mut one] {
+        kit.records(sender, &run(6..=6));
+    }
+    kit.pass(ms(5));
+    assert_eq!(kit.told(), [], "5 is asked for");
+    assert!(kit.arbiter.poll_request().is_some());
+}
+
+#[test]
+fn a_message_that_was_begun_is_missing_from_its_next_part_on() {
+    let (mut kit, mut zero, _one) = joined(OrderingClass::Ordered);
+    kit.records(&mut zero, &[(4, 0, false, 3)]);
+    kit.told();
+    skip(&mut kit);
+    kit.records(&mut zero, &run(9..=9));
+    let missing = gap_of(at(4, 1), at(9, 0), GapCause::Skipped);
+    assert_eq!(
+        kit.told(),
+        [missing, Told::Record(9, 0, Leg::Zero)],
+        "part 1"
+    );
+}
+
+#[test]
+fn the_end_of_an_epoch_that_was_left_out_is_declared_in_front_of_the_next_one() {
+    let (mut kit, mut zero, mut one) = joined(OrderingClass::Ordered);
+    skip(&mut kit);
+    for sender in [&mut zero, &mut one] {
+        sender.header.epoch = Epoch(2);
+        sender.header.predecessor = Epoch(1);
+        kit.beat_of(
+            sender,
+            Beat {
+                next_sseq: 1,
+                predecessor_next: 41,
+                predecessor_prev: 40,
+                interval_us: 10_000,
+                ..Beat::default()
+            },
+        );
+        kit.records(sender, &run(1..=2));
+    }
+    kit.pass(ms(10));
+    let told = kit.told();
+    assert_eq!(told[0], skipped(4, 41), "{told:?}");
+    assert!(
+        matches!(
+            told[1],
+            Told::Event(Event::Reset {
+                epoch: Epoch(2),
+                ..
+            })
+        ),
+        "{told:?}"
+    );
+    assert_eq!(told[2..], records(1..=2, Leg::Zero));
+    assert_eq!(kit.arbiter.repairs().requests, 0);
+}
+
+#[test]
+fn messages_that_were_left_out_are_declared_too() {
+    let (mut kit, mut zero, mut one) = joined(OrderingClass::Ordered);
+    skip(&mut kit);
+    for sender in [&mut zero, &mut one] {
+        sender.header.base_adm = Adm(2);
+        kit.records(sender, &run(21..=22));
+    }
+    let told = kit.told();
+    let missing = Event::AdministrativeGap {
+        sid: SID,
+        from: Adm(0),
+        until: Adm(2),
+        numbering: Some(Generation(1)),
+    };
+    assert!(told.contains(&Told::Event(missing)), "{told:?}");
+    assert!(told.contains(&skipped(4, 21)), "{told:?}");
+    assert_eq!(told[2..], records(21..=22, Leg::Zero));
+}
+
+#[test]
+fn without_order_it_is_declared_once_every_live_leg_has_shown_where_it_is() {
+    let (mut kit, mut zero, mut one) = joined(OrderingClass::Unordered);
+    skip(&mut kit);
+    kit.records(&mut zero, &run(21..=22));
+    assert_eq!(kit.told(), records(21..=22, Leg::Zero), "each as it comes");
+    kit.beat(&mut zero, 22, 23);
+    assert_eq!(kit.told(), [], "leg 1 may bring some of it");
+    kit.records(&mut one, &run(19..=19));
+    kit.beat(&mut one, 22, 23);
+    let mut expected = records(19..=19, Leg::One);
+    expected.extend([skipped(4, 19), skipped(20, 21)]);
+    assert_eq!(kit.told(), expected);
+    assert_eq!(kit.arbiter.repairs().requests, 0);
+}
+
+#[test]
+fn who_was_told_nothing_joins_where_the_stream_is() {
+    let (mut kit, mut zero, _one) = ordered(Limits::default());
+    kit.beat(&mut zero, 10, 11);
+    skip(&mut kit);
+    kit.records(&mut zero, &run(40..=40));
+    let told = kit.told();
+    assert!(
+        matches!(
+            told[..],
+            [
+                Told::Event(Event::Discontinuity {
+                    cause: DiscontinuityCause::Join,
+                    ..
+                }),
+                Told::Record(40, ..)
+            ]
+        ),
+        "{told:?}"
+    );
+}
