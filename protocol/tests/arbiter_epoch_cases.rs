@@ -1003,3 +1003,25 @@ fn a_stale_leg_keeps_nobody_from_the_epoch_that_was_left() {
         assert_eq!(resets(&mut kit), expected, "{flags:?}");
     }
 }
+
+/// Who is left stands far behind a message that was begun: what it says beside its records is told all the same.
+#[test]
+fn a_message_in_front_of_where_the_numbering_steps_back_to_is_told() {
+    let (mut kit, mut zero, mut one) = ordered(patient());
+    bring(&mut kit, &mut zero, 1..=20);
+    bring(&mut kit, &mut one, 1..=40);
+    kit.records(&mut one, &[(41, 0, false, 40)]);
+    kit.told();
+    let message = zero.administrative(20, Adm(0));
+    kit.give(Leg::Zero, &message);
+    assert_eq!(kit.told(), [], "not between the parts of a message");
+    zero.header.base_adm = Adm(1);
+    for _ in 0..40 {
+        kit.pass(ms(10));
+        kit.beat(&mut zero, 20, 21);
+    }
+    let told = kit.told();
+    let reset = |told: &Told| matches!(told, Told::Event(Event::Reset { at, .. }) if at.sseq == 21);
+    let place = told.iter().position(reset).unwrap();
+    assert_eq!(told[place + 1..], [Told::Record(20, 0, Leg::Zero)]);
+}

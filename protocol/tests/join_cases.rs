@@ -39,6 +39,7 @@ impl Case {
             kept_items: items,
             kept_bytes: 1 << 20,
             time: Duration::from_secs(1),
+            ..JoinLimits::default()
         });
         joins.add_source(SID, false);
         let mut case = Self {

@@ -437,6 +437,7 @@ fn world(seed: u64, met: &mut Met) {
         },
         kept_bytes: 1 << 24,
         time: Duration::from_secs(1),
+        ..JoinLimits::default()
     };
     let mut joins = Joins::new(limits);
     joins.add_source(SID, true);

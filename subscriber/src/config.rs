@@ -100,6 +100,8 @@ pub struct SubscriberConfig {
     pub snapshot_bytes: Option<usize>,
     /// How long a server of snapshots may say nothing.
     pub snapshot_patience: Option<Span>,
+    /// Whether a snapshot is asked for in place of a gap that adapters did not fill, where snapshots may be.
+    pub snapshot_on_gap: Option<bool>,
     /// What happens when the application is too slow: `warn`, `skip` or `disconnect`.
     pub slow: Option<SlowWord>,
     /// How long not everything that had come may go untaken before it is.
@@ -266,6 +268,7 @@ impl SubscriberConfig {
             join_told: self.join_told,
             snapshot_bytes: self.snapshot_bytes,
             snapshot_patience: span(self.snapshot_patience),
+            snapshot_on_gap: self.snapshot_on_gap,
             slow: match self.slow {
                 None | Some(SlowWord::Warn) => SlowPolicy::Warn,
                 Some(SlowWord::Skip) => SlowPolicy::Skip,
@@ -357,6 +360,7 @@ mod tests {
             join_told = 7
             snapshot_bytes = 80000
             snapshot_patience = "2s"
+            snapshot_on_gap = false
             slow = "skip"
             slow_time = "3s"
             fill_port = 0

@@ -88,6 +88,9 @@
 //! [`DataPoller::refresh`] on its own. It is told nothing of that source stream but what is of the present ([`Event::Stale`],
 //! [`Event::Live`], [`Event::Leg`], [`Event::Switched`]) until the snapshot is there, and then as above.
 //!
+//! So it is with a hole that adapters did not fill, unless [`Tuning::snapshot_on_gap`] says no: where snapshots may be asked for
+//! the [`Event::Gap`] is told only if none comes. One whose cause is [`GapCause::Abandoned`] is told at once, for no adapter knows more.
+//!
 //! # When the application is too slow
 //!
 //! Datagrams wait in the sockets' kernel buffers; nobody else is held up. When not everything that had come was taken for

@@ -74,6 +74,8 @@ pub struct Tuning {
     pub snapshot_bytes: Option<usize>,
     /// How long a server of snapshots may say nothing before another one is asked, at least 1 ms. Default 5 s.
     pub snapshot_patience: Option<Duration>,
+    /// Whether a snapshot is asked for in place of a gap that adapters did not fill, where snapshots may be asked for. Default yes.
+    pub snapshot_on_gap: Option<bool>,
     /// What happens when the application is too slow for what it is sent.
     pub slow: SlowPolicy,
     /// When it is: not everything that had come was taken for so long, at least 1 ms. Default 2 s.
@@ -191,6 +193,7 @@ impl Tuning {
                 kept_items: self.join_items.unwrap_or(defaults.kept_items),
                 kept_bytes: self.join_bytes.unwrap_or(defaults.kept_bytes),
                 time: self.join_time.unwrap_or(defaults.time),
+                on_gap: self.snapshot_on_gap.unwrap_or(true),
             },
         }
     }

@@ -434,6 +434,29 @@ fn who_is_too_slow_goes_on_with_a_snapshot() {
 }
 
 #[test]
+fn a_hole_that_nobody_fills_is_closed_by_a_snapshot_where_the_application_wants_one() {
+    for wants in [true, false] {
+        let whole: &[Answer] = &[Answer::Whole, Answer::Whole];
+        let heals = tuned(|tuning| tuning.snapshot_on_gap = Some(wants));
+        let mut scene = Scene::new([whole, whole], heals);
+        scene.send(40..80);
+        scene.judge();
+        scene.legs.iter_mut().for_each(|leg| leg.cut = true);
+        scene.send(80..84);
+        scene.legs.iter_mut().for_each(|leg| leg.cut = false);
+        scene.send(84..120);
+        if wants {
+            scene.judge();
+            assert_eq!(scene.app.joined_at().len(), 2);
+        } else {
+            scene.poll_until("it goes on", |app| app.next() == 120);
+            let gaps = scene.app.count(|event| matches!(event, Event::Gap { .. }));
+            assert_eq!((gaps, scene.app.joined_at().len()), (1, 1));
+        }
+    }
+}
+
+#[test]
 fn with_no_server_the_application_goes_on_from_where_it_began_and_is_told() {
     let within = tuned(|tuning| tuning.join_time = Some(Duration::from_millis(50)));
     let mut scene = Scene::new([&[], &[]], within);
@@ -506,7 +529,8 @@ fn a_filter_withholds_of_a_snapshot_what_it_withholds_of_the_stream() {
 
 #[test]
 fn books_that_a_gap_made_suspect_are_mended_by_another_snapshot() {
-    let mut scene = Scene::new([&[Answer::Whole], &[Answer::Whole]], tuned(|_| {}));
+    let asked = tuned(|tuning| tuning.snapshot_on_gap = Some(false));
+    let mut scene = Scene::new([&[Answer::Whole], &[Answer::Whole]], asked);
     scene.send(40..60);
     scene.judge();
     for leg in &mut scene.legs {

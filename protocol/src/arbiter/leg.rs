@@ -265,10 +265,15 @@ impl LegSide {
             .find(|view| view.epoch == epoch)
     }
 
-    /// Forgets what the leg brought and claimed of the epoch before its source stepped back in it; it stands where it stands.
+    /// Forgets what the leg brought and claimed of the epoch before its source stepped back in it; it stands where it stands. A message
+    /// in front of that is no less true.
     pub(super) fn step_back(&mut self, epoch: Epoch) {
-        let turn = self.view(epoch).map(|view| view.turn);
-        self.hold.drop_where(|entry| Some(entry.turn) == turn);
+        let view = self.view(epoch);
+        let (turn, stands) = (view.map(|view| view.turn), view.and_then(View::stands));
+        self.hold.drop_where(|entry| {
+            let stays = entry.is_message() && Some(Place::start(entry.sseq)) < stands;
+            Some(entry.turn) == turn && !stays
+        });
         self.digests.forget(epoch);
         if let Some(view) = self.view_mut(epoch) {
             view.stepped_back = false;

@@ -66,6 +66,9 @@ pub struct JoinLimits {
     pub kept_bytes: usize,
     /// How long joining may take before the application goes on without a snapshot.
     pub time: Duration,
+    /// Whether a snapshot is wanted in place of a gap that somebody may know more of: of each that is declared in order, unless every
+    /// adapter, or the source itself, gave the range up.
+    pub on_gap: bool,
 }
 
 impl Default for JoinLimits {
@@ -74,6 +77,7 @@ impl Default for JoinLimits {
             kept_items: 1 << 20,
             kept_bytes: 256 << 20,
             time: Duration::from_secs(30),
+            on_gap: false,
         }
     }
 }

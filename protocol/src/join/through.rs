@@ -3,7 +3,7 @@
 use twinfeed_wire::Sid;
 
 use super::Joins;
-use crate::event::{Delivered, Event, Handler};
+use crate::event::{Delivered, Event, GapCause, Handler};
 use crate::piece::Piece;
 use crate::time::Time;
 
@@ -35,6 +35,14 @@ pub const fn in_order(event: &Event) -> bool {
         // They come from here.
         | Event::JoinRestarted { .. }
         | Event::NoSnapshot { .. } => false,
+    }
+}
+
+/// Whether a snapshot may have what this says is missing.
+const fn is_worth_a_snapshot(event: &Event) -> bool {
+    match event {
+        Event::Gap { cause, .. } => !matches!(cause, GapCause::Abandoned),
+        _ => false,
     }
 }
 
@@ -98,7 +106,13 @@ impl<H: Handler + ?Sized> Handler for Through<'_, H> {
             .filter(|_| in_order(event))
             .and_then(|sid| sources.iter_mut().find(|source| source.sid == sid));
         match source {
-            Some(source) => source.event(event, self.now, (limits, counters), self.handler),
+            Some(source) => {
+                if limits.on_gap && is_worth_a_snapshot(event) {
+                    // The gap is kept with what follows it: a snapshot that stands behind it has what was missed.
+                    source.refresh(self.now, limits, counters);
+                }
+                source.event(event, self.now, (limits, counters), self.handler);
+            }
             None => self.handler.event(event),
         }
     }

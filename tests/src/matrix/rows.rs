@@ -345,7 +345,7 @@ pub const ROWS: &[Row] = &[
     row(
         "N16",
         "a replay server that is slow, refuses, lies or dies",
-        "the next one, then a gap",
+        "the next one, then a snapshot, then a gap",
         "`repair_time`; `request_time` and `soup.time` for an exchange's",
         &[
             Test(FILL_WORLD, "one_server_that_does_anything_else_is_survived"),
@@ -375,8 +375,12 @@ pub const ROWS: &[Row] = &[
                 "whatever_a_server_does_the_other_one_or_the_next_attempt_helps",
             ),
             Test(JOIN, "a_server_that_is_gone_or_says_nothing_is_passed_over"),
+            Test(
+                SUBSCRIBER_JOIN,
+                "a_hole_that_nobody_fills_is_closed_by_a_snapshot_where_the_application_wants_one",
+            ),
         ],
-        "an application asks for a snapshot by itself when fills came to nothing: nothing does it for it",
+        "",
     ),
     row(
         "H1",
@@ -709,7 +713,7 @@ pub const ROWS: &[Row] = &[
                 "books_that_a_gap_made_suspect_are_mended_by_another_snapshot",
             ),
         ],
-        "an application asks for a snapshot by itself: nothing does it for it",
+        "",
     ),
     row(
         "S1",
