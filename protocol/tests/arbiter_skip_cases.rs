@@ -98,14 +98,15 @@ fn the_end_of_an_epoch_that_was_left_out_is_declared_in_front_of_the_next_one() 
         kit.beat_of(
             sender,
             Beat {
-                next_sseq: 1,
+                next_sseq: 21,
+                prev: 20,
                 predecessor_next: 41,
                 predecessor_prev: 40,
                 interval_us: 10_000,
                 ..Beat::default()
             },
         );
-        kit.records(sender, &run(1..=2));
+        kit.records(sender, &run(21..=22));
     }
     kit.pass(ms(10));
     let told = kit.told();
@@ -120,8 +121,109 @@ fn the_end_of_an_epoch_that_was_left_out_is_declared_in_front_of_the_next_one() 
         ),
         "{told:?}"
     );
-    assert_eq!(told[2..], records(1..=2, Leg::Zero));
+    let missing = Event::Gap {
+        sid: SID,
+        epoch: Epoch(2),
+        from: at(1, 0),
+        until: at(21, 0),
+        cause: GapCause::Skipped,
+    };
+    assert_eq!(told[2], Told::Event(missing));
+    assert_eq!(told[3..], records(21..=22, Leg::Zero));
     assert_eq!(kit.arbiter.repairs().requests, 0);
+}
+
+#[test]
+fn who_spoke_in_what_was_left_out_is_not_called_lost_for_it() {
+    for class in [OrderingClass::Ordered, OrderingClass::Unordered] {
+        let (mut kit, mut zero, mut one) = joined(class);
+        kit.now = kit.now.after(ms(3_000));
+        skip(&mut kit);
+        kit.pass(ms(0));
+        assert_eq!(kit.told(), [], "{class:?}");
+        zero.header.dsn.0 += 1_000;
+        kit.beat(&mut zero, 3, 4);
+        kit.beat(&mut one, 3, 4);
+        for leg in Leg::BOTH {
+            let status = kit.arbiter.leg_status(SID, leg).unwrap();
+            assert_eq!(status.state, LegState::Live);
+            assert_eq!(status.missing_datagrams, 0, "it has lost nothing");
+        }
+    }
+}
+
+#[test]
+fn a_source_that_stepped_back_meanwhile_has_stepped_back() {
+    let (mut kit, mut zero, mut one) = joined(OrderingClass::Ordered);
+    for sender in [&mut zero, &mut one] {
+        kit.records(sender, &run(4..=20));
+        kit.beat(sender, 20, 21);
+    }
+    kit.told();
+    skip(&mut kit);
+    beats(&mut kit, [&mut zero, &mut one], 4, 5);
+    kit.records(&mut zero, &run(5..=6));
+    let told = kit.told();
+    assert!(
+        matches!(told[0], Told::Event(Event::Reset { cause: ResetCause::Regress, at, .. }) if at.sseq == 5),
+        "{told:?}"
+    );
+    assert_eq!(told[1..], records(5..=6, Leg::Zero));
+}
+
+#[test]
+fn where_a_heartbeat_shows_that_nothing_is_missing_a_later_hole_is_as_any_other() {
+    let (mut kit, mut zero, mut one) = joined(OrderingClass::Ordered);
+    skip(&mut kit);
+    beats(&mut kit, [&mut zero, &mut one], 3, 4);
+    kit.records(&mut zero, &run(5..=5));
+    assert_eq!(kit.told(), []);
+    kit.records(&mut one, &run(4..=5));
+    let told = kit.told();
+    assert_eq!(told[0], Told::Record(4, 0, Leg::One), "{told:?}");
+    let (mut kit, mut zero, mut one) = joined(OrderingClass::Unordered);
+    skip(&mut kit);
+    for sender in [&mut zero, &mut one] {
+        kit.records(sender, &run(4..=5));
+        kit.beat(sender, 5, 6);
+    }
+    kit.told();
+    for sender in [&mut zero, &mut one] {
+        kit.records(sender, &run(7..=8));
+        kit.beat(sender, 8, 9);
+    }
+    kit.pass(ms(5));
+    assert_eq!(kit.told(), records(7..=8, Leg::Zero), "6 is asked for");
+    assert!(kit.arbiter.poll_request().is_some());
+}
+
+#[test]
+fn an_application_that_goes_on_and_has_heard_nobody_is_owed_what_it_missed() {
+    let (mut kit, mut zero, mut one) = ordered(Limits::default());
+    for leg in Leg::BOTH {
+        kit.arbiter.set_fill_server(leg, true);
+    }
+    let from = Cursor {
+        next: Pos {
+            sid: SID,
+            epoch: Epoch(1),
+            sseq: 11,
+            part: 0,
+        },
+        last: 10,
+        context: ContextId(1),
+        complete: true,
+        count: Some((Adm(0), Generation(1))),
+        predecessor: Epoch::NONE,
+    };
+    assert_eq!(kit.arbiter.resume(&from), Ok(()));
+    skip(&mut kit);
+    for sender in [&mut zero, &mut one] {
+        kit.records(sender, &run(21..=22));
+    }
+    kit.pass(ms(5));
+    assert_eq!(kit.told(), []);
+    assert!(kit.arbiter.poll_request().is_some(), "it is asked for");
 }
 
 #[test]

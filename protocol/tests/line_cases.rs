@@ -292,6 +292,11 @@ fn cases() {
             "=, ended 7 at 3, begin 8 at 1 complete after 7, 1a, 2b, 3c, 4d",
         ),
         (
+            "what was said more than once, and long ago, bars nothing that is said now",
+            "+; A 7 end 3; B 7 end 3; A 8 hb 1; A 8 hb 1; +9000; A 9 1 a; B 9 1 a; A 9 2 b; B 9 2 b; +1",
+            "=, ended 7 at 3, begin 9 at 1 complete after 7, 1a, 2b",
+        ),
+        (
             "nor are they when the source then says nothing",
             "A 7 50 a b; B 7 50 a b; A 7 52 c; B 7 52 c; A 7 1 o; B 7 1 o; +9000; A 7 53 d; +1",
             "begin 7 at 50 after 0, 50a, 51b, 52c, stale, fresh, 53d",

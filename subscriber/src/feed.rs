@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use twinfeed_net::clock::Reading;
+use twinfeed_net::clock::{Reading, monotonic_ns};
 use twinfeed_protocol::arbiter::{Arbiter, Control};
 use twinfeed_protocol::{CloseReason, Event, Handler, Leg, Receipt, SlowPolicy, Time, time};
 use twinfeed_wire::Sid;
@@ -96,7 +96,9 @@ impl Feed {
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         let arbiter = self.arbiter.as_ref().and_then(Arbiter::next_deadline);
-        time::earlier(arbiter, self.joining.next_deadline())
+        let decided = time::earlier(arbiter, self.joining.next_deadline());
+        let pace = self.pace.next_deadline();
+        time::earlier(decided, pace.filter(|_| !self.sockets.is_empty()))
     }
 
     /// Wants a snapshot of a source stream; `false` where there is none.
@@ -234,7 +236,9 @@ impl Feed {
                     Handler::event(guard, &Event::Slow { behind, policy });
                 }
                 if drained {
-                    pace.drained(at);
+                    // The application may have taken its time with what this poll told, or another feed's.
+                    let acts = pace.policy() != SlowPolicy::Warn && work > 0;
+                    pace.drained(if acts { Time(monotonic_ns()) } else { at });
                 }
                 match fills {
                     Some(fills) if arbiter.is_asking() && !guard.has_panicked() => {

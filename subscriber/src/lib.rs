@@ -100,7 +100,7 @@
 //! | policy | what happens |
 //! |---|---|
 //! | [`SlowPolicy::Warn`] (default) | Nothing else. When the kernel's buffers are full it drops, counts, and the next [`Event::Gap`] says [`GapCause::ReceiverOverrun`], unless adapters give what was dropped: poll more often, or raise [`Builder::receive_buffer`]. |
-//! | [`SlowPolicy::Skip`] | What waits is left out, unread. One [`Event::Gap`] with [`GapCause::Skipped`] names the range, up to where the stream is, and nobody is asked for it. Where snapshots may be asked for ([`Builder::snapshots`], [`From::Snapshot`]) each ordered source stream goes on with one, as after [`Refresher::refresh`], and no gap is left. |
+//! | [`SlowPolicy::Skip`] | What waits is left out, unread. One [`Event::Gap`] with [`GapCause::Skipped`] names the range, up to where the stream is, and nobody is asked for it. Where snapshots may be asked for ([`Builder::snapshots`], [`From::Snapshot`]) each ordered source stream goes on with one, as after [`Refresher::refresh`]; a gap is told only as far as that does not reach. |
 //! | [`SlowPolicy::Disconnect`] | [`Event::Closed`] with [`CloseReason::TooSlow`]; stream-admin is told that the application is gone. |
 //!
 //! [`Snapshot::pace`] and the metrics `slow`, `skips`, `skipped_datagrams` and `behind_ns` show it.

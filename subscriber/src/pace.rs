@@ -90,6 +90,14 @@ impl Pace {
         self.shown.skipped_datagrams += datagrams;
     }
 
+    /// When to poll at the latest, so that who waits for something to come is not taken for slow.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        let acts = self.policy != SlowPolicy::Warn;
+        self.drained
+            .filter(|_| acts)
+            .map(|drained| drained.after(self.limit / 2))
+    }
+
     /// Everything that had come by then was taken.
     pub(crate) fn drained(&mut self, at: Time) {
         self.drained = Some(at);

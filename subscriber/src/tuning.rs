@@ -176,13 +176,13 @@ impl Tuning {
         Ok(())
     }
 
-    /// What joining may cost.
     /// What happens to an application that is too slow.
     pub(crate) fn pace(&self) -> Pace {
         let limit = self.slow_time.unwrap_or(Duration::from_secs(2));
         Pace::new(self.slow, limit)
     }
 
+    /// What joining may cost.
     pub(crate) fn joining(&self) -> SnapshotSettings {
         let defaults = JoinLimits::default();
         SnapshotSettings {

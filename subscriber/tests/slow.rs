@@ -6,9 +6,11 @@ mod support;
 use std::time::{Duration, Instant};
 
 use support::{Broker, Diary, LegDouble, broker, builder, open, poll_until};
+use twinfeed_net::clock::monotonic_ns;
 use twinfeed_subscriber::wire::Flags;
 use twinfeed_subscriber::{
-    CloseReason, ControlThread, DataPoller, Event, GapCause, PaceShown, SlowPolicy, Tuning,
+    CloseReason, ControlThread, DataPoller, Delivered, Event, GapCause, Handler, PaceShown,
+    SlowPolicy, Time, Tuning,
 };
 
 /// Longer than a busy host keeps a thread waiting.
@@ -129,6 +131,56 @@ fn what_waits_is_left_out_and_the_gap_names_it() {
     assert_eq!(pace.skipped_datagrams, 2 * (196 + 1));
     assert_eq!(scene.control.monitor().snapshot().repairs.opened, 0);
     assert_eq!(scene.control.monitor().snapshot().kernel_drops(), 0);
+}
+
+#[test]
+fn who_waits_for_something_to_come_is_not_slow() {
+    let mut scene = Scene::new(SlowPolicy::Disconnect);
+    scene.poller.poll(256, &mut scene.diary);
+    let now = Time(monotonic_ns());
+    let due = scene.poller.next_deadline().unwrap();
+    assert!(due <= now.after(SLOW / 2), "{due:?} {now:?}");
+    // Whoever keeps to that may wait for as long as it likes.
+    let from = Instant::now();
+    while from.elapsed() < SLOW * 2 {
+        let work = scene.poller.poll(256, &mut scene.diary);
+        scene.poller.idle(work);
+    }
+    scene.send(4..6);
+    scene.poll_until(|diary| diary.records.len() == 5);
+    assert_eq!(slow(&scene.diary), []);
+}
+
+/// Takes its time with one number.
+struct Dawdler(Diary);
+
+impl Handler for Dawdler {
+    fn record(&mut self, record: &Delivered<'_>) {
+        let from = Instant::now();
+        while record.pos.sseq == 4 && from.elapsed() <= SLOW {
+            std::thread::yield_now();
+        }
+        self.0.record(record);
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.0.event(event);
+    }
+}
+
+#[test]
+fn what_came_while_a_record_was_told_and_was_taken_behind_it_is_not_left_out() {
+    let mut scene = Scene::new(SlowPolicy::Skip);
+    scene.send(4..5);
+    let mut dawdler = Dawdler(std::mem::take(&mut scene.diary));
+    while dawdler.0.records.len() < 4 {
+        scene.poller.poll(256, &mut dawdler);
+    }
+    scene.diary = dawdler.0;
+    scene.send(5..7);
+    scene.poll_until(|diary| diary.records.len() == 6);
+    assert_eq!(scene.diary.records, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(slow(&scene.diary), []);
 }
 
 #[test]

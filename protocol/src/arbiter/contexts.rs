@@ -65,7 +65,11 @@ impl Source {
         }
         // What an application that was away has missed may be had in this context, too.
         if !(self.catching_up && self.repair.can_ask()) {
-            self.declare_until_reached(leg, &view, GapCause::Abandoned, out);
+            let cause = match self.skipping[0] {
+                true => GapCause::Skipped,
+                false => GapCause::Abandoned,
+            };
+            self.declare_until_reached(leg, &view, cause, out);
         }
         self.enter(&view);
         true

@@ -142,7 +142,10 @@ impl Source {
             };
             if missing.is_some() {
                 let cause = self.cause(since, out.limits);
+                let skipping = self.skipping;
                 self.declare(until, cause, out);
+                // What was left out may reach into the next one.
+                self.skipping = skipping;
                 return true;
             }
         }

@@ -121,11 +121,13 @@ impl Source {
         let apart = owed.is_some() || lacking;
         let Some(until) = until.or(apart.then_some(cursor.next)) else {
             self.hole = None;
+            self.judge_skipped(&cursor);
             return false;
         };
         // Who stands in the middle of it may still bring the rest.
         waiting |= silent.is_some_and(|stands| stands < until);
-        let skipping = self.skipping[usize::from(owed.is_some())];
+        let asked = owed.is_some() || !lacking;
+        let skipping = asked && self.skipping[usize::from(owed.is_some())];
         waiting &= !skipping;
         let hole = match self.hole {
             Some(hole) if hole.from == cursor.next => Hole { until, ..hole },
@@ -152,7 +154,6 @@ impl Source {
             Some(adm) => Missing::Messages(cursor.adm, adm),
             None => Missing::Records(cursor.next, until),
         };
-        let asked = owed.is_some() || !lacking;
         let given_up = match asked && passed.is_some() {
             true => self.given_up_until(missing, due, out),
             false => (due || self.forced()).then(|| missing.until()),

@@ -68,6 +68,8 @@ pub(super) struct LegSide {
     /// The same of the incarnation before this one.
     outlived: (Incarnation, Option<Dsn>),
     missing_datagrams: u64,
+    /// What it sent was left out, up to the next that is read.
+    left_out: bool,
     /// Datagrams that the incarnations before this one numbered.
     sent_before: u64,
     pub(super) views: [Option<View>; KEPT_VIEWS],
@@ -131,6 +133,7 @@ impl LegSide {
             believed_dsn: None,
             outlived: (Incarnation(0), None),
             missing_datagrams: 0,
+            left_out: false,
             sent_before: 0,
             views: [None; KEPT_VIEWS],
             turns: 0,
@@ -181,7 +184,10 @@ impl LegSide {
                 .checked_shl(ahead.min(64) as u32)
                 .unwrap_or(0)
                 | 1;
-            self.missing_datagrams = self.missing_datagrams.saturating_add(ahead - 1);
+            // What was left out on this host the leg has not lost.
+            if !core::mem::take(&mut self.left_out) {
+                self.missing_datagrams = self.missing_datagrams.saturating_add(ahead - 1);
+            }
             self.highest_dsn = Some(header.dsn);
             return Admission::Newest;
         }
@@ -223,6 +229,7 @@ impl LegSide {
             self.faults.restarts += 1;
         }
         self.outlived = (self.incarnation, self.believed_dsn);
+        self.left_out = false;
         self.incarnation = header.incarnation;
         self.quarantine.outlive();
         self.first_dsn = header.dsn;
@@ -289,10 +296,13 @@ impl LegSide {
     }
 
     /// Forgets what the leg brought and was not delivered, and how far it claimed to be.
-    pub(super) fn skip(&mut self) {
+    pub(super) fn skip(&mut self, now: Time) {
         self.hold.clear();
         self.quarantine.retain(|_| false);
-        self.views.iter_mut().flatten().for_each(View::unsay);
+        self.views.iter_mut().flatten().for_each(View::skip);
+        self.last_heard = now;
+        (self.behind_since, self.far_since) = (None, None);
+        self.left_out = true;
     }
 
     /// Forgets how far the leg claimed to be in `epoch`.

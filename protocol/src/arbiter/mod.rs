@@ -309,7 +309,7 @@ impl Arbiter {
             }
             Control::Skip => {
                 for source in &mut self.sources {
-                    source.skip();
+                    source.skip(now);
                 }
             }
             Control::Close(reason) => {

@@ -9,23 +9,50 @@
 //! everything is declared at once. Nobody waits for the leg that is behind, and no adapter is asked, for whoever is too slow
 //! would be slower still. The cursor stays: nothing from before it comes again.
 
-use super::leg::LegSide;
+use super::cursor::Cursor;
 use super::source::Source;
+use super::view::Rank;
 use crate::event::DiscontinuityCause;
+use crate::time::Time;
 
 impl Source {
-    /// Leaves out what waits for the application.
-    pub(super) fn skip(&mut self) {
-        self.legs.iter_mut().for_each(LegSide::skip);
+    /// Leaves out what waits for the application. Whoever spoke before may have spoken in it.
+    pub(super) fn skip(&mut self, now: Time) {
+        for side in &mut self.legs {
+            side.skip(now);
+        }
         self.hole = None;
         self.repair.close();
         self.asks = [None; 2];
         (self.orphan_since, self.deserted_since, self.owed_since) = (None, None, None);
-        self.set_catching_up(false);
+        // An application that goes on from an earlier run, and has heard nobody yet, is owed what it missed since then.
+        let here = self
+            .cursor
+            .is_some_and(|cursor| cursor.rank != Rank::HIGHEST);
+        if here {
+            self.set_catching_up(false);
+        }
         if self.announce == Some(DiscontinuityCause::Join) {
             // Nothing was told yet: it joins where the stream is.
             self.cursor = None;
         }
-        self.skipping = [self.cursor.is_some(); 2];
+        self.skipping = [here && self.cursor.is_some(); 2];
+    }
+
+    /// Nothing is missing at the cursor: where a leg that lives shows that, nothing was left out.
+    pub(super) fn judge_skipped(&mut self, cursor: &Cursor) {
+        if self.skipping == [false; 2] {
+            return;
+        }
+        let shown = self.counting().filter(|side| side.transmits()).any(|side| {
+            let view = side.view(cursor.epoch);
+            view.is_some_and(|view| {
+                let reached = view.beat.is_some() && view.next >= cursor.next;
+                reached && view.context == cursor.context && !self.counts_more(cursor, view)
+            })
+        });
+        if shown {
+            self.skipping = [false; 2];
+        }
     }
 }

@@ -112,7 +112,11 @@ impl Source {
             .as_mut()
             .and_then(|seen| seen.numbers.make_room(place, last, silent_from))
         {
-            self.tell_missing(&missing, GapCause::HoldFull, out);
+            let cause = match self.skipping[0] {
+                true => GapCause::Skipped,
+                false => GapCause::HoldFull,
+            };
+            self.tell_missing(&missing, cause, out);
         }
         if let Some(seen) = &mut self.seen {
             seen.numbers.take(place, last, silent_from);
@@ -196,6 +200,9 @@ impl Source {
         };
         if until <= floor {
             self.hole = None;
+            if until == floor {
+                self.judge_skipped(&cursor);
+            }
             return false;
         }
         let fresh = Hole {

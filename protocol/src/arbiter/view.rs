@@ -73,6 +73,8 @@ pub(super) struct View {
     pub(super) ended: Option<End>,
     /// Heartbeats that said so.
     pub(super) ended_said: u32,
+    /// How far it had passed when what it said was left out.
+    pub(super) vouched: Place,
     /// Its heartbeat took back what was vouched for before.
     pub(super) stepped_back: bool,
     /// Behind the furthest number that a message of it stands behind, since its newest heartbeat.
@@ -98,6 +100,7 @@ impl View {
             beat_in_step: false,
             ended: None,
             ended_said: 0,
+            vouched: Place::start(0),
             stepped_back: false,
             shown: 0,
         }
@@ -128,10 +131,18 @@ impl View {
     pub(super) fn unsay(&mut self) {
         self.next = Place::start(0);
         self.passed = Place::start(0);
+        self.vouched = Place::start(0);
         self.beat = None;
         self.ended = None;
         self.ended_said = 0;
         self.shown = 0;
+    }
+
+    /// Forgets what was vouched for, but not that it was: who takes it back has stepped back.
+    pub(super) fn skip(&mut self) {
+        let vouched = self.passed.max(self.vouched);
+        self.unsay();
+        self.vouched = vouched;
     }
 
     /// Forgets an end behind which the leg goes on: its source had not said it.
@@ -158,7 +169,7 @@ impl View {
 
     pub(super) fn on_beat(&mut self, beat: &Beat, header: &Header) {
         let next = Place::start(beat.next_sseq);
-        if next < self.passed {
+        if next < self.passed.max(self.vouched) {
             // Only a source that began its numbering again makes its adapter take back what it vouched for.
             self.unsay();
             self.stepped_back = true;

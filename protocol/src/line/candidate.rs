@@ -94,17 +94,22 @@ impl Candidate {
         if self.votes.iter().all(|&votes| votes < confirmations) {
             self.confirmed = None;
         }
-        self.votes.iter().any(|&votes| votes > 0)
+        self.is_vouched_for()
     }
 
     /// The line said something that is out of the ordinary in another way. `false`: nobody vouches any more,
     /// or nobody has for as long as it takes to confirm something else, so that a stray word of a line that
-    /// then dies does not block a true one. Nor does a stray word take back what was said more than once.
-    pub(super) fn contradict(&mut self, line: Line, confirmations: u32) -> bool {
+    /// then dies does not block a true one. Nor does a stray word take back what was said more than once, `lately`.
+    pub(super) fn contradict(&mut self, line: Line, confirmations: u32, lately: bool) -> bool {
         self.against = self.against.saturating_add(1);
-        let repeated = self.spoken_of > 1;
+        let repeated = self.spoken_of > 1 && lately;
         let vouched = self.retract(line, confirmations) || repeated;
         vouched && (self.confirmed.is_some() || self.against < confirmations)
+    }
+
+    /// Whether any line says so.
+    pub(super) fn is_vouched_for(&self) -> bool {
+        self.votes.iter().any(|&votes| votes > 0)
     }
 
     /// Whether the line says so.

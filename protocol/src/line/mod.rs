@@ -176,7 +176,11 @@ impl Lines {
     /// Nothing will follow on any line (the end of a file): what waits for confirmation and stands
     /// uncontradicted is believed, every hole is given up, everything held is delivered.
     pub fn on_close(&mut self, now: Time, out: &mut impl Source) {
-        if self.candidate.is_some() {
+        if self
+            .candidate
+            .as_ref()
+            .is_some_and(Candidate::is_vouched_for)
+        {
             self.take_over(now, out);
         }
         self.close_current(out);
@@ -323,7 +327,8 @@ impl Lines {
         };
         let disagrees = !self.candidate.as_ref().is_none_or(agrees);
         if disagrees && let Some(candidate) = &mut self.candidate {
-            if candidate.contradict(word.line, self.limits.confirmations) {
+            let lately = word.now < candidate.said.after(self.limits.silence);
+            if candidate.contradict(word.line, self.limits.confirmations, lately) {
                 self.account.counters.quarantine_dropped += word.count;
                 return;
             }

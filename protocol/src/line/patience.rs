@@ -40,7 +40,8 @@ impl Lines {
         let candidate = self.candidate.as_ref()?;
         if self.state == LinesState::Unborn {
             // Nothing stands against it: an undisturbed moment is enough.
-            return Some(candidate.since.after(self.limits.reorder_hold));
+            let due = candidate.since.after(self.limits.reorder_hold);
+            return candidate.is_vouched_for().then_some(due);
         }
         let confirmed = candidate.confirmed?;
         let longest = match candidate.kind {
