@@ -112,11 +112,11 @@ impl Source {
             .as_mut()
             .and_then(|seen| seen.numbers.make_room(place, last, silent_from))
         {
-            let cause = match self.skipping[0] {
+            let why = match self.skipping[0] {
                 true => GapCause::Skipped,
                 false => GapCause::HoldFull,
             };
-            self.tell_missing(&missing, cause, out);
+            self.tell_missing(&missing, why, out);
         }
         if let Some(seen) = &mut self.seen {
             seen.numbers.take(place, last, silent_from);
