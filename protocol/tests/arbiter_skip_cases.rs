@@ -227,6 +227,32 @@ fn an_application_that_goes_on_and_has_heard_nobody_is_owed_what_it_missed() {
 }
 
 #[test]
+fn a_message_that_is_here_is_told_all_the_same() {
+    let (mut kit, mut zero, mut one) = joined(OrderingClass::Ordered);
+    // Number 0 is missing, so number 1 waits.
+    let message = zero.administrative(3, Adm(1));
+    kit.give(Leg::Zero, &message);
+    skip(&mut kit);
+    for sender in [&mut zero, &mut one] {
+        sender.header.base_adm = Adm(2);
+        kit.records(sender, &run(21..=22));
+    }
+    let told = kit.told();
+    let missing = Event::AdministrativeGap {
+        sid: SID,
+        from: Adm(0),
+        until: Adm(1),
+        numbering: Some(Generation(1)),
+    };
+    assert!(told.contains(&Told::Event(missing)), "{told:?}");
+    assert!(
+        told.contains(&Told::Record(3, 0, Leg::Zero)),
+        "the message: {told:?}"
+    );
+    assert!(told.ends_with(&records(21..=22, Leg::Zero)), "{told:?}");
+}
+
+#[test]
 fn messages_that_were_left_out_are_declared_too() {
     let (mut kit, mut zero, mut one) = joined(OrderingClass::Ordered);
     skip(&mut kit);

@@ -18,6 +18,8 @@ const FRESH_FAILURES: u64 = 10;
 /// Short worlds with fresh seeds, of each kind; the same ones are tried by `world.rs`, `world_pair.rs` and
 /// `world_filled.rs`.
 const SHORT: u64 = 1_000;
+/// Long worlds whose applications skip.
+const SLOW: u64 = 100;
 /// Short worlds with the same seeds, of each kind, that are asked for what they reached.
 const REASONED: u64 = 300;
 /// How much of a failing world is looked for.
@@ -109,6 +111,17 @@ fn long_worlds_keep_their_promises_and_have_enough_in_them() {
         );
     }
     assert_eq!(reached_against_reason(&report), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "a step of its own in .ci/run, which shows what it prints"]
+fn applications_that_are_too_slow_are_told_what_was_left_out() {
+    let (report, failure) = tries(&[Kind::Slow], (1, seeds(SLOW)), 1);
+    assert_eq!(failure, None);
+    let census = report.census.to_string();
+    for fired in ["subscriber.left_out", "event.gap.skipped"] {
+        assert!(census.contains(fired), "{fired}: {census}");
+    }
 }
 
 #[test]

@@ -295,11 +295,15 @@ impl LegSide {
         }
     }
 
-    /// Forgets what the leg brought and was not delivered, and how far it claimed to be.
-    pub(super) fn skip(&mut self, now: Time) {
-        self.hold.clear();
+    /// Forgets what the leg brought and was not delivered, but for messages, which cost nobody time, and how far it claimed to be.
+    pub(super) fn skip(&mut self) {
+        self.hold.drop_where(|entry| !entry.is_message());
         self.quarantine.retain(|_| false);
         self.views.iter_mut().flatten().for_each(View::skip);
+    }
+
+    /// Nobody looked at what the leg said until `now`: it was neither silent nor behind, and has lost nothing.
+    pub(super) fn overlook(&mut self, now: Time) {
         self.last_heard = now;
         (self.behind_since, self.far_since) = (None, None);
         self.left_out = true;

@@ -10,6 +10,7 @@
 //! would be slower still. The cursor stays: nothing from before it comes again.
 
 use super::cursor::Cursor;
+use super::leg::LegSide;
 use super::source::Source;
 use super::view::Rank;
 use crate::event::DiscontinuityCause;
@@ -19,24 +20,26 @@ impl Source {
     /// Leaves out what waits for the application. Whoever spoke before may have spoken in it.
     pub(super) fn skip(&mut self, now: Time) {
         for side in &mut self.legs {
-            side.skip(now);
+            side.overlook(now);
         }
+        if self
+            .cursor
+            .is_some_and(|cursor| cursor.rank == Rank::HIGHEST)
+        {
+            // It goes on from an earlier run, and is owed what it missed since then: this is no more than another loss.
+            return;
+        }
+        self.legs.iter_mut().for_each(LegSide::skip);
         self.hole = None;
         self.repair.close();
         self.asks = [None; 2];
         (self.orphan_since, self.deserted_since, self.owed_since) = (None, None, None);
-        // An application that goes on from an earlier run, and has heard nobody yet, is owed what it missed since then.
-        let here = self
-            .cursor
-            .is_some_and(|cursor| cursor.rank != Rank::HIGHEST);
-        if here {
-            self.set_catching_up(false);
-        }
+        self.set_catching_up(false);
         if self.announce == Some(DiscontinuityCause::Join) {
             // Nothing was told yet: it joins where the stream is.
             self.cursor = None;
         }
-        self.skipping = [here && self.cursor.is_some(); 2];
+        self.skipping = [self.cursor.is_some(); 2];
     }
 
     /// Nothing is missing at the cursor: where a leg that lives shows that, nothing was left out.

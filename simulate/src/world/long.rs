@@ -15,6 +15,7 @@ use twinfeed_wire::Sid;
 use super::adapters::Conduct;
 use super::exchange::{Burst, Shape};
 use super::faults::misconvert::Misconvert;
+use super::faults::pause::Pause;
 use super::faults::repeat::SameWord;
 use super::faults::{self, Fault};
 use super::line_faults;
@@ -31,6 +32,20 @@ const MISCONVERTS: u64 = 20;
 const RARE: u64 = 50;
 
 impl Plan {
+    /// The same, with applications that now and then do not poll for a while, and leave out what waited.
+    #[must_use]
+    pub fn draw_slow(seed: u64) -> Self {
+        let mut plan = Self::draw_long(seed);
+        let mut rng = Rng::of(seed, "slow");
+        for _ in 0..rng.between(3, 10) {
+            let (short, long) = (rng.micros(500, 50_000), rng.micros(50_000, 3_000_000));
+            let pause = Pause::that_skips(rng.pick(&[short, long]));
+            let at = rng.micros(100_000, 50_000_000);
+            plan.faults.push((at, Box::new(pause)));
+        }
+        plan
+    }
+
     /// The plan of one seed whose world lasts a minute and more.
     #[must_use]
     pub fn draw_long(seed: u64) -> Self {

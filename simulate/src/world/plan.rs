@@ -145,6 +145,8 @@ pub enum Kind {
     Long,
     /// Either of the short ones, whose adapters can be asked for what both streams lost.
     Filled,
+    /// A long one, whose applications leave out what waited when they were too slow.
+    Slow,
 }
 
 impl fmt::Display for Kind {
@@ -154,6 +156,7 @@ impl fmt::Display for Kind {
             Self::Pair => "pair",
             Self::Long => "long",
             Self::Filled => "filled",
+            Self::Slow => "slow",
         })
     }
 }
@@ -162,10 +165,16 @@ impl FromStr for Kind {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let kinds = [Self::Alone, Self::Pair, Self::Long, Self::Filled];
+        let kinds = [
+            Self::Alone,
+            Self::Pair,
+            Self::Long,
+            Self::Filled,
+            Self::Slow,
+        ];
         let named = kinds.into_iter().find(|kind| kind.to_string() == word);
         named.ok_or(format!(
-            "`{word}` is no kind of world: alone, pair, long, filled"
+            "`{word}` is no kind of world: alone, pair, long, filled, slow"
         ))
     }
 }
@@ -179,6 +188,7 @@ impl Kind {
             Self::Pair => "--pair ",
             Self::Long => "--long ",
             Self::Filled => "--filled ",
+            Self::Slow => "--slow ",
         }
     }
 
@@ -190,6 +200,7 @@ impl Kind {
             Self::Pair => Plan::draw_pair(seed),
             Self::Long => Plan::draw_long(seed),
             Self::Filled => Plan::draw_filled(seed),
+            Self::Slow => Plan::draw_slow(seed),
         }
     }
 }

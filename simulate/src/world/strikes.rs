@@ -279,6 +279,13 @@ impl World {
         self.subscribers[number].unpause(now, &mut watch);
     }
 
+    /// The subscriber polls again, and leaves out what waited.
+    pub fn skip(&mut self, number: usize) {
+        let now = self.time_of(number);
+        let mut watch = self.ground.watch(&mut self.violations);
+        self.subscribers[number].skip(now, &mut watch);
+    }
+
     /// A control message for every subscriber.
     pub fn control(&mut self, control: impl Fn() -> Control) {
         let now = self.ground.now();

@@ -302,6 +302,25 @@ impl Subscriber {
         }
     }
 
+    /// Polls again, and leaves out what the socket kept, as one does that is too slow and wants that.
+    pub fn skip(&mut self, now: Time, watch: &mut Watch<'_>) {
+        if self.state != State::Paused {
+            return;
+        }
+        self.state = State::Polling;
+        self.polls_since = now;
+        watch.stats.add("subscriber.skipped");
+        watch
+            .stats
+            .add_many("subscriber.left_out", self.socket.len() as u64);
+        self.socket.clear();
+        self.dropped = [0; 2];
+        for witness in &mut self.witnesses {
+            witness.left_out = true;
+        }
+        self.control(now, Control::Skip, watch);
+    }
+
     /// A datagram reached its socket.
     pub fn arrive(&mut self, now: Time, leg: Leg, flight: Flight, watch: &mut Watch<'_>) {
         match self.state {

@@ -59,10 +59,11 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             options.verbose = true;
             continue;
         }
-        if let "--pair" | "--filled" | "--long" = name.as_str() {
+        if let "--pair" | "--filled" | "--long" | "--slow" = name.as_str() {
             options.kind = match name.as_str() {
                 "--pair" => Kind::Pair,
                 "--filled" => Kind::Filled,
+                "--slow" => Kind::Slow,
                 _ => Kind::Long,
             };
             continue;

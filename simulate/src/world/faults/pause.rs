@@ -9,6 +9,7 @@ use crate::world::World;
 #[derive(Debug)]
 pub struct Pause {
     span: Duration,
+    skips: bool,
     paused: Option<usize>,
 }
 
@@ -16,16 +17,29 @@ impl Pause {
     /// It polls again after `span`.
     #[must_use]
     pub fn of(span: Duration) -> Self {
-        Self { span, paused: None }
+        Self {
+            span,
+            skips: false,
+            paused: None,
+        }
+    }
+
+    /// It polls again after `span`, and leaves out what waited until then.
+    #[must_use]
+    pub fn that_skips(span: Duration) -> Self {
+        Self {
+            skips: true,
+            ..Self::of(span)
+        }
     }
 }
 
 impl Fault for Pause {
     fn name(&self) -> &'static str {
-        if self.paused.is_some() {
-            "unpause"
-        } else {
-            "pause"
+        match (self.paused, self.skips) {
+            (None, _) => "pause",
+            (Some(_), false) => "unpause",
+            (Some(_), true) => "skip",
         }
     }
 
@@ -36,7 +50,10 @@ impl Fault for Pause {
     fn strike(&mut self, world: &mut World) -> Option<Duration> {
         match self.paused {
             Some(subscriber) => {
-                world.unpause(subscriber);
+                match self.skips {
+                    true => world.skip(subscriber),
+                    false => world.unpause(subscriber),
+                }
                 None
             }
             None => {

@@ -30,6 +30,12 @@ pub(super) fn gap(
             "Gap {from} to {until} reaches beyond what the source said"
         ));
     }
+    if cause == GapCause::Skipped {
+        return match witness.left_out {
+            true => Ok(()),
+            false => Err(format!("Gap {from} to {until}: nothing was left out")),
+        };
+    }
     // Nobody can vouch for the silence of numbers that every adapter gave up, nor can an adapter for the
     // silence of those that it gave up itself: under its context they are missing.
     let next = ledger.owed(witness.sid, witness.epoch, from);
@@ -98,7 +104,10 @@ pub fn reach(limits: &Limits) -> Duration {
 /// Whether adapters are asked before a gap of this cause is told. A full hold waits for nobody.
 pub fn waits_for_fills(witness: &Witness, cause: GapCause) -> bool {
     let pressed = witness.overflowed || witness.limits.held_records < SMALL_HOLD;
-    let asked = !matches!(cause, GapCause::HoldFull | GapCause::Abandoned);
+    let asked = !matches!(
+        cause,
+        GapCause::HoldFull | GapCause::Abandoned | GapCause::Skipped
+    );
     asked && !pressed && witness.pinned.is_none()
 }
 

@@ -68,6 +68,8 @@ pub struct Witness {
     pin_moves: bool,
     /// A bound of the arbiter's was reached and something that had arrived was dropped for it.
     pub overflowed: bool,
+    /// What waited for it was left out, and nothing behind that was told yet.
+    pub left_out: bool,
     /// It goes on from where an earlier process stood.
     pub resumed: bool,
 }
@@ -103,6 +105,7 @@ impl Witness {
             pinned: None,
             pin_moves: false,
             overflowed: false,
+            left_out: false,
             resumed: false,
         }
     }
@@ -205,6 +208,7 @@ impl Witness {
         }
         if self.scattered.is_none() {
             self.reaches(place, ledger, "record")?;
+            self.left_out = false;
         }
         let context = ledger.context(self.sid, self.epoch, self.context);
         let what = Sent {
@@ -462,6 +466,7 @@ impl Witness {
                 // What a full hold decides, it decides before the rest of a datagram is looked at. What was sent under an older
                 // generation is nothing to count on while it is not known what a later one inherited of it.
                 let pressed = self.overflowed
+                    || self.left_out
                     || self.limits.held_records < SMALL_HOLD
                     || self.heard.misses_a_cut();
                 let arrived = arrived.filter(|_| !pressed);
