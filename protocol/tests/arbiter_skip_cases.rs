@@ -309,3 +309,34 @@ fn who_was_told_nothing_joins_where_the_stream_is() {
         "{told:?}"
     );
 }
+
+/// What was held in a context that is gone over to later arrived, and was left out with the rest: nobody lost it.
+#[test]
+fn what_was_held_in_another_context_is_not_called_lost() {
+    for class in [OrderingClass::Ordered, OrderingClass::Unordered] {
+        let (mut kit, mut zero, one) = joined(class);
+        kit.records(&mut zero, &run(6..=7));
+        let mut one = one.with(|header| {
+            header.incarnation = Incarnation(999);
+            header.context = ContextId(2);
+            header.first = 8;
+            header.flags = Flags::INCOMPLETE;
+        });
+        kit.records(&mut one, &run(8..=10));
+        kit.told();
+        skip(&mut kit);
+        for _ in 0..20 {
+            kit.pass(ms(10));
+            kit.beat(&mut one, 10, 11);
+        }
+        let told = kit.told();
+        let causes = told.iter().filter_map(|told| match told {
+            Told::Event(Event::Gap { cause, .. }) => Some(*cause),
+            _ => None,
+        });
+        let causes: Vec<_> = causes.collect();
+        assert!(!causes.is_empty(), "{class:?}: {told:?}");
+        let here = |cause: &GapCause| matches!(cause, GapCause::Skipped | GapCause::HoldFull);
+        assert!(causes.iter().all(here), "{class:?}: {causes:?}");
+    }
+}

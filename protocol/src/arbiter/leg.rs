@@ -302,6 +302,18 @@ impl LegSide {
         self.views.iter_mut().flatten().for_each(View::skip);
     }
 
+    /// The furthest numbers of what is held or waits to be believed, with their epochs.
+    pub(super) fn furthest_kept(&self) -> impl Iterator<Item = (Epoch, u64)> {
+        let held = self.views().filter_map(|view| {
+            let of = self.hold.iter().filter(|entry| entry.turn == view.turn);
+            let records = of.filter(|entry| !entry.is_message());
+            records.map(|entry| (view.epoch, entry.sseq)).max()
+        });
+        let waiting = self.quarantine.claims();
+        let waiting = waiting.filter(|claim| !claim.heartbeat);
+        held.chain(waiting.map(|claim| (claim.epoch, claim.sseq)))
+    }
+
     /// Nobody looked at what the leg said until `now`: it was neither silent nor behind, and has lost nothing.
     pub(super) fn overlook(&mut self, now: Time) {
         self.last_heard = now;

@@ -10,7 +10,6 @@
 //! would be slower still. The cursor stays: nothing from before it comes again.
 
 use super::cursor::Cursor;
-use super::leg::LegSide;
 use super::source::Source;
 use super::view::Rank;
 use crate::event::DiscontinuityCause;
@@ -29,7 +28,13 @@ impl Source {
             // It goes on from an earlier run, and is owed what it missed since then: this is no more than another loss.
             return;
         }
-        self.legs.iter_mut().for_each(LegSide::skip);
+        for side in &mut self.legs {
+            // What is missing in the end without having been left out arrived, and was not kept.
+            for (epoch, furthest) in side.furthest_kept() {
+                self.overflow.note(epoch, furthest);
+            }
+            side.skip();
+        }
         self.hole = None;
         self.repair.close();
         self.asks = [None; 2];
