@@ -176,12 +176,10 @@ impl Lines {
     /// Nothing will follow on any line (the end of a file): what waits for confirmation and stands
     /// uncontradicted is believed, every hole is given up, everything held is delivered.
     pub fn on_close(&mut self, now: Time, out: &mut impl Source) {
-        if self
-            .candidate
-            .as_ref()
-            .is_some_and(Candidate::is_vouched_for)
-        {
-            self.take_over(now, out);
+        match &self.candidate {
+            Some(candidate) if candidate.is_vouched_for() => self.take_over(now, out),
+            Some(_) => self.discard(),
+            None => {}
         }
         self.close_current(out);
     }
