@@ -325,7 +325,8 @@ fn what_was_held_in_another_context_is_not_called_lost() {
         kit.records(&mut one, &run(8..=10));
         kit.told();
         skip(&mut kit);
-        for _ in 0..20 {
+        // As long as adapters may be asked, and longer.
+        for _ in 0..100 {
             kit.pass(ms(10));
             kit.beat(&mut one, 10, 11);
         }

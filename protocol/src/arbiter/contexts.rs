@@ -65,10 +65,7 @@ impl Source {
         }
         // What an application that was away has missed may be had in this context, too.
         if !(self.catching_up && self.repair.can_ask()) {
-            let cause = match self.skipping[0] {
-                true => GapCause::Skipped,
-                false => GapCause::Abandoned,
-            };
+            let cause = self.unless_skipped(GapCause::Abandoned);
             self.declare_until_reached(leg, &view, cause, out);
         }
         self.enter(&view);

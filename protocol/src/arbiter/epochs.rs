@@ -352,8 +352,8 @@ impl Source {
         };
         let view = *view;
         // Who has told nothing of an epoch was not in it: somebody may yet go on there.
-        let untold =
-            self.announce == Some(DiscontinuityCause::Join) && !self.is_named(epoch, &left);
+        let named = self.is_named(epoch, &left);
+        let untold = self.announce == Some(DiscontinuityCause::Join) && !named;
         let next = match cause {
             ResetCause::Epoch { .. } => {
                 let told = self.left.filter(|told| told.epoch == epoch);
@@ -372,7 +372,7 @@ impl Source {
         if epoch != left.epoch {
             let next = self.reached(&left);
             let known = |it: &Cursor| it.epoch == epoch || it.epoch == view.predecessor;
-            self.left = match untold || self.is_named(epoch, &left) {
+            self.left = match untold || named {
                 true => self.left.filter(|it| !known(it)),
                 false => Some(Cursor { next, ..left }),
             };

@@ -12,7 +12,7 @@
 use super::cursor::Cursor;
 use super::source::Source;
 use super::view::Rank;
-use crate::event::DiscontinuityCause;
+use crate::event::{DiscontinuityCause, GapCause};
 use crate::time::Time;
 
 impl Source {
@@ -45,6 +45,14 @@ impl Source {
             self.cursor = None;
         }
         self.skipping = [self.cursor.is_some(); 2];
+    }
+
+    /// Why records are missing: not for `cause` where what waited was left out.
+    pub(super) fn unless_skipped(&self, cause: GapCause) -> GapCause {
+        match self.skipping[0] {
+            true => GapCause::Skipped,
+            false => cause,
+        }
     }
 
     /// Nothing is missing at the cursor: where a leg that lives shows that, nothing was left out.

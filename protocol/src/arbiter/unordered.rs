@@ -112,10 +112,7 @@ impl Source {
             .as_mut()
             .and_then(|seen| seen.numbers.make_room(place, last, silent_from))
         {
-            let why = match self.skipping[0] {
-                true => GapCause::Skipped,
-                false => GapCause::HoldFull,
-            };
+            let why = self.unless_skipped(GapCause::HoldFull);
             self.tell_missing(&missing, why, out);
         }
         if let Some(seen) = &mut self.seen {
