@@ -22,6 +22,16 @@ fn skipped(from: u64, until: u64) -> Told {
     gap(from, until, GapCause::Skipped)
 }
 
+/// The first messages, up to this number, are declared missing.
+fn messages_left_out(until: u64) -> Told {
+    Told::Event(Event::AdministrativeGap {
+        sid: SID,
+        from: Adm(0),
+        until: Adm(until),
+        numbering: Some(Generation(1)),
+    })
+}
+
 fn records(numbers: core::ops::RangeInclusive<u64>, leg: Leg) -> Vec<Told> {
     numbers.map(|sseq| Told::Record(sseq, 0, leg)).collect()
 }
@@ -238,13 +248,7 @@ fn a_message_that_is_here_is_told_all_the_same() {
         kit.records(sender, &run(21..=22));
     }
     let told = kit.told();
-    let missing = Event::AdministrativeGap {
-        sid: SID,
-        from: Adm(0),
-        until: Adm(1),
-        numbering: Some(Generation(1)),
-    };
-    assert!(told.contains(&Told::Event(missing)), "{told:?}");
+    assert!(told.contains(&messages_left_out(1)), "{told:?}");
     assert!(
         told.contains(&Told::Record(3, 0, Leg::Zero)),
         "the message: {told:?}"
@@ -261,13 +265,7 @@ fn messages_that_were_left_out_are_declared_too() {
         kit.records(sender, &run(21..=22));
     }
     let told = kit.told();
-    let missing = Event::AdministrativeGap {
-        sid: SID,
-        from: Adm(0),
-        until: Adm(2),
-        numbering: Some(Generation(1)),
-    };
-    assert!(told.contains(&Told::Event(missing)), "{told:?}");
+    assert!(told.contains(&messages_left_out(2)), "{told:?}");
     assert!(told.contains(&skipped(4, 21)), "{told:?}");
     assert_eq!(told[2..], records(21..=22, Leg::Zero));
 }
@@ -340,4 +338,29 @@ fn what_was_held_in_another_context_is_not_called_lost() {
         let here = |cause: &GapCause| matches!(cause, GapCause::Skipped | GapCause::HoldFull);
         assert!(causes.iter().all(here), "{class:?}: {causes:?}");
     }
+}
+
+/// Also where the window of what is told apart slides past it.
+#[test]
+fn what_the_window_slides_past_behind_a_skip_was_left_out() {
+    let (mut kit, mut zero, mut one) = unordered_joined(Limits {
+        seen_window: 512,
+        ..Limits::default()
+    });
+    beats(&mut kit, [&mut zero, &mut one], 3, 4);
+    skip(&mut kit);
+    for number in [400, 800] {
+        kit.records(&mut zero, &run(number..=number));
+    }
+    let told = kit.told();
+    let causes = told.iter().filter_map(|told| match told {
+        Told::Event(Event::Gap { cause, .. }) => Some(*cause),
+        _ => None,
+    });
+    let causes: Vec<_> = causes.collect();
+    assert!(!causes.is_empty(), "{told:?}");
+    assert!(
+        causes.iter().all(|cause| *cause == GapCause::Skipped),
+        "{causes:?}"
+    );
 }

@@ -287,6 +287,11 @@ fn cases() {
             "=, 3c, 4d, 5e, 6f, 7g, 8h, 9i, 10j, 11k, 12l, 13m, 14n",
         ),
         (
+            "where nothing is begun the last word counts, however often another was said",
+            "A 8 1 a; A 8 2 b; A 7 9 x; +3; A 7 10 y; A 7 11 z; +3",
+            "begin 7 at 9 after 0, 9x, 10y, 11z",
+        ),
+        (
             "one stray word takes back nothing that was said more than once",
             "+; A 7 end 3; B 7 end 3; A 8 1 a b; A 8 3 c; A 7 end 20; A 8 4 d; B 8 4 d; +1",
             "=, ended 7 at 3, begin 8 at 1 complete after 7, 1a, 2b, 3c, 4d",

@@ -325,7 +325,9 @@ impl Lines {
         };
         let disagrees = !self.candidate.as_ref().is_none_or(agrees);
         if disagrees && let Some(candidate) = &mut self.candidate {
-            let lately = word.now < candidate.said.after(self.limits.silence);
+            // Where nothing was begun yet, nothing is worth protecting.
+            let lately = self.state != LinesState::Unborn
+                && word.now < candidate.said.after(self.limits.silence);
             if candidate.contradict(word.line, self.limits.confirmations, lately) {
                 self.account.counters.quarantine_dropped += word.count;
                 return;

@@ -40,8 +40,7 @@ impl Lines {
         let candidate = self.candidate.as_ref()?;
         if self.state == LinesState::Unborn {
             // Nothing stands against it: an undisturbed moment is enough.
-            let due = candidate.since.after(self.limits.reorder_hold);
-            return candidate.is_vouched_for().then_some(due);
+            return Some(candidate.since.after(self.limits.reorder_hold));
         }
         let confirmed = candidate.confirmed?;
         let longest = match candidate.kind {
