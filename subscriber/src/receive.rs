@@ -221,9 +221,7 @@ impl LegSocket {
         }
         taken
     }
-}
 
-impl LegSocket {
     /// Takes what waits and looks at nothing of it; returns how many datagrams that was. Who sends faster than this is not waited for.
     pub(crate) fn discard(&mut self, received: &mut [LegReceived; 2]) -> u64 {
         let received = &mut received[self.leg.index()];

@@ -153,8 +153,8 @@ fn until(members: &mut [Member], what: &str, mut done: impl FnMut(&[Member]) -> 
     }
 }
 
-/// The books that the records of `log` make up to `cursor`.
-fn rebuilt(log: &[(Epoch, Place, MboMsg)], cursor: &Cursor) -> Books {
+/// The books of one who is there from the start of the cursor's epoch, in its context.
+fn from_the_start(cursor: &Cursor) -> Books {
     let mut books = Books::new(1);
     books.event(&Event::Discontinuity {
         sid: SID,
@@ -164,6 +164,12 @@ fn rebuilt(log: &[(Epoch, Place, MboMsg)], cursor: &Cursor) -> Books {
         complete: true,
         cause: DiscontinuityCause::Join,
     });
+    books
+}
+
+/// The books that the records of `log` make up to `cursor`.
+fn rebuilt(log: &[(Epoch, Place, MboMsg)], cursor: &Cursor) -> Books {
+    let mut books = from_the_start(cursor);
     let covered = log
         .iter()
         .filter(|(epoch, place, _)| *epoch == cursor.next.epoch && *place < cursor.place());
@@ -321,17 +327,17 @@ fn who_joins_at_any_point_has_the_books_of_one_who_was_there_from_the_start() {
     several_join(&longer());
 }
 
-/// Where somebody stood, and of each book how many orders rest and what they and their queues come to.
-type Checkpoint = (Place, BTreeMap<u32, (usize, u64)>);
+/// Of each book how many orders rest, and what they and their queues come to.
+type Sums = BTreeMap<u32, (usize, u64)>;
 
-fn checkpoint(cursor: &Cursor, dump: &Dump) -> Checkpoint {
+fn sums(dump: &Dump) -> Sums {
     let sum = |orders: &Vec<Order>| {
         let mut hasher = DefaultHasher::new();
         format!("{orders:?}").hash(&mut hasher);
         (orders.len(), hasher.finish())
     };
     let books = dump.iter().map(|(book, orders)| (*book, sum(orders)));
-    (cursor.place(), books.collect())
+    books.collect()
 }
 
 /// Joins at so many points of one session, a few at a time, and compares each with one who was there from the start: at the end
@@ -359,8 +365,8 @@ fn many_join(points: usize) {
             joiner.app.books.check().unwrap();
             let gap = |event: &Event| matches!(event, Event::Gap { .. });
             assert!(!joiner.app.events.iter().any(gap));
-            checkpoints.push(checkpoint(told, dump_then));
-            checkpoints.push(checkpoint(&now, &dump(&joiner.app.books)));
+            checkpoints.push((told.place(), sums(dump_then)));
+            checkpoints.push((now.place(), sums(&dump(&joiner.app.books))));
             joined.add(&joiner);
             let Member {
                 poller, control, ..
@@ -390,26 +396,17 @@ fn many_join(points: usize) {
             .iter()
             .any(|event| matches!(event, Event::Gap { .. } | Event::Reset { .. }))
     );
-    let mut books = Books::new(1);
+    let mut books = from_the_start(&members[0].cursor().unwrap());
     let mut log = first.log.iter().peekable();
-    let cursor = members[0].cursor().unwrap();
-    books.event(&Event::Discontinuity {
-        sid: SID,
-        epoch: cursor.next.epoch,
-        at: Place::start(1),
-        context: cursor.context,
-        complete: true,
-        cause: DiscontinuityCause::Join,
-    });
     for (place, told) in &checkpoints {
         while let Some((_, _, order)) = log.next_if(|(_, of, _)| of < place) {
             let _ = books.apply(SID, order);
         }
-        let (_, twin) = checkpoint(&cursor, &dump(&books));
-        assert_eq!(*told, twin, "at {place:?}");
+        assert_eq!(*told, sums(&dump(&books)), "at {place:?}");
     }
     let apart: BTreeSet<_> = checkpoints.iter().map(|(place, _)| place.sseq).collect();
-    let orders = |(_, books): &Checkpoint| books.values().map(|(orders, _)| orders).sum::<usize>();
+    let orders =
+        |(_, books): &(Place, Sums)| books.values().map(|(orders, _)| orders).sum::<usize>();
     println!(
         "{points} joined between {} and {furthest}: {} places compared, {} of them apart, at most {} orders at rest",
         checkpoints[0].0.sseq,
