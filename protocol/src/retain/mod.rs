@@ -6,10 +6,13 @@
 //! ```
 //!
 //! [`Retained`] is a ring of finished datagrams; [`Server`] decides who is answered when. Both live on a thread of
-//! their own: what the data thread hands over and this one does not take in time is not retained, and counted.
+//! their own: what the data thread hands over and this one does not take in time is not retained, and counted. [`Output`] is where all of
+//! it stands, for whoever keeps a state that follows from it.
 
+mod output;
 mod ring;
 mod server;
 
+pub use output::{Begun, Doubt, Following, Output};
 pub use ring::{Found, Retained, RetentionCounters, RetentionLimits};
 pub use server::{Answer, Asker, Server, ServerCounters, ServerLimits};
