@@ -6,7 +6,7 @@ mod join_support;
 use std::time::Duration;
 
 use join_support::{SID, cursor, record, whole};
-use twinfeed_protocol::join::{JoinLimits, Joins};
+use twinfeed_protocol::join::{JoinLimits, Joins, Refusal};
 use twinfeed_protocol::*;
 use twinfeed_wire::*;
 
@@ -227,4 +227,139 @@ fn closed_comes_although_a_snapshot_is_wanted_meanwhile() {
     case.drain();
     let last = case.log.0.last();
     assert!(matches!(last, Some(Event::Closed { .. })), "{last:?}");
+}
+
+impl Case {
+    /// The next record, which counts so many messages.
+    fn counting(&mut self, adm: u64) {
+        let pos = cursor(1, self.next, 0, 0, 0).next;
+        let mut through = self.joins.through(Time(1), &mut self.log);
+        through.record(&record(pos, true, adm, &[0; 8]));
+        self.next += 1;
+    }
+
+    /// A message behind the last record, in front of which so many were counted.
+    fn message(&mut self, adm: u64) {
+        let pos = cursor(1, self.next - 1, 0, 0, 0).next;
+        let mut said = record(pos, true, adm, &[]);
+        said.kind = BodyKind::Administrative;
+        self.joins.through(Time(1), &mut self.log).record(&said);
+    }
+
+    /// A snapshot that ends so many numbers behind the last record and counts so many messages.
+    fn comes(&mut self, beyond: u64, adm: u64) {
+        let end = cursor(1, self.next + beyond, 0, self.next + beyond - 1, adm);
+        self.joins
+            .on_snapshot(SID, whole(&end, 3, &[1]), &mut self.log);
+    }
+}
+
+/// One adapter has placed a message that the other, whose snapshot it is, has not: a record in front of the snapshot's end may follow.
+#[test]
+fn a_message_that_a_snapshot_does_not_count_is_no_word_that_its_place_was_reached() {
+    let mut case = Case::live(100);
+    case.joins.refresh(SID, Time(1));
+    case.records(1);
+    case.message(0);
+    case.comes(2, 0);
+    assert_eq!(case.joins.state(SID), Some("ahead"));
+    case.says(restarts(DiscontinuityCause::Administrative));
+    case.counting(0);
+    assert_eq!(case.joins.state(SID), Some("ahead"), "one is missing");
+    case.counting(0);
+    case.drain();
+    assert_eq!(case.log.1, 1, "told, from where its count holds");
+    let told = case.log.0.iter();
+    let recounts = |it: &&Event| {
+        matches!(
+            it,
+            Event::Discontinuity {
+                cause: DiscontinuityCause::Administrative,
+                ..
+            }
+        )
+    };
+    assert_eq!(told.filter(recounts).count(), 0, "{:?}", case.log.0);
+}
+
+#[test]
+fn a_snapshot_beyond_where_messages_were_counted_anew_does_not_stand_in_front_of_that() {
+    let mut case = Case::live(100);
+    case.joins.refresh(SID, Time(1));
+    case.records(1);
+    case.message(0);
+    case.message(1);
+    // The numbers in front of its end are counted otherwise.
+    case.says(restarts(DiscontinuityCause::Administrative));
+    case.counting(2);
+    case.counting(2);
+    case.next -= 2;
+    case.comes(1, 1);
+    assert_eq!(case.joins.state(SID), Some("waiting"));
+    assert_eq!(
+        case.joins.wishes().next().unwrap().refused,
+        Some(Refusal::Count)
+    );
+}
+
+#[test]
+fn the_end_of_an_epoch_is_told_although_the_word_of_it_was_dropped() {
+    let end = |next| Event::Ended {
+        sid: SID,
+        epoch: Epoch(1),
+        next_sseq: next,
+    };
+    // Kept and dropped with all else; the very thing that finds no room; in front of a message that the snapshot counts.
+    for (room, before, message) in [(3, 2, false), (3, 3, false), (100, 2, true)] {
+        let mut case = Case::live(room);
+        case.joins.refresh(SID, Time(1));
+        case.records(before);
+        case.says(end(case.next));
+        match message {
+            true => case.message(0),
+            false => (0..2).for_each(|_| case.says(diverged(Leg::One))),
+        }
+        case.comes(0, u64::from(message));
+        assert_eq!(case.joins.state(SID), Some("telling"), "{room} {before}");
+        case.drain();
+        let told = case.log.0.iter();
+        let ends = told.filter(|it| matches!(it, Event::Ended { .. }));
+        assert_eq!(ends.count(), 1, "{room} {before}");
+        assert_eq!(case.log.1, 1, "a snapshot was told");
+        // Once: another one says nothing of it.
+        case.joins.refresh(SID, Time(1));
+        case.comes(0, u64::from(message));
+        case.drain();
+        let told = case.log.0.iter();
+        let ends = told.filter(|it| matches!(it, Event::Ended { .. }));
+        assert_eq!((ends.count(), case.log.1), (1, 2), "{room} {before}");
+    }
+}
+
+/// Who goes on from a cursor has a place to ask from, whatever it is told first.
+#[test]
+fn a_gap_that_is_the_first_word_behind_a_cursor_waits_no_longer_than_another() {
+    let mut joins = Joins::new(JoinLimits {
+        time: Duration::from_secs(1),
+        on_gap: true,
+        ..JoinLimits::default()
+    });
+    joins.add_source(SID, false);
+    joins.resume(&cursor(1, 5, 0, 4, 0));
+    let mut log = Log::default();
+    let hole = Event::Gap {
+        sid: SID,
+        epoch: Epoch(1),
+        from: Place::start(5),
+        until: Place::start(9),
+        cause: GapCause::NotRetained,
+    };
+    joins.through(Time(1), &mut log).event(&hole);
+    assert_eq!(log.0, []);
+    let from = joins.wishes().next().unwrap().from;
+    assert_eq!(from.place(), Place::start(5));
+    let due = joins.next_deadline().unwrap();
+    joins.on_deadline(due, &mut log);
+    while joins.tell(due, &mut log) > 0 {}
+    assert_eq!(log.0, [Event::NoSnapshot { sid: SID }, hole]);
 }

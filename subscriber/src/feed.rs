@@ -185,6 +185,9 @@ impl Feed {
                             for (sid, class) in &plan.sources {
                                 joining.add_source(*sid, *class);
                             }
+                            for from in &plan.cursors {
+                                joining.resume(from);
+                            }
                             put_in_force(
                                 *plan,
                                 arbiter,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use twinfeed_protocol::arbiter::OrderingClass;
 use twinfeed_protocol::join::Through;
-use twinfeed_protocol::{Handler, JoinCounters, Joins, Time, time};
+use twinfeed_protocol::{Cursor, Handler, JoinCounters, Joins, Time, time};
 use twinfeed_wire::Sid;
 
 use crate::guard::StoppableHandler;
@@ -64,6 +64,11 @@ impl Joining {
         if self.snapshots.is_some() && class == OrderingClass::Ordered {
             self.joins.add_source(sid, self.at_first);
         }
+    }
+
+    /// The application goes on from where it stood.
+    pub(crate) fn resume(&mut self, cursor: &Cursor) {
+        self.joins.resume(cursor);
     }
 
     /// Stands between the arbiter and the application.

@@ -30,6 +30,10 @@ use crate::time::{Time, earlier};
 impl Source {
     pub(super) fn settle<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
         loop {
+            if self.pressure.is_some() && !self.forced() {
+                // What there is room for now may be the next; only then is the rest decided.
+                return;
+            }
             self.repair.look(out.now);
             self.refresh_legs(out);
             let moved = self.judge_pin(out)

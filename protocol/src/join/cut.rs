@@ -264,6 +264,9 @@ impl End<'_> {
             }
         }
         let agrees = match (counted, next) {
+            // A message has no place, and what stands behind it may be in front of the end.
+            (Some(_), None) if !is_reached(self.here, None, self.cursor) => return Verdict::Ahead,
+            (Some(_), Some(next)) if !next.resets && self.place > next.at => false,
             (Some(counted), _) => counted == self.adm,
             // What was heard begins behind it.
             (None, _) if adm > Some(self.adm) => false,

@@ -174,6 +174,15 @@ impl Joins {
         }
     }
 
+    /// The application goes on in a source stream that is minded from where it stood, as the arbiter does: whatever comes first
+    /// stands behind that.
+    pub fn resume(&mut self, cursor: &Cursor) {
+        let sid = cursor.next.sid;
+        if let Some(source) = self.sources.iter_mut().find(|source| source.sid == sid) {
+            source.resume(cursor);
+        }
+    }
+
     /// Stands between the arbiter and the handler for one input.
     pub fn through<'a, H: Handler + ?Sized>(
         &'a mut self,

@@ -48,6 +48,8 @@ pub(super) struct Source {
     cut: Option<Cursor>,
     /// The divergence in force where the application stands.
     diverged: Option<Event>,
+    /// The end of an epoch, if the word of it was dropped.
+    ended: Option<Event>,
     deadline: Option<Time>,
     serial: u64,
     /// What was asked for with a lower one may be of numbers that have begun again since.
@@ -73,6 +75,7 @@ impl Source {
             again: false,
             cut: None,
             diverged: None,
+            ended: None,
             deadline: None,
             serial: 0,
             since: 0,
@@ -119,6 +122,11 @@ impl Source {
 
     pub(super) const fn deadline(&self) -> Option<Time> {
         self.deadline
+    }
+
+    /// Everything in front of here was told before.
+    pub(super) fn resume(&mut self, cursor: &Cursor) {
+        self.here.get_or_insert(*cursor);
     }
 
     /// Wants a snapshot from the first that comes on.
@@ -236,6 +244,7 @@ impl Source {
         if full {
             // It is void, and holds.
             note(&mut self.diverged, event);
+            note_end(&mut self.ended, event);
         }
     }
 
@@ -293,6 +302,7 @@ impl Source {
     ) {
         for event in self.kept.items().filter_map(Item::event) {
             note(&mut self.diverged, event);
+            note_end(&mut self.ended, event);
         }
         counters.restarted += 1;
         counters.void += self.kept.len() as u64 + 1;
@@ -363,10 +373,11 @@ impl Source {
     fn cut(&mut self, covered: usize, end: &Cursor, counters: &mut JoinCounters) {
         counters.covered += covered as u64;
         for _ in 0..covered {
-            let diverged = &mut self.diverged;
+            let (diverged, ended) = (&mut self.diverged, &mut self.ended);
             self.kept.pop(|told| {
                 if let Told::Event(event) = told {
                     note(diverged, event);
+                    note_end(ended, event);
                 }
             });
         }
@@ -419,6 +430,7 @@ impl Source {
                     };
                     handler.snapshot(self.sid, &end);
                     self.tell_divergence(&cursor, handler);
+                    self.tell_end(&cursor, handler);
                 } else {
                     handler.snapshot(self.sid, &piece);
                 }
@@ -466,6 +478,16 @@ impl Source {
         }
     }
 
+    /// Nothing more comes of the epoch in which the application stands now, and it was not told so.
+    fn tell_end<H: Handler + ?Sized>(&mut self, at: &Cursor, handler: &mut H) {
+        if let Some(event) = self.ended.take()
+            && let Event::Ended { epoch, .. } = event
+            && epoch == at.next.epoch
+        {
+            handler.event(&event);
+        }
+    }
+
     pub(super) fn on_deadline<H: Handler + ?Sized>(
         &mut self,
         now: Time,
@@ -502,6 +524,7 @@ impl Source {
         if severed {
             handler.event(&joined(&from));
             self.tell_divergence(&from, handler);
+            self.tell_end(&from, handler);
         }
     }
 
@@ -528,6 +551,15 @@ fn note(diverged: &mut Option<Event>, event: &Event) {
             },
             Some(Event::Divergence { pinned, .. }),
         ) => *pinned = from.other(),
+        _ => {}
+    }
+}
+
+/// Notes that the epoch in which the application will stand is over, although it was not told so.
+const fn note_end(ended: &mut Option<Event>, event: &Event) {
+    match event {
+        Event::Ended { .. } => *ended = Some(*event),
+        Event::Reset { .. } => *ended = None,
         _ => {}
     }
 }
