@@ -23,7 +23,7 @@ const SAID_EVERY: Duration = Duration::from_secs(60);
 /// product's own rules, under virtual time and faults. docs/simulate.md says how to read what comes of it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Kinds of worlds; each seed is one of each: alone, pair, filled, long, slow.
+    /// Kinds of worlds; each seed is one of each: alone, pair, filled, long, slow, joined.
     #[arg(
         long,
         value_delimiter = ',',

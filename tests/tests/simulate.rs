@@ -20,6 +20,11 @@ const FRESH_FAILURES: u64 = 10;
 const SHORT: u64 = 1_000;
 /// Long worlds whose applications skip.
 const SLOW: u64 = 100;
+/// Worlds whose applications join with snapshots.
+const JOINED: u64 = 500;
+/// Such worlds that broke a promise once: a hold decided more than made room for what it was full for, a gap that was the first word behind
+/// a cursor waited for ever, the word of an epoch's end was dropped, a snapshot was cut in front of records that were told again.
+const JOINED_BEFORE: [u64; 5] = [19_538, 13_753, 278, 1_140, 168];
 /// Short worlds with the same seeds, of each kind, that are asked for what they reached.
 const REASONED: u64 = 300;
 /// How much of a failing world is looked for.
@@ -126,6 +131,35 @@ fn applications_that_are_too_slow_are_told_what_was_left_out() {
 
 #[test]
 #[ignore = "a step of its own in .ci/run, which shows what it prints"]
+fn applications_that_join_are_told_a_state_and_what_stands_behind_it() {
+    let (report, failure) = tries(&[Kind::Joined], (1, seeds(JOINED)), 1);
+    assert_eq!(failure, None);
+    let census = report.census.to_string();
+    for fired in [
+        "join.joined",
+        "join.given_up",
+        "join.restarted",
+        "join.refused",
+        "join.covered",
+        "join.clipped",
+        "join.told_behind",
+        "snapshot.abandoned",
+        "snapshot.unreachable",
+        "snapshot_tears",
+        "snapshot_garbles",
+        "subscriber_refreshes",
+        "subscriber.resumed",
+    ] {
+        assert!(census.contains(fired), "{fired}: {census}");
+    }
+    for seed in JOINED_BEFORE {
+        let (_, failure) = tries(&[Kind::Joined], (seed, 1), 1);
+        assert_eq!(failure, None);
+    }
+}
+
+#[test]
+#[ignore = "a step of its own in .ci/run, which shows what it prints"]
 fn no_short_world_comes_where_none_can_come() {
     let kinds = [Kind::Alone, Kind::Pair, Kind::Filled];
     let (report, failure) = tries(&kinds, (1, seeds(REASONED)), 1);
@@ -151,7 +185,10 @@ fn reached_against_reason(report: &Report) -> Vec<String> {
 fn seeds_that_nobody_tried_are_tried() {
     let from = fresh();
     for (kinds, number) in [
-        (&[Kind::Alone, Kind::Pair, Kind::Filled][..], SHORT),
+        (
+            &[Kind::Alone, Kind::Pair, Kind::Filled, Kind::Joined][..],
+            SHORT,
+        ),
         (&[Kind::Long], FRESH_LONG),
     ] {
         let (report, failure) = tries(kinds, (from, seeds(number)), FRESH_FAILURES);

@@ -25,6 +25,7 @@ use super::pair::trap::Fate;
 use super::pair::{PairEvent, PairGround};
 use super::requests::Requests;
 use super::rng::Rng;
+use super::snapshots::{Answer, Ask as Wished, Snapshots};
 use super::stats::Stats;
 use super::subscribers::Watch;
 use super::trace::Trace;
@@ -78,6 +79,25 @@ pub enum Happening {
         leg: Leg,
         /// What.
         flight: Flight,
+    },
+    /// A request for a snapshot reaches an adapter.
+    SnapshotAsk {
+        /// Whose request.
+        subscriber: usize,
+        /// What.
+        ask: Wished,
+    },
+    /// An adapter's snapshot server has its turn.
+    SnapshotTurn {
+        /// Whose.
+        leg: Leg,
+    },
+    /// What it answered reaches a subscriber.
+    SnapshotAnswer {
+        /// Which, by number.
+        subscriber: usize,
+        /// What.
+        answer: Answer,
     },
     /// A request reaches a source's server.
     SourceAsk {
@@ -139,6 +159,7 @@ pub struct Ground {
     pair: Option<PairGround>,
     fills: Option<Fills>,
     pub(super) requests: Option<Requests>,
+    pub(super) snapshots: Option<Snapshots>,
     /// Whether the process of each leg knows where its subscribers are.
     addressed: [bool; 2],
 }
@@ -160,6 +181,7 @@ impl Ground {
             pair: None,
             fills: None,
             requests: None,
+            snapshots: None,
             addressed: [true; 2],
         }
     }
@@ -245,6 +267,63 @@ impl Ground {
                     flight,
                 },
             );
+        }
+    }
+
+    /// A subscriber asks for a snapshot.
+    pub fn wish(&mut self, subscriber: usize, ask: Wished) {
+        let now = self.now;
+        self.trace.say(now, || {
+            let (leg, wish) = (ask.leg, &ask.wish);
+            let from = wish.from;
+            let serial = wish.serial;
+            format!("    subscriber {subscriber} asks adapter {leg} for a snapshot from {from} on ({serial})")
+        });
+        let Some(snapshots) = &mut self.snapshots else {
+            return;
+        };
+        let way = snapshots.way();
+        self.stats.add("snapshot.asked");
+        self.schedule(way, Happening::SnapshotAsk { subscriber, ask });
+    }
+
+    /// A request for a snapshot reached an adapter that runs.
+    pub fn take_wish(&mut self, subscriber: usize, ask: Wished) {
+        let (now, leg) = (self.now, ask.leg);
+        let Some(snapshots) = &mut self.snapshots else {
+            return;
+        };
+        if let Some(due) = snapshots.take(now, subscriber, ask) {
+            self.schedule(due, Happening::SnapshotTurn { leg });
+        }
+    }
+
+    /// A request for a snapshot reached a host on which no adapter runs.
+    pub fn refuse_wish(&mut self, subscriber: usize, ask: &Wished) {
+        let Some(snapshots) = &mut self.snapshots else {
+            return;
+        };
+        let way = snapshots.way();
+        self.stats.add("snapshot.unreachable");
+        let answer = Answer {
+            request: ask.request,
+            sid: ask.wish.sid,
+            frames: Rc::from([]),
+        };
+        self.schedule(way, Happening::SnapshotAnswer { subscriber, answer });
+    }
+
+    /// The snapshot server of `leg` has its turn.
+    pub fn give_snapshots(&mut self, leg: Leg) {
+        let Some(snapshots) = &mut self.snapshots else {
+            return;
+        };
+        let (said, due) = snapshots.turn(self.now, leg);
+        for (subscriber, late, answer) in said {
+            self.schedule(late, Happening::SnapshotAnswer { subscriber, answer });
+        }
+        if let Some(due) = due {
+            self.schedule(due, Happening::SnapshotTurn { leg });
         }
     }
 
@@ -364,6 +443,9 @@ impl Ground {
         if let Some(fills) = &mut self.fills {
             fills.note_death(self.now, leg);
         }
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.note_death(leg);
+        }
     }
 
     /// Nothing of `leg` gets through for `span`.
@@ -394,6 +476,9 @@ impl Ground {
         }
         if let Some(requests) = &mut self.requests {
             requests.calm();
+        }
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.calm();
         }
         // Whoever is woken up by it speaks at once, and nobody dies of that any more.
         if let Some(pair) = &mut self.pair {
@@ -460,6 +545,9 @@ impl Ground {
         for (name, times) in self.fills.iter().flat_map(Fills::counts) {
             self.stats.add_many(name, times);
         }
+        for (name, times) in self.snapshots.iter().flat_map(Snapshots::counts) {
+            self.stats.add_many(name, times);
+        }
         Outcome {
             seed: self.seed,
             violations,
@@ -492,6 +580,9 @@ impl Output for Ground {
         self.ledger.note_sent(leg, bytes);
         if let Some(fills) = &mut self.fills {
             fills.keep(self.now, leg, sid, bytes);
+        }
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.keep(leg, sid, bytes);
         }
         self.trace.datagram(self.now, "sent", leg, bytes);
         if !self.addressed[leg.index()] {
@@ -529,6 +620,9 @@ impl Output for Ground {
         let severed = severed.is_some_and(|pair| pair.severed[leg.index()]);
         if let Some(fills) = self.fills.as_mut().filter(|_| !severed) {
             fills.keep(self.now, leg, sid, bytes);
+        }
+        if let Some(snapshots) = self.snapshots.as_mut().filter(|_| !severed) {
+            snapshots.keep(leg, sid, bytes);
         }
     }
 

@@ -32,6 +32,7 @@ pub mod faults;
 mod filled;
 pub mod fills;
 pub mod ground;
+mod joined;
 pub mod line_faults;
 pub mod lines;
 mod long;
@@ -43,6 +44,7 @@ pub mod plan;
 pub mod plant;
 pub mod requests;
 pub mod rng;
+pub mod snapshots;
 pub mod stats;
 mod strikes;
 pub mod subscribers;
@@ -65,6 +67,7 @@ use oracle::Violation;
 use pair::{PairEvent, PairWorld};
 use requests::Requests;
 use rng::Rng;
+use snapshots::{Ask, Snapshots};
 use stats::Stats;
 use subscribers::Subscriber;
 
@@ -180,6 +183,13 @@ impl World {
             }
             ground.set_fills(fills);
         }
+        if let Some(of) = plan.snapshots {
+            let snapshots = Snapshots::new(of, seed);
+            for (subscriber, joins) in subscribers.iter_mut().zip(plan.joins) {
+                subscriber.join_with_snapshots(joins, snapshots.known());
+            }
+            ground.snapshots = Some(snapshots);
+        }
         let remembers = plan.requests.is_some();
         ground.requests = plan.requests.map(|requests| Requests::new(requests, seed));
         for leg in Leg::BOTH {
@@ -266,6 +276,7 @@ impl World {
             }
             self.look_at_pair();
             self.look_at_requests();
+            self.look_at_wishes();
             if let Some(fault) = self.ground.ledger().faults().first() {
                 let what = fault.clone();
                 self.complain(what);
@@ -341,6 +352,13 @@ impl World {
                 leg,
                 flight,
             } => self.give(subscriber, leg, &flight),
+            Happening::SnapshotAsk { subscriber, ask } => self.hear_wish(subscriber, ask),
+            Happening::SnapshotTurn { leg } => self.give_snapshots(leg),
+            Happening::SnapshotAnswer { subscriber, answer } => {
+                let now = self.time_of(subscriber);
+                let mut watch = self.ground.watch(&mut self.violations);
+                self.subscribers[subscriber].give_snapshot(now, answer, &mut watch);
+            }
             Happening::SourceAsk { leg, sid, ask } => self.answer_source_request(leg, sid, &ask),
             Happening::SourceAnswer { leg, line, packet } => {
                 let (now, at) = (self.now_of(leg), (packet.sid, line));
@@ -458,6 +476,46 @@ impl World {
             while let Some(ask) = self.subscribers[number].poll_request() {
                 self.ground.ask(number, &ask);
             }
+        }
+    }
+
+    /// Snapshots that applications wish for since the last look.
+    fn look_at_wishes(&mut self) {
+        if self.ground.snapshots.is_none() {
+            return;
+        }
+        for number in 0..self.subscribers.len() {
+            if !self.subscribers[number].wants_a_snapshot() {
+                continue;
+            }
+            let now = self.time_of(number);
+            while let Some(ask) = self.subscribers[number].poll_wish(now) {
+                self.ground.wish(number, ask);
+            }
+        }
+    }
+
+    fn hear_wish(&mut self, subscriber: usize, ask: Ask) {
+        match self.adapters[ask.leg.index()].state() {
+            State::Running => self.ground.take_wish(subscriber, ask),
+            // The kernel takes the connection, and the process looks at it when it goes on.
+            State::Stopped => {
+                let again = Happening::SnapshotAsk { subscriber, ask };
+                self.ground.schedule(STOPPED_TURN, again);
+            }
+            State::Dead => self.ground.refuse_wish(subscriber, &ask),
+        }
+    }
+
+    fn give_snapshots(&mut self, leg: Leg) {
+        match self.adapters[leg.index()].state() {
+            State::Running => self.ground.give_snapshots(leg),
+            State::Stopped => {
+                let again = Happening::SnapshotTurn { leg };
+                self.ground.schedule(STOPPED_TURN, again);
+            }
+            // Whoever takes its place has nobody waiting.
+            State::Dead => self.ground.give_snapshots(leg),
         }
     }
 

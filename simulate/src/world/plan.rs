@@ -23,6 +23,7 @@ use super::pair::PairPlan;
 use super::plant::Plant;
 use super::requests::RequestPlan;
 use super::rng::Rng;
+use super::snapshots::{JoinPlan, SnapshotPlan};
 
 /// Everything that a world begins with.
 #[derive(Debug)]
@@ -49,6 +50,10 @@ pub struct Plan {
     pub fills: Option<FillPlan>,
     /// How sources are asked for what both lines lost; none: nobody can be asked.
     pub requests: Option<RequestPlan>,
+    /// What adapters give whoever joins; none: nobody can be asked.
+    pub snapshots: Option<SnapshotPlan>,
+    /// How each subscriber joins then.
+    pub joins: Vec<JoinPlan>,
     /// What goes wrong between the exchange and the adapters, on several lines at once.
     pub line_faults: Vec<Box<dyn LineFault>>,
     /// How long the world lasts at least.
@@ -147,6 +152,8 @@ pub enum Kind {
     Filled,
     /// A long one, whose applications leave out what waited when they were too slow.
     Slow,
+    /// A filled one, whose applications join with snapshots.
+    Joined,
 }
 
 impl fmt::Display for Kind {
@@ -157,6 +164,7 @@ impl fmt::Display for Kind {
             Self::Long => "long",
             Self::Filled => "filled",
             Self::Slow => "slow",
+            Self::Joined => "joined",
         })
     }
 }
@@ -171,10 +179,11 @@ impl FromStr for Kind {
             Self::Long,
             Self::Filled,
             Self::Slow,
+            Self::Joined,
         ];
         let named = kinds.into_iter().find(|kind| kind.to_string() == word);
         named.ok_or(format!(
-            "`{word}` is no kind of world: alone, pair, long, filled, slow"
+            "`{word}` is no kind of world: alone, pair, long, filled, slow, joined"
         ))
     }
 }
@@ -189,6 +198,7 @@ impl Kind {
             Self::Long => "--long ",
             Self::Filled => "--filled ",
             Self::Slow => "--slow ",
+            Self::Joined => "--joined ",
         }
     }
 
@@ -201,6 +211,7 @@ impl Kind {
             Self::Long => Plan::draw_long(seed),
             Self::Filled => Plan::draw_filled(seed),
             Self::Slow => Plan::draw_slow(seed),
+            Self::Joined => Plan::draw_joined(seed),
         }
     }
 }
@@ -235,6 +246,8 @@ impl Plan {
             pair: None,
             fills: None,
             requests: None,
+            snapshots: None,
+            joins: Vec::new(),
             line_faults: Vec::new(),
             at_least: Duration::ZERO,
             settling: SETTLING,

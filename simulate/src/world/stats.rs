@@ -18,7 +18,9 @@ impl Stats {
 
     /// It happened so many times more.
     pub fn add_many(&mut self, name: &'static str, times: u64) {
-        *self.counts.entry(name).or_default() += times;
+        if times > 0 {
+            *self.counts.entry(name).or_default() += times;
+        }
     }
 
     /// A fault struck, or did harm.

@@ -11,6 +11,7 @@ use super::faults::clock::Whose;
 use super::fills::Trick;
 use super::ground::Happening;
 use super::pair::Ending;
+use super::snapshots;
 use super::{Disk, World};
 use crate::coverage::watch::Undecided;
 
@@ -178,6 +179,21 @@ impl World {
         if let Some(fills) = self.ground.fills_mut() {
             fills.play(now, leg, trick);
         }
+    }
+
+    /// The snapshot server of the adapter of `leg` does this from here on, if there is one.
+    pub fn play_snapshots(&mut self, leg: Leg, trick: snapshots::Trick) {
+        if let Some(snapshots) = &mut self.ground.snapshots {
+            snapshots.play(leg, trick);
+        }
+    }
+
+    /// One subscriber, drawn by chance, wants a snapshot of everything.
+    pub fn refresh_one(&mut self) {
+        let number = self.chance.below(self.subscribers.len() as u64) as usize;
+        let now = self.time_of(number);
+        let mut watch = self.ground.watch(&mut self.violations);
+        self.subscribers[number].refresh(now, &mut watch);
     }
 
     /// A clock runs so many parts of a million fast from here on.

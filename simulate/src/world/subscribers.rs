@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use twinfeed_protocol::arbiter::Ask;
-use twinfeed_protocol::time::Time;
+use twinfeed_protocol::time::{Time, earlier};
 use twinfeed_protocol::{
     Arbiter, CloseReason, Control, Cursors, Delivered, Event, Handler, Leg, LegState, Limits,
     OrderingClass, Place,
@@ -20,8 +20,9 @@ use super::eyes::Eyes;
 use super::fills::Fills;
 use super::net::Flight;
 use super::oracle::heard::LegHeard;
-use super::oracle::{Assembly, Copied, Ledger, Told, Violation, Witness, claims, words};
+use super::oracle::{Assembly, Copied, Ledger, Reader, Told, Violation, Witness, claims, words};
 use super::plant::{Plant, Saboteur};
+use super::snapshots::{Answer, Ask as Wished, Heard, JoinPlan, Joiner};
 use super::stats::Stats;
 use super::trace::Trace;
 use crate::coverage::Coverage;
@@ -82,6 +83,12 @@ pub struct Subscriber {
     /// Where the application stands, as it would keep it.
     cursors: Cursors,
     kept: Option<Kept>,
+    /// How it joins, when that is with snapshots.
+    joiner: Option<Joiner>,
+    /// What of the decisions reached it then.
+    readers: Vec<Reader>,
+    /// Whether it was told so.
+    closed: bool,
 }
 
 /// What an application keeps in one transaction: where it stood, and what it had been told until then.
@@ -131,6 +138,54 @@ impl Subscriber {
             servers: [false; 2],
             cursors: Cursors::default(),
             kept: None,
+            joiner: None,
+            readers: Vec::new(),
+            closed: false,
+        }
+    }
+
+    /// It joins with snapshots, of adapters that serve them.
+    pub fn join_with_snapshots(&mut self, plan: JoinPlan, known: [bool; 2]) {
+        self.joiner = Some(Joiner::new(plan, known, &self.sources, 0));
+        self.readers = self.new_readers();
+    }
+
+    fn new_readers(&self) -> Vec<Reader> {
+        let ordered = |it: &&(Sid, OrderingClass)| it.1 == OrderingClass::Ordered;
+        let ordered = self.sources.iter().filter(ordered);
+        ordered.map(|(sid, _)| Reader::new(*sid)).collect()
+    }
+
+    /// Whether it may have a request for a snapshot to send.
+    #[must_use]
+    pub fn wants_a_snapshot(&self) -> bool {
+        self.state == State::Polling && self.joiner.as_ref().is_some_and(Joiner::is_ready)
+    }
+
+    /// A request for a snapshot that is to be sent.
+    pub fn poll_wish(&mut self, now: Time) -> Option<Wished> {
+        let active = self.roles.map(|(active, _)| active);
+        self.joiner.as_mut()?.poll_ask(now, active)
+    }
+
+    /// Something came back from a snapshot server.
+    pub fn give_snapshot(&mut self, now: Time, answer: Answer, watch: &mut Watch<'_>) {
+        let Some(joiner) = &mut self.joiner else {
+            return;
+        };
+        joiner.take(answer);
+        if self.state == State::Polling {
+            self.judge(now, watch);
+        }
+    }
+
+    /// It wants a snapshot of everything.
+    pub fn refresh(&mut self, now: Time, watch: &mut Watch<'_>) {
+        if self.state == State::Polling
+            && let Some(joiner) = &mut self.joiner
+        {
+            joiner.refresh(now);
+            self.judge(now, watch);
         }
     }
 
@@ -168,7 +223,7 @@ impl Subscriber {
             }
         }
         // No stream said anything: what is decided now is as if time had come.
-        self.watched(Cause::Deadline, watch.coverage, |arbiter, tap| {
+        self.watched(now, Cause::Deadline, watch.coverage, |arbiter, tap| {
             arbiter.on_fill(leg, now, &flight.bytes, tap);
         });
         self.judge(now, watch);
@@ -206,6 +261,16 @@ impl Subscriber {
         }
         self.reckon(now, watch);
         self.control(now, Control::Close(CloseReason::ByApplication), watch);
+        if let Some(joiner) = &mut self.joiner {
+            joiner.tell_all(now);
+            self.hear(now, watch);
+            let closed = self.closed;
+            self.demand(now, watch, |_| match closed {
+                true => Ok(()),
+                false => Err("as told: the last word is not Closed".into()),
+            });
+            self.count_joins(watch);
+        }
         self.state = State::Gone;
     }
 
@@ -217,8 +282,13 @@ impl Subscriber {
         let (number, mut limits, room) = (self.number, self.limits, self.socket_room);
         limits.repair.fill_seed = limits.repair.fill_seed.rotate_left(17) ^ 1;
         let servers = self.servers;
+        let joiner = self.joiner.as_ref().map(|it| it.again(&self.sources, None));
         *self = Self::new(number, limits, &self.sources, room, Plant::Nothing);
         self.set_servers(servers);
+        self.joiner = joiner;
+        if self.joiner.is_some() {
+            self.readers = self.new_readers();
+        }
         self.state = State::Polling;
         true
     }
@@ -228,8 +298,14 @@ impl Subscriber {
         if self.state != State::Polling {
             return;
         }
+        let joiner = self.joiner.as_ref();
+        if joiner.is_some_and(|joiner| !joiner.is_all_live(&self.sources)) {
+            return; // what it was told is behind what was decided
+        }
         self.kept = Some(Kept {
-            cursors: self.cursors.clone(),
+            cursors: joiner
+                .map_or(&self.cursors, |joiner| &joiner.cursors)
+                .clone(),
             witnesses: self.witnesses.clone(),
         });
     }
@@ -248,6 +324,14 @@ impl Subscriber {
         let unordered = |sid| self.sources.contains(&(sid, OrderingClass::Unordered));
         let ordered = cursors.iter().filter(|it| !unordered(it.next.sid));
         let cursors = Cursors::resumed(ordered.copied());
+        if let Some(joiner) = &self.joiner {
+            self.joiner = Some(joiner.again(&self.sources, Some(cursors.clone())));
+            for reader in &mut self.readers {
+                if let Some(cursor) = cursors.get(reader.sid) {
+                    *reader = Reader::resumed(cursor);
+                }
+            }
+        }
         for (known, fresh) in witnesses.into_iter().zip(&mut self.witnesses) {
             let sid = known.sid;
             let Some(cursor) = cursors.get(sid) else {
@@ -343,7 +427,7 @@ impl Subscriber {
         for eyes in &mut self.eyes {
             eyes.arrives(now, leg, &flight.bytes, &self.arbiter, watch.coverage);
         }
-        self.watched(Cause::Datagram(leg), watch.coverage, |arbiter, tap| {
+        self.watched(now, Cause::Datagram(leg), watch.coverage, |arbiter, tap| {
             arbiter.on_datagram(leg, now, &flight.bytes, tap);
         });
         self.judge(now, watch);
@@ -413,7 +497,7 @@ impl Subscriber {
         for eyes in &mut self.eyes {
             eyes.look(now, &self.arbiter, watch.coverage);
         }
-        self.watched(Cause::Deadline, watch.coverage, |arbiter, tap| {
+        self.watched(now, Cause::Deadline, watch.coverage, |arbiter, tap| {
             arbiter.on_deadline(now, tap);
         });
         self.judge(now, watch);
@@ -433,15 +517,21 @@ impl Subscriber {
                 witness.ordered = true;
             }
         }
-        self.watched(Cause::Control(control), watch.coverage, |arbiter, tap| {
-            arbiter.on_control(control, now, tap);
-        });
+        self.watched(
+            now,
+            Cause::Control(control),
+            watch.coverage,
+            |arbiter, tap| {
+                arbiter.on_control(control, now, tap);
+            },
+        );
         self.judge(now, watch);
     }
 
     /// Lets the arbiter do something, and notes what that met.
     fn watched(
         &mut self,
+        now: Time,
         cause: Cause,
         coverage: &mut Coverage,
         act: impl FnOnce(&mut Arbiter, &mut Tap<'_>),
@@ -449,10 +539,13 @@ impl Subscriber {
         for eyes in &mut self.eyes {
             eyes.before(&self.arbiter);
         }
-        act(
-            &mut self.arbiter,
-            &mut Tap(&mut self.told, &mut self.cursors),
-        );
+        let (arbiter, told, cursors) = (&mut self.arbiter, &mut self.told, &mut self.cursors);
+        match &mut self.joiner {
+            Some(joiner) => joiner.through(now, |on| {
+                act(arbiter, &mut Tap(told, cursors, Some(on)));
+            }),
+            None => act(arbiter, &mut Tap(told, cursors, None)),
+        }
         for eyes in &mut self.eyes {
             eyes.after(cause, &self.told, &self.arbiter, coverage);
         }
@@ -472,6 +565,74 @@ impl Subscriber {
         self.told = told;
         if kept {
             self.check_bounds(now, watch);
+            self.hear(now, watch);
+        }
+    }
+
+    /// What reaches the application of what was decided, when it joins with snapshots.
+    fn hear(&mut self, now: Time, watch: &mut Watch<'_>) {
+        let Some(joiner) = &mut self.joiner else {
+            return;
+        };
+        joiner.work(now);
+        for heard in core::mem::take(&mut joiner.heard) {
+            let sid = match &heard {
+                Heard::Told(told) => sid_of(told),
+                Heard::Snapshot(sid, _) => Some(*sid),
+            };
+            let behind = self.closed;
+            self.closed |= is_closed(&heard);
+            if behind {
+                let what = format!("as told: {heard:?} behind Closed");
+                watch.violations.push(Violation {
+                    at: now,
+                    subscriber: self.number,
+                    sid: sid.unwrap_or(Sid(0)),
+                    what,
+                });
+                return;
+            }
+            let Some(sid) = sid else { continue };
+            let number = self.number;
+            watch
+                .trace
+                .say(now, || format!("      application {number} <- {heard:?}"));
+            let Some(reader) = self.readers.iter_mut().find(|it| it.sid == sid) else {
+                continue;
+            };
+            if let Err(what) = reader.judge(&heard, watch.ledger) {
+                watch.violations.push(Violation {
+                    at: now,
+                    subscriber: number,
+                    sid,
+                    what,
+                });
+                return;
+            }
+        }
+    }
+
+    /// What joining came to.
+    fn count_joins(&self, watch: &mut Watch<'_>) {
+        let Some(joiner) = &self.joiner else { return };
+        let counters = joiner.counters();
+        for (name, times) in [
+            ("join.begun", counters.begun),
+            ("join.joined", counters.joined),
+            ("join.given_up", counters.given_up),
+            ("join.restarted", counters.restarted),
+            ("join.ignored", counters.ignored),
+            ("join.kept", counters.kept),
+            ("join.covered", counters.covered),
+            ("join.clipped", counters.clipped),
+            ("join.void", counters.void),
+            ("join.refused", counters.refused.iter().sum()),
+            (
+                "join.told_behind",
+                self.readers.iter().map(|it| it.behind).sum(),
+            ),
+        ] {
+            watch.stats.add_many(name, times);
         }
     }
 
@@ -490,6 +651,12 @@ impl Subscriber {
             {
                 if let Some(name) = unordered_word(witness, told) {
                     watch.stats.add(name);
+                }
+                if let Told::Event(Event::Reset { epoch, .. }) = told {
+                    let mut readers = self.readers.iter_mut();
+                    if let Some(reader) = readers.find(|reader| Some(reader.sid) == sid) {
+                        reader.note_reset(witness.epoch, *epoch, witness.cursor);
+                    }
                 }
                 let judged = witness.judge(now, told, watch.ledger);
                 let judged = judged.and_then(|()| gather(told, watch));
@@ -549,6 +716,15 @@ impl Subscriber {
                 complain(witness.sid, what);
             }
         }
+        for reader in &self.readers {
+            let mut witnesses = self.witnesses.iter();
+            let witness = witnesses.find(|witness| witness.sid == reader.sid);
+            let settled = witness.map_or(Ok(()), |it| reader.settled(it, watch.ledger));
+            if let Err(what) = settled {
+                complain(reader.sid, what);
+            }
+        }
+        self.count_joins(watch);
         self.reckon(now, watch);
     }
 
@@ -656,7 +832,10 @@ impl Subscriber {
 impl Sleeper for Subscriber {
     fn next_deadline(&self) -> Option<Time> {
         match self.state {
-            State::Polling => self.arbiter.next_deadline(),
+            State::Polling => {
+                let joiner = self.joiner.as_ref().and_then(Joiner::next_deadline);
+                earlier(self.arbiter.next_deadline(), joiner)
+            }
             State::Absent | State::Paused | State::Gone => None,
         }
     }
@@ -745,6 +924,10 @@ fn within_reach(
     }
 }
 
+fn is_closed(heard: &Heard) -> bool {
+    matches!(heard, Heard::Told(Told::Event(Event::Closed { .. })))
+}
+
 /// Where a message that no source said stands for everybody.
 fn gather(told: &Told, watch: &mut Watch<'_>) -> Result<(), String> {
     let Told::Record(record) = told else {
@@ -791,6 +974,8 @@ pub(super) fn sid_of(told: &Told) -> Option<Sid> {
             | Event::Leg { sid, .. }
             | Event::Stale { sid }
             | Event::Live { sid }
+            | Event::JoinRestarted { sid, .. }
+            | Event::NoSnapshot { sid }
             | Event::Ended { sid, .. } => Some(*sid),
             _ => None,
         },
@@ -810,17 +995,27 @@ fn unordered_word(witness: &Witness, told: &Told) -> Option<&'static str> {
     }
 }
 
-/// Collects what the arbiter tells, and follows it.
-struct Tap<'a>(&'a mut Vec<Told>, &'a mut Cursors);
+/// Collects what the arbiter tells, follows it, and hands it on to whatever stands before the application.
+struct Tap<'a>(
+    &'a mut Vec<Told>,
+    &'a mut Cursors,
+    Option<&'a mut dyn Handler>,
+);
 
 impl Handler for Tap<'_> {
     fn record(&mut self, record: &Delivered<'_>) {
         self.0.push(Told::Record(Copied::of(record)));
         self.1.record(record);
+        if let Some(on) = &mut self.2 {
+            on.record(record);
+        }
     }
 
     fn event(&mut self, event: &Event) {
         self.0.push(Told::Event(*event));
         self.1.event(event);
+        if let Some(on) = &mut self.2 {
+            on.event(event);
+        }
     }
 }

@@ -59,11 +59,12 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             options.verbose = true;
             continue;
         }
-        if let "--pair" | "--filled" | "--long" | "--slow" = name.as_str() {
+        if let "--pair" | "--filled" | "--long" | "--slow" | "--joined" = name.as_str() {
             options.kind = match name.as_str() {
                 "--pair" => Kind::Pair,
                 "--filled" => Kind::Filled,
                 "--slow" => Kind::Slow,
+                "--joined" => Kind::Joined,
                 _ => Kind::Long,
             };
             continue;

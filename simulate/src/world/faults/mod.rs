@@ -28,6 +28,7 @@ pub mod partition;
 pub mod pause;
 pub mod process;
 pub mod repeat;
+pub mod snapshots;
 pub mod there_and_back;
 pub mod undecided;
 pub mod unheard;

@@ -22,6 +22,7 @@ pub mod heard;
 pub mod hearing;
 pub mod ledger;
 mod placed;
+pub mod reader;
 pub mod scattered;
 pub mod slots;
 pub mod sorted;
@@ -32,6 +33,7 @@ pub mod words;
 pub use administrative::Assembly;
 pub use heard::Heard;
 pub use ledger::Ledger;
+pub use reader::Reader;
 pub use witness::Witness;
 
 /// What an application was told, owned.
