@@ -18,6 +18,9 @@ use super::super::rng::Rng;
 use super::trick::Trick;
 use super::{Answer, Ask, SnapshotPlan};
 
+/// What one connection carries, frame by frame.
+pub(super) type Frames = Vec<Box<[u8]>>;
+
 /// One adapter's snapshot server.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -49,13 +52,13 @@ struct Known {
     walk: Option<Walk>,
     abandoned: u64,
     /// Snapshots that live, and until when.
-    living: Vec<(Vec<Box<[u8]>>, Cursor, Time)>,
+    living: Vec<(Frames, Cursor, Time)>,
 }
 
 /// A snapshot that is being written.
 #[derive(Debug)]
 struct Walk {
-    frames: Vec<Box<[u8]>>,
+    frames: Frames,
     /// When everything that was there at its beginning is written.
     until: Time,
 }
@@ -198,13 +201,7 @@ impl Desk {
     }
 
     /// What somebody is told at this moment; `None`: nothing yet.
-    fn answer(
-        &mut self,
-        now: Time,
-        ask: &Ask,
-        late: bool,
-        rng: &mut Rng,
-    ) -> Option<Vec<Box<[u8]>>> {
+    fn answer(&mut self, now: Time, ask: &Ask, late: bool, rng: &mut Rng) -> Option<Frames> {
         if self.trick == Trick::Busy {
             return Some(self.refuse(ask, Reason::Busy));
         }
@@ -255,7 +252,7 @@ impl Desk {
         None
     }
 
-    fn refuse(&mut self, ask: &Ask, reason: Reason) -> Vec<Box<[u8]>> {
+    fn refuse(&mut self, ask: &Ask, reason: Reason) -> Frames {
         self.refused += 1;
         let refused = Snapshot::Refused(Refused {
             sid: ask.wish.sid,
@@ -269,7 +266,7 @@ impl Desk {
 }
 
 /// The frames of a snapshot that ends at `cursor`.
-fn ended(mut frames: Vec<Box<[u8]>>, cursor: &Cursor) -> Vec<Box<[u8]>> {
+fn ended(mut frames: Frames, cursor: &Cursor) -> Frames {
     let mut digest = Digest::default();
     for frame in &frames {
         digest.add(frame);

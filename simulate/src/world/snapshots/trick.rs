@@ -7,6 +7,7 @@ use core::time::Duration;
 use twinfeed_wire::Sid;
 
 use super::super::rng::Rng;
+use super::desk::Frames;
 
 /// What it does.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -62,8 +63,8 @@ impl Trick {
     }
 
     /// What becomes of the frames of an honest snapshot; `None`: nothing is answered.
-    pub(super) fn twist(self, mut frames: Vec<Box<[u8]>>, rng: &mut Rng) -> Option<Vec<Box<[u8]>>> {
-        let some = |frames: &Vec<Box<[u8]>>, rng: &mut Rng| rng.below(frames.len() as u64) as usize;
+    pub(super) fn twist(self, mut frames: Frames, rng: &mut Rng) -> Option<Frames> {
+        let some = |frames: &Frames, rng: &mut Rng| rng.below(frames.len() as u64) as usize;
         match self {
             Self::Honest | Self::Slow(_) | Self::Busy | Self::Foreign => {}
             Self::Silent => return None,
