@@ -43,7 +43,7 @@ impl Handler for Told {
 }
 
 impl Client {
-    pub(super) fn new(number: usize) -> Result<Self, Error> {
+    fn new(number: usize) -> Result<Self, Error> {
         let limits = Limits {
             repair: RepairLimits {
                 fill_seed: number as u64,
@@ -67,6 +67,11 @@ impl Client {
             requests: 0,
             asked_at: None,
         })
+    }
+
+    /// So many.
+    pub(super) fn many(count: usize) -> Result<Vec<Self>, Error> {
+        (0..count).map(Self::new).collect()
     }
 
     pub(super) fn address(&self) -> Result<SocketAddr, Error> {

@@ -11,6 +11,7 @@
 //! into the tap, while nobody asks and while all do.
 
 mod client;
+mod live;
 mod rig;
 mod snapshot;
 
@@ -22,6 +23,7 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::stats::Sample;
 use client::Client;
+use live::Live;
 use rig::Rig;
 use snapshot::Size;
 
@@ -40,6 +42,9 @@ pub(crate) struct Args {
     /// Datagrams lost in each hole; at most 60.
     #[arg(long, value_name = "N", default_value_t = 4)]
     lost: u32,
+    /// Rounds in which is measured what storms do to a live stream; 0: none.
+    #[arg(long, value_name = "N", default_value_t = 9)]
+    rounds: u32,
     /// Snapshots: of so many resting orders, and after so many messages of the smallest number of them; `0`: none.
     #[arg(
         long,
@@ -106,10 +111,11 @@ struct Figures {
     retained_bytes: u64,
     one: Part,
     storm: Part,
+    live: Option<Live>,
     snapshots: Vec<Size>,
 }
 
-/// Runs the bench; returns whether nothing was declared missing, and a storm cost few look-ups.
+/// Runs the bench; returns whether nothing was declared missing, a storm cost few look-ups, and the live stream bore it.
 pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     if let Some(size) = &args.measure {
         return snapshot::measure(size).map(|()| true);
@@ -127,6 +133,10 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     let host = Host::look();
     let one = part(1, args.holes, args.lost)?;
     let storm = part(args.clients, args.storms, args.lost)?;
+    let live = match args.rounds {
+        0 => None,
+        rounds => Some(live::measure(args.clients, args.lost, rounds)?),
+    };
     let sizes: Vec<u64> = args.orders.iter().copied().filter(|it| *it > 0).collect();
     let fewest = sizes.iter().copied().min().unwrap_or(0);
     let snapshots = snapshot::sizes(&sizes, fewest)?;
@@ -137,6 +147,7 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
         retained_bytes: storm.1.1,
         one: one.0,
         storm: storm.0,
+        live,
         snapshots,
     };
     print(&figures);
@@ -146,14 +157,13 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     }
     let few = figures.storm.look_ups * u64::from(MOST_LOOK_UPS_SHARE) <= figures.storm.requests;
     let gaps = figures.one.gaps + figures.storm.gaps;
-    Ok(gaps == 0 && (few || args.clients < usize::from(MOST_LOOK_UPS_SHARE)))
+    let live = figures.live.as_ref().is_none_or(Live::holds);
+    Ok(gaps == 0 && live && (few || args.clients < usize::from(MOST_LOOK_UPS_SHARE)))
 }
 
 /// So many clients lose the same, so many times.
 fn part(clients: usize, holes: u32, lost: u32) -> Result<(Part, (u64, u64)), Error> {
-    let mut clients: Vec<Client> = (0..clients)
-        .map(Client::new)
-        .collect::<Result<_, Error>>()?;
+    let mut clients = Client::many(clients)?;
     let addresses = clients.iter().map(Client::address);
     let addresses = addresses.collect::<Result<Vec<_>, Error>>()?;
     let mut rig = Rig::new(&addresses)?;
@@ -219,6 +229,9 @@ fn print(figures: &Figures) {
             part.datagrams_given,
             part.gaps
         );
+    }
+    if let Some(live) = &figures.live {
+        live.print();
     }
     print_sizes(&figures.snapshots);
 }

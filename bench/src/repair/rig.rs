@@ -25,8 +25,13 @@ pub(super) const STREAM: StreamId = StreamId(17);
 pub(super) struct Rig {
     server: SocketAddr,
     fills: Fills,
-    tap: Tap,
     stop: StopFlag,
+    feed: Feed,
+}
+
+/// What a data thread writes.
+pub(super) struct Feed {
+    tap: Tap,
     header: Header,
     /// How long each copy into the tap took, ns.
     copies: Vec<u64>,
@@ -47,25 +52,38 @@ impl Rig {
         }];
         let (fills, tap) = bound.start(&config, &streams, stop.clone())?;
         fills.granted(&assignment(clients));
+        let header = Header {
+            stream: STREAM,
+            generation: Generation(1),
+            incarnation: Incarnation(7),
+            first_msn: Msn(1),
+            sid: SID,
+            epoch: Epoch(1),
+            context: ContextId(1),
+            first: 1,
+            base_sseq: 1,
+            ..Header::default()
+        };
         Ok(Self {
             server,
             fills,
-            tap,
             stop,
-            header: Header {
-                stream: STREAM,
-                generation: Generation(1),
-                incarnation: Incarnation(7),
-                first_msn: Msn(1),
-                sid: SID,
-                epoch: Epoch(1),
-                context: ContextId(1),
-                first: 1,
-                base_sseq: 1,
-                ..Header::default()
+            feed: Feed {
+                tap,
+                header,
+                copies: Vec::new(),
             },
-            copies: Vec::new(),
         })
+    }
+
+    /// Where is asked.
+    pub(super) const fn server(&self) -> SocketAddr {
+        self.server
+    }
+
+    /// What is sent.
+    pub(super) const fn feed(&mut self) -> &mut Feed {
+        &mut self.feed
     }
 
     /// Waits until the fill thread has learnt who may ask.
@@ -76,7 +94,7 @@ impl Rig {
         while Instant::now() < end {
             self.round(clients, 1, &mut nobody, &mut Vec::new());
             if !nobody.is_empty() {
-                self.copies.clear();
+                self.feed.copies.clear();
                 return Ok(());
             }
         }
@@ -96,16 +114,16 @@ impl Rig {
         noticed: &mut Vec<u64>,
     ) {
         for _ in 0..BETWEEN {
-            let bytes = self.send();
+            let bytes = self.feed.send_at(0);
             clients.iter_mut().for_each(|client| client.hear(&bytes));
         }
         for _ in 0..lost {
-            self.send();
+            self.feed.send_at(0);
         }
-        let bytes = self.send();
+        let bytes = self.feed.send_at(0);
         let begun = clock::monotonic_ns();
         clients.iter_mut().for_each(|client| client.hear(&bytes));
-        let all = self.header.base_sseq;
+        let all = self.feed.header.base_sseq;
         let mut open: Vec<&mut Client> = clients.iter_mut().collect();
         let end = Instant::now() + PATIENCE;
         while !open.is_empty() && Instant::now() < end {
@@ -122,8 +140,21 @@ impl Rig {
         }
     }
 
-    /// Sends one datagram into the tap, and gives it to whoever is to hear it.
-    fn send(&mut self) -> Vec<u8> {
+    /// What the fill thread counted once it has seen all these requests, and how long each copy into the tap took.
+    pub(super) fn finish(self, requests: u64) -> (FillCounters, Vec<u64>) {
+        let end = Instant::now() + PATIENCE;
+        while self.fills.counters().server.requests < requests && Instant::now() < end {
+            std::thread::yield_now();
+        }
+        let counters = self.fills.counters();
+        self.stop.stop();
+        (counters, self.feed.copies)
+    }
+}
+
+impl Feed {
+    /// Writes one datagram that is due at `sent_at` (ns), into the tap too, and gives it to whoever is to hear it.
+    pub(super) fn send_at(&mut self, sent_at: u64) -> Vec<u8> {
         let mut buffer = vec![0; LONGEST];
         let mut writer = Writer::begin(&mut buffer, self.header);
         let first = self.header.base_sseq;
@@ -140,7 +171,7 @@ impl Rig {
             debug_assert!(pushed.is_ok(), "a few short records fit");
         }
         self.header.dsn = Dsn(self.header.dsn.0 + 1);
-        let length = writer.finish(self.header.dsn, self.header.flags, 0);
+        let length = writer.finish(self.header.dsn, self.header.flags, sent_at);
         self.header.first_msn = Msn(self.header.first_msn.0 + MESSAGES);
         self.header.base_sseq += MESSAGES;
         buffer.truncate(length);
@@ -148,17 +179,6 @@ impl Rig {
         self.tap.keep(&buffer);
         self.copies.push(clock::monotonic_ns() - before);
         buffer
-    }
-
-    /// What the fill thread counted once it has seen all these requests, and how long each copy into the tap took.
-    pub(super) fn finish(self, requests: u64) -> (FillCounters, Vec<u64>) {
-        let end = Instant::now() + PATIENCE;
-        while self.fills.counters().server.requests < requests && Instant::now() < end {
-            std::thread::yield_now();
-        }
-        let counters = self.fills.counters();
-        self.stop.stop();
-        (counters, self.copies)
     }
 }
 
@@ -198,7 +218,7 @@ line.B = { address = "127.0.0.1:0", source = "127.0.0.1" }
 url = "http://127.0.0.1:1"
 "#;
 /// Longest datagram, bytes.
-const LONGEST: usize = 1_472;
+pub(super) const LONGEST: usize = 1_472;
 /// Source messages in one datagram, a record of 56 bytes each.
 const MESSAGES: u64 = 4;
 /// Datagrams between two holes.
