@@ -23,6 +23,7 @@ mod fill_server;
 pub mod heap;
 mod input;
 mod itch50;
+mod joining;
 mod legs;
 mod lines;
 mod link;
@@ -94,6 +95,12 @@ pub const TARGETS: &[Target] = &[
         entrance: "one frame of a snapshot, as either side reads it",
         run: snapshot::run,
         heap: 1 << 20,
+    },
+    Target {
+        name: "joining",
+        entrance: "answers of snapshot servers, between what an arbiter decides",
+        run: joining::run,
+        heap: 4 << 20,
     },
     Target {
         name: "moldudp64",

@@ -22,6 +22,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "legs" => noises(4, 200),
         "fill_frame" => fill::frames(),
         "snapshot_frame" => snapshot::frames(),
+        "joining" => noises(8, 400),
         "fill_requests" => noises(6, 300),
         "fill_answers" => noises(8, 600),
         "moldudp64" => source::packets(),
