@@ -342,11 +342,11 @@ fn sums(dump: &Dump) -> Sums {
 
 /// Joins at so many points of one session, a few at a time, and compares each with one who was there from the start: at the end
 /// of its snapshot, and some hundred records on.
-fn many_join(points: usize) {
+fn many_join(points: usize, run: Run) {
     let run = Run {
         session: Duration::from_secs(15 + points as u64 / 3),
         rate: 2_000,
-        ..small_run()
+        ..run
     };
     let (rig, mut members) = begun(&run, 500);
     let mut dice = fastrand::Rng::with_seed(1_000);
@@ -417,12 +417,114 @@ fn many_join(points: usize) {
     end(rig, members);
 }
 
-/// `TWINFEED_JOINS` says at how many points.
+/// At how many points somebody joins: `TWINFEED_JOINS` says it, or else it is `few`.
+fn points(few: usize) -> usize {
+    let points = std::env::var("TWINFEED_JOINS").map(|it| it.parse().unwrap());
+    points.unwrap_or(few)
+}
+
 #[test]
 fn who_joins_at_each_of_many_points_of_a_session_has_the_same_books() {
     let _alone = alone();
-    let points = std::env::var("TWINFEED_JOINS").map(|it| it.parse().unwrap());
-    many_join(points.unwrap_or(25));
+    many_join(points(25), small_run());
+}
+
+/// A place at which somebody stood, and what its books came to.
+type Checkpoint = (Cursor, Sums);
+
+/// The books of one who was there from the start of each epoch come to the same at each of these places.
+fn assert_as_from_the_start(first: &App, checkpoints: &mut [Checkpoint]) {
+    checkpoints.sort_by_key(|(cursor, _)| (cursor.next.epoch, cursor.place()));
+    for places in checkpoints.chunk_by(|(one, _), (other, _)| one.next.epoch == other.next.epoch) {
+        let (begins, _) = places.first().unwrap();
+        let mut books = from_the_start(begins);
+        let of_it = |(epoch, ..): &&(Epoch, Place, MboMsg)| *epoch == begins.next.epoch;
+        let mut log = first.log.iter().filter(of_it).peekable();
+        for (cursor, told) in places {
+            while let Some((_, _, order)) = log.next_if(|(_, of, _)| *of < cursor.place()) {
+                let _ = books.apply(SID, order);
+            }
+            assert_eq!(*told, sums(&dump(&books)), "at {cursor}");
+        }
+        assert!(log.next().is_some(), "the first one has come so far");
+    }
+}
+
+/// So many times: somebody joins at a point of a session, and the active is killed at a moment of that.
+fn join_while_actives_die(rounds: usize) {
+    let run = Run {
+        session: Duration::from_secs(3),
+        rate: 2_000,
+        ..small_run()
+    };
+    let (mut rig, mut members) = begun(&run, 300);
+    let mut dice = fastrand::Rng::with_seed(3_000);
+    let (mut checkpoints, mut amid, mut orders) = (Vec::new(), 0, 0);
+    for _ in 0..rounds {
+        let at = members[0].next() + dice.u64(50..2_000);
+        let epoch = members[0].cursor().unwrap().next.epoch;
+        until(&mut members, "the session goes on", |members| {
+            let here = members[0].cursor().unwrap().next;
+            here.epoch != epoch || here.sseq >= at
+        });
+        let active = rig.active_seat().unwrap();
+        members.push(Member::new(&rig, From::Snapshot));
+        until(&mut members, "it is granted", |members| {
+            members[1].poller.sockets().count() > 0
+        });
+        for _ in 0..dice.u32(0..400) {
+            for member in &mut members {
+                member.poller.poll(64, &mut member.app);
+            }
+        }
+        amid += usize::from(members[1].app.joined.is_none());
+        rig.signal(active, Signal::KILL).unwrap();
+        until(&mut members, "it has joined", |members| {
+            members[1].has_joined()
+        });
+        let joiner = members.pop().unwrap();
+        joiner.app.books.check().unwrap();
+        let gap = |event: &Event| matches!(event, Event::Gap { .. });
+        assert!(
+            !joiner.app.events.iter().any(gap),
+            "{:?}",
+            joiner.app.events
+        );
+        let (told, dump_then) = joiner.app.joined.as_ref().unwrap();
+        checkpoints.push((*told, sums(dump_then)));
+        checkpoints.push((joiner.cursor().unwrap(), sums(&dump(&joiner.app.books))));
+        orders += joiner.shown().counters.orders;
+        let Member {
+            poller, control, ..
+        } = joiner;
+        drop(poller);
+        control.stop().unwrap();
+        rig.restart(active).unwrap();
+        // Whoever was restarted knows what rests from the next session on.
+        let epoch = members[0].cursor().unwrap().next.epoch;
+        until(&mut members, "another session begins", |members| {
+            let here = members[0].cursor().unwrap().next;
+            here.epoch != epoch && here.sseq >= 100
+        });
+        rig.until_protected(LIMIT).unwrap();
+    }
+    let last = checkpoints.last().unwrap().0.next;
+    until(&mut members, "the first one has come so far", |members| {
+        let here = members[0].cursor().unwrap().next;
+        here.epoch != last.epoch || here.sseq > last.sseq + 1
+    });
+    assert_as_from_the_start(&members[0].app, &mut checkpoints);
+    println!(
+        "{rounds} actives killed, {amid} of them in front of a snapshot's end, {orders} orders told"
+    );
+    assert!(amid > 0 && orders > 0, "{amid} {orders}");
+    end(rig, members);
+}
+
+#[test]
+fn who_joins_while_the_active_dies_has_the_same_books() {
+    let _alone = alone();
+    join_while_actives_die(points(4));
 }
 
 #[test]
@@ -436,11 +538,13 @@ fn who_joins_amid_real_messages_has_the_same_books() {
         return;
     };
     let _alone = alone();
-    several_join(&Run {
+    let run = Run {
         content: Content::Binaryfile { path, first: 1 },
         trading_day: "2019-12-30".to_owned(),
         ..longer()
-    });
+    };
+    several_join(&run);
+    many_join(points(10), run);
 }
 
 #[test]

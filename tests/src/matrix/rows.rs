@@ -272,6 +272,7 @@ pub const ROWS: &[Row] = &[
                 JOIN,
                 "an_adapter_that_dies_during_the_join_delays_it_at_most",
             ),
+            Test(JOIN, "who_joins_while_the_active_dies_has_the_same_books"),
             Test(
                 "tests/tests/e2e_late.rs",
                 "a_late_backup_that_learns_the_past_is_in_step_when_it_has_and_not_before",
