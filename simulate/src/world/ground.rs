@@ -319,6 +319,10 @@ impl Ground {
             return;
         };
         let (said, due) = snapshots.turn(self.now, leg);
+        if let Some((leg, wrong)) = snapshots.take_wrong() {
+            self.ledger
+                .complain(format!("snapshots of adapter {leg}: {wrong}"));
+        }
         for (subscriber, late, answer) in said {
             self.schedule(late, Happening::SnapshotAnswer { subscriber, answer });
         }

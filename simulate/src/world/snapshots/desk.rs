@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use twinfeed_protocol::retain::{Begun, Doubt, Following, Output};
 use twinfeed_protocol::time::Time;
-use twinfeed_protocol::{Cursor, Delivered};
+use twinfeed_protocol::{Cursor, Delivered, Place};
 use twinfeed_wire::snapshot::{
     Begin, Digest, End, LONGEST_FRAME, NotBefore, Reason, Refused, Snapshot, Trust,
 };
-use twinfeed_wire::{Adm, AdminMessage, BodyKind, Datagram, Epoch, Sid, StreamId};
+use twinfeed_wire::{Adm, AdminMessage, BodyKind, ContextId, Datagram, Epoch, Sid, StreamId};
 
 use super::super::rng::Rng;
 use super::trick::Trick;
@@ -33,6 +33,8 @@ pub(super) struct Desk {
     pub(super) made: u64,
     pub(super) abandoned: u64,
     pub(super) refused: u64,
+    /// What it did that it must not.
+    pub(super) wrong: Option<String>,
 }
 
 /// What is known of one source stream.
@@ -40,6 +42,48 @@ pub(super) struct Desk {
 struct Follower {
     output: Output,
     known: Known,
+    heard: Heard,
+}
+
+/// What came of the output last, by itself: no place in front of it is behind all of that.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    epoch: Epoch,
+    context: ContextId,
+    /// Behind the last record.
+    next: Place,
+    /// Administrative messages, with the last one.
+    adm: Adm,
+}
+
+impl Heard {
+    fn note(&mut self, datagram: &Datagram<'_>) {
+        let header = datagram.header();
+        (self.epoch, self.context) = (header.epoch, header.context);
+        for record in datagram.records() {
+            let itself = u64::from(record.kind == BodyKind::Administrative);
+            self.adm = Adm(record.adm.0 + itself);
+            if itself == 0 {
+                self.next = match record.is_last() {
+                    true => Place::start(record.sseq + 1),
+                    false => Place {
+                        sseq: record.sseq,
+                        part: record.part + 1,
+                    },
+                };
+            }
+        }
+        if datagram.heartbeat().is_some() {
+            self.adm = header.base_adm;
+        }
+    }
+
+    /// Whether a snapshot that stands at `cursor` can have all of it.
+    fn is_in(&self, cursor: &Cursor) -> bool {
+        let counted = cursor.count.map_or(self.adm, |(adm, _)| adm);
+        (cursor.next.epoch, cursor.context, counted) == (self.epoch, self.context, self.adm)
+            && cursor.place() >= self.next
+    }
 }
 
 /// What follows from its output.
@@ -109,6 +153,7 @@ impl Desk {
             made: 0,
             abandoned: 0,
             refused: 0,
+            wrong: None,
         }
     }
 
@@ -132,7 +177,12 @@ impl Desk {
         let follower = self.followers.entry(sid).or_insert_with(|| Follower {
             output: Output::new(sid),
             known: Known::default(),
+            heard: Heard::default(),
         });
+        if follower.heard.epoch != datagram.header().epoch {
+            follower.heard = Heard::default();
+        }
+        follower.heard.note(&datagram);
         follower.output.datagram(&datagram, &mut follower.known);
         self.abandoned += core::mem::take(&mut follower.known.abandoned);
     }
@@ -173,6 +223,10 @@ impl Desk {
                 && let Some(walk) = known.walk.take()
             {
                 self.made += 1;
+                if !follower.heard.is_in(&cursor) {
+                    let heard = follower.heard;
+                    self.wrong = Some(format!("a snapshot at {cursor}, behind {heard:?}"));
+                }
                 let until = now.after(self.plan.keeps);
                 let frames = ended(walk.frames, &cursor);
                 known.living.push((frames, cursor, until));

@@ -208,6 +208,12 @@ impl Snapshots {
         (said, due)
     }
 
+    /// What a server did that it must not.
+    pub fn take_wrong(&mut self) -> Option<(Leg, String)> {
+        let wrong = |leg: Leg| Some((leg, self.desks[leg.index()].wrong.take()?));
+        Leg::BOTH.into_iter().find_map(wrong)
+    }
+
     /// Snapshots that were written, and that came to nothing, of both adapters.
     #[must_use]
     pub fn counts(&self) -> [(&'static str, u64); 3] {
