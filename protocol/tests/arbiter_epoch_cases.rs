@@ -1025,3 +1025,72 @@ fn a_message_in_front_of_where_the_numbering_steps_back_to_is_told() {
     let place = told.iter().position(reset).unwrap();
     assert_eq!(told[place + 1..], [Told::Record(20, 0, Leg::Zero)]);
 }
+
+/// What a leg that is lost said of the numbers before is no word of those that began again.
+#[test]
+fn where_a_lost_leg_stood_bounds_no_hole_once_numbers_begin_again() {
+    let (mut kit, mut zero, mut one) = ordered(Limits::default());
+    kit.joined(&mut zero, &mut one, 30);
+    // Only leg 1 lives; its source begins its numbering again.
+    for _ in 0..6 {
+        kit.pass(ms(10));
+        kit.beat(&mut one, 30, 31);
+    }
+    for _ in 0..4 {
+        kit.beat(&mut one, 0, 1);
+        kit.pass(ms(10));
+    }
+    bring(&mut kit, &mut one, 1..=3);
+    let told = kit.told();
+    let regress = |it: &Told| {
+        let cause = ResetCause::Regress;
+        matches!(it, Told::Event(Event::Reset { cause: of, .. }) if *of == cause)
+    };
+    assert!(told.iter().any(regress), "{told:?}");
+    // It rests for so long that it is not heard any more, and goes on.
+    kit.pass(ms(100));
+    bring(&mut kit, &mut one, 4..=6);
+    let told = kit.told();
+    let gap = |it: &Told| matches!(it, Told::Event(Event::Gap { .. }));
+    assert!(!told.iter().any(gap), "{told:?}");
+    assert!(told.contains(&Told::Record(6, 0, Leg::One)), "{told:?}");
+}
+
+/// An epoch that goes on behind its end, under another context, ends a second time.
+#[test]
+fn an_epoch_that_goes_on_behind_its_end_ends_again_and_may_be_stale() {
+    let (mut kit, mut zero, mut one) = ordered(Limits::default());
+    kit.joined(&mut zero, &mut one, 3);
+    let ends = |kit: &mut Kit, sender: &mut Sender, last: u64| {
+        let ended = Beat {
+            next_sseq: last + 1,
+            prev: last,
+            ended: true,
+            interval_us: 10_000,
+            ..Beat::default()
+        };
+        for _ in 0..3 {
+            kit.beat_of(sender, ended);
+        }
+    };
+    for sender in [&mut zero, &mut one] {
+        ends(&mut kit, sender, 3);
+    }
+    let ended = |kit: &mut Kit| {
+        let told = kit.told().into_iter();
+        told.filter(|it| matches!(it, Told::Event(Event::Ended { .. })))
+            .count()
+    };
+    assert_eq!(ended(&mut kit), 1);
+    for sender in [&mut zero, &mut one] {
+        sender.header.context = ContextId(7);
+        bring(&mut kit, sender, 4..=6);
+    }
+    kit.pass(ms(10));
+    beats(&mut kit, [&mut zero, &mut one], 6, 7);
+    assert_eq!(kit.told().last(), Some(&Told::Record(6, 0, Leg::Zero)));
+    for sender in [&mut zero, &mut one] {
+        ends(&mut kit, sender, 6);
+    }
+    assert_eq!(ended(&mut kit), 1);
+}

@@ -357,9 +357,162 @@ fn a_gap_that_is_the_first_word_behind_a_cursor_waits_no_longer_than_another() {
     joins.through(Time(1), &mut log).event(&hole);
     assert_eq!(log.0, []);
     let from = joins.wishes().next().unwrap().from;
-    assert_eq!(from.place(), Place::start(5));
+    assert_eq!(from.place(), Place::start(9), "in front of it none helps");
     let due = joins.next_deadline().unwrap();
     joins.on_deadline(due, &mut log);
     while joins.tell(due, &mut log) > 0 {}
     assert_eq!(log.0, [Event::NoSnapshot { sid: SID }, hole]);
+}
+
+#[test]
+fn an_epoch_that_goes_on_behind_its_end_has_not_ended() {
+    for room in [100, 4] {
+        let mut case = Case::live(room);
+        case.joins.refresh(SID, Time(1));
+        case.says(Event::Ended {
+            sid: SID,
+            epoch: Epoch(1),
+            next_sseq: case.next,
+        });
+        let from = ContextId(1);
+        case.says(restarts(DiscontinuityCause::Context { from }));
+        // Where there is no room it is dropped with some of these.
+        case.records(4);
+        case.comes(0, 0);
+        case.drain();
+        assert_eq!(case.log.1, 1, "a snapshot was told");
+        let told = case.log.0.iter();
+        let ends = told.filter(|it| matches!(it, Event::Ended { .. }));
+        assert_eq!(ends.count(), 0, "{room}: {:?}", case.log.0);
+    }
+}
+
+fn regress() -> Event {
+    Event::Reset {
+        sid: SID,
+        epoch: Epoch(1),
+        at: Place::start(1),
+        context: ContextId(1),
+        complete: true,
+        cause: ResetCause::Regress,
+    }
+}
+
+/// Numbers that began again reach the same places once more.
+#[test]
+fn a_snapshot_of_numbers_before_they_began_again_is_not_taken_for_one_ahead() {
+    // While a snapshot is wanted, and before one is.
+    for waits in [true, false] {
+        let mut case = Case::live(100);
+        if waits {
+            case.joins.refresh(SID, Time(1));
+        }
+        case.says(regress());
+        if !waits {
+            case.joins.refresh(SID, Time(1));
+        }
+        case.next = 1;
+        case.records(2);
+        let serial = case.joins.wishes().next().unwrap().serial;
+        // Whoever was asked had not heard of it yet.
+        case.comes(60, 0);
+        assert_eq!(case.joins.state(SID), Some("waiting"), "{waits}");
+        let wish = case.joins.wishes().next().unwrap();
+        assert!(wish.serial > serial, "somebody else is asked");
+        case.comes(0, 0);
+        case.drain();
+        assert_eq!((case.joins.state(SID), case.log.1), (Some("live"), 1));
+    }
+}
+
+#[test]
+fn what_was_asked_for_before_numbers_began_again_is_not_taken_behind_that() {
+    let mut case = Case::live(100);
+    case.joins.refresh(SID, Time(1));
+    let old = case.joins.wishes().next().unwrap().serial;
+    let due = case.joins.next_deadline().unwrap();
+    case.joins.on_deadline(due, &mut case.log);
+    case.says(regress());
+    case.next = 1;
+    case.records(8);
+    case.joins.refresh(SID, Time(1));
+    let serial = case.joins.wishes().next().unwrap().serial;
+    assert!(serial > old);
+    let end = cursor(1, case.next, 0, case.next - 1, 0);
+    let whole = whole(&end, 3, &[1]).asked_for(old);
+    case.joins.on_snapshot(SID, whole, &mut case.log);
+    assert_eq!(case.joins.state(SID), Some("waiting"));
+    assert!(
+        case.joins.wishes().next().unwrap().serial > serial,
+        "asked once more"
+    );
+}
+
+#[test]
+fn a_gap_that_comes_while_a_snapshot_is_told_is_told_and_then_another_is_wanted() {
+    let mut case = Case::live(100);
+    let mut joins = Joins::new(JoinLimits {
+        on_gap: true,
+        ..JoinLimits::default()
+    });
+    joins.add_source(SID, false);
+    case.joins = joins;
+    case.next = 1;
+    case.records(4);
+    let hole = |from, until| Event::Gap {
+        sid: SID,
+        epoch: Epoch(1),
+        from: Place::start(from),
+        until: Place::start(until),
+        cause: GapCause::LostOnEveryLeg,
+    };
+    case.says(hole(5, 7));
+    case.next = 7;
+    case.records(2);
+    let end = cursor(1, case.next, 0, case.next - 1, 0);
+    case.says(hole(9, 12));
+    case.next = 12;
+    case.records(1);
+    case.joins
+        .on_snapshot(SID, whole(&end, 3, &[1]), &mut case.log);
+    case.drain();
+    assert!(case.log.0.contains(&hole(9, 12)), "{:?}", case.log.0);
+    assert!(!case.log.0.contains(&hole(5, 7)), "{:?}", case.log.0);
+    assert_eq!(case.joins.state(SID), Some("waiting"));
+    case.comes(0, 0);
+    case.drain();
+    assert_eq!((case.joins.state(SID), case.log.1), (Some("live"), 2));
+}
+
+/// A snapshot may stand ahead of what was decided, by numbers that carried nothing.
+#[test]
+fn a_refresh_in_front_of_where_the_last_snapshot_ended_tells_nothing_of_that() {
+    let mut case = Case::live(100);
+    case.joins.refresh(SID, Time(1));
+    case.records(1);
+    let ends = cursor(1, case.next + 4, 0, case.next - 1, 0);
+    case.joins
+        .on_snapshot(SID, whole(&ends, 3, &[1]), &mut case.log);
+    case.drain();
+    assert_eq!((case.joins.state(SID), case.log.1), (Some("live"), 1));
+    case.joins.refresh(SID, Time(1));
+    assert_eq!(
+        case.joins.wishes().next().unwrap().from.place(),
+        ends.place()
+    );
+    case.says(Event::Gap {
+        sid: SID,
+        epoch: Epoch(1),
+        from: Place::start(case.next),
+        until: Place::start(case.next + 6),
+        cause: GapCause::LostOnEveryLeg,
+    });
+    let due = case.joins.next_deadline().unwrap();
+    case.joins.on_deadline(due, &mut case.log);
+    case.drain();
+    let gaps = case.log.0.iter().filter_map(|it| match it {
+        Event::Gap { from, until, .. } => Some((from.sseq, until.sseq)),
+        _ => None,
+    });
+    assert_eq!(gaps.collect::<Vec<_>>(), [(ends.next.sseq, case.next + 6)]);
 }

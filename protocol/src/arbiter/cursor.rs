@@ -248,6 +248,8 @@ impl Source {
         if ordered && !entry.is_message() {
             // Nothing is missing in front of it.
             self.skipping = [false; 2];
+            // An epoch that goes on behind its end has not ended.
+            self.ended = false;
             (cursor.next, cursor.last) = (behind(entry), entry.sseq);
         }
         self.cursor = Some(cursor);

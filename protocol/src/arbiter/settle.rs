@@ -29,11 +29,15 @@ use crate::time::{Time, earlier};
 
 impl Source {
     pub(super) fn settle<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
-        loop {
-            if self.pressure.is_some() && !self.forced() {
-                // What there is room for now may be the next; only then is the rest decided.
-                return;
-            }
+        self.settle_while(|_| true, out);
+    }
+
+    fn settle_while<H: Handler + ?Sized>(
+        &mut self,
+        goes_on: impl Fn(&Self) -> bool,
+        out: &mut Out<'_, H>,
+    ) {
+        while goes_on(self) {
             self.repair.look(out.now);
             self.refresh_legs(out);
             let moved = self.judge_pin(out)
@@ -83,14 +87,14 @@ impl Source {
         self.relieve(Pressure::Hold(leg, length), out);
     }
 
-    /// Decides what is pending without waiting, until there is room.
+    /// Decides what is pending without waiting, until there is room, and no more: what there is room for then may be the next.
     pub(super) fn relieve<H: Handler + ?Sized>(
         &mut self,
         pressure: Pressure,
         out: &mut Out<'_, H>,
     ) {
         self.pressure = Some(pressure);
-        self.settle(out);
+        self.settle_while(Self::forced, out);
         self.pressure = None;
     }
 

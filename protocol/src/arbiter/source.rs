@@ -244,7 +244,8 @@ impl Source {
         self.note_numbering(datagram);
         self.rejoin_if_far(datagram, out.limits);
         let known = self.legs[leg.index()].view(header.epoch).is_some();
-        if !known && self.legs[leg.index()].crowded() {
+        let crowded = !known && self.legs[leg.index()].crowded();
+        if crowded {
             self.make_room(leg, header.epoch, late, out);
         }
         // What is late opens a view only of an epoch that can lie but ahead of the leg's latest.
@@ -274,6 +275,10 @@ impl Source {
                 out.counters.hold_overflow += u64::from(header.count);
             } else {
                 out.counters.retired_epoch += 1;
+            }
+            if crowded {
+                // What made room left the rest undecided.
+                self.settle(out);
             }
             return;
         };

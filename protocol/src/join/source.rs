@@ -1,13 +1,16 @@
 //! How does one source stream join? The table in the module's documentation, in code.
 
-use twinfeed_wire::{BodyKind, Sid};
+use twinfeed_wire::{BodyKind, Epoch, Sid};
 
 use super::cut::{Left, Span, Verdict, begins_at, is_reached, judge, left, opens};
 use super::kept::{Full, Item, Kept, Told};
 use super::spool::Whole;
+use super::through::is_worth_a_snapshot;
 use super::{JoinCounters, JoinLimits, Refusal, Wish};
 use crate::cursor::Cursor;
-use crate::event::{Delivered, DiscontinuityCause, Event, Handler, ResetCause, RestartCause};
+use crate::event::{
+    Delivered, DiscontinuityCause, Event, GapCause, Handler, ResetCause, RestartCause,
+};
 use crate::piece::Piece;
 use crate::time::Time;
 
@@ -44,6 +47,8 @@ pub(super) struct Source {
     severed: bool,
     /// Joins again when it is live.
     again: bool,
+    /// Whether a gap wants a snapshot.
+    on_gap: bool,
     /// The end of the last snapshot, until a record came that stands behind it: a hole may begin in front of it.
     cut: Option<Cursor>,
     /// The divergence in force where the application stands.
@@ -52,6 +57,8 @@ pub(super) struct Source {
     ended: Option<Event>,
     deadline: Option<Time>,
     serial: u64,
+    /// The epoch, if its numbers have begun again.
+    again_in: Option<Epoch>,
     /// What was asked for with a lower one may be of numbers that have begun again since.
     since: u64,
     refused: Option<Refusal>,
@@ -73,11 +80,13 @@ impl Source {
             ask: None,
             severed: false,
             again: false,
+            on_gap: limits.on_gap,
             cut: None,
             diverged: None,
             ended: None,
             deadline: None,
             serial: 0,
+            again_in: None,
             since: 0,
             refused: None,
             arrived: 0,
@@ -153,9 +162,15 @@ impl Source {
     fn begin(&mut self, now: Time, limits: &JoinLimits) {
         self.kept.clear();
         self.spans.clear();
-        (self.from, self.ask, self.cut) = (self.here, self.here, None);
-        if let Some(here) = &self.here {
-            self.spans.push(Span::from_cursor(0, here));
+        // A snapshot may have been ahead of what was decided.
+        let cut = self.cut.filter(|cut| {
+            let here = self.here.map(|here| (here.next.epoch, here.place()));
+            here.is_some_and(|(epoch, place)| epoch == cut.next.epoch && place < cut.place())
+        });
+        let from = cut.or(self.here);
+        (self.from, self.ask) = (from, from);
+        if let Some(from) = &from {
+            self.spans.push(Span::from_cursor(0, from));
             self.deadline = Some(now.after(limits.time));
         }
     }
@@ -183,7 +198,11 @@ impl Source {
             self.open(from, now, limits);
         }
         let kept = self.kept.record(record);
+        let full = kept.is_err();
         self.decide(kept, now, (limits, counters), handler);
+        if full && record.kind != BodyKind::Administrative {
+            self.ended = None;
+        }
     }
 
     /// An event that has its place in the stream.
@@ -215,6 +234,16 @@ impl Source {
                 return;
             }
         }
+        if limits.on_gap && is_worth_a_snapshot(event) {
+            // The gap is kept with what follows it: a snapshot that stands behind it has what was missed.
+            self.refresh(now, limits, counters);
+        }
+        if let Event::Reset { cause, .. } = event {
+            match cause {
+                ResetCause::Regress => self.regressed(),
+                ResetCause::Epoch { .. } => self.again_in = None,
+            }
+        }
         if self.is_live() {
             note(&mut self.diverged, event);
             return handler.event(event);
@@ -224,13 +253,6 @@ impl Source {
             && let Some(span) = Span::opened(self.kept.len() + 1, event, &here)
         {
             self.spans.push(span);
-            if let Event::Reset {
-                cause: ResetCause::Regress,
-                ..
-            } = event
-            {
-                self.regressed();
-            }
             if self.from.is_none() {
                 self.open(here, now, limits);
             } else {
@@ -248,8 +270,10 @@ impl Source {
         }
     }
 
-    /// The numbers begin again under the same name: a snapshot of before cannot be told from one of behind.
+    /// The numbers begin again under the same name: a snapshot of before cannot be told from one of behind, but by when it was asked for, and by
+    /// that it stands beyond what has been heard since.
     fn regressed(&mut self) {
+        self.again_in = self.here.map(|here| here.next.epoch);
         if matches!(self.state, State::Ahead(_)) {
             self.state = State::Waiting;
         }
@@ -300,9 +324,16 @@ impl Source {
         (limits, counters): With<'_>,
         handler: &mut H,
     ) {
-        for event in self.kept.items().filter_map(Item::event) {
-            note(&mut self.diverged, event);
-            note_end(&mut self.ended, event);
+        for item in self.kept.items() {
+            match item.event() {
+                Some(event) => {
+                    note(&mut self.diverged, event);
+                    note_end(&mut self.ended, event);
+                }
+                // An epoch that goes on behind its end has not ended.
+                None if !item.is_message() => self.ended = None,
+                None => {}
+            }
         }
         counters.restarted += 1;
         counters.void += self.kept.len() as u64 + 1;
@@ -331,6 +362,11 @@ impl Source {
                 self.state = State::Ahead(whole);
                 self.place(counters, handler);
             }
+            // Who gave it is asked no more for this; somebody is, for what it is wanted of now.
+            State::Waiting if self.from.is_some() => {
+                counters.ignored += 1;
+                self.serial += 1;
+            }
             State::Waiting
             | State::Live
             | State::Ahead(_)
@@ -354,6 +390,12 @@ impl Source {
             None => Verdict::Ahead,
             Some(here) => judge(&self.kept.items(), &self.spans, here, &end),
         };
+        let verdict = match verdict {
+            Verdict::Ahead if self.again_in == Some(end.next.epoch) => {
+                Verdict::Refused(Refusal::Before)
+            }
+            other => other,
+        };
         match verdict {
             Verdict::Ahead => self.state = State::Ahead(whole),
             Verdict::Refused(reason) => {
@@ -374,11 +416,13 @@ impl Source {
         counters.covered += covered as u64;
         for _ in 0..covered {
             let (diverged, ended) = (&mut self.diverged, &mut self.ended);
-            self.kept.pop(|told| {
-                if let Told::Event(event) = told {
+            self.kept.pop(|told| match told {
+                Told::Event(event) => {
                     note(diverged, event);
                     note_end(ended, event);
                 }
+                Told::Record(record) if record.kind != BodyKind::Administrative => *ended = None,
+                Told::Record(_) => {}
             });
         }
         for event in self.kept.leading_events() {
@@ -387,6 +431,18 @@ impl Source {
                 *event = rest;
             }
         }
+        let mut left = self.kept.items().filter_map(Item::event);
+        // It is told, and then another snapshot may have it.
+        let skipped = |event: &Event| {
+            matches!(
+                event,
+                Event::Gap {
+                    cause: GapCause::Skipped,
+                    ..
+                }
+            )
+        };
+        self.again |= left.any(|event| skipped(event) || self.on_gap && is_worth_a_snapshot(event));
         self.cut = Some(*end).filter(|_| !self.kept.goes_on());
         self.spans.clear();
         (self.from, self.ask, self.deadline, self.severed) = (None, None, None, false);
@@ -481,8 +537,11 @@ impl Source {
     /// Nothing more comes of the epoch in which the application stands now, and it was not told so.
     fn tell_end<H: Handler + ?Sized>(&mut self, at: &Cursor, handler: &mut H) {
         if let Some(event) = self.ended.take()
-            && let Event::Ended { epoch, .. } = event
+            && let Event::Ended {
+                epoch, next_sseq, ..
+            } = event
             && epoch == at.next.epoch
+            && at.next.sseq <= next_sseq
         {
             handler.event(&event);
         }

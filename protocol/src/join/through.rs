@@ -39,7 +39,7 @@ pub const fn in_order(event: &Event) -> bool {
 }
 
 /// Whether a snapshot may have what this says is missing.
-const fn is_worth_a_snapshot(event: &Event) -> bool {
+pub(super) const fn is_worth_a_snapshot(event: &Event) -> bool {
     match event {
         Event::Gap { cause, .. } => !matches!(cause, GapCause::Abandoned),
         _ => false,
@@ -107,10 +107,6 @@ impl<H: Handler + ?Sized> Handler for Through<'_, H> {
             .and_then(|sid| sources.iter_mut().find(|source| source.sid == sid));
         match source {
             Some(source) => {
-                if limits.on_gap && is_worth_a_snapshot(event) {
-                    // The gap is kept with what follows it: a snapshot that stands behind it has what was missed.
-                    source.refresh(self.now, limits, counters);
-                }
                 source.event(event, self.now, (limits, counters), self.handler);
             }
             None => self.handler.event(event),
