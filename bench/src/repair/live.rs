@@ -8,10 +8,10 @@
 //!
 //! The data thread sends at a steady rate, each datagram at its time, and how late one is counts from that. Three kinds of rounds take
 //! turns: *quiet*, nobody loses anything; *storm*, all clients lose the same datagrams again and again, and ask; *load*, nobody loses
-//! anything, and at the moments of a storm as much processor time is spent as one costs, by as many threads. Two processors that are shared
-//! by five threads make any stream late; what a storm does beyond that is its ratio to the load.
+//! anything, and the clients' thread spends turn by turn what it spent in the storm before, and another thread what the fill thread did, in those
+//! turns in which somebody asked. Two processors that are shared by five threads make any stream late; what a storm does beyond that is its
+//! ratio to the load.
 
-use std::collections::VecDeque;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -42,10 +42,10 @@ pub(super) struct Live {
     clients: usize,
     /// Storms in a round.
     storms: u64,
-    /// The 99th percentile of how late a datagram was, round by round, ns.
+    /// How late datagrams were, over all rounds of a kind, ns.
+    late: Kinds<Late>,
+    /// The 99th percentile round by round, ns.
     p99: Vec<Kinds<u64>>,
-    /// And the median.
-    p50: Vec<Kinds<u64>>,
     /// The fill thread's and the clients' processor time for one storm, ns, medians over rounds.
     storm_costs: [u64; 2],
     /// Datagrams that the receiver did not get, in all rounds.
@@ -53,8 +53,35 @@ pub(super) struct Live {
     requests: u64,
     look_ups: u64,
     gaps: u64,
-    /// Median over rounds of the storm's p99 by the load's, and the least and the most.
-    ratio: [f64; 3],
+    /// The storms' p99 by the loads', over all rounds.
+    ratio: f64,
+    /// The same round by round: the least, the median and the most.
+    ratio_of_rounds: [f64; 3],
+}
+
+/// How late datagrams were, ns.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Late {
+    count: usize,
+    p50: u64,
+    p90: u64,
+    p99: u64,
+    p999: u64,
+    max: u64,
+}
+
+impl Late {
+    fn of(sample: &Sample) -> Self {
+        let at = |percent| sample.percentile(percent).unwrap_or(0);
+        Self {
+            count: sample.len(),
+            p50: at(50.0),
+            p90: at(90.0),
+            p99: at(99.0),
+            p999: at(99.9),
+            max: sample.max().unwrap_or(0),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,8 +96,28 @@ enum Kind {
 struct Round {
     late: Vec<u64>,
     dropped: u64,
-    /// Processor time of the fill thread and of the clients, ns.
-    spent: [u64; 2],
+    /// Processor time of the fill thread, ns.
+    fills: u64,
+    /// The turns of the clients' thread since each storm's moment.
+    storms: Vec<Vec<Turn>>,
+}
+
+/// One turn of the clients' thread.
+#[derive(Clone, Copy, Debug, Default)]
+struct Turn {
+    /// Processor time, ns.
+    spent: u64,
+    /// Requests that were sent in it.
+    asked: u64,
+}
+
+/// What is spent in a round.
+#[derive(Clone, Copy, Debug)]
+enum Work<'a> {
+    /// What comes of itself.
+    Own,
+    /// What a storm cost before, beyond what turns cost without: the clients' turns, and for each request what it cost the fill thread.
+    Again(&'a [Vec<Turn>], u64),
 }
 
 /// Measures so many rounds of each kind.
@@ -80,32 +127,36 @@ pub(super) fn measure(clients: usize, lost: u32, rounds: u32) -> Result<Live, Er
     let addresses = addresses.collect::<Result<Vec<_>, Error>>()?;
     let mut rig = Rig::new(&addresses)?;
     rig.until_entitled(&mut clients[0])?;
-    let (mut p50, mut p99, mut costs) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
+    let (mut all_late, mut p99) = ([Vec::new(), Vec::new(), Vec::new()], Vec::new());
+    let mut costs = [Vec::new(), Vec::new()];
     let mut dropped = 0;
     // The first of each is not counted: everything is touched for the first time.
     for number in 0..=rounds {
-        let mut round = |kind, costs| one(&mut rig, &mut clients, lost, kind, costs);
-        let quiet = round(Kind::Quiet, [0; 2])?;
-        let storm = round(Kind::Storm, [0; 2])?;
-        let more = |at: usize| storm.spent[at].saturating_sub(quiet.spent[at]) / STORMS;
-        let cost = [more(0), more(1)];
-        let load = round(Kind::Load, cost)?;
+        let mut round = |kind, work: Work<'_>| one(&mut rig, &mut clients, lost, kind, work);
+        let quiet = round(Kind::Quiet, Work::Own)?;
+        let mut storm = round(Kind::Storm, Work::Own)?;
+        let usual = quiet.storms.iter().flatten().map(|turn| turn.spent);
+        let usual = Sample::new(usual.collect()).percentile(50.0).unwrap_or(0);
+        let asked: u64 = storm.storms.iter().flatten().map(|turn| turn.asked).sum();
+        let fills = storm.fills.saturating_sub(quiet.fills);
+        for turn in storm.storms.iter_mut().flatten() {
+            turn.spent = turn.spent.saturating_sub(usual);
+        }
+        let spent: u64 = storm.storms.iter().flatten().map(|turn| turn.spent).sum();
+        let cost = [fills / STORMS, spent / STORMS];
+        let again = Work::Again(&storm.storms, fills / asked.max(1));
+        let load = round(Kind::Load, again)?;
         if number == 0 {
             continue;
         }
         let all = [quiet, storm, load];
         dropped += all.iter().map(|round| round.dropped).sum::<u64>();
-        let [quiet, storm, load] = all.map(|round| Sample::new(round.late));
-        let at = |percent| {
-            let of = |sample: &Sample| sample.percentile(percent).unwrap_or(0);
-            Kinds {
-                quiet: of(&quiet),
-                storm: of(&storm),
-                load: of(&load),
-            }
-        };
-        p50.push(at(50.0));
-        p99.push(at(99.0));
+        for (late, round) in all_late.iter_mut().zip(&all) {
+            late.extend_from_slice(&round.late);
+        }
+        let of = |round: Round| Sample::new(round.late).percentile(99.0).unwrap_or(0);
+        let [quiet, storm, load] = all.map(of);
+        p99.push(Kinds { quiet, storm, load });
         for (costs, cost) in costs.iter_mut().zip(cost) {
             costs.push(cost);
         }
@@ -118,17 +169,17 @@ pub(super) fn measure(clients: usize, lost: u32, rounds: u32) -> Result<Live, Er
         .map(|of| of.storm as f64 / of.load.max(1) as f64)
         .collect();
     ratios.sort_by(f64::total_cmp);
+    let [quiet, storm, load] = all_late.map(|late| Late::of(&Sample::new(late)));
+    let late = Kinds { quiet, storm, load };
     let median = |values: Vec<u64>| Sample::new(values).percentile(50.0).unwrap_or(0);
     Ok(Live {
         rate: RATE,
         clients: clients.len(),
         storms: STORMS,
-        ratio: [
-            ratios.get(ratios.len() / 2).copied().unwrap_or(0.0),
-            ratios.first().copied().unwrap_or(0.0),
-            ratios.last().copied().unwrap_or(0.0),
-        ],
-        p50,
+        ratio: late.storm.p99 as f64 / late.load.p99.max(1) as f64,
+        ratio_of_rounds: [0, ratios.len() / 2, ratios.len().saturating_sub(1)]
+            .map(|at| ratios.get(at).copied().unwrap_or(0.0)),
+        late,
         p99,
         storm_costs: costs.map(median),
         dropped,
@@ -139,9 +190,9 @@ pub(super) fn measure(clients: usize, lost: u32, rounds: u32) -> Result<Live, Er
 }
 
 impl Live {
-    /// Whether a storm is no worse for the live stream than the load alone, by the median round.
+    /// Whether storms are no worse for the live stream than the load alone.
     pub(super) fn holds(&self) -> bool {
-        self.gaps == 0 && self.requests > 0 && self.ratio[0] <= MOST
+        self.gaps == 0 && self.requests > 0 && self.ratio <= MOST
     }
 
     pub(super) fn print(&self) {
@@ -153,25 +204,30 @@ impl Live {
             self.p99.len()
         );
         println!("{:<34}{:>12}{:>12}{:>12}", "", "quiet", "storm", "load");
-        for (name, rounds) in [("  p50", &self.p50), ("  p99", &self.p99)] {
-            let of = |of: fn(&Kinds<u64>) -> u64| {
-                let values = Sample::new(rounds.iter().map(of).collect());
-                values.percentile(50.0).unwrap_or(0) as f64 / 1_000.0
-            };
+        let rows: [(&str, fn(&Late) -> u64); 5] = [
+            ("p50", |it| it.p50),
+            ("p90", |it| it.p90),
+            ("p99", |it| it.p99),
+            ("p99.9", |it| it.p999),
+            ("max", |it| it.max),
+        ];
+        for (name, of) in rows {
+            let us = |late: &Late| of(late) as f64 / 1_000.0;
+            let Kinds { quiet, storm, load } = &self.late;
             println!(
                 "{:<34}{:>12.1}{:>12.1}{:>12.1}",
-                format!("{name}, median of rounds"),
-                of(|it| it.quiet),
-                of(|it| it.storm),
-                of(|it| it.load)
+                format!("  {name}"),
+                us(quiet),
+                us(storm),
+                us(load)
             );
         }
-        let [median, least, most] = self.ratio;
+        let [least, median, most] = self.ratio_of_rounds;
         let [fills, clients] = self.storm_costs.map(|ns| ns as f64 / 1_000.0);
         println!(
-            "  p99 in a storm by p99 under the same load: median {median:.2}, {least:.2} to {most:.2}; one storm costs the fill thread \
+            "  p99 with storms by p99 under the same load: {:.2} (round by round {least:.2} to {most:.2}, median {median:.2}); one storm costs the fill thread \
              {fills:.0} µs and the clients {clients:.0} µs\n  {} requests, {} look-ups, {} gaps, {} datagrams dropped by the receiver's socket",
-            self.requests, self.look_ups, self.gaps, self.dropped
+            self.ratio, self.requests, self.look_ups, self.gaps, self.dropped
         );
     }
 }
@@ -181,7 +237,7 @@ fn one(
     clients: &mut [Client],
     lost: u32,
     kind: Kind,
-    costs: [u64; 2],
+    work: Work<'_>,
 ) -> Result<Round, Error> {
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::Socket)?;
     let to = receiver.local_addr().map_err(Error::Socket)?;
@@ -194,28 +250,29 @@ fn one(
     let (moments, burns) = sync_channel(QUEUE);
     let mut round = std::thread::scope(|scope| {
         let late = scope.spawn(move || receive(&receiver));
-        let hears = scope.spawn(move || hear(clients, server, &heard, (kind, costs[1])));
-        scope.spawn(move || burn_at(&burns, costs[0]));
-        let sent = send(feed, &sender, (&datagrams, &moments), (kind, lost));
+        let hears = scope.spawn(move || hear(clients, server, &heard, (&moments, work)));
+        scope.spawn(move || burn_at(&burns));
+        let sent = send(feed, &sender, &datagrams, (kind, lost));
         // The end of the round, for each of them.
-        drop((datagrams, moments));
+        drop(datagrams);
         let _ = sender.send(&[0]);
         let late = late.join().unwrap_or_default();
         Round {
             dropped: sent.saturating_sub(late.len() as u64),
             late,
-            spent: [0, hears.join().unwrap_or_default()],
+            fills: 0,
+            storms: hears.join().unwrap_or_default(),
         }
     });
-    round.spent[0] = spent_by(FILL_THREAD).saturating_sub(before);
+    round.fills = spent_by(FILL_THREAD).saturating_sub(before);
     Ok(round)
 }
 
-/// Sends every datagram at its time; returns how many.
+/// Sends every datagram at its time; returns how many. The clients get those that they do not lose, and `None` at a storm's moment.
 fn send(
     feed: &mut Feed,
     socket: &UdpSocket,
-    (datagrams, moments): (&SyncSender<Option<Vec<u8>>>, &SyncSender<()>),
+    datagrams: &SyncSender<Option<Vec<u8>>>,
     (kind, lost): (Kind, u32),
 ) -> u64 {
     let begin = clock::monotonic_ns();
@@ -230,16 +287,12 @@ fn send(
         // A full buffer is a drop, which is counted.
         let _ = socket.send(&bytes);
         let place = number % BETWEEN;
-        let storms = kind == Kind::Storm && place < u64::from(lost);
-        let moment = place == u64::from(lost);
-        if moment && kind == Kind::Load {
-            let _ = moments.try_send(());
-        }
-        let burns = moment && kind == Kind::Load;
-        // What the clients' thread has no room for it loses, and asks for.
-        let _ = datagrams.try_send((!storms).then_some(bytes));
-        if burns {
+        if place == u64::from(lost) {
             let _ = datagrams.try_send(None);
+        }
+        if kind != Kind::Storm || place >= u64::from(lost) {
+            // What the clients' thread has no room for it loses, and asks for.
+            let _ = datagrams.try_send(Some(bytes));
         }
     }
     total
@@ -259,45 +312,58 @@ fn receive(socket: &UdpSocket) -> Vec<u64> {
     late
 }
 
-/// The clients' thread; returns the processor time that it took, ns.
+/// The clients' thread; returns its turns since each storm's moment.
 fn hear(
     clients: &mut [Client],
     server: std::net::SocketAddr,
     heard: &Receiver<Option<Vec<u8>>>,
-    (kind, cost): (Kind, u64),
-) -> u64 {
-    let begun = thread_ns();
-    // What is still to be burnt: a storm is answered one client after the other, not in one piece.
-    let mut owed = 0;
-    let mut over: VecDeque<u32> = VecDeque::from([LAST_TURNS]);
+    (burns, work): (&SyncSender<u64>, Work<'_>),
+) -> Vec<Vec<Turn>> {
+    let mut storms: Vec<Vec<Turn>> = Vec::new();
+    let mut left = LAST_TURNS;
     loop {
-        match heard.recv_timeout(TURN) {
+        let came = heard.recv_timeout(TURN);
+        let begun = thread_ns();
+        let before: u64 = clients.iter().map(Client::requests).sum();
+        match came {
             Ok(Some(bytes)) => clients.iter_mut().for_each(|client| client.hear(&bytes)),
-            Ok(None) if kind == Kind::Load => owed += cost,
-            Ok(None) | Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                // What was asked for last is waited for.
+            Ok(None) => storms.push(Vec::with_capacity(2 * BETWEEN as usize)),
+            Err(RecvTimeoutError::Timeout) => {}
+            // What was asked for last is waited for.
+            Err(RecvTimeoutError::Disconnected) if left > 0 => {
                 std::thread::sleep(TURN);
-                match over.pop_front() {
-                    Some(left) if left > 0 => over.push_back(left - 1),
-                    _ => break,
-                }
+                left -= 1;
             }
+            Err(RecvTimeoutError::Disconnected) => return storms,
         }
-        let slice = owed.min(cost / SLICES);
-        burn(slice);
-        owed -= slice;
         for client in &mut *clients {
             client.turn(server);
             client.take_asked_at();
         }
+        if let Work::Again(before, cost) = work
+            && let Some(turn) = storms.len().checked_sub(1).and_then(|storm| {
+                let turns = before.get(storm)?;
+                turns.get(storms[storm].len())
+            })
+        {
+            if turn.asked > 0 {
+                let _ = burns.try_send(turn.asked * cost);
+            }
+            burn(turn.spent);
+        }
+        let asked = clients.iter().map(Client::requests).sum::<u64>() - before;
+        if let Some(turns) = storms.last_mut() {
+            turns.push(Turn {
+                spent: thread_ns() - begun,
+                asked,
+            });
+        }
     }
-    thread_ns() - begun
 }
 
-/// Spends `cost` at each moment.
-fn burn_at(moments: &Receiver<()>, cost: u64) {
-    while moments.recv().is_ok() {
+/// Spends what it is told to.
+fn burn_at(costs: &Receiver<u64>) {
+    while let Ok(cost) = costs.recv() {
         burn(cost);
     }
 }
@@ -345,8 +411,6 @@ const BETWEEN: u64 = 250;
 const QUEUE: usize = 4_096;
 /// How often the clients look for answers when nothing comes.
 const TURN: Duration = Duration::from_micros(200);
-/// In so many turns the clients' thread burns what one storm costs it.
-const SLICES: u64 = 32;
 /// How many turns they take behind the last datagram.
 const LAST_TURNS: u32 = 500;
 /// How much worse a storm may be for the live stream than the load alone: the product's own bound.

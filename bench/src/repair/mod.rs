@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 4)]
     lost: u32,
     /// Rounds in which is measured what storms do to a live stream; 0: none.
-    #[arg(long, value_name = "N", default_value_t = 9)]
+    #[arg(long, value_name = "N", default_value_t = 15)]
     rounds: u32,
     /// Snapshots: of so many resting orders, and after so many messages of the smallest number of them; `0`: none.
     #[arg(
