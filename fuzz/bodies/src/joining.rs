@@ -251,7 +251,8 @@ fn answer(joins: &mut Joins, stream: &Stream, input: &mut Input<'_>, reader: &mu
     let cursor = Cursor {
         next: Pos {
             sseq,
-            part: u16::from(input.byte() % 2),
+            // Where a source message ends, only its records say.
+            part: 0,
             epoch: Epoch(stream.next.epoch.0 + u64::from(input.byte() & 31 == 31)),
             ..stream.next
         },

@@ -11,10 +11,11 @@ use twinfeed_simulate::world::{self, Kind};
 
 /// Every kind of world: the name under which it is asked for, and how many seeds of the shortest kind take as long as one
 /// of its own.
-pub const KINDS: [(&str, Kind, u64); 4] = [
+pub const KINDS: [(&str, Kind, u64); 5] = [
     ("alone", Kind::Alone, 1),
     ("pair", Kind::Pair, 1),
     ("filled", Kind::Filled, 2),
+    ("joined", Kind::Joined, 2),
     ("long", Kind::Long, 20),
 ];
 
