@@ -204,14 +204,7 @@ impl Live {
             self.p99.len()
         );
         println!("{:<34}{:>12}{:>12}{:>12}", "", "quiet", "storm", "load");
-        let rows: [(&str, fn(&Late) -> u64); 5] = [
-            ("p50", |it| it.p50),
-            ("p90", |it| it.p90),
-            ("p99", |it| it.p99),
-            ("p99.9", |it| it.p999),
-            ("max", |it| it.max),
-        ];
-        for (name, of) in rows {
+        let row = |name: &str, of: fn(&Late) -> u64| {
             let us = |late: &Late| of(late) as f64 / 1_000.0;
             let Kinds { quiet, storm, load } = &self.late;
             println!(
@@ -221,7 +214,12 @@ impl Live {
                 us(storm),
                 us(load)
             );
-        }
+        };
+        row("p50", |it| it.p50);
+        row("p90", |it| it.p90);
+        row("p99", |it| it.p99);
+        row("p99.9", |it| it.p999);
+        row("max", |it| it.max);
         let [least, median, most] = self.ratio_of_rounds;
         let [fills, clients] = self.storm_costs.map(|ns| ns as f64 / 1_000.0);
         println!(
