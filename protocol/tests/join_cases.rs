@@ -35,12 +35,16 @@ struct Case {
 impl Case {
     /// Live behind record 4 of epoch 1.
     fn live(items: usize) -> Self {
-        let mut joins = Joins::new(JoinLimits {
+        Self::live_within(JoinLimits {
             kept_items: items,
             kept_bytes: 1 << 20,
             time: Duration::from_secs(1),
             ..JoinLimits::default()
-        });
+        })
+    }
+
+    fn live_within(limits: JoinLimits) -> Self {
+        let mut joins = Joins::new(limits);
         joins.add_source(SID, false);
         let mut case = Self {
             joins,
@@ -101,6 +105,35 @@ fn restarts(cause: DiscontinuityCause) -> Event {
     }
 }
 
+fn regress() -> Event {
+    Event::Reset {
+        sid: SID,
+        epoch: Epoch(1),
+        at: Place::start(1),
+        context: ContextId(1),
+        complete: true,
+        cause: ResetCause::Regress,
+    }
+}
+
+fn hole(from: u64, until: u64) -> Event {
+    Event::Gap {
+        sid: SID,
+        epoch: Epoch(1),
+        from: Place::start(from),
+        until: Place::start(until),
+        cause: GapCause::LostOnEveryLeg,
+    }
+}
+
+fn end_of_epoch(next_sseq: u64) -> Event {
+    Event::Ended {
+        sid: SID,
+        epoch: Epoch(1),
+        next_sseq,
+    }
+}
+
 fn pinned(told: &[Event]) -> Option<Leg> {
     told.iter().find_map(|event| match event {
         Event::Divergence { pinned, .. } => Some(*pinned),
@@ -149,23 +182,8 @@ fn a_snapshot_covers_no_hole_of_another_count_or_of_numbers_that_began_again() {
         until: Adm(3),
         numbering: Some(Generation(2)),
     };
-    let hole = Event::Gap {
-        sid: SID,
-        epoch: Epoch(1),
-        from: Place::start(2),
-        until: Place::start(3),
-        cause: GapCause::LostOnEveryLeg,
-    };
-    let again = Event::Reset {
-        sid: SID,
-        epoch: Epoch(1),
-        at: Place::start(1),
-        context: ContextId(1),
-        complete: true,
-        cause: ResetCause::Regress,
-    };
     let recount = restarts(DiscontinuityCause::Administrative);
-    for (opens, lost) in [(recount, missing), (again, hole)] {
+    for (opens, lost) in [(recount, missing), (regress(), hole(2, 3))] {
         let mut case = Case::live(100);
         case.joins.refresh(SID, Time(1));
         case.records(2);
@@ -199,14 +217,7 @@ fn a_snapshot_that_was_asked_for_before_numbers_began_again_is_not_taken() {
     case.records(2);
     let serial = case.joins.wishes().next().unwrap().serial;
     let end = cursor(1, case.next, 0, case.next - 1, 0);
-    case.says(Event::Reset {
-        sid: SID,
-        epoch: Epoch(1),
-        at: Place::start(1),
-        context: ContextId(1),
-        complete: true,
-        cause: ResetCause::Regress,
-    });
+    case.says(regress());
     case.next = 1;
     case.records(end.next.sseq);
     let old = whole(&end, 3, &[1]).asked_for(serial);
@@ -244,6 +255,12 @@ impl Case {
         let mut said = record(pos, true, adm, &[]);
         said.kind = BodyKind::Administrative;
         self.joins.through(Time(1), &mut self.log).record(&said);
+    }
+
+    /// How often it was told that an epoch ended.
+    fn ends(&self) -> usize {
+        let told = self.log.0.iter();
+        told.filter(|it| matches!(it, Event::Ended { .. })).count()
     }
 
     /// A snapshot that ends so many numbers behind the last record and counts so many messages.
@@ -304,17 +321,12 @@ fn a_snapshot_beyond_where_messages_were_counted_anew_does_not_stand_in_front_of
 
 #[test]
 fn the_end_of_an_epoch_is_told_although_the_word_of_it_was_dropped() {
-    let end = |next| Event::Ended {
-        sid: SID,
-        epoch: Epoch(1),
-        next_sseq: next,
-    };
     // Kept and dropped with all else; the very thing that finds no room; in front of a message that the snapshot counts.
     for (room, before, message) in [(3, 2, false), (3, 3, false), (100, 2, true)] {
         let mut case = Case::live(room);
         case.joins.refresh(SID, Time(1));
         case.records(before);
-        case.says(end(case.next));
+        case.says(end_of_epoch(case.next));
         match message {
             true => case.message(0),
             false => (0..2).for_each(|_| case.says(diverged(Leg::One))),
@@ -322,17 +334,13 @@ fn the_end_of_an_epoch_is_told_although_the_word_of_it_was_dropped() {
         case.comes(0, u64::from(message));
         assert_eq!(case.joins.state(SID), Some("telling"), "{room} {before}");
         case.drain();
-        let told = case.log.0.iter();
-        let ends = told.filter(|it| matches!(it, Event::Ended { .. }));
-        assert_eq!(ends.count(), 1, "{room} {before}");
+        assert_eq!(case.ends(), 1, "{room} {before}");
         assert_eq!(case.log.1, 1, "a snapshot was told");
         // Once: another one says nothing of it.
         case.joins.refresh(SID, Time(1));
         case.comes(0, u64::from(message));
         case.drain();
-        let told = case.log.0.iter();
-        let ends = told.filter(|it| matches!(it, Event::Ended { .. }));
-        assert_eq!((ends.count(), case.log.1), (1, 2), "{room} {before}");
+        assert_eq!((case.ends(), case.log.1), (1, 2), "{room} {before}");
     }
 }
 
@@ -369,11 +377,7 @@ fn an_epoch_that_goes_on_behind_its_end_has_not_ended() {
     for room in [100, 4] {
         let mut case = Case::live(room);
         case.joins.refresh(SID, Time(1));
-        case.says(Event::Ended {
-            sid: SID,
-            epoch: Epoch(1),
-            next_sseq: case.next,
-        });
+        case.says(end_of_epoch(case.next));
         let from = ContextId(1);
         case.says(restarts(DiscontinuityCause::Context { from }));
         // Where there is no room it is dropped with some of these.
@@ -381,20 +385,7 @@ fn an_epoch_that_goes_on_behind_its_end_has_not_ended() {
         case.comes(0, 0);
         case.drain();
         assert_eq!(case.log.1, 1, "a snapshot was told");
-        let told = case.log.0.iter();
-        let ends = told.filter(|it| matches!(it, Event::Ended { .. }));
-        assert_eq!(ends.count(), 0, "{room}: {:?}", case.log.0);
-    }
-}
-
-fn regress() -> Event {
-    Event::Reset {
-        sid: SID,
-        epoch: Epoch(1),
-        at: Place::start(1),
-        context: ContextId(1),
-        complete: true,
-        cause: ResetCause::Regress,
+        assert_eq!(case.ends(), 0, "{room}: {:?}", case.log.0);
     }
 }
 
@@ -450,22 +441,10 @@ fn what_was_asked_for_before_numbers_began_again_is_not_taken_behind_that() {
 
 #[test]
 fn a_gap_that_comes_while_a_snapshot_is_told_is_told_and_then_another_is_wanted() {
-    let mut case = Case::live(100);
-    let mut joins = Joins::new(JoinLimits {
+    let mut case = Case::live_within(JoinLimits {
         on_gap: true,
         ..JoinLimits::default()
     });
-    joins.add_source(SID, false);
-    case.joins = joins;
-    case.next = 1;
-    case.records(4);
-    let hole = |from, until| Event::Gap {
-        sid: SID,
-        epoch: Epoch(1),
-        from: Place::start(from),
-        until: Place::start(until),
-        cause: GapCause::LostOnEveryLeg,
-    };
     case.says(hole(5, 7));
     case.next = 7;
     case.records(2);
@@ -500,13 +479,7 @@ fn a_refresh_in_front_of_where_the_last_snapshot_ended_tells_nothing_of_that() {
         case.joins.wishes().next().unwrap().from.place(),
         ends.place()
     );
-    case.says(Event::Gap {
-        sid: SID,
-        epoch: Epoch(1),
-        from: Place::start(case.next),
-        until: Place::start(case.next + 6),
-        cause: GapCause::LostOnEveryLeg,
-    });
+    case.says(hole(case.next, case.next + 6));
     let due = case.joins.next_deadline().unwrap();
     case.joins.on_deadline(due, &mut case.log);
     case.drain();

@@ -122,6 +122,17 @@ impl Member {
         self.control.monitor().snapshot().joining
     }
 
+    /// Where its snapshot ended and where it stands; nothing is missing or does not fit.
+    fn checkpoints(&self) -> [Checkpoint; 2] {
+        let app = &self.app;
+        app.books.check().unwrap();
+        let gap = |event: &Event| matches!(event, Event::Gap { .. });
+        assert!(!app.events.iter().any(gap), "{:?}", app.events);
+        let (told, dump_then) = app.joined.as_ref().unwrap();
+        let now = (self.cursor().unwrap(), sums(&dump(&app.books)));
+        [(*told, sums(dump_then)), now]
+    }
+
     fn has_joined(&self) -> bool {
         self.app.joined.is_some() && self.app.since > 200 && self.shown().counters.joined == 1
     }
@@ -330,6 +341,12 @@ fn who_joins_at_any_point_has_the_books_of_one_who_was_there_from_the_start() {
 /// Of each book how many orders rest, and what they and their queues come to.
 type Sums = BTreeMap<u32, (usize, u64)>;
 
+/// A place at which somebody stood, and what its books came to.
+type Checkpoint = (Cursor, Sums);
+
+/// How far behind the last of these whoever they are compared with has come: an order has come by then.
+const BEYOND: u64 = 50;
+
 fn sums(dump: &Dump) -> Sums {
     let sum = |orders: &Vec<Order>| {
         let mut hasher = DefaultHasher::new();
@@ -359,14 +376,9 @@ fn many_join(points: usize, run: Run) {
         });
         let done = members[1..].iter().position(Member::has_joined);
         if let Some(joiner) = done.map(|index| members.remove(index + 1)) {
-            let (told, dump_then) = joiner.app.joined.as_ref().unwrap();
-            let now = joiner.cursor().unwrap();
-            assert_eq!(told.next.epoch, now.next.epoch, "one session");
-            joiner.app.books.check().unwrap();
-            let gap = |event: &Event| matches!(event, Event::Gap { .. });
-            assert!(!joiner.app.events.iter().any(gap));
-            checkpoints.push((told.place(), sums(dump_then)));
-            checkpoints.push((now.place(), sums(&dump(&joiner.app.books))));
+            let [told, now] = joiner.checkpoints();
+            assert_eq!(told.0.next.epoch, now.0.next.epoch, "one session");
+            checkpoints.extend([told, now]);
             joined.add(&joiner);
             let Member {
                 poller, control, ..
@@ -384,10 +396,11 @@ fn many_join(points: usize, run: Run) {
         leaves.join().unwrap();
     }
     assert_by_snapshot(&joined);
-    checkpoints.sort_by_key(|(place, _)| *place);
-    let furthest = checkpoints.last().unwrap().0.sseq;
+    let places = || checkpoints.iter().map(|(cursor, _)| cursor.next.sseq);
+    let furthest = places().max().unwrap();
+    let (least, apart) = (places().min().unwrap(), places().collect::<BTreeSet<_>>());
     until(&mut members, "the first one has come so far", |members| {
-        members[0].next() > furthest
+        members[0].next() > furthest + BEYOND
     });
     let first = &members[0].app;
     assert!(
@@ -396,20 +409,10 @@ fn many_join(points: usize, run: Run) {
             .iter()
             .any(|event| matches!(event, Event::Gap { .. } | Event::Reset { .. }))
     );
-    let mut books = from_the_start(&members[0].cursor().unwrap());
-    let mut log = first.log.iter().peekable();
-    for (place, told) in &checkpoints {
-        while let Some((_, _, order)) = log.next_if(|(_, of, _)| of < place) {
-            let _ = books.apply(SID, order);
-        }
-        assert_eq!(*told, sums(&dump(&books)), "at {place:?}");
-    }
-    let apart: BTreeSet<_> = checkpoints.iter().map(|(place, _)| place.sseq).collect();
-    let orders =
-        |(_, books): &(Place, Sums)| books.values().map(|(orders, _)| orders).sum::<usize>();
+    assert_as_from_the_start(first, &mut checkpoints);
+    let orders = |(_, books): &Checkpoint| books.values().map(|(orders, _)| orders).sum::<usize>();
     println!(
-        "{points} joined between {} and {furthest}: {} places compared, {} of them apart, at most {} orders at rest",
-        checkpoints[0].0.sseq,
+        "{points} joined between {least} and {furthest}: {} places compared, {} of them apart, at most {} orders at rest",
         checkpoints.len(),
         apart.len(),
         checkpoints.iter().map(orders).max().unwrap()
@@ -428,9 +431,6 @@ fn who_joins_at_each_of_many_points_of_a_session_has_the_same_books() {
     let _alone = alone();
     many_join(points(25), small_run());
 }
-
-/// A place at which somebody stood, and what its books came to.
-type Checkpoint = (Cursor, Sums);
 
 /// The books of one who was there from the start of each epoch come to the same at each of these places.
 fn assert_as_from_the_start(first: &App, checkpoints: &mut [Checkpoint]) {
@@ -483,16 +483,7 @@ fn join_while_actives_die(rounds: usize) {
             members[1].has_joined()
         });
         let joiner = members.pop().unwrap();
-        joiner.app.books.check().unwrap();
-        let gap = |event: &Event| matches!(event, Event::Gap { .. });
-        assert!(
-            !joiner.app.events.iter().any(gap),
-            "{:?}",
-            joiner.app.events
-        );
-        let (told, dump_then) = joiner.app.joined.as_ref().unwrap();
-        checkpoints.push((*told, sums(dump_then)));
-        checkpoints.push((joiner.cursor().unwrap(), sums(&dump(&joiner.app.books))));
+        checkpoints.extend(joiner.checkpoints());
         orders += joiner.shown().counters.orders;
         let Member {
             poller, control, ..
@@ -511,7 +502,7 @@ fn join_while_actives_die(rounds: usize) {
     let last = checkpoints.last().unwrap().0.next;
     until(&mut members, "the first one has come so far", |members| {
         let here = members[0].cursor().unwrap().next;
-        here.epoch != last.epoch || here.sseq > last.sseq + 1
+        here.epoch != last.epoch || here.sseq > last.sseq + BEYOND
     });
     assert_as_from_the_start(&members[0].app, &mut checkpoints);
     println!(

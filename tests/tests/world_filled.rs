@@ -4,8 +4,8 @@
 use core::time::Duration;
 
 use twinfeed_protocol::{Leg, Policy};
-use twinfeed_tests::world::faults::fill_server::FillServer;
 use twinfeed_tests::world::faults::partition::Blackout;
+use twinfeed_tests::world::faults::server::FillServer;
 use twinfeed_tests::world::fills::{FillPlan, Trick};
 use twinfeed_tests::world::net::loss;
 use twinfeed_tests::world::plan::Application;

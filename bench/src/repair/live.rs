@@ -84,13 +84,6 @@ impl Late {
     }
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
-    Quiet,
-    Storm,
-    Load,
-}
-
 /// What one round came to.
 #[derive(Debug, Default)]
 struct Round {
@@ -132,9 +125,9 @@ pub(super) fn measure(clients: usize, lost: u32, rounds: u32) -> Result<Live, Er
     let mut dropped = 0;
     // The first of each is not counted: everything is touched for the first time.
     for number in 0..=rounds {
-        let mut round = |kind, work: Work<'_>| one(&mut rig, &mut clients, lost, kind, work);
-        let quiet = round(Kind::Quiet, Work::Own)?;
-        let mut storm = round(Kind::Storm, Work::Own)?;
+        let mut round = |storms, work: Work<'_>| one(&mut rig, &mut clients, (lost, storms), work);
+        let quiet = round(false, Work::Own)?;
+        let mut storm = round(true, Work::Own)?;
         let usual = quiet.storms.iter().flatten().map(|turn| turn.spent);
         let usual = Sample::new(usual.collect()).percentile(50.0).unwrap_or(0);
         let asked: u64 = storm.storms.iter().flatten().map(|turn| turn.asked).sum();
@@ -145,7 +138,7 @@ pub(super) fn measure(clients: usize, lost: u32, rounds: u32) -> Result<Live, Er
         let spent: u64 = storm.storms.iter().flatten().map(|turn| turn.spent).sum();
         let cost = [fills / STORMS, spent / STORMS];
         let again = Work::Again(&storm.storms, fills / asked.max(1));
-        let load = round(Kind::Load, again)?;
+        let load = round(false, again)?;
         if number == 0 {
             continue;
         }
@@ -233,8 +226,7 @@ impl Live {
 fn one(
     rig: &mut Rig,
     clients: &mut [Client],
-    lost: u32,
-    kind: Kind,
+    (lost, storms): (u32, bool),
     work: Work<'_>,
 ) -> Result<Round, Error> {
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::Socket)?;
@@ -250,7 +242,7 @@ fn one(
         let late = scope.spawn(move || receive(&receiver));
         let hears = scope.spawn(move || hear(clients, server, &heard, (&moments, work)));
         scope.spawn(move || burn_at(&burns));
-        let sent = send(feed, &sender, &datagrams, (kind, lost));
+        let sent = send(feed, &sender, &datagrams, (lost, storms));
         // The end of the round, for each of them.
         drop(datagrams);
         let _ = sender.send(&[0]);
@@ -266,12 +258,12 @@ fn one(
     Ok(round)
 }
 
-/// Sends every datagram at its time; returns how many. The clients get those that they do not lose, and `None` at a storm's moment.
+/// Sends every datagram at its time; returns how many. The clients get those that they do not lose, and `None` where a storm begins, or would.
 fn send(
     feed: &mut Feed,
     socket: &UdpSocket,
     datagrams: &SyncSender<Option<Vec<u8>>>,
-    (kind, lost): (Kind, u32),
+    (lost, storms): (u32, bool),
 ) -> u64 {
     let begin = clock::monotonic_ns();
     let total = STORMS * BETWEEN;
@@ -288,7 +280,7 @@ fn send(
         if place == u64::from(lost) {
             let _ = datagrams.try_send(None);
         }
-        if kind != Kind::Storm || place >= u64::from(lost) {
+        if !storms || place >= u64::from(lost) {
             // What the clients' thread has no room for it loses, and asks for.
             let _ = datagrams.try_send(Some(bytes));
         }

@@ -275,10 +275,10 @@ impl LegSide {
     /// Forgets what the leg brought and claimed of the epoch before its source stepped back in it; it stands where it stands. A message
     /// in front of that is no less true.
     pub(super) fn step_back(&mut self, epoch: Epoch) {
-        let silent = !self.transmits();
-        if let Some(view) = self
-            .view_mut(epoch)
-            .filter(|view| silent && !view.stepped_back)
+        let transmits = self.transmits();
+        if let Some(view) = self.view_mut(epoch)
+            && !transmits
+            && !view.stepped_back
         {
             // What it said is of the numbers before.
             view.unsay();

@@ -49,11 +49,6 @@ impl Item {
         }
     }
 
-    /// Whether it is an administrative message.
-    pub(super) fn is_message(&self) -> bool {
-        matches!(self, Self::Record(head) if head.kind == BodyKind::Administrative)
-    }
-
     fn ends_the_lead(&self) -> bool {
         match self {
             Self::Record(head) => head.kind != BodyKind::Administrative,

@@ -50,7 +50,8 @@ pub use through::{Through, in_order};
 
 use core::time::Duration;
 
-use twinfeed_wire::Sid;
+use twinfeed_wire::snapshot::NotBefore;
+use twinfeed_wire::{Adm, Sid};
 
 use crate::cursor::Cursor;
 use crate::event::{CloseReason, Event, Handler};
@@ -122,6 +123,20 @@ pub struct Wish {
     pub from: Cursor,
     /// Why the last one did not fit.
     pub refused: Option<Refusal>,
+}
+
+impl Wish {
+    /// The place that a server's snapshot must have reached.
+    #[must_use]
+    pub fn not_before(&self) -> NotBefore {
+        let from = &self.from;
+        NotBefore {
+            epoch: from.next.epoch,
+            sseq: from.next.sseq,
+            part: from.next.part,
+            adm: from.count.map_or(Adm(0), |(adm, _)| adm),
+        }
+    }
 }
 
 /// The source streams of a feed that join with snapshots, or may.

@@ -51,10 +51,7 @@ pub(super) struct Source {
     on_gap: bool,
     /// The end of the last snapshot, until a record came that stands behind it: a hole may begin in front of it.
     cut: Option<Cursor>,
-    /// The divergence in force where the application stands.
-    diverged: Option<Event>,
-    /// The end of an epoch, if the word of it was dropped.
-    ended: Option<Event>,
+    unsaid: Unsaid,
     deadline: Option<Time>,
     serial: u64,
     /// The epoch, if its numbers have begun again.
@@ -82,8 +79,7 @@ impl Source {
             again: false,
             on_gap: limits.on_gap,
             cut: None,
-            diverged: None,
-            ended: None,
+            unsaid: Unsaid::default(),
             deadline: None,
             serial: 0,
             again_in: None,
@@ -200,8 +196,8 @@ impl Source {
         let kept = self.kept.record(record);
         let full = kept.is_err();
         self.decide(kept, now, (limits, counters), handler);
-        if full && record.kind != BodyKind::Administrative {
-            self.ended = None;
+        if full {
+            self.unsaid.record(record.kind);
         }
     }
 
@@ -234,7 +230,7 @@ impl Source {
                 return;
             }
         }
-        if limits.on_gap && is_worth_a_snapshot(event) {
+        if self.on_gap && is_worth_a_snapshot(event) {
             // The gap is kept with what follows it: a snapshot that stands behind it has what was missed.
             self.refresh(now, limits, counters);
         }
@@ -245,7 +241,7 @@ impl Source {
             }
         }
         if self.is_live() {
-            note(&mut self.diverged, event);
+            self.unsaid.told(event);
             return handler.event(event);
         }
         if self.is_wanting()
@@ -265,8 +261,7 @@ impl Source {
         self.decide(kept, now, (limits, counters), handler);
         if full {
             // It is void, and holds.
-            note(&mut self.diverged, event);
-            note_end(&mut self.ended, event);
+            self.unsaid.event(event);
         }
     }
 
@@ -325,14 +320,9 @@ impl Source {
         handler: &mut H,
     ) {
         for item in self.kept.items() {
-            match item.event() {
-                Some(event) => {
-                    note(&mut self.diverged, event);
-                    note_end(&mut self.ended, event);
-                }
-                // An epoch that goes on behind its end has not ended.
-                None if !item.is_message() => self.ended = None,
-                None => {}
+            match item {
+                Item::Event(event) => self.unsaid.event(event),
+                Item::Record(head) => self.unsaid.record(head.kind),
             }
         }
         counters.restarted += 1;
@@ -415,14 +405,10 @@ impl Source {
     fn cut(&mut self, covered: usize, end: &Cursor, counters: &mut JoinCounters) {
         counters.covered += covered as u64;
         for _ in 0..covered {
-            let (diverged, ended) = (&mut self.diverged, &mut self.ended);
+            let unsaid = &mut self.unsaid;
             self.kept.pop(|told| match told {
-                Told::Event(event) => {
-                    note(diverged, event);
-                    note_end(ended, event);
-                }
-                Told::Record(record) if record.kind != BodyKind::Administrative => *ended = None,
-                Told::Record(_) => {}
+                Told::Event(event) => unsaid.event(event),
+                Told::Record(record) => unsaid.record(record.kind),
             });
         }
         for event in self.kept.leading_events() {
@@ -493,11 +479,11 @@ impl Source {
                 told
             }
             State::Draining => {
-                let diverged = &mut self.diverged;
+                let unsaid = &mut self.unsaid;
                 self.kept.pop(|told| match told {
                     Told::Record(record) => handler.record(record),
                     Told::Event(event) => {
-                        note(diverged, event);
+                        unsaid.told(event);
                         handler.event(event);
                     }
                 });
@@ -521,7 +507,7 @@ impl Source {
             range,
             pinned,
             ..
-        }) = self.diverged
+        }) = self.unsaid.diverged
         {
             handler.event(&Event::Divergence {
                 sid,
@@ -536,7 +522,7 @@ impl Source {
 
     /// Nothing more comes of the epoch in which the application stands now, and it was not told so.
     fn tell_end<H: Handler + ?Sized>(&mut self, at: &Cursor, handler: &mut H) {
-        if let Some(event) = self.ended.take()
+        if let Some(event) = self.unsaid.ended.take()
             && let Event::Ended {
                 epoch, next_sseq, ..
             } = event
@@ -598,28 +584,47 @@ impl Source {
     }
 }
 
-/// Notes whether legs differ where the application stands: until they converge, whichever is pinned and whatever begins meanwhile.
-fn note(diverged: &mut Option<Event>, event: &Event) {
-    match (event, &mut *diverged) {
-        (Event::Divergence { .. }, _) => *diverged = Some(*event),
-        (Event::Converged { .. }, _) => *diverged = None,
-        (
-            Event::Discontinuity {
-                cause: DiscontinuityCause::Divergence { from },
-                ..
-            },
-            Some(Event::Divergence { pinned, .. }),
-        ) => *pinned = from.other(),
-        _ => {}
-    }
+/// What holds where the application stands, or will, and is not of one place alone: it is told behind a snapshot, whatever of it was dropped.
+#[derive(Debug, Default)]
+struct Unsaid {
+    /// The divergence in force: until they converge legs differ, whichever is pinned and whatever begins meanwhile.
+    diverged: Option<Event>,
+    /// The end of the epoch, if the word of it was dropped.
+    ended: Option<Event>,
 }
 
-/// Notes that the epoch in which the application will stand is over, although it was not told so.
-const fn note_end(ended: &mut Option<Event>, event: &Event) {
-    match event {
-        Event::Ended { .. } => *ended = Some(*event),
-        Event::Reset { .. } => *ended = None,
-        _ => {}
+impl Unsaid {
+    /// The application is told this.
+    fn told(&mut self, event: &Event) {
+        match (event, &mut self.diverged) {
+            (Event::Divergence { .. }, _) => self.diverged = Some(*event),
+            (Event::Converged { .. }, _) => self.diverged = None,
+            (
+                Event::Discontinuity {
+                    cause: DiscontinuityCause::Divergence { from },
+                    ..
+                },
+                Some(Event::Divergence { pinned, .. }),
+            ) => *pinned = from.other(),
+            _ => {}
+        }
+    }
+
+    /// This is dropped.
+    fn event(&mut self, event: &Event) {
+        self.told(event);
+        match event {
+            Event::Ended { .. } => self.ended = Some(*event),
+            Event::Reset { .. } => self.ended = None,
+            _ => {}
+        }
+    }
+
+    /// A record of this kind is dropped. An epoch that goes on behind its end has not ended.
+    fn record(&mut self, kind: BodyKind) {
+        if kind != BodyKind::Administrative {
+            self.ended = None;
+        }
     }
 }
 

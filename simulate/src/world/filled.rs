@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use twinfeed_protocol::Leg;
 
-use super::faults::fill_server::FillServer;
 use super::faults::partition::Blackout;
+use super::faults::server::FillServer;
 use super::faults::{self, Fault};
 use super::fills::{self, FillPlan, Trick};
 use super::plan::Plan;

@@ -6,7 +6,8 @@
 use twinfeed_protocol::Leg;
 
 use super::faults::Fault;
-use super::faults::snapshots::{Refresh, SnapshotServer};
+use super::faults::refresh::Refresh;
+use super::faults::server::SnapshotServer;
 use super::faults::visit::Visit;
 use super::plan::Plan;
 use super::rng::Rng;

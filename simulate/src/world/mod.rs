@@ -509,13 +509,12 @@ impl World {
 
     fn give_snapshots(&mut self, leg: Leg) {
         match self.adapters[leg.index()].state() {
-            State::Running => self.ground.give_snapshots(leg),
+            // Of a process that is no more nobody waits.
+            State::Running | State::Dead => self.ground.give_snapshots(leg),
             State::Stopped => {
                 let again = Happening::SnapshotTurn { leg };
                 self.ground.schedule(STOPPED_TURN, again);
             }
-            // Whoever takes its place has nobody waiting.
-            State::Dead => self.ground.give_snapshots(leg),
         }
     }
 

@@ -299,7 +299,7 @@ impl Subscriber {
             return;
         }
         let joiner = self.joiner.as_ref();
-        if joiner.is_some_and(|joiner| !joiner.is_all_live(&self.sources)) {
+        if joiner.is_some_and(|joiner| !joiner.is_live(&self.sources)) {
             return; // what it was told is behind what was decided
         }
         self.kept = Some(Kept {

@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 
 use twinfeed_net::sync::Ordering;
 use twinfeed_protocol::join::{BadSpool, Spool, Step, Whole, Wish};
+use twinfeed_wire::StreamId;
 use twinfeed_wire::snapshot::{
-    BadSnapshot, FRAME_HEADER_LENGTH, LONGEST_FRAME, NotBefore, Reason, Request, Snapshot,
-    frame_length,
+    BadSnapshot, FRAME_HEADER_LENGTH, LONGEST_FRAME, Reason, Request, Snapshot, frame_length,
 };
-use twinfeed_wire::{Adm, StreamId};
 
 use super::{Shared, SnapshotSettings};
 
@@ -90,19 +89,13 @@ fn attempt(
         .and_then(|()| stream.set_write_timeout(Some(settings.patience)));
     prepared.map_err(Failed::Unreachable)?;
     let mut buffer = vec![0; LONGEST_FRAME];
-    let from = wish.from;
     let asked = Snapshot::Request(Request {
         sid: wish.sid,
         stream: server.stream,
         request,
         fills: server.fills,
-        not_before: NotBefore {
-            epoch: from.next.epoch,
-            sseq: from.next.sseq,
-            part: from.next.part,
-            adm: from.count.map_or(Adm(0), |(adm, _)| adm),
-        },
-        context: from.context,
+        not_before: wish.not_before(),
+        context: wish.from.context,
     });
     let length = asked.emit(&mut buffer);
     stream

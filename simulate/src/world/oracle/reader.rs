@@ -183,8 +183,8 @@ impl Reader {
     }
 
     fn stand(&mut self, what: &str) -> Result<&mut Stand, String> {
-        let what = format!("{what} before it joined");
-        self.stand.as_mut().ok_or(what)
+        let stand = self.stand.as_mut();
+        stand.ok_or_else(|| format!("{what} before it joined"))
     }
 
     fn reaches(&mut self, place: Place, ledger: &Ledger, what: &str) -> Judgement {
@@ -201,7 +201,8 @@ impl Reader {
     }
 
     fn record(&mut self, record: &Copied, ledger: &Ledger) -> Judgement {
-        let (sid, behind) = (self.sid, self.joined);
+        let sid = self.sid;
+        self.behind += u64::from(self.joined);
         let stand = self.stand("record")?;
         if record.pos.epoch != stand.epoch {
             return Err(format!(
@@ -217,9 +218,7 @@ impl Reader {
                 stand.adm
             ));
         }
-        self.behind += u64::from(behind);
         if record.kind == BodyKind::Administrative {
-            let stand = self.stand("message")?;
             stand.adm = Some(record.adm.0 + 1);
             return Ok(());
         }
@@ -343,13 +342,6 @@ impl Reader {
             }
             let without = core::mem::take(&mut self.without);
             let first = self.stand.is_none() && !self.void;
-            let stand = Stand {
-                epoch,
-                context,
-                place: at,
-                adm: None,
-                ended: false,
-            };
             let stepped_back = core::mem::take(&mut self.stepped_back);
             let ended = match self.stand {
                 Some(before) if before.epoch == epoch && at < before.place && !stepped_back => {
@@ -358,7 +350,13 @@ impl Reader {
                 Some(before) if before.epoch == epoch => before.ended,
                 _ => false,
             };
-            let stand = Stand { ended, ..stand };
+            let stand = Stand {
+                epoch,
+                context,
+                place: at,
+                adm: None,
+                ended,
+            };
             self.announced = Some((stand, without || first));
             self.void &= !without;
             if !self.void {

@@ -10,7 +10,7 @@ use twinfeed_protocol::retain::{Begun, Doubt, Following, Output};
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{Cursor, Delivered, Place};
 use twinfeed_wire::snapshot::{
-    Begin, Digest, End, LONGEST_FRAME, NotBefore, Reason, Refused, Snapshot, Trust,
+    Begin, Digest, End, LONGEST_FRAME, Reason, Refused, Snapshot, Trust,
 };
 use twinfeed_wire::{Adm, AdminMessage, BodyKind, ContextId, Datagram, Epoch, Sid, StreamId};
 
@@ -261,12 +261,7 @@ impl Desk {
         }
         let sid = self.trick.named(ask.wish.sid);
         let from = ask.wish.from;
-        let not_before = NotBefore {
-            epoch: from.next.epoch,
-            sseq: from.next.sseq,
-            part: from.next.part,
-            adm: from.count.map_or(Adm(0), |(adm, _)| adm),
-        };
+        let not_before = ask.wish.not_before();
         let foreign = sid != ask.wish.sid;
         let Some(follower) = self.followers.get_mut(&sid) else {
             return Some(self.refuse(ask, Reason::NoSuchStream));

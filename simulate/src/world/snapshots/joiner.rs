@@ -142,16 +142,11 @@ impl Joiner {
         self.joins.counters()
     }
 
-    /// Whether nothing of a source stream waits, and none is wished for.
+    /// Whether nothing of any source stream waits, and no snapshot is wished for.
     #[must_use]
-    pub fn is_live(&self, sid: Sid) -> bool {
-        self.joins.state(sid).is_none_or(|word| word == "live")
-    }
-
-    /// Whether nothing of any source stream waits.
-    #[must_use]
-    pub fn is_all_live(&self, sources: &[(Sid, OrderingClass)]) -> bool {
-        sources.iter().all(|(sid, _)| self.is_live(*sid))
+    pub fn is_live(&self, sources: &[(Sid, OrderingClass)]) -> bool {
+        let states = sources.iter().filter_map(|(sid, _)| self.joins.state(*sid));
+        states.into_iter().all(|word| word == "live")
     }
 
     /// Something came back.
