@@ -186,20 +186,24 @@ fn orders(books: &Books, instrument: u32) -> Vec<Order> {
     orders.map(Order::from).collect()
 }
 
-/// What a server gives that stands in front of `next`: the books as they were a few numbers ago, and what changed since.
-fn snapshot(request: &Request, next: u64) -> Vec<u8> {
-    let cursor = Cursor {
+/// Where one stands who was told everything in front of `next`.
+fn cursor(next: u64) -> Cursor {
+    Cursor {
         next: delivered(next, &[]).pos,
         last: next - 1,
         context: ContextId(99),
         complete: true,
         count: Some((Adm(0), Generation(1))),
         predecessor: Epoch::NONE,
-    };
+    }
+}
+
+/// What a server gives that stands in front of `next`: the books as they were a few numbers ago, and what changed since.
+fn snapshot(request: &Request, next: u64) -> Vec<u8> {
     assert_eq!(request.sid, SID);
     let before = next.saturating_sub(5).max(3);
     let books = books_until(before);
-    let mut frames = Frames::begin(cursor, request);
+    let mut frames = Frames::begin(cursor(next), request);
     for instrument in [1, 2] {
         frames.define(&definition(instrument));
         frames.book(instrument, &orders(&books, instrument));
@@ -454,6 +458,22 @@ fn a_hole_that_nobody_fills_is_closed_by_a_snapshot_where_the_application_wants_
             assert_eq!((gaps, scene.app.joined_at().len()), (1, 1));
         }
     }
+}
+
+/// What is the first word behind a cursor is told although nothing follows it.
+#[test]
+fn a_gap_behind_a_cursor_is_told_when_there_is_no_snapshot_in_time() {
+    let goes_on = |builder: Builder| {
+        let soon = tuned(|tuning| tuning.join_time = Some(Duration::from_millis(50)));
+        soon(builder).resume([cursor(20)]).snapshots(true)
+    };
+    // Nobody sends anything: heartbeats say that 39 was the last.
+    let mut scene = Scene::new([&[], &[]], goes_on);
+    let missing = |event: &Event| matches!(event, Event::Gap { from, until, .. } if (from.sseq, until.sseq) == (20, 40));
+    scene.poll_until("it is told", |app| app.count(missing) > 0);
+    let none = |event: &Event| matches!(event, Event::NoSnapshot { sid } if *sid == SID);
+    assert_eq!((scene.app.count(missing), scene.app.count(none)), (1, 1));
+    assert!(scene.app.records.is_empty());
 }
 
 #[test]
