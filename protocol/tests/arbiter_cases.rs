@@ -204,6 +204,42 @@ fn a_lost_tail_is_noticed_by_the_heartbeat() {
 }
 
 #[test]
+fn what_is_added_to_a_hole_waits_as_long_as_the_hole_did() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    beats(&mut kit, [&mut zero, &mut one], 5, 6);
+    kit.pass(std::time::Duration::from_micros(1_800));
+    let late = one.records(&run(6..=7));
+    beats(&mut kit, [&mut zero, &mut one], 7, 8);
+    kit.pass(ms(1));
+    assert_eq!(kit.told(), [lost(4, 6)], "6 and 7 may be under way");
+    kit.give(Leg::One, &late);
+    assert_eq!(kit.numbers(), [6, 7]);
+    kit.pass(ms(5));
+    assert_eq!(kit.arbiter.counters().gaps, 1);
+}
+
+#[test]
+fn what_came_in_front_of_a_join_that_was_not_told_is_not_called_lost() {
+    let limits = Limits {
+        window: 20,
+        ..Limits::default()
+    };
+    let (mut kit, mut zero, _) = ordered(limits);
+    let [first, later] = [1..=3, 9..=12].map(|numbers| zero.records(&run(numbers)));
+    kit.beat(&mut zero, 29, 30);
+    // It is in front of where the leg stands, and not far enough to doubt that.
+    kit.give(Leg::Zero, &later);
+    assert_eq!(kit.told(), []);
+    kit.give(Leg::Zero, &first);
+    assert_eq!(kit.told().len(), 4, "joined at 1");
+    kit.records(&mut zero, &run(13..=13));
+    kit.pass(ms(5));
+    let record = Told::Record(13, 0, Leg::Zero);
+    assert_eq!(kit.told(), [gap(4, 13, GapCause::HoldFull), record]);
+}
+
+#[test]
 fn a_lost_tail_beside_silence_is_told_apart() {
     let (mut kit, mut zero, mut one) = pair();
     kit.joined(&mut zero, &mut one, 3);

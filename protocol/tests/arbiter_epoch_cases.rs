@@ -1094,3 +1094,37 @@ fn an_epoch_that_goes_on_behind_its_end_ends_again_and_may_be_stale() {
     }
     assert_eq!(ended(&mut kit), 1);
 }
+
+#[test]
+fn the_end_of_an_epoch_confirms_what_waited_of_it() {
+    let limits = Limits {
+        window: 20,
+        ..Limits::default()
+    };
+    let (mut kit, mut zero, mut one) = ordered(limits);
+    kit.joined(&mut zero, &mut one, 3);
+    // An application that was away: what comes first is further than one datagram is believed.
+    kit.records(&mut one, &run(64..=66));
+    assert_eq!(kit.told(), []);
+    let next = Beat {
+        next_sseq: 1,
+        prev: 0,
+        interval_us: 10_000,
+        predecessor_next: 70,
+        predecessor_prev: 69,
+        ..Beat::default()
+    };
+    for sender in [&mut zero, &mut one] {
+        sender.header.epoch = Epoch(2);
+        sender.header.predecessor = Epoch(1);
+        sender.header.context = ContextId(2);
+        kit.beat_of(sender, next);
+    }
+    kit.pass(ms(30));
+    let told = kit.told();
+    let mut expected = vec![lost(4, 64)];
+    expected.extend((64..=66).map(|sseq| Told::Record(sseq, 0, Leg::One)));
+    expected.push(lost(67, 70));
+    assert_eq!(told[..expected.len()], expected, "{told:?}");
+    assert!(matches!(told[5], Told::Event(Event::Reset { .. })));
+}

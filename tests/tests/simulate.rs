@@ -25,6 +25,19 @@ const JOINED: u64 = 500;
 /// Such worlds that broke a promise once: a hold decided more than made room for what it was full for, a gap that was the first word behind
 /// a cursor waited for ever, the word of an epoch's end was dropped, a snapshot was cut in front of records that were told again.
 const JOINED_BEFORE: [u64; 5] = [19_538, 13_753, 278, 1_140, 168];
+/// Worlds of other kinds that did: what was added to a hole did not wait, what waited of an epoch was not confirmed by its end, silence in
+/// front of a held record was called a gap, messages that were owed were waited for one by one, who gave a record was taken for who holds it,
+/// and (twice, and once more in front of a join) what had arrived was called lost on every leg.
+const BEFORE: [(Kind, u64); 8] = [
+    (Kind::Pair, 61),
+    (Kind::Pair, 111_807),
+    (Kind::Long, 101_204),
+    (Kind::Pair, 202_397),
+    (Kind::Filled, 127_273),
+    (Kind::Alone, 105_364),
+    (Kind::Filled, 200_528),
+    (Kind::Alone, 400_320),
+];
 /// Short worlds with the same seeds, of each kind, that are asked for what they reached.
 const REASONED: u64 = 300;
 /// How much of a failing world is looked for.
@@ -154,6 +167,15 @@ fn applications_that_join_are_told_a_state_and_what_stands_behind_it() {
     }
     for seed in JOINED_BEFORE {
         let (_, failure) = tries(&[Kind::Joined], (seed, 1), 1);
+        assert_eq!(failure, None);
+    }
+}
+
+#[test]
+#[ignore = "a step of its own in .ci/run, which shows what it prints"]
+fn worlds_that_broke_a_promise_once_keep_it() {
+    for (kind, seed) in BEFORE {
+        let (_, failure) = tries(&[kind], (seed, 1), 1);
         assert_eq!(failure, None);
     }
 }

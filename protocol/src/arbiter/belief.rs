@@ -106,6 +106,10 @@ impl Source {
             heartbeat: header.is_heartbeat(),
             generation: header.generation,
             adm: datagram.highest_adm(),
+            before: datagram
+                .heartbeat()
+                .filter(|_| header.predecessor.is_some())
+                .map(|beat| (header.predecessor, beat.beat.predecessor_next)),
         }
     }
 
@@ -147,7 +151,8 @@ impl Source {
     /// Processes what waited of these legs, was sent `before` another, and is covered by `confirmed`, or is not absurd any
     /// more for what has become known meanwhile; the rest goes on waiting. Of each leg in the order in which it was sent:
     /// whatever overtook another while it waited could leave no room for that, or lead on to another context, and what is at
-    /// hand would be declared missing. Of two legs whoever is further back comes first, for the same reason.
+    /// hand would be declared missing. Of two legs whoever is further back comes first, and what is of another epoch than
+    /// the one that is confirmed, for the same reason.
     pub(super) fn release_believed<H: Handler + ?Sized>(
         &mut self,
         legs: &[Leg],
@@ -172,7 +177,10 @@ impl Source {
                         first = Some((claim, index));
                     }
                 }
-                first.map(|(claim, index)| (claim.sseq, leg, index))
+                first.map(|(claim, index)| {
+                    let at = (claim.epoch == confirmed.epoch, claim.sseq);
+                    (at, leg, index)
+                })
             };
             let next = legs.iter().filter_map(first).min();
             let Some((_, leg, index)) = next else { return };
@@ -213,13 +221,13 @@ impl Source {
         let stays = |waiting: &Claim| {
             waiting.epoch != claim.epoch && (Some(waiting.epoch) == at || was_in(waiting.epoch))
         };
-        // Who names an epoch as the one before did speak in it: what nothing has confirmed by then was true.
-        let before = datagram.header().predecessor;
-        let true_ones = side.quarantine.claims();
-        let true_ones = true_ones
-            .filter(|waiting| waiting.epoch == before && !waiting.heartbeat && !stays(waiting));
-        if let Some(furthest) = true_ones.map(|waiting| waiting.sseq).max() {
-            self.overflow.note(before, furthest);
+        // Who goes on to another epoch may have spoken in one that nothing has confirmed by then: it has arrived.
+        let left = side.quarantine.claims();
+        let left = left.filter(|waiting| {
+            waiting.epoch != claim.epoch && !waiting.heartbeat && !stays(waiting)
+        });
+        for waiting in left {
+            self.overflow.note(waiting.epoch, waiting.sseq);
         }
         let dropped = side.quarantine.retain(stays);
         out.counters.quarantine_dropped += dropped;

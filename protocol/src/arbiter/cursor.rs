@@ -192,6 +192,7 @@ impl Source {
             seen.reset(next.sseq);
         }
         self.announce = Some(DiscontinuityCause::Join);
+        self.in_front_of_join = None;
         self.ended = false;
     }
 

@@ -375,12 +375,15 @@ impl Source {
             (!self.is_apart(home)).then_some((home, view.turn))
         });
         let (home, turn) = home.unwrap_or((leg, 0));
-        let entry = Entry::of(turn, header, record, out.now);
+        let entry = Entry {
+            given_by: (home != leg).then_some(leg),
+            ..Entry::of(turn, header, record, out.now)
+        };
         // Who lacks messages may close a hole whose sides count alike. To lead from there is for its stream alone, which
         // says how it counts on (RM-25a).
         if self.seen.is_none()
             && self.lacks(&cursor, &entry)
-            && !self.stands_alike(home, &cursor, &entry)
+            && !self.stands_alike(leg, &cursor, &entry)
         {
             out.counters.fill_rejected += 1;
             return false;

@@ -17,7 +17,7 @@ use twinfeed_wire::{
 };
 use zerocopy::IntoBytes;
 
-use crate::event::Place;
+use crate::event::{Leg, Place};
 use crate::limits::Limits;
 use crate::time::Time;
 
@@ -33,6 +33,8 @@ pub(super) struct Entry {
     pub(super) adm: Adm,
     /// Its sender did not call itself out of step.
     pub(super) in_step: bool,
+    /// Who was asked for it, where that is not the leg that holds it.
+    pub(super) given_by: Option<Leg>,
     pub(super) kind: BodyKind,
     pub(super) flags: RecordFlags,
     pub(super) context: ContextId,
@@ -52,6 +54,7 @@ impl Entry {
             generation: header.generation,
             adm: record.adm,
             in_step: !header.flags.has(Flags::UNSYNCHRONISED),
+            given_by: None,
             kind: record.kind,
             flags: record.flags,
             context: header.context,
@@ -327,6 +330,7 @@ mod tests {
             generation: Generation(1),
             adm: Adm(0),
             in_step: true,
+            given_by: None,
             kind: BodyKind::Dbn,
             flags: RecordFlags::LAST,
             context: ContextId(1),

@@ -130,7 +130,15 @@ impl Source {
         let skipping = asked && self.skipping[usize::from(owed.is_some())];
         waiting &= !skipping;
         let hole = match self.hole {
-            Some(hole) if hole.from == cursor.next => Hole { until, ..hole },
+            Some(hole) if hole.from == cursor.next => {
+                let waits = hole.passed.is_some() && hole.until > hole.from;
+                let until = match waits && !skipping && !self.forced() {
+                    // What a later word adds has not waited as long: it is the next hole.
+                    true => hole.until.min(until),
+                    false => until,
+                };
+                Hole { until, ..hole }
+            }
             _ => Hole {
                 from: cursor.next,
                 until,
@@ -149,6 +157,7 @@ impl Source {
             hole.passed.or(Some(first))
         };
         self.hole = Some(Hole { passed, ..hole });
+        let until = hole.until;
         let due = skipping || passed.is_some_and(|since| self.waited(since, out));
         let missing = match owed {
             Some(adm) => Missing::Messages(cursor.adm, adm),
@@ -245,7 +254,6 @@ impl Source {
         let from = core::mem::replace(&mut cursor.adm, adm);
         self.cursor = Some(cursor);
         (self.hole, self.skipping[1]) = (None, false);
-        self.owed_since = None;
         out.handler.event(&Event::AdministrativeGap {
             sid: self.sid,
             from,

@@ -61,11 +61,9 @@ impl Source {
         }
     }
 
-    /// The lowest number behind messages that were sent before what is next here and did not come. Whatever the
-    /// context: such a message means the same in each.
-    pub(super) fn owed(&self, cursor: &Cursor) -> Option<Adm> {
-        let counted = self
-            .counting()
+    /// What heartbeats that are not ahead in the stream count beyond what was delivered.
+    fn counted_beyond<'a>(&'a self, cursor: &'a Cursor) -> impl Iterator<Item = Adm> {
+        self.counting()
             .chain(self.unheeded(cursor))
             .filter_map(|side| side.view(cursor.epoch))
             .filter(|view| {
@@ -76,7 +74,12 @@ impl Source {
                 Some(Count::As(adm)) if adm > cursor.adm => Some(adm),
                 _ => None,
             })
-            .min()?;
+    }
+
+    /// The lowest number behind messages that were sent before what is next here and did not come. Whatever the
+    /// context: such a message means the same in each.
+    pub(super) fn owed(&self, cursor: &Cursor) -> Option<Adm> {
+        let counted = self.counted_beyond(cursor).min()?;
         // What is held behind the missing one is delivered, not declared.
         let held = self.legs.iter().filter(|side| side.hold.messages() > 0);
         let held = held.flat_map(|side| side.hold.iter()).filter(|entry| {
@@ -100,7 +103,10 @@ impl Source {
             self.owed_since = None;
             return false;
         };
-        let since = *self.owed_since.get_or_insert(out.now);
+        // What was counted from the first on has been waited for as long, whatever of it was declared meanwhile.
+        let counted = self.counted_beyond(&cursor).max().unwrap_or(until);
+        let waits = self.owed_since.filter(|(_, all)| until <= *all);
+        let (since, _) = *self.owed_since.insert(waits.unwrap_or((out.now, counted)));
         let awaited = self.counting().any(|side| {
             let view = side.view(cursor.epoch);
             let there = side.latest().map(|latest| latest.epoch) == Some(cursor.epoch);

@@ -23,6 +23,8 @@ pub(super) struct Claim {
     pub(super) generation: Generation,
     /// The highest count of administrative messages.
     pub(super) adm: Adm,
+    /// The epoch before, and the first number that it does not have, where it says so.
+    pub(super) before: Option<(Epoch, u64)>,
 }
 
 /// How far a single datagram is believed.
@@ -45,10 +47,12 @@ impl Claim {
             && self.generation.0.abs_diff(other.generation.0) <= stride.generation
     }
 
-    /// Whether this may be believed once `confirmed` is: it leads no further.
+    /// Whether this may be believed once `confirmed` is: it leads no further, or is of the epoch before and within its end.
     pub(super) fn is_covered_by(&self, confirmed: &Self, stride: Stride) -> bool {
-        self.epoch == confirmed.epoch
-            && self.sseq <= confirmed.sseq.saturating_add(stride.sseq)
+        let before = |(epoch, end): (Epoch, u64)| self.epoch == epoch && self.sseq < end;
+        let same = self.epoch == confirmed.epoch
+            && self.sseq <= confirmed.sseq.saturating_add(stride.sseq);
+        (same || confirmed.before.is_some_and(before))
             && self.adm.0 <= confirmed.adm.0.saturating_add(stride.adm)
             && self.generation.0 <= confirmed.generation.0.saturating_add(stride.generation)
     }
@@ -182,6 +186,7 @@ mod tests {
             heartbeat,
             generation: Generation(1),
             adm: Adm(0),
+            before: None,
         }
     }
 
@@ -213,6 +218,26 @@ mod tests {
         assert!(quarantine(&[claim(0, 900, false), near[1], beat]).confirms_itself(TEN));
         assert!(!quarantine(&[near[1], near[1], beat]).confirms_itself(TEN));
         assert!(!quarantine(&[claim(1, 9_000, false), near[1], beat]).confirms_itself(TEN));
+    }
+
+    #[test]
+    fn the_end_of_an_epoch_covers_what_came_of_it() {
+        let next = Claim {
+            epoch: Epoch(2),
+            before: Some((Epoch(1), 900)),
+            ..claim(9, 1, true)
+        };
+        assert!(claim(5, 899, false).is_covered_by(&next, TEN));
+        assert!(!claim(5, 900, false).is_covered_by(&next, TEN));
+        assert!(!claim(5, 2, false).is_covered_by(
+            &Claim {
+                before: None,
+                ..next
+            },
+            TEN
+        ));
+        assert!(claim(5, 12, false).is_covered_by(&claim(9, 2, false), TEN));
+        assert!(!claim(5, 13, false).is_covered_by(&claim(9, 2, false), TEN));
     }
 
     #[test]

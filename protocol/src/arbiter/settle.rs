@@ -215,6 +215,7 @@ impl Source {
     /// (RM-25a). What `leg` itself counts behind the hole shows that only while it is in step: out of step it comes to
     /// any number, by a message at another place or by a cut.
     fn fills(&self, leg: Leg, cursor: &Cursor, record: &Entry) -> bool {
+        let leg = record.given_by.unwrap_or(leg);
         self.lacks(cursor, record) && cursor.is_at(record) && self.stands_alike(leg, cursor, record)
     }
 
@@ -241,6 +242,7 @@ impl Source {
                     true => entry.sseq >= record.sseq,
                     false => entry.place() > record.place(),
                 };
+                let whose = entry.given_by.unwrap_or(whose);
                 (beyond && shows(whose, entry.in_step)).then_some((entry.sseq, adm))
             })
         });
@@ -336,6 +338,7 @@ impl Source {
         let hold = limits.reorder_hold;
         let early =
             |since: Option<Time>| after(since.filter(|_| self.catching_up), limits.lag_time);
+        let owed_since = self.owed_since.map(|(since, _)| since);
         let mut soonest = None;
         let mut ask = |due: Option<Time>| {
             soonest = earlier(soonest, due.filter(|due| *due > self.judged_at));
@@ -350,8 +353,8 @@ impl Source {
             after(self.regress_since, self.regress_patience()),
             after(self.miscounted_since, self.regress_patience()),
             after(self.outranked_since, hold),
-            after(self.owed_since, hold),
-            after(self.owed_since, limits.lag_time),
+            after(owed_since, hold),
+            after(owed_since, limits.lag_time),
             after(held(Leg::Zero), limits.lag_time),
             after(held(Leg::One), limits.lag_time),
             self.apart_deadline(limits),

@@ -11,7 +11,7 @@
 //! This file is the way of a datagram. `belief` decides which are taken for true, `cursor` how a record is
 //! delivered, `settle` what happens to what could not be delivered at once, `liveness` which legs count.
 
-use twinfeed_wire::{BodyKind, Datagram, Epoch, Flags, Header, Record, Sid, StreamId};
+use twinfeed_wire::{Adm, BodyKind, Datagram, Epoch, Flags, Header, Record, Sid, StreamId};
 
 use super::OrderingClass;
 use super::counters::{Counters, LegStatus};
@@ -93,7 +93,9 @@ pub(super) struct Source {
     /// Since when a newer numbering is known, and not what it shares with the one in force.
     pub(super) outranked_since: Option<Time>,
     /// Since when administrative messages that were sent are missing.
-    pub(super) owed_since: Option<Time>,
+    pub(super) owed_since: Option<(Time, Adm)>,
+    /// The furthest record that came in front of a join that was not told yet.
+    pub(super) in_front_of_join: Option<u64>,
     /// Since when no live leg counts as the numbering in force does, by far.
     pub(super) miscounted_since: Option<Time>,
     pub(super) last_local_drop: Option<Time>,
@@ -145,6 +147,7 @@ impl Source {
             regress_since: None,
             outranked_since: None,
             owed_since: None,
+            in_front_of_join: None,
             miscounted_since: None,
             last_local_drop: None,
             last_delivery: Time::ZERO,
@@ -268,10 +271,12 @@ impl Source {
             self.choose_context(out);
         }
         let Some(view) = self.legs[leg.index()].view(header.epoch) else {
-            if self.legs[leg.index()].crowded() {
-                if !header.is_heartbeat() {
-                    self.overflow.note(header.epoch, datagram.highest_sseq());
-                }
+            let crowded_out = self.legs[leg.index()].crowded();
+            if !header.is_heartbeat() && (crowded_out || !self.is_left(header.epoch)) {
+                // It has arrived, and is not kept: nobody lost it.
+                self.overflow.note(header.epoch, datagram.highest_sseq());
+            }
+            if crowded_out {
                 out.counters.hold_overflow += u64::from(header.count);
             } else {
                 out.counters.retired_epoch += 1;
@@ -357,8 +362,13 @@ impl Source {
         if far && self.announce == Some(DiscontinuityCause::Join) {
             self.cursor = None;
             self.hole = None;
+            let epoch = datagram.header().epoch;
+            if let Some(furthest) = self.in_front_of_join.take() {
+                // It has arrived, and was not kept, for it was in front of all that was to be told.
+                self.overflow.note(epoch, furthest);
+            }
             for side in &mut self.legs {
-                side.disbelieve(datagram.header().epoch);
+                side.disbelieve(epoch);
             }
         }
     }
@@ -428,6 +438,9 @@ impl Source {
             && (entry.is_message() || cursor.is_some_and(|it| it.context == header.context));
         match standing {
             Standing::Delivered => {
+                if self.announce == Some(DiscontinuityCause::Join) {
+                    self.in_front_of_join = self.in_front_of_join.max(Some(entry.sseq));
+                }
                 out.counters.duplicates += 1;
                 self.legs[leg.index()].duplicates += 1;
             }

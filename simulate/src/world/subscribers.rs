@@ -332,12 +332,13 @@ impl Subscriber {
                 }
             }
         }
+        let joins = self.joiner.is_some();
         for (known, fresh) in witnesses.into_iter().zip(&mut self.witnesses) {
             let sid = known.sid;
             let Some(cursor) = cursors.get(sid) else {
                 continue;
             };
-            let judged = known.resumed(cursor, watch.ledger);
+            let judged = known.resumed(cursor, joins, watch.ledger);
             let resumed = self.arbiter.resume(cursor).map_err(|it| it.to_string());
             match resumed.and(judged) {
                 Ok(witness) => {
@@ -484,7 +485,8 @@ impl Subscriber {
             .iter_mut()
             .filter(|witness| witness.sid == sid)
         {
-            let last = ledger.lives(sid).last();
+            // What nobody said says nothing of where it is.
+            let last = ledger.lives(sid).last().filter(|_| flight.genuine);
             let said = last.map(|life| (life.epoch, life.next()));
             witness.said_before = witness.said_before.or(said);
             let believes = witness.believes(now);
@@ -712,7 +714,7 @@ impl Subscriber {
             });
         };
         for witness in &self.witnesses {
-            if let Err(what) = settled(witness, watch.ledger) {
+            if let Err(what) = settled(witness, now, watch.ledger) {
                 complain(witness.sid, what);
             }
         }
@@ -774,12 +776,12 @@ impl Subscriber {
         }
         let told = |witness: &Witness| {
             let heard = &witness.heard;
-            heard.both_told_a_range(witness.epoch, witness.context)
+            heard.both_told_ranges(witness.epoch, witness.context)
         };
         if self.witnesses.iter().any(told) && counters.compared_ranges == 0 {
             complain(
                 sid,
-                "both legs told what a range holds, and nothing was compared".into(),
+                "both legs told what ranges hold, and nothing was compared".into(),
             );
         }
         if accounted > counters.duplicates {
@@ -842,7 +844,7 @@ impl Sleeper for Subscriber {
 }
 
 /// Whether the application has heard the whole story of the source.
-fn settled(witness: &Witness, ledger: &Ledger) -> Result<(), String> {
+fn settled(witness: &Witness, now: Time, ledger: &Ledger) -> Result<(), String> {
     let lives = ledger.lives(witness.sid);
     let Some(last) = lives.last() else {
         return Ok(());
@@ -875,7 +877,10 @@ fn settled(witness: &Witness, ledger: &Ledger) -> Result<(), String> {
     let newest = witness.heard.generation();
     let counts =
         |leg: &&LegHeard| leg.state == LegState::Live && !leg.standby && leg.adm.1 == newest;
-    let counting = witness.heard.legs.iter().filter(counts);
+    // What was said a moment ago may wait for the leg that is preferred.
+    let patience = witness.limits.lag_time + witness.limits.reorder_hold;
+    let told_of = |leg: &&LegHeard| now.since(leg.counted_at) > patience;
+    let counting = witness.heard.legs.iter().filter(counts).filter(told_of);
     let mut counted = counting.map(|leg| leg.adm.0);
     let known = told.is_some() && counted.clone().next().is_some();
     if known && !counted.any(|adm| Some(adm) <= told) {
@@ -911,6 +916,10 @@ fn within_reach(
     let window = claims::reach(&witness.limits);
     if !claims::waits_for_fills(witness, cause) || polls_since.after(window) > now {
         return Ok(());
+    }
+    let unsaid = witness.tally.next().is_none() && witness.recounted.is_some();
+    if unsaid || witness.recounted == Some(now) {
+        return Ok(()); // who has it counts other messages than the numbering that was gone over to (RM-25a)
     }
     watch.stats.add("fill.gap_judged");
     let of = (sid, epoch, witness.context);

@@ -305,6 +305,8 @@ pub struct Tally {
     left: Option<u64>,
     /// A discontinuity was told, and since then nothing that counts as the succession does.
     apart: bool,
+    /// From which number on the last discontinuity was told: records behind it may count less, and messages among them come late.
+    recounted: Option<u64>,
     told: BTreeSet<AdminId>,
     numbers: BTreeSet<u64>,
     /// The message told last.
@@ -343,7 +345,7 @@ impl Tally {
 
     /// The numbering of the source begins anew; with the join, the count of messages does, too.
     pub fn begin(&mut self, joins: bool) {
-        self.last = None;
+        (self.last, self.recounted) = (None, None);
         self.apart |= joins;
     }
 
@@ -383,7 +385,8 @@ impl Tally {
         let other = roll.counted(sid, record.leg.other(), (spot, record.pos.part));
         let (stream, place) = ((sid, record.leg), (spot, record.pos.part));
         let current = |generation| generation == here.generation;
-        let leads = right == next && roll.counts_so(stream, place, next, current);
+        // Two processes of an adapter may have counted otherwise at one place: its last word is meant.
+        let leads = right == next && counted.is_some_and(|(adm, of)| adm == next && current(of));
         let other = other.map(|(adm, _)| adm);
         let alike = right == next || other == Some(next) || here.vouched;
         let fills = alike || record.pos.part > 0;
@@ -458,7 +461,11 @@ impl Tally {
                 spot.sseq
             ));
         }
-        match self.last.filter(|last| *last > spot && !self.apart) {
+        let late = self.recounted.is_some_and(|from| spot.sseq >= from);
+        match self
+            .last
+            .filter(|last| *last > spot && !self.apart && !late)
+        {
             Some(last) => Err(format!(
                 "{name} stands behind {}, {} was told",
                 spot.sseq, last.sseq
@@ -495,12 +502,17 @@ impl Tally {
         Ok(())
     }
 
-    /// Another process goes on; `count`: what it kept of how many messages were told or declared, if that was known.
+    /// Another process goes on; `count`: what it kept of how many messages were told or declared, if that was known. Where it was
+    /// not, and what was decided `may_be_void`, none of them needs to have been told.
     ///
     /// # Errors
     /// When that is another count.
-    pub fn resume(&mut self, count: Option<Adm>) -> Judgement {
+    pub fn resume(&mut self, count: Option<Adm>, may_be_void: bool) -> Judgement {
         let Some(count) = count else {
+            if may_be_void {
+                self.told.clear();
+                self.numbers.clear();
+            }
             (self.next, self.left, self.apart) = (None, None, true);
             return Ok(());
         };
@@ -517,7 +529,13 @@ impl Tally {
 
     /// What follows counts otherwise. `newest`: the newest generation of which is known what it inherited; none: that
     /// of one before it is not.
-    pub fn discontinuity(&mut self, sid: Sid, newest: Option<Generation>, roll: &Roll) {
+    pub fn discontinuity(
+        &mut self,
+        (sid, at): (Sid, Place),
+        newest: Option<Generation>,
+        roll: &Roll,
+    ) {
+        self.recounted = Some(at.sseq);
         let next = self.next.take().or(self.left);
         let excused = newest.is_none_or(|newest| {
             let fresh = newest > self.declared;

@@ -85,6 +85,17 @@ pub(super) fn gap(
             cause.word()
         ));
     }
+    let by_itself = matches!(cause, GapCause::LostOnEveryLeg | GapCause::ReceiverOverrun);
+    if by_itself && witness.scattered.is_none() {
+        // Whoever was asked for it, and answered, is not waited for any more.
+        let hold = witness.limits.reorder_hold;
+        let known = witness.heard.reached(witness.epoch, until.sseq, now, hold);
+        if known == (true, false) {
+            return Err(format!(
+                "Gap {from} to {until}: what stands behind it came less than {hold:?} ago"
+            ));
+        }
+    }
     match Leg::BOTH
         .into_iter()
         .find(|&leg| may_still_bring(witness, now, leg, until))
@@ -349,7 +360,9 @@ pub(in crate::world) fn silence(
         false => Duration::ZERO,
     };
     let bound = patience + limits.lag_time + limits.reorder_hold * 2 + asking;
-    let silent = now.since(last.max(from));
+    // Holes that are asked for one behind the other, in vain, are each told in their time.
+    let (gap, _) = witness.stood;
+    let silent = now.since(last.max(from).max(gap));
     match silent > bound {
         true => Err(format!(
             "nobody has spoken for {silent:?}, and Stale was not told"

@@ -3,7 +3,8 @@
 //! Only records as an adapter sent them count; those of a forged datagram must change nothing. But a
 //! datagram on the right stream is a sign of life and says what its flags say, absurd numbers or not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use twinfeed_protocol::time::Time;
 use twinfeed_protocol::{Cursor, LegState, Place};
@@ -47,6 +48,8 @@ pub struct LegHeard {
     pub standby: bool,
     /// How many administrative messages its last heartbeat counts, and in whose numbering.
     pub adm: (u64, Generation),
+    /// When it first counted so.
+    pub counted_at: Time,
     incarnations: Vec<Incarnation>,
     highest_dsn: u64,
     /// The same, those that nobody sent included.
@@ -74,6 +77,7 @@ impl Default for LegHeard {
             said_stale: false,
             standby: false,
             adm: (0, Generation(0)),
+            counted_at: Time::ZERO,
             incarnations: Vec::new(),
             highest_dsn: 0,
             furthest_dsn: 0,
@@ -106,6 +110,10 @@ pub struct Heard {
     beats: BTreeMap<(Epoch, ContextId), u64>,
     /// How many administrative messages heartbeats counted in an epoch.
     counts: Sorted<(Epoch, u64), ()>,
+    /// How far anything that came reached in an epoch, and when it did first.
+    strides: BTreeMap<Epoch, VecDeque<(Time, u64)>>,
+    /// Where epochs ended, as the next ones say.
+    ends: BTreeMap<Epoch, u64>,
     cuts: Cuts,
 }
 
@@ -220,6 +228,7 @@ impl Heard {
         };
         let header = datagram.header();
         if genuine {
+            self.stride(now, &datagram);
             let glimpsed = self.glimpsed.get_or_default((header.epoch, header.context));
             for record in datagram.records().filter(is_of_source) {
                 let (sseq, part) = (record.sseq, record.part);
@@ -286,7 +295,10 @@ impl Heard {
             heard.context = header.context;
             heard.complete = header.is_complete();
             if let Some(heartbeat) = datagram.heartbeat() {
-                heard.adm = (header.base_adm.0, header.generation);
+                let adm = (header.base_adm.0, header.generation);
+                if adm != heard.adm {
+                    (heard.adm, heard.counted_at) = (adm, now);
+                }
                 for digest in heartbeat.digests() {
                     let of = (header.epoch, header.context, digest.range);
                     self.ranges.entry(of).or_default()[leg] = true;
@@ -346,6 +358,40 @@ impl Heard {
         }
     }
 
+    /// Something came, for whatever it counts.
+    fn stride(&mut self, now: Time, datagram: &Datagram<'_>) {
+        let beat = datagram.heartbeat().map(|beat| beat.beat);
+        let vouched = beat.as_ref().map_or(0, |beat| beat.next_sseq);
+        let records = datagram.records().map(|record| record.sseq + 1);
+        let reach = records.fold(vouched, u64::max);
+        let header = datagram.header();
+        if let Some(beat) = beat {
+            let end = self.ends.entry(header.predecessor).or_default();
+            *end = beat.predecessor_next.max(*end);
+        }
+        let strides = self.strides.entry(header.epoch).or_default();
+        if strides.back().is_none_or(|(_, far)| *far < reach) {
+            strides.push_back((now, reach));
+        }
+        while strides.len() > 1 && now.since(strides[1].0) > REMEMBERED {
+            strides.pop_front();
+        }
+    }
+
+    /// Whether anything of `epoch` reached `sseq` at all, and whether it had done so for `span`. Whose end the next one tells is over
+    /// once nobody stays in it: since when that is so nobody says.
+    pub fn reached(&self, epoch: Epoch, sseq: u64, now: Time, span: Duration) -> (bool, bool) {
+        if self.ends.get(&epoch).is_some_and(|end| *end >= sseq) {
+            return (true, true);
+        }
+        let strides = self.strides.get(&epoch);
+        let there = |far: u64| far >= sseq;
+        let mut strides = strides.into_iter().flatten();
+        let first = strides.find(|(_, far)| there(*far));
+        let long = first.is_some_and(|(at, _)| now.since(*at) >= span);
+        (first.is_some(), long)
+    }
+
     /// A datagram that an adapter sent again is about to reach the arbiter.
     pub fn note_given(&mut self, sid: Sid, bytes: &[u8]) {
         let Ok(datagram) = Datagram::parse(bytes) else {
@@ -371,13 +417,16 @@ impl Heard {
         self.ranges.clear();
     }
 
-    /// Whether both legs told the content of a range in this context.
+    /// Whether both legs told the content of ranges in this context, of more than one: whose word of the first is too old by then
+    /// is not compared.
     #[must_use]
-    pub fn both_told_a_range(&self, epoch: Epoch, context: ContextId) -> bool {
-        let mut here = self
+    pub fn both_told_ranges(&self, epoch: Epoch, context: ContextId) -> bool {
+        let here = self
             .ranges
             .range((epoch, context, 0)..=(epoch, context, u64::MAX));
-        here.any(|(_, told)| *told == [true; 2])
+        here.filter(|(_, told)| **told == [true; 2])
+            .nth(1)
+            .is_some()
     }
 
     /// Whether the record at `place` arrived under this context in any genuine datagram.
@@ -388,6 +437,9 @@ impl Heard {
             .is_some_and(|places| places.contains(place))
     }
 }
+
+/// How long it is remembered when what came reached how far: longer than any reordering is waited for.
+const REMEMBERED: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

@@ -43,7 +43,7 @@ pub struct Witness {
     /// The epoch it left for one that nobody had said to be the next, and up to where it was told.
     guessed: Option<(Epoch, Place)>,
     /// Where it stood before what was declared last, and when that was: what is decided in one moment is decided there.
-    stood: (Time, u64),
+    pub(super) stood: (Time, u64),
     /// Numbers declared missing in this epoch.
     pub gaps: Vec<(Place, Place)>,
     /// What it was told that no source said.
@@ -70,6 +70,8 @@ pub struct Witness {
     pub overflowed: bool,
     /// What waited for it was left out, and nothing behind that was told yet.
     pub left_out: bool,
+    /// When it was last told that administrative messages are counted otherwise from here on.
+    pub recounted: Option<Time>,
     /// It goes on from where an earlier process stood.
     pub resumed: bool,
 }
@@ -106,16 +108,17 @@ impl Witness {
             pin_moves: false,
             overflowed: false,
             left_out: false,
+            recounted: None,
             resumed: false,
         }
     }
 
     /// The same of another process of the application, which begins at `cursor`, where this one stood: what reached this one
-    /// says nothing of what reaches that.
+    /// says nothing of what reaches that. `joins`: what was decided is kept before it is told, and may become void.
     ///
     /// # Errors
     /// When the cursor is not where this one stood.
-    pub fn resumed(self, cursor: &Cursor, ledger: &Ledger) -> Result<Self, String> {
+    pub fn resumed(self, cursor: &Cursor, joins: bool, ledger: &Ledger) -> Result<Self, String> {
         let kept = (cursor.next.epoch, cursor.context);
         // What stands behind numbers that carry nothing says that they do.
         let owed = ledger.owed(self.sid, self.epoch, self.cursor);
@@ -132,7 +135,7 @@ impl Witness {
         let mut past = self.past;
         past.retain(|epoch| *epoch == cursor.predecessor);
         let mut tally = self.tally;
-        tally.resume(cursor.count.map(|(adm, _)| adm))?;
+        tally.resume(cursor.count.map(|(adm, _)| adm), joins)?;
         Ok(Self {
             epoch: self.epoch,
             context: self.context,
@@ -545,7 +548,9 @@ impl Witness {
                 }
                 let known = !self.heard.misses_a_cut();
                 let newest = known.then(|| self.heard.generation());
-                self.tally.discontinuity(self.sid, newest, ledger.roll());
+                self.tally
+                    .discontinuity((self.sid, at), newest, ledger.roll());
+                self.recounted = Some(now);
                 Ok(())
             }
             DiscontinuityCause::Divergence { from } if self.pinned == Some(from) => {
