@@ -158,6 +158,9 @@ pub struct Peer {
     pub config_digest: ConfigDigest,
     /// Where its end of the pair link listens.
     pub link_address: SocketAddr,
+    /// Where it is asked for snapshots, if it serves them; its twin may ask, from where that one is asked itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<SocketAddr>,
     /// Whether its lease is valid.
     pub alive: bool,
     /// Its stream ids.

@@ -63,9 +63,12 @@ pub fn start(config: &Config, present: &Present) -> Result<Option<Operations>, A
 
 /// Of which source streams this adapter tells who joins what there is, and why not of the others.
 fn snapshots(present: &Present) -> serde_json::Value {
-    let rows = present.lacking().into_iter().map(|(sid, lacking)| {
-        let lacking = lacking.map(Lacking::word);
-        serde_json::json!({ "sid": sid.0, "whole": lacking.is_none(), "lacking": lacking })
+    let rows = present.snapshot_standing().into_iter().map(|of| {
+        let lacking = of.lacking.map(Lacking::word);
+        serde_json::json!({
+            "sid": of.sid.0, "whole": lacking.is_none(), "lacking": lacking,
+            "asks_peer": of.asks, "peer_trouble": of.trouble,
+        })
     });
     rows.collect()
 }

@@ -18,7 +18,7 @@ use crate::fills::{FillCounters, Fills};
 use crate::pairing::PairSnapshot;
 use crate::pipeline::TransferCounters;
 use crate::snapshot::{Board, LineSnapshot, SourceSnapshot};
-use crate::snapshots::{Giver, Lacking, SnapshotCounters};
+use crate::snapshots::{Giver, SnapshotCounters};
 
 /// What the control threads know.
 #[derive(Clone, Debug)]
@@ -108,8 +108,8 @@ impl Present {
 
     /// Of which source streams this adapter can tell what there is, and why not of the others; none if it serves no snapshots.
     #[must_use]
-    pub fn lacking(&self) -> Vec<(twinfeed_wire::Sid, Option<Lacking>)> {
-        self.snapshots.get().map_or_else(Vec::new, Giver::lacking)
+    pub fn snapshot_standing(&self) -> Vec<crate::snapshots::Standing> {
+        self.snapshots.get().map_or_else(Vec::new, Giver::standing)
     }
 
     /// Changes the standing.
@@ -457,6 +457,26 @@ pub(crate) const SNAPSHOT_COUNTERS: &[Of<SnapshotCounters>] = &[
     ("malformed", "Askers hung up on: no request.", |of| {
         of.server.malformed
     }),
+    (
+        "peer_requests",
+        "Requests to the peer for what is not known here.",
+        |of| of.peer.requests,
+    ),
+    (
+        "peer_taken",
+        "Snapshots of the peer that came whole.",
+        |of| of.peer.taken,
+    ),
+    (
+        "peer_failed",
+        "Requests to the peer to which no snapshot came.",
+        |of| of.peer.failed,
+    ),
+    (
+        "restored",
+        "Source streams of which what is known was made whole with the peer's snapshot.",
+        |of| of.peer.restored,
+    ),
 ];
 
 pub(crate) const SNAPSHOT_GAUGES: &[Of<SnapshotCounters>] = &[
@@ -470,6 +490,11 @@ pub(crate) const SNAPSHOT_GAUGES: &[Of<SnapshotCounters>] = &[
         "incomplete_sources",
         "Source streams of which what is known is not whole.",
         |of| of.follower.incomplete,
+    ),
+    (
+        "asking_sources",
+        "Source streams for which the peer is asked.",
+        |of| of.peer.asking,
     ),
     ("spools", "Snapshots that live.", |of| of.follower.spools),
     ("spool_bytes", "Bytes of snapshots that live.", |of| {

@@ -13,7 +13,7 @@ use common::{LIMIT, alone, small_run, start};
 use rustix::process::Signal;
 use twinfeed_harness::files::FEED;
 use twinfeed_harness::run::{Content, Run};
-use twinfeed_harness::{Rig, Seat};
+use twinfeed_harness::{Rig, Seat, adapter};
 use twinfeed_subscriber::book::{Books, Order};
 use twinfeed_subscriber::record::MboMsg;
 use twinfeed_subscriber::{
@@ -491,13 +491,12 @@ fn join_while_actives_die(rounds: usize) {
         drop(poller);
         control.stop().unwrap();
         rig.restart(active).unwrap();
-        // Whoever was restarted knows what rests from the next session on.
-        let epoch = members[0].cursor().unwrap().next.epoch;
-        until(&mut members, "another session begins", |members| {
-            let here = members[0].cursor().unwrap().next;
-            here.epoch != epoch && here.sseq >= 100
-        });
         rig.until_protected(LIMIT).unwrap();
+        until(
+            &mut members,
+            "whoever was restarted knows what rests",
+            |_| knows_what_rests(&rig, active),
+        );
     }
     let last = checkpoints.last().unwrap().0.next;
     until(&mut members, "the first one has come so far", |members| {
@@ -509,6 +508,46 @@ fn join_while_actives_die(rounds: usize) {
         "{rounds} actives killed, {amid} of them in front of a snapshot's end, {orders} orders told"
     );
     assert!(amid > 0 && orders > 0, "{amid} {orders}");
+    end(rig, members);
+}
+
+/// Whether an adapter says that it gives snapshots.
+fn knows_what_rests(rig: &Rig, seat: Seat) -> bool {
+    let document = adapter::document(rig.files().adapters[seat.index()].operations);
+    let whole = document.and_then(|it| it.get("snapshots")?.get(0)?.get("whole")?.as_bool());
+    whole == Some(true)
+}
+
+#[test]
+fn who_joins_after_both_adapters_were_restarted_in_mid_session_has_the_same_books() {
+    let _alone = alone();
+    let run = Run {
+        session: Duration::from_secs(120),
+        ..longer()
+    };
+    let (mut rig, mut members) = begun(&run, 500);
+    let epoch = members[0].cursor().unwrap().next.epoch;
+    for seat in [Seat::Backup, Seat::Active, Seat::Backup] {
+        rig.signal(seat, Signal::KILL).unwrap();
+        rig.restart(seat).unwrap();
+        rig.until_protected(LIMIT).unwrap();
+        until(&mut members, "it knows what rests", |_| {
+            knows_what_rests(&rig, seat)
+        });
+    }
+    // Each of them was asked for what it has not seen itself.
+    for seat in Seat::BOTH {
+        members.push(Member::new(&rig, From::Snapshot));
+        rig.signal(seat.other(), Signal::STOP).unwrap();
+        until(&mut members, "it has joined", |members| {
+            members.last().unwrap().has_joined()
+        });
+        rig.signal(seat.other(), Signal::CONT).unwrap();
+        rig.until_protected(LIMIT).unwrap();
+    }
+    let here = members[0].cursor().unwrap().next.epoch;
+    assert_eq!(here, epoch, "the session went on");
+    assert_by_snapshot(&judge(&mut members));
     end(rig, members);
 }
 

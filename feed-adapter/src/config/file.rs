@@ -162,6 +162,9 @@ pub(super) struct SnapshotsTable {
     pub(super) wait: Option<Span>,
     pub(super) client_time: Option<Span>,
     pub(super) rate: Option<u64>,
+    pub(super) from_peer: Option<bool>,
+    pub(super) peer_time: Option<Span>,
+    pub(super) kept_bytes: Option<usize>,
 }
 
 /// `[pair]`

@@ -32,6 +32,12 @@ pub struct SnapshotsConfig {
     pub client_time: Duration,
     /// Bytes per second that all are sent.
     pub rate: u64,
+    /// Whether the other adapter is asked where what is known is not whole.
+    pub from_peer: bool,
+    /// How long an attempt to take its snapshot may last.
+    pub peer_time: Duration,
+    /// Most bytes of the adapter's own output, of one source stream, that are kept during such an attempt; with more it begins again.
+    pub kept_bytes: usize,
 }
 
 impl Default for SnapshotsConfig {
@@ -47,6 +53,9 @@ impl Default for SnapshotsConfig {
             wait: Duration::from_secs(10),
             client_time: Duration::from_secs(60),
             rate: 64 << 20,
+            from_peer: true,
+            peer_time: Duration::from_secs(60),
+            kept_bytes: 256 << 20,
         }
     }
 }
@@ -65,6 +74,9 @@ pub(super) fn snapshots(table: &SnapshotsTable) -> Result<SnapshotsConfig, Confi
         wait: span(table.wait, default.wait),
         client_time: span(table.client_time, default.client_time),
         rate: table.rate.unwrap_or(default.rate),
+        from_peer: table.from_peer.unwrap_or(default.from_peer),
+        peer_time: span(table.peer_time, default.peer_time),
+        kept_bytes: table.kept_bytes.unwrap_or(default.kept_bytes),
     };
     let within = |span: Duration| (SHORTEST..=LONGEST).contains(&span);
     let rules = [
@@ -101,6 +113,16 @@ pub(super) fn snapshots(table: &SnapshotsTable) -> Result<SnapshotsConfig, Confi
             within(config.client_time),
         ),
         ("rate", "be at least 4096", config.rate >= 4_096),
+        (
+            "peer_time",
+            "be between 1ms and 60m",
+            within(config.peer_time),
+        ),
+        (
+            "kept_bytes",
+            "be between 65536 and 17179869184",
+            (1 << 16..=16 << 30).contains(&config.kept_bytes),
+        ),
     ];
     match rules.iter().find(|(_, _, holds)| !holds) {
         None => Ok(config),

@@ -6,16 +6,18 @@
 //!                       └──────► Cursor        as of which place; or why that is not whole
 //! ```
 //!
-//! Where the output stands is [`Output`]'s to say.
+//! Where the output stands, and what is taken from the other adapter where it was not followed from the beginning, is [`Follow`]'s to
+//! say.
 //!
-//! Whole is what began with the epoch, in a complete context, and was followed without a hole since. A hole that the adapter itself
-//! declares, by another context, leaves what is known in doubt and whole: nobody knows more.
+//! Whole is what began with the epoch, in a complete context, or with a snapshot of the other adapter, and was followed without a hole
+//! since. A hole that the adapter itself declares, by another context, leaves what is known in doubt and whole: nobody knows more.
 
 use std::collections::VecDeque;
 
 use twinfeed_book::{Books, Inconsistency, Settings};
-use twinfeed_protocol::retain::{Begun, Doubt, Following, Output};
-use twinfeed_protocol::{Cursor, Delivered, Event, Handler, Place, ResetCause, Tail};
+use twinfeed_protocol::join::{JoinLimits, Whole, Wish};
+use twinfeed_protocol::retain::{Begun, Doubt, Follow, Following, Knowing};
+use twinfeed_protocol::{Cursor, Delivered, Event, Handler, Piece, Place, ResetCause, Tail, Time};
 use twinfeed_wire::record::{DbnRecord, InstrumentDefMsg, MboMsg, StatusMsg};
 use twinfeed_wire::snapshot::Snapshot;
 use twinfeed_wire::{Adm, AdminMessage, BodyKind, Datagram, Epoch, Sid, StreamId};
@@ -33,6 +35,8 @@ pub struct Bounds {
     pub instruments: usize,
     /// Bytes of one snapshot.
     pub spool: usize,
+    /// What taking the other adapter's snapshot may cost.
+    pub join: JoinLimits,
 }
 
 /// Why what is known is not whole.
@@ -51,6 +55,16 @@ pub enum Lacking {
 }
 
 impl Lacking {
+    /// Whether the other adapter's snapshot has what is missing.
+    #[must_use]
+    pub const fn can_be_given(self) -> bool {
+        match self {
+            Self::Beginning | Self::Missed => true,
+            // With what came, what is missing would come; what there is no room for has none; what differs goes on to.
+            Self::Nothing | Self::Full | Self::Differs => false,
+        }
+    }
+
     /// In the status document and in logs.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -67,7 +81,7 @@ impl Lacking {
 /// What is known of one source stream.
 #[derive(Debug)]
 pub struct Follower {
-    output: Output,
+    follow: Follow,
     known: Known,
 }
 
@@ -87,6 +101,10 @@ struct Known {
     abandoned: u64,
     /// Times that an epoch began, or began anew.
     begun: u64,
+    /// Times that the other adapter's snapshot made this whole.
+    restored: u64,
+    /// Records that found no room before that began.
+    full: u64,
 }
 
 impl Follower {
@@ -99,7 +117,7 @@ impl Follower {
             ..Settings::default()
         };
         Self {
-            output: Output::new(sid),
+            follow: Follow::new(sid, bounds.join),
             known: Known {
                 sid,
                 stream,
@@ -111,6 +129,8 @@ impl Follower {
                 walk: None,
                 abandoned: 0,
                 begun: 0,
+                restored: 0,
+                full: 0,
             },
         }
     }
@@ -154,7 +174,7 @@ impl Follower {
     /// The place as of which all this is; `None` before anything was heard.
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
-        self.output.cursor()
+        self.follow.cursor()
     }
 
     /// Times that an epoch began, or the one at hand began anew: what was known before is of another past.
@@ -165,7 +185,10 @@ impl Follower {
 
     /// The active sent something else under the same numbers: for the rest of the epoch its account counts, not this one.
     pub fn differs(&mut self) {
-        self.known.lack(Lacking::Differs);
+        self.follow.leave();
+        self.known.abandon();
+        // Whatever else is missing: what the other adapter gives would be gone on from with what differs.
+        self.known.lacking = Some(Lacking::Differs);
     }
 
     /// Whether this epoch is over.
@@ -176,12 +199,56 @@ impl Follower {
 
     /// Some of the output did not come here.
     pub fn missed(&mut self) {
-        self.known.lack(Lacking::Missed);
+        self.follow.missed(&mut self.known);
     }
 
     /// One datagram of the stream, sent or withheld.
-    pub fn datagram(&mut self, datagram: &Datagram<'_>) {
-        self.output.datagram(datagram, &mut self.known);
+    pub fn datagram(&mut self, datagram: &Datagram<'_>, now: Time) {
+        self.follow.datagram(datagram, now, &mut self.known);
+    }
+
+    /// Wants the other adapter's snapshot, where that makes what is known whole; `false` if it does not, or is whole.
+    pub fn ask(&mut self, now: Time) -> bool {
+        let lacking = self.known.lacking;
+        lacking.is_some_and(Lacking::can_be_given) && self.follow.ask(now)
+    }
+
+    /// Whether the other adapter is asked, or what it gave is taken in.
+    #[must_use]
+    pub const fn is_asking(&self) -> bool {
+        self.follow.is_asking()
+    }
+
+    /// The other adapter is asked no more.
+    pub fn leave(&mut self) {
+        self.follow.leave();
+    }
+
+    /// What the other adapter is to be asked for now, if anything.
+    #[must_use]
+    pub fn wish(&self) -> Option<Wish> {
+        self.follow.wish()
+    }
+
+    /// What the other adapter gave for the wish with that serial; `false` if that is not wished for any more.
+    pub fn on_snapshot(&mut self, serial: u64, whole: Whole) -> bool {
+        self.follow.on_snapshot(serial, whole, &mut self.known)
+    }
+
+    /// Takes about so many orders more of what the other adapter gave; returns how many, 0: nothing is there to take.
+    pub fn restore(&mut self, orders: usize, now: Time) -> usize {
+        self.follow.tell(orders, now, &mut self.known)
+    }
+
+    /// Asks no more, if it has taken too long.
+    pub fn on_deadline(&mut self, now: Time) {
+        self.follow.on_deadline(now, &mut self.known);
+    }
+
+    /// Times that the other adapter's snapshot made what is known whole.
+    #[must_use]
+    pub const fn restored(&self) -> u64 {
+        self.known.restored
     }
 
     /// Begins to write a snapshot down; `false` if what is known is not whole. One that is under way is left.
@@ -297,7 +364,41 @@ impl Following for Known {
     }
 }
 
+impl Knowing for Known {
+    fn restores(&mut self, joined: &Event) {
+        self.abandon();
+        self.kept.clear();
+        self.books.event(joined);
+        self.full = self.refused();
+        // Its reason stays until all of it is there.
+        self.lacking.get_or_insert(Lacking::Beginning);
+    }
+
+    fn piece(&mut self, piece: &Piece<'_>) {
+        self.books.snapshot(self.sid, piece);
+        let kept = match piece {
+            Piece::Definition(definition) => self.kept.define(definition).is_some(),
+            Piece::Status(status) => self.kept.tell(status).is_some(),
+            _ => true,
+        };
+        if !kept {
+            self.full = u64::MAX;
+        }
+    }
+
+    fn whole(&mut self) {
+        self.restored += 1;
+        self.lacking = (self.full != self.refused()).then_some(Lacking::Full);
+    }
+}
+
 impl Known {
+    /// Orders and books that found no room so far.
+    fn refused(&self) -> u64 {
+        let counts = self.books.counts(self.sid);
+        counts.of(Inconsistency::OrdersFull) + counts.of(Inconsistency::InstrumentsFull)
+    }
+
     /// Notes a definition or a status; `false` if there is no room.
     fn keep(&mut self, body: &[u8]) -> bool {
         let kept = match (InstrumentDefMsg::view(body), StatusMsg::view(body)) {

@@ -9,10 +9,12 @@
 //!
 //! The follower applies what the adapter itself sends, or withholds, to the same books that applications use, and writes a snapshot
 //! down while it goes on following (decision 18). A snapshot is written once and given to all who ask for that place or an earlier one.
-//! Who may ask is who may ask for fills, from the same host.
+//! Who may ask is who may ask for fills, from the same host, and the other adapter. Where what is known is not whole, the other adapter is
+//! asked itself.
 
 mod follower;
 mod kept;
+mod peer;
 mod server;
 mod spool;
 mod thread;
@@ -26,15 +28,18 @@ use crossbeam::channel::bounded;
 use twinfeed_control::{Assignment, Selection, StopFlag, StreamAssignment};
 use twinfeed_net::bell::bell;
 use twinfeed_net::tcp::{LinkOptions, Listener};
+use twinfeed_protocol::JoinLimits;
 use twinfeed_wire::snapshot::{LONGEST_FRAME, REQUEST_LENGTH};
 use twinfeed_wire::{Sid, StreamId};
 
 use crate::config::Config;
 use crate::error::AdapterError;
 use crate::tap::{Tap, tap};
+use peer::Peer;
 
 pub use follower::{Bounds, Follower, Lacking};
 pub use kept::{Entry, Kept};
+pub use peer::PeerCounters;
 pub use server::ServerCounters;
 pub use spool::{Given, Spool};
 pub use thread::SPOOLS;
@@ -70,6 +75,21 @@ pub struct SnapshotCounters {
     pub follower: FollowerCounters,
     /// Who asked.
     pub server: ServerCounters,
+    /// What the other adapter was asked for.
+    pub peer: PeerCounters,
+}
+
+/// How what is known of one source stream stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Standing {
+    /// Which.
+    pub sid: Sid,
+    /// Why it is not whole; `None`: it is.
+    pub lacking: Option<Lacking>,
+    /// Whether the other adapter is asked for it.
+    pub asks: bool,
+    /// What went wrong with that last.
+    pub trouble: Option<String>,
 }
 
 /// Somebody who may ask.
@@ -83,6 +103,8 @@ struct Client {
 /// Both threads, as others see them.
 #[derive(Clone, Debug)]
 pub struct Giver {
+    /// Where this adapter is asked.
+    own: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -91,7 +113,9 @@ struct Shared {
     /// Who may ask, until the server has taken it.
     clients: Mutex<Option<Vec<Client>>>,
     counters: Mutex<SnapshotCounters>,
-    lacking: Mutex<Vec<(Sid, Option<Lacking>)>>,
+    standing: Mutex<Vec<Standing>>,
+    /// Where the other adapter is asked, until the follower has taken it.
+    peer: Mutex<Option<Option<Peer>>>,
     /// Source streams in which the active sent something else, until the follower has taken it.
     differs: Mutex<Vec<Sid>>,
 }
@@ -138,22 +162,38 @@ impl BoundSnapshots {
         streams: &[StreamAssignment],
         stop: &StopFlag,
     ) -> Result<(Giver, Tap), AdapterError> {
+        let own = self.address();
         let (tap, tapped) = tap(config.snapshots.queue, config.publish.max_datagram);
         let shared = Arc::<Shared>::default();
-        let streams = streams.iter();
-        let streams: Vec<_> = streams
-            .map(|of| (Sid(of.sid.0), StreamId(of.stream_id.0)))
-            .collect();
+        let streams = ids(streams);
         let bounds = Bounds {
             orders: config.max_open_orders,
             instruments: config.snapshots.instruments,
             spool: config.snapshots.spool_bytes,
+            join: JoinLimits {
+                kept_items: config.snapshots.kept_bytes / LEAST_KEPT,
+                kept_bytes: config.snapshots.kept_bytes,
+                time: config.snapshots.peer_time,
+                on_gap: false,
+            },
         };
         let failed = || AdapterError::system("make a socket pair");
         let (asking, ear) = bell().map_err(failed())?;
         let (telling, heard) = bell().map_err(failed())?;
+        let wakes = asking.clone();
         let most = 2 * config.snapshots.clients;
         let ((asks, asked), (told, hearing)) = (bounded(most), bounded(most));
+        let sids = streams.clone().into_iter().map(|(sid, _)| sid);
+        let asker = match config.snapshots.from_peer {
+            true => Some(peer::start(
+                config.snapshots,
+                sids,
+                Arc::clone(&shared),
+                wakes,
+                stop.clone(),
+            )?),
+            false => None,
+        };
         let follow = thread::FollowThread::new(
             config.snapshots,
             streams
@@ -163,6 +203,7 @@ impl BoundSnapshots {
             tapped,
             (asked, ear),
             (told, telling),
+            asker,
             Arc::clone(&shared),
         );
         let server = server::Server::new(
@@ -183,7 +224,7 @@ impl BoundSnapshots {
             .name("snapshots".to_owned())
             .spawn(move || server.run(&stopped))
             .map_err(AdapterError::system("start the thread for snapshots"))?;
-        Ok((Giver { shared }, tap))
+        Ok((Giver { own, shared }, tap))
     }
 }
 
@@ -194,8 +235,21 @@ impl Giver {
             address: to.address,
             sids: to.sids.clone(),
         });
-        let clients = Some(clients.collect());
-        *lock(&self.shared.clients) = clients;
+        let peer = assignment.peer.as_ref();
+        let asked = peer.and_then(|peer| {
+            Some(Peer {
+                server: peer.snapshots.filter(|_| peer.alive)?,
+                streams: ids(&peer.streams),
+                own: self.own,
+            })
+        });
+        // It asks as the one that is asked there.
+        let peer = peer.and_then(|peer| peer.snapshots).map(|address| Client {
+            address,
+            sids: Selection::All,
+        });
+        *lock(&self.shared.clients) = Some(clients.chain(peer).collect());
+        *lock(&self.shared.peer) = Some(asked);
     }
 
     /// The active sent something else of this source stream under the same numbers.
@@ -214,8 +268,8 @@ impl Giver {
 
     /// Of which source streams what is known is whole, and why not of the others.
     #[must_use]
-    pub fn lacking(&self) -> Vec<(Sid, Option<Lacking>)> {
-        lock(&self.shared.lacking).clone()
+    pub fn standing(&self) -> Vec<Standing> {
+        lock(&self.shared.standing).clone()
     }
 }
 
@@ -228,9 +282,20 @@ impl Shared {
         core::mem::take(&mut *lock(&self.differs))
     }
 
-    fn show_follower(&self, counters: FollowerCounters, lacking: Vec<(Sid, Option<Lacking>)>) {
-        lock(&self.counters).follower = counters;
-        *lock(&self.lacking) = lacking;
+    fn take_peer(&self) -> Option<Option<Peer>> {
+        lock(&self.peer).take()
+    }
+
+    fn show_follower(
+        &self,
+        counters: FollowerCounters,
+        peer: PeerCounters,
+        standing: Vec<Standing>,
+    ) {
+        let mut shown = lock(&self.counters);
+        (shown.follower, shown.peer) = (counters, peer);
+        drop(shown);
+        *lock(&self.standing) = standing;
     }
 
     fn show_server(&self, counters: ServerCounters) {
@@ -242,5 +307,12 @@ fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn ids(streams: &[StreamAssignment]) -> Vec<(Sid, StreamId)> {
+    let ids = |of: &StreamAssignment| (Sid(of.sid.0), StreamId(of.stream_id.0));
+    streams.iter().map(ids).collect()
+}
+
+/// What a record takes at least while it is kept, bytes.
+const LEAST_KEPT: usize = 128;
 /// Most bytes of one asker that wait outside the kernel.
 const UNSENT: usize = 2 * LONGEST_FRAME;

@@ -1,7 +1,7 @@
 //! What does the follower's thread do in one turn?
 //!
 //! It follows what was sent since the last one, learns who asks, writes a bounded piece of each snapshot that is under way, and answers
-//! whom it can. It sleeps until somebody asks or some milliseconds are over, or not at all while it writes.
+//! whom it can. Where what is known is not whole, it takes the other adapter's snapshot in, in bounded pieces. It sleeps until somebody asks or some milliseconds are over, or not at all while it writes.
 //!
 //! | the asker is told | when |
 //! |---|---|
@@ -24,9 +24,10 @@ use twinfeed_protocol::Time;
 use twinfeed_wire::snapshot::{NotBefore, Reason};
 use twinfeed_wire::{ContextId, Datagram, Sid};
 
-use super::follower::{Follower, Lacking};
+use super::follower::Follower;
+use super::peer::Asker;
 use super::spool::Given;
-use super::{FollowerCounters, Shared};
+use super::{FollowerCounters, Shared, Standing};
 use crate::config::SnapshotsConfig;
 use crate::tap::Tapped;
 
@@ -68,6 +69,8 @@ pub(super) struct FollowThread {
     /// Every snapshot that lives, and until when it is kept for others.
     living: Vec<(Arc<Given>, Time)>,
     made: u64,
+    /// Absent where the other adapter is not asked.
+    asker: Option<Asker>,
     shared: Arc<Shared>,
 }
 
@@ -78,6 +81,7 @@ impl FollowThread {
         tapped: Tapped,
         (asks, ear): (Receiver<Ask>, Ear),
         (told, bell): (Sender<Told>, Bell),
+        asker: Option<Asker>,
         shared: Arc<Shared>,
     ) -> Self {
         Self {
@@ -92,6 +96,7 @@ impl FollowThread {
             waiting: VecDeque::new(),
             living: Vec::new(),
             made: 0,
+            asker,
             shared,
         }
     }
@@ -109,13 +114,17 @@ impl FollowThread {
 
     /// One turn; returns a measure of what is left to do at once.
     pub(super) fn turn(&mut self, now: Time) -> usize {
-        let followed = self.follow();
+        let followed = self.follow(now);
         for sid in self.shared.take_differs() {
             let differs = self.followers.iter_mut().filter(|it| it.sid() == sid);
             differs.for_each(Follower::differs);
             // What was written down may be wrong already.
             self.living.retain(|(given, _)| given.sid() != sid);
         }
+        let restored = match &mut self.asker {
+            Some(asker) => asker.turn(&mut self.followers, now),
+            None => 0,
+        };
         let end = now.after(self.config.wait);
         self.waiting
             .extend(self.asks.try_iter().map(|ask| (ask, end)));
@@ -126,11 +135,11 @@ impl FollowThread {
         self.answer(now);
         self.show();
         let writing = self.followers.iter().any(Follower::is_walking);
-        followed + usize::from(writing)
+        followed + restored + usize::from(writing)
     }
 
     /// Follows what was sent; returns how many datagrams that was.
-    fn follow(&mut self) -> usize {
+    fn follow(&mut self, now: Time) -> usize {
         let Self {
             tapped,
             followers,
@@ -151,7 +160,7 @@ impl FollowThread {
             let sid = datagram.header().sid;
             if let Some(follower) = followers.iter_mut().find(|it| it.sid() == sid) {
                 let before = follower.begun();
-                follower.datagram(&datagram);
+                follower.datagram(&datagram, now);
                 if follower.begun() != before {
                     // Numbers that begin again under the same name say nothing of what was written down before.
                     living.retain(|(given, _)| given.sid() != sid);
@@ -251,12 +260,22 @@ impl FollowThread {
             spool_bytes: self.living.iter().map(|(it, _)| it.len() as u64).sum(),
             waiting: self.waiting.len() as u64,
         };
-        self.shared.show_follower(counters, self.lacking());
+        let asked = self.asker.as_ref().map(Asker::counters);
+        self.shared
+            .show_follower(counters, asked.unwrap_or_default(), self.standing());
     }
 
-    fn lacking(&self) -> Vec<(Sid, Option<Lacking>)> {
-        let all = self.followers.iter();
-        all.map(|it| (it.sid(), it.lacking())).collect()
+    fn standing(&self) -> Vec<Standing> {
+        let all = self.followers.iter().map(|it| Standing {
+            sid: it.sid(),
+            lacking: it.lacking(),
+            asks: it.is_asking(),
+            trouble: (it.lacking().is_some())
+                .then(|| self.asker.as_ref()?.trouble(it.sid()))
+                .flatten()
+                .map(str::to_owned),
+        });
+        all.collect()
     }
 }
 

@@ -1,20 +1,23 @@
 //! What the production sequencer says, on standby and off it, over epochs, steps back, holes and generations: does a follower know where it
-//! stands, and what rests?
+//! stands, and what rests? And does another process know the same, which began in mid-session, once it has a snapshot of the first?
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use twinfeed_feed_adapter::snapshots::{Follower, Lacking};
+use twinfeed_feed_adapter::snapshots::{Follower, Given, Lacking};
+use twinfeed_protocol::join::{Step, Whole, Wish};
 use twinfeed_protocol::sequencer::{RetainLimits, Transmit};
 use twinfeed_protocol::{Body, EpochStart, Now, Sequencer, SequencerConfig, Time};
 use twinfeed_wire::{
-    Adm, AdminId, AdminKind, BodyKind, DEFAULT_DATAGRAM, Epoch, Generation, Incarnation, Msn,
-    StoredAdmin,
+    Adm, AdminId, AdminKind, BodyKind, DEFAULT_DATAGRAM, Datagram, Epoch, Generation, Incarnation,
+    Msn, StoredAdmin,
 };
 use zerocopy::IntoBytes as _;
 
-use super::stream::{SID, STREAM, add, follow, follower};
-use super::taker::{assert_same, snapshot};
+use super::stream::{SID, STREAM, add, follower};
+use super::taker::{assert_same, frames, snapshot};
 
 #[derive(Clone, Debug)]
 enum Happens {
@@ -31,6 +34,14 @@ enum Happens {
     NoStandby,
     Generation,
     Clear,
+    /// Another process follows from here on.
+    Restart,
+    /// It did not keep up.
+    Missed,
+    Ask,
+    Write(usize),
+    Give,
+    Restore(usize),
 }
 
 fn happens() -> impl Strategy<Value = Happens> {
@@ -47,30 +58,110 @@ fn happens() -> impl Strategy<Value = Happens> {
         2 => Just(Happens::NoStandby),
         1 => Just(Happens::Generation),
         2 => Just(Happens::Clear),
+        3 => Just(Happens::Restart),
+        1 => Just(Happens::Missed),
+        3 => Just(Happens::Ask),
+        4 => (1..20_usize).prop_map(Happens::Write),
+        4 => Just(Happens::Give),
+        4 => (1..6_usize).prop_map(Happens::Restore),
     ]
 }
 
-struct Out<'a>(&'a mut Follower);
+/// Who follows: the adapter's first process, and another one that took its place, at first in mid-session.
+struct Both {
+    first: Follower,
+    second: Follower,
+    /// What the second one wants, and since when it does.
+    asked: Option<Wish>,
+    /// A snapshot of the first one.
+    given: Option<Whole>,
+    now: Time,
+}
+
+impl Both {
+    fn hear(&mut self, bytes: &[u8]) {
+        let datagram = Datagram::parse(bytes).unwrap();
+        self.first.datagram(&datagram, self.now);
+        self.second.datagram(&datagram, self.now);
+    }
+
+    /// The first one writes so many orders of a snapshot; one that is whole is kept where it answers what was asked.
+    fn write(&mut self, orders: usize) {
+        if !self.first.is_walking() && !self.first.walk() {
+            return;
+        }
+        let Some(given) = self.first.step(orders) else {
+            return;
+        };
+        let cursor = given.cursor();
+        let fits = self.asked.is_some_and(|wish| {
+            cursor.context == wish.from.context && wish.not_before().is_reached_by(cursor)
+        });
+        self.given = fits.then(|| whole(&given));
+    }
+
+    fn ask(&mut self) {
+        self.asked = match self.second.ask(self.now) {
+            true => self.second.wish(),
+            false => None,
+        };
+    }
+
+    fn give(&mut self) {
+        if let (Some(wish), Some(whole)) = (self.asked, self.given.take()) {
+            let _ = self.second.on_snapshot(wish.serial, whole);
+        }
+    }
+
+    /// Until the second one knows all, if it can.
+    fn complete(&mut self) {
+        for _ in 0..4 {
+            self.second.restore(usize::MAX, self.now);
+            self.ask();
+            for _ in 0..1_000 {
+                if self.given.is_some() {
+                    break;
+                }
+                self.write(100);
+            }
+            self.give();
+        }
+        self.second.restore(usize::MAX, self.now);
+    }
+}
+
+fn whole(given: &Given) -> Whole {
+    let bytes = given.chunks().collect::<Vec<_>>().concat();
+    let mut spool = twinfeed_protocol::join::Spool::new(SID, 1 << 24);
+    for frame in frames(&bytes) {
+        if let Step::Whole(whole) = spool.push(frame).unwrap() {
+            return whole;
+        }
+    }
+    panic!("it does not end")
+}
+
+struct Out<'a>(&'a mut Both);
 
 impl Transmit for Out<'_> {
     fn datagram(&mut self, bytes: &[u8]) {
-        follow(self.0, bytes);
+        self.0.hear(bytes);
     }
 
     fn replayed(&mut self, _: &[u8]) {}
 
     fn withheld(&mut self, bytes: &[u8]) {
-        follow(self.0, bytes);
+        self.0.hear(bytes);
     }
 
     fn withheld_heartbeat(&mut self, bytes: &[u8]) {
-        follow(self.0, bytes);
+        self.0.hear(bytes);
     }
 }
 
 struct World {
     sequencer: Sequencer,
-    follower: Follower,
+    both: Both,
     now: Now,
     epoch: u64,
     next: u64,
@@ -98,7 +189,13 @@ impl World {
         let sequencer = Sequencer::new(config).unwrap().retaining(limits).unwrap();
         let mut world = Self {
             sequencer,
-            follower: follower(),
+            both: Both {
+                first: follower(),
+                second: follower(),
+                asked: None,
+                given: None,
+                now: Time(1),
+            },
             now: Now {
                 time: Time(1),
                 unix_ns: 1,
@@ -117,7 +214,7 @@ impl World {
     fn open(&mut self) {
         let generation = Generation(self.sequencer.generation().0 + 1);
         let inherited = self.sequencer.adm();
-        let out = &mut Out(&mut self.follower);
+        let out = &mut Out(&mut self.both);
         self.sequencer
             .open_generation(self.now, generation, inherited, out);
     }
@@ -132,7 +229,7 @@ impl World {
             predecessor: Epoch::NONE,
         };
         self.begun_late = first != 1;
-        let out = &mut Out(&mut self.follower);
+        let out = &mut Out(&mut self.both);
         self.sequencer.begin_epoch(self.now, start, out);
     }
 
@@ -148,7 +245,7 @@ impl World {
                     bytes: record.as_bytes(),
                 });
                 let before = self.sequencer.counters().messages;
-                let out = &mut Out(&mut self.follower);
+                let out = &mut Out(&mut self.both);
                 self.sequencer.message(now, self.next, 0, bodies, out);
                 if self.sequencer.counters().messages > before {
                     self.orders += records as u64;
@@ -158,7 +255,7 @@ impl World {
             }
             Happens::Silent(count) => {
                 for _ in 0..count {
-                    let out = &mut Out(&mut self.follower);
+                    let out = &mut Out(&mut self.both);
                     let none = std::iter::empty::<Body<'_>>();
                     let none: Vec<Body<'_>> = none.collect();
                     let bodies = none.into_iter();
@@ -166,30 +263,31 @@ impl World {
                     self.next += 1;
                 }
             }
-            Happens::Flush => self.sequencer.flush(now, &mut Out(&mut self.follower)),
+            Happens::Flush => self.sequencer.flush(now, &mut Out(&mut self.both)),
             Happens::Later(ms) => {
                 self.now.time = now.time.after(Duration::from_millis(ms));
-                let out = &mut Out(&mut self.follower);
+                self.both.now = self.now.time;
+                let out = &mut Out(&mut self.both);
                 self.sequencer.on_deadline(self.now, out);
             }
             Happens::Lost(count) => {
                 let range = self.next..self.next + count;
-                let out = &mut Out(&mut self.follower);
+                let out = &mut Out(&mut self.both);
                 self.sequencer.abandon(now, range, out);
                 self.next += count;
             }
             Happens::Ended => {
-                let out = &mut Out(&mut self.follower);
+                let out = &mut Out(&mut self.both);
                 self.sequencer.end_epoch(now, self.next, out);
             }
             Happens::Epoch => self.begin(self.epoch + 1, 1),
             Happens::StepsBack(by) => self.begin(self.epoch, 1 + by),
             Happens::Standby => {
-                let out = &mut Out(&mut self.follower);
+                let out = &mut Out(&mut self.both);
                 self.sequencer.begin_standby(now, None, out);
             }
             Happens::NoStandby => {
-                let out = &mut Out(&mut self.follower);
+                let out = &mut Out(&mut self.both);
                 self.sequencer.end_standby(now, out);
             }
             Happens::Generation => self.open(),
@@ -202,16 +300,58 @@ impl World {
                 let slot = Msn(self.sequencer.next_msn().0);
                 self.sequencer.arm(slot, message, true);
             }
+            Happens::Restart => self.both.second = follower(),
+            Happens::Missed => self.both.second.missed(),
+            Happens::Ask => self.both.ask(),
+            Happens::Write(orders) => self.both.write(orders),
+            Happens::Give => self.both.give(),
+            Happens::Restore(orders) => {
+                self.both.second.restore(orders, self.both.now);
+            }
         }
+    }
+
+    /// Whoever knows all knows the same.
+    fn compare_both(&self) {
+        let Both { first, second, .. } = &self.both;
+        if second.lacking().is_some() {
+            return;
+        }
+        assert_eq!(first.lacking(), None, "{:?}", second.cursor());
+        assert_same(first.books(), second.books());
+        let known = |of: &Follower| {
+            let entries = (0..of.kept().len()).filter_map(|at| of.kept().entry(at));
+            let entries = entries.map(|it| (it.definition().copied(), it.statuses().to_vec()));
+            entries.map(|it| format!("{it:?}")).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(known(first), known(second));
+        let at = |of: &Follower| {
+            let cursor = of.cursor().unwrap();
+            (cursor.context, cursor.complete, cursor.count)
+        };
+        assert_eq!(at(first), at(second));
+        // What began with a message has not heard that numbers in front of it carry nothing.
+        assert!(second.cursor().map(|it| it.next) <= first.cursor().map(|it| it.next));
+    }
+
+    /// The second one asks until it knows all.
+    fn complete(&mut self) {
+        let first = self.both.first.lacking();
+        let heard = self.both.second.cursor().is_some();
+        self.both.complete();
+        if first.is_none() && heard && self.sequencer.is_complete() {
+            assert_eq!(self.both.second.lacking(), None);
+        }
+        self.compare_both();
     }
 
     /// Everything is said, and compared.
     fn compare(&mut self) {
-        let out = &mut Out(&mut self.follower);
+        let out = &mut Out(&mut self.both);
         self.now.time = self.now.time.after(Duration::from_millis(50));
         self.sequencer.flush(self.now, out);
         self.sequencer.on_deadline(self.now, out);
-        let cursor = self.follower.cursor().unwrap();
+        let cursor = self.both.first.cursor().unwrap();
         let next = self.sequencer.next_pos().unwrap();
         assert_eq!(cursor.next, next);
         assert_eq!(Some(cursor.context), self.sequencer.context_id());
@@ -219,11 +359,11 @@ impl World {
         let count = cursor.count.unwrap_or((Adm(0), Generation(0)));
         assert_eq!(count, (self.sequencer.adm(), self.sequencer.generation()));
         let lacking = self.begun_late.then_some(Lacking::Beginning);
-        assert_eq!(self.follower.lacking(), lacking);
-        assert_eq!(self.follower.books().orders(SID), self.rest);
+        assert_eq!(self.both.first.lacking(), lacking);
+        assert_eq!(self.both.first.books().orders(SID), self.rest);
         if lacking.is_none() {
-            let taken = snapshot(&mut self.follower, 3);
-            assert_same(&taken.books, self.follower.books());
+            let taken = snapshot(&mut self.both.first, 3);
+            assert_same(&taken.books, self.both.first.books());
             assert_eq!(taken.end.cursor, cursor.into());
         }
     }
@@ -232,18 +372,31 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
-    #[test]
-    fn whatever_a_sequencer_says_is_followed(
+    fn whatever_a_sequencer_says(
         all in prop::collection::vec(happens(), 1..80),
         often in 1..30_usize,
     ) {
+        // Another process of the adapter is there too, and makes what it knows whole with the first one's snapshots.
         let mut world = World::new();
         for (what, at) in all.iter().zip(1..) {
             world.happens(what);
+            world.compare_both();
             if at % often == 0 {
                 world.compare();
             }
         }
         world.compare();
+        world.complete();
+        RESTORED.fetch_add(world.both.second.restored(), Ordering::Relaxed);
     }
 }
+
+#[test]
+fn whatever_a_sequencer_says_is_followed() {
+    whatever_a_sequencer_says();
+    let restored = RESTORED.load(Ordering::Relaxed);
+    assert!(restored > 100, "{restored}");
+}
+
+/// Times that a snapshot made the second one whole.
+static RESTORED: AtomicU64 = AtomicU64::new(0);

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use twinfeed_control::{Assignment, StopFlag, StreamAssignment};
 use twinfeed_feed_adapter::Role;
 use twinfeed_feed_adapter::config::{Config, Overrides};
-use twinfeed_feed_adapter::snapshots::{BoundSnapshots, Giver, SnapshotCounters};
+use twinfeed_feed_adapter::snapshots::{BoundSnapshots, Giver, Lacking, SnapshotCounters};
 use twinfeed_feed_adapter::tap::Tap;
 use twinfeed_wire::record::MboMsg;
 use twinfeed_wire::snapshot::{
@@ -15,7 +15,7 @@ use twinfeed_wire::snapshot::{
 use twinfeed_wire::{Adm, ContextId, Epoch, Sid, StreamId};
 
 use super::stream::{SID, STREAM, Stream, add};
-use super::taker::{Taken, take};
+use super::taker::{Taken, assert_same, take};
 
 /// An adapter's two threads, and the data thread's end.
 struct Rig {
@@ -33,7 +33,15 @@ impl Drop for Rig {
 }
 
 impl Rig {
+    /// From the beginning of an epoch.
     fn new(settings: &str) -> Self {
+        let rig = Self::another(settings, Stream::new());
+        rig.tap.keep(&rig.stream.heartbeat());
+        rig
+    }
+
+    /// From where the stream stands.
+    fn another(settings: &str, stream: Stream) -> Self {
         let text = format!(
             r#"
 feed = "rig"
@@ -61,15 +69,13 @@ url = "http://127.0.0.1:1"
         }];
         let (giver, tap) = bound.start(&config, &streams, &stop).unwrap();
         giver.granted(&assignment());
-        let rig = Self {
+        Self {
             server,
             giver,
             tap,
             stop,
-            stream: Stream::new(),
-        };
-        rig.tap.keep(&rig.stream.heartbeat());
-        rig
+            stream,
+        }
     }
 
     fn tell(&mut self, record: &MboMsg) {
@@ -369,4 +375,112 @@ fn who_asks_again_from_elsewhere_takes_the_place_of_his_first_connection() {
         2
     );
     drop(third);
+}
+
+/// The same grant, where the other adapter of the pair is asked there, if anywhere.
+fn with_peer(snapshots: Option<SocketAddr>, alive: bool) -> Assignment {
+    let peer = serde_json::json!({
+        "adapter": "rig.backup", "incarnation": "8", "role": "backup", "config_digest": "0",
+        "link_address": "127.0.0.1:1", "alive": alive, "snapshots": snapshots,
+        "streams": [{"sid": SID.0, "stream_id": STREAM.0}],
+    });
+    Assignment {
+        peer: Some(serde_json::from_value(peer).unwrap()),
+        ..assignment()
+    }
+}
+
+/// An adapter that was there from the beginning, and another process of its peer: it hears the same from here on.
+fn pair(orders: u64, settings: &str) -> (Rig, Rig) {
+    let mut first = Rig::new("");
+    first.fill(orders);
+    let second = Rig::another(settings, first.stream.clone());
+    (first, second)
+}
+
+#[test]
+fn what_began_in_mid_session_is_made_whole_by_the_other_adapter() {
+    let (mut first, mut second) = pair(1_000, "");
+    let lacking = |of: &Rig| of.giver.standing()[0].lacking;
+    second.tell(&add(1, 1_000));
+    first.tell(&add(1, 1_000));
+    second.until(|of| of.follower.incomplete == 1 && of.follower.orders > 0);
+    assert_eq!(lacking(&second), Some(Lacking::Beginning));
+    assert_eq!(
+        answer(&mut second.ask(&second.request())).unwrap_err(),
+        Reason::Incomplete
+    );
+    // It is told of a peer that serves none, of one that is gone, of one that does not answer to it.
+    second.giver.granted(&with_peer(None, true));
+    second.giver.granted(&with_peer(Some(first.server), false));
+    second.tell(&add(1, 1_001));
+    first.tell(&add(1, 1_001));
+    second.until(|of| of.follower.orders == 2);
+    assert_eq!(second.giver.counters().peer.requests, 0);
+    second.giver.granted(&with_peer(Some(first.server), true));
+    second.until(|of| of.peer.failed > 0);
+    let trouble = second.giver.standing()[0].trouble.clone();
+    assert_eq!(
+        trouble.unwrap(),
+        format!("{}: refuses a snapshot: not_entitled", first.server)
+    );
+    first.giver.granted(&with_peer(Some(second.server), true));
+    let mut id = 1_002;
+    loop {
+        if second.giver.counters().peer.restored == 1 {
+            break;
+        }
+        for of in [&mut first, &mut second] {
+            of.tell(&add((id % 10) as u32, id));
+        }
+        id += 1;
+        first.until(|of| of.follower.orders == id);
+    }
+    assert_eq!(lacking(&second), None);
+    second.until(|of| of.follower.orders == id);
+    let of = |of: &Rig| answer(&mut of.ask(&of.request())).unwrap();
+    let (one, other) = (of(&first), of(&second));
+    assert_same(&one.books, &other.books);
+    assert_eq!(one.end.orders, id);
+    assert_eq!(one.end.cursor, other.end.cursor);
+    let standing = &second.giver.standing()[0];
+    assert_eq!((standing.asks, &standing.trouble), (false, &None));
+}
+
+#[test]
+fn whoever_only_claims_to_be_the_other_adapter_is_refused() {
+    let mut rig = Rig::new("");
+    rig.fill(10);
+    rig.giver
+        .granted(&with_peer(Some("127.0.0.2:7007".parse().unwrap()), true));
+    let mut request = rig.request();
+    request.fills = "127.0.0.2:7007".parse().unwrap();
+    assert_eq!(
+        answer(&mut rig.ask(&request)).unwrap_err(),
+        Reason::NotEntitled,
+        "it comes from another host"
+    );
+}
+
+#[test]
+fn who_keeps_more_than_there_is_room_for_begins_again() {
+    let (mut first, mut second) = pair(100, "kept_bytes = 65536\nqueue = 65536");
+    first.giver.granted(&with_peer(Some(second.server), true));
+    // It asks from a place to which the first one comes only behind all this.
+    second.tell(&add(1, 100));
+    let mut all = vec![(1, 100)];
+    second.until(|of| of.follower.orders == 1);
+    second.giver.granted(&with_peer(Some(first.server), true));
+    second.until(|of| of.peer.asking == 1);
+    for id in 101..3_000 {
+        second.tell(&add((id % 10) as u32, id));
+        all.push(((id % 10) as u32, id));
+    }
+    for (instrument, id) in all {
+        first.tell(&add(instrument, id));
+    }
+    let counters = second.until(|of| of.peer.restored == 1);
+    assert!(counters.peer.requests > 1, "{counters:?}");
+    let of = |of: &Rig| answer(&mut of.ask(&of.request())).unwrap();
+    assert_same(&of(&first).books, &of(&second).books);
 }

@@ -1,6 +1,9 @@
 //! An adapter's output, written by hand.
 
+use std::time::Duration;
+
 use twinfeed_feed_adapter::snapshots::{Bounds, Follower};
+use twinfeed_protocol::{JoinLimits, Time};
 use twinfeed_wire::record::code::{action, side};
 use twinfeed_wire::record::{DbnRecord, InstrumentDefMsg, MboMsg, StatusMsg};
 use twinfeed_wire::{
@@ -16,6 +19,12 @@ pub(crate) const BOUNDS: Bounds = Bounds {
     orders: 10_000,
     instruments: 100,
     spool: 16 << 20,
+    join: JoinLimits {
+        kept_items: 100_000,
+        kept_bytes: 16 << 20,
+        time: Duration::from_secs(10),
+        on_gap: false,
+    },
 };
 
 pub(crate) fn follower() -> Follower {
@@ -152,7 +161,7 @@ impl Stream {
 }
 
 pub(crate) fn follow(follower: &mut Follower, bytes: &[u8]) {
-    follower.datagram(&Datagram::parse(bytes).unwrap());
+    follower.datagram(&Datagram::parse(bytes).unwrap(), Time(1));
 }
 
 pub(crate) fn order(

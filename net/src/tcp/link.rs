@@ -92,6 +92,10 @@ impl<F: Framing> Link<F> {
         };
         let kind = Domain::for_address(peer);
         let socket = Socket::new(kind, Type::STREAM, Some(Protocol::TCP)).map_err(failed)?;
+        if let Some(local) = options.local {
+            let local = SocketAddr::new(local, 0);
+            socket.bind(&local.into()).map_err(failed)?;
+        }
         let address = SockAddr::from(peer);
         socket
             .connect_timeout(&address, options.connect_timeout)

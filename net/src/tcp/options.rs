@@ -1,6 +1,7 @@
 //! How fast is a dead peer noticed, and how much may one link hold?
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use socket2::{Socket, TcpKeepalive};
@@ -13,6 +14,8 @@ pub struct LinkOptions {
     pub max_frame: usize,
     /// Most bytes that may wait to be sent.
     pub max_unsent: usize,
+    /// The address that a connection is made from; `None`: the kernel chooses.
+    pub local: Option<IpAddr>,
     /// How long a connection attempt may take.
     pub connect_timeout: Duration,
     /// How long sent data may stay unacknowledged before the link is given up
@@ -40,6 +43,7 @@ impl Default for LinkOptions {
         Self {
             max_frame: 64 << 10,
             max_unsent: 1 << 20,
+            local: None,
             connect_timeout: Duration::from_secs(3),
             user_timeout: Duration::from_secs(3),
             keepalive: Some(Keepalive {

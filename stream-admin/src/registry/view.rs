@@ -59,6 +59,7 @@ impl Feed {
             role: self.pair.role(leg)?,
             config_digest: registration.config_digest,
             link_address: registration.link_address,
+            snapshots: registration.snapshots,
             alive: self.pair.is_alive(leg, now),
             streams: self.stream_ids(leg),
         })
