@@ -292,6 +292,8 @@ fn check_records(header: &Header, body: &[u8]) -> Result<(u64, Adm), Malformed> 
             .base_sseq
             .checked_add(u64::from(raw.sseq_offset.get()))
             .filter(|sseq| *sseq >= u64::from(raw.prev_distance.get()))
+            // There is a number behind each.
+            .filter(|sseq| *sseq < u64::MAX)
             .ok_or(Malformed::RecordPosition(index))?;
         let adm = header
             .base_adm

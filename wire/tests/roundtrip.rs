@@ -284,3 +284,30 @@ fn full_and_far_are_different_reasons() {
     assert_eq!(writer.header().count, 1);
     assert_eq!(longest_body(DEFAULT_DATAGRAM), 1_328);
 }
+
+#[test]
+fn no_record_has_the_last_number() {
+    let read = |sseq: u64| {
+        let mut buffer = [0; DEFAULT_DATAGRAM];
+        let header = Header {
+            base_sseq: sseq,
+            epoch: Epoch(1),
+            ..Header::default()
+        };
+        let mut writer = Writer::begin(&mut buffer, header);
+        let record = Record {
+            kind: BodyKind::Opaque,
+            flags: RecordFlags::LAST,
+            part: 0,
+            sseq,
+            prev: sseq - 1,
+            adm: Adm(0),
+            body: &[],
+        };
+        writer.push(&record).unwrap();
+        let length = writer.finish(Dsn(1), Flags(0), 0);
+        Datagram::parse(&buffer[..length]).map(|datagram| datagram.highest_sseq())
+    };
+    assert_eq!(read(u64::MAX - 1), Ok(u64::MAX - 1));
+    assert_eq!(read(u64::MAX), Err(Malformed::RecordPosition(0)));
+}
