@@ -409,7 +409,7 @@ fn many_join(points: usize, run: Run) {
             .iter()
             .any(|event| matches!(event, Event::Gap { .. } | Event::Reset { .. }))
     );
-    assert_as_from_the_start(first, &mut checkpoints);
+    assert_as_from_the_start(first, &mut checkpoints, "");
     let orders = |(_, books): &Checkpoint| books.values().map(|(orders, _)| orders).sum::<usize>();
     println!(
         "{points} joined between {least} and {furthest}: {} places compared, {} of them apart, at most {} orders at rest",
@@ -433,20 +433,24 @@ fn who_joins_at_each_of_many_points_of_a_session_has_the_same_books() {
 }
 
 /// The books of one who was there from the start of each epoch come to the same at each of these places.
-fn assert_as_from_the_start(first: &App, checkpoints: &mut [Checkpoint]) {
+fn assert_as_from_the_start(first: &App, checkpoints: &mut [Checkpoint], told: &str) {
     checkpoints.sort_by_key(|(cursor, _)| (cursor.next.epoch, cursor.place()));
     for places in checkpoints.chunk_by(|(one, _), (other, _)| one.next.epoch == other.next.epoch) {
         let (begins, _) = places.first().unwrap();
         let mut books = from_the_start(begins);
         let of_it = |(epoch, ..): &&(Epoch, Place, MboMsg)| *epoch == begins.next.epoch;
         let mut log = first.log.iter().filter(of_it).peekable();
-        for (cursor, told) in places {
+        for (cursor, sums_told) in places {
             while let Some((_, _, order)) = log.next_if(|(_, of, _)| *of < cursor.place()) {
                 let _ = books.apply(SID, order);
             }
-            assert_eq!(*told, sums(&dump(&books)), "at {cursor}");
+            assert_eq!(*sums_told, sums(&dump(&books)), "at {cursor}: {told}");
         }
-        assert!(log.next().is_some(), "the first one has come so far");
+        let over = first.log.last().unwrap().0 != begins.next.epoch;
+        assert!(
+            log.next().is_some() || over,
+            "the first one has come so far"
+        );
     }
 }
 
@@ -459,8 +463,8 @@ fn join_while_actives_die(rounds: usize) {
     };
     let (mut rig, mut members) = begun(&run, 300);
     let mut dice = fastrand::Rng::with_seed(3_000);
-    let (mut checkpoints, mut amid, mut orders) = (Vec::new(), 0, 0);
-    for _ in 0..rounds {
+    let (mut amid, mut orders) = (0, 0);
+    for round in 0..rounds {
         let at = members[0].next() + dice.u64(50..2_000);
         let epoch = members[0].cursor().unwrap().next.epoch;
         until(&mut members, "the session goes on", |members| {
@@ -483,7 +487,20 @@ fn join_while_actives_die(rounds: usize) {
             members[1].has_joined()
         });
         let joiner = members.pop().unwrap();
-        checkpoints.extend(joiner.checkpoints());
+        let mut checkpoints = joiner.checkpoints();
+        let last = checkpoints[1].0.next;
+        until(&mut members, "the first one has come so far", |members| {
+            let here = members[0].cursor().unwrap().next;
+            here.epoch != last.epoch || here.sseq > last.sseq + BEYOND
+        });
+        let told = (round, &joiner.app.events, &members[0].app.events);
+        let spoils = |event: &&Event| {
+            matches!(event, Event::Gap { .. })
+                || matches!(event, Event::Discontinuity { cause, .. } if *cause != DiscontinuityCause::Join)
+        };
+        assert_eq!(members[0].app.events.iter().find(spoils), None, "{told:?}");
+        assert_as_from_the_start(&members[0].app, &mut checkpoints, &format!("{told:?}"));
+        members[0].app.events.clear();
         orders += joiner.shown().counters.orders;
         let Member {
             poller, control, ..
@@ -498,12 +515,6 @@ fn join_while_actives_die(rounds: usize) {
             |_| knows_what_rests(&rig, active),
         );
     }
-    let last = checkpoints.last().unwrap().0.next;
-    until(&mut members, "the first one has come so far", |members| {
-        let here = members[0].cursor().unwrap().next;
-        here.epoch != last.epoch || here.sseq > last.sseq + BEYOND
-    });
-    assert_as_from_the_start(&members[0].app, &mut checkpoints);
     println!(
         "{rounds} actives killed, {amid} of them in front of a snapshot's end, {orders} orders told"
     );

@@ -162,6 +162,8 @@ fn applications_that_join_are_told_a_state_and_what_stands_behind_it() {
         "snapshot_garbles",
         "subscriber_refreshes",
         "subscriber.resumed",
+        "snapshot.missed",
+        "snapshot.restored",
     ] {
         assert!(census.contains(fired), "{fired}: {census}");
     }

@@ -76,12 +76,17 @@ struct Both {
     /// A snapshot of the first one.
     given: Option<Whole>,
     now: Time,
+    /// The second one does not follow the next datagram.
+    loses: bool,
 }
 
 impl Both {
     fn hear(&mut self, bytes: &[u8]) {
         let datagram = Datagram::parse(bytes).unwrap();
         self.first.datagram(&datagram, self.now);
+        if core::mem::take(&mut self.loses) {
+            return self.second.missed();
+        }
         self.second.datagram(&datagram, self.now);
     }
 
@@ -195,6 +200,7 @@ impl World {
                 asked: None,
                 given: None,
                 now: Time(1),
+                loses: false,
             },
             now: Now {
                 time: Time(1),
@@ -301,7 +307,7 @@ impl World {
                 self.sequencer.arm(slot, message, true);
             }
             Happens::Restart => self.both.second = follower(),
-            Happens::Missed => self.both.second.missed(),
+            Happens::Missed => self.both.loses = true,
             Happens::Ask => self.both.ask(),
             Happens::Write(orders) => self.both.write(orders),
             Happens::Give => self.both.give(),

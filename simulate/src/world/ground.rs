@@ -25,7 +25,7 @@ use super::pair::trap::Fate;
 use super::pair::{PairEvent, PairGround};
 use super::requests::Requests;
 use super::rng::Rng;
-use super::snapshots::{Answer, Ask as Wished, Snapshots};
+use super::snapshots::{Answer, Ask as Wished, Snapshots, asker};
 use super::stats::Stats;
 use super::subscribers::Watch;
 use super::trace::Trace;
@@ -331,6 +331,24 @@ impl Ground {
         }
     }
 
+    /// Who knows what an adapter tells whoever joins has more of its output.
+    fn follow(&mut self, leg: Leg, sid: Sid, bytes: &[u8]) {
+        let Some(snapshots) = &mut self.snapshots else {
+            return;
+        };
+        if let Some(ask) = snapshots.keep(self.now, leg, sid, bytes) {
+            let (way, subscriber) = (snapshots.way(), asker(leg));
+            self.schedule(way, Happening::SnapshotAsk { subscriber, ask });
+        }
+    }
+
+    /// The adapter of `leg` is answered by the other one.
+    pub fn answer_adapter(&mut self, leg: Leg, answer: &Answer) {
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.hear(self.now, leg, answer);
+        }
+    }
+
     /// What the pair needs here, if there is one.
     pub fn pair_mut(&mut self) -> Option<&mut PairGround> {
         self.pair.as_mut()
@@ -585,9 +603,7 @@ impl Output for Ground {
         if let Some(fills) = &mut self.fills {
             fills.keep(self.now, leg, sid, bytes);
         }
-        if let Some(snapshots) = &mut self.snapshots {
-            snapshots.keep(leg, sid, bytes);
-        }
+        self.follow(leg, sid, bytes);
         self.trace.datagram(self.now, "sent", leg, bytes);
         if !self.addressed[leg.index()] {
             self.stats.add("disk.sent_to_nobody");
@@ -625,8 +641,8 @@ impl Output for Ground {
         if let Some(fills) = self.fills.as_mut().filter(|_| !severed) {
             fills.keep(self.now, leg, sid, bytes);
         }
-        if let Some(snapshots) = self.snapshots.as_mut().filter(|_| !severed) {
-            snapshots.keep(leg, sid, bytes);
+        if !severed {
+            self.follow(leg, sid, bytes);
         }
     }
 

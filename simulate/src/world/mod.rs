@@ -67,7 +67,7 @@ use oracle::Violation;
 use pair::{PairEvent, PairWorld};
 use requests::Requests;
 use rng::Rng;
-use snapshots::{Ask, Snapshots};
+use snapshots::{Ask, Snapshots, adapter_that_asked};
 use stats::Stats;
 use subscribers::Subscriber;
 
@@ -354,6 +354,18 @@ impl World {
             } => self.give(subscriber, leg, &flight),
             Happening::SnapshotAsk { subscriber, ask } => self.hear_wish(subscriber, ask),
             Happening::SnapshotTurn { leg } => self.give_snapshots(leg),
+            Happening::SnapshotAnswer { subscriber, answer }
+                if let Some(leg) = adapter_that_asked(subscriber) =>
+            {
+                match self.adapters[leg.index()].state() {
+                    State::Running => self.ground.answer_adapter(leg, &answer),
+                    State::Dead => {}
+                    State::Stopped => {
+                        let again = Happening::SnapshotAnswer { subscriber, answer };
+                        self.ground.schedule(STOPPED_TURN, again);
+                    }
+                }
+            }
             Happening::SnapshotAnswer { subscriber, answer } => {
                 let now = self.time_of(subscriber);
                 let mut watch = self.ground.watch(&mut self.violations);

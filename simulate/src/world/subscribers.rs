@@ -485,9 +485,12 @@ impl Subscriber {
             .iter_mut()
             .filter(|witness| witness.sid == sid)
         {
-            // What nobody said says nothing of where it is.
-            let last = ledger.lives(sid).last().filter(|_| flight.genuine);
+            let last = ledger.lives(sid).last();
             let said = last.map(|life| (life.epoch, life.next()));
+            // What nobody said says nothing of where it is: the first true word does.
+            if flight.genuine && !witness.heard_truth {
+                (witness.said_before, witness.heard_truth) = (said, said.is_some());
+            }
             witness.said_before = witness.said_before.or(said);
             let believes = witness.believes(now);
             (witness.heard).note(leg.index(), now, (flight.genuine, believes), bytes);

@@ -256,7 +256,7 @@ pub const ROWS: &[Row] = &[
     row(
         "N12",
         "a late join, of a subscriber or of an adapter",
-        "a subscriber is told where it joins, and with a snapshot what there is, exact at that place; an adapter takes its peer's context over, or fetches the session from its source, or says that it lacks it",
+        "a subscriber is told where it joins, and with a snapshot what there is, exact at that place; an adapter takes its peer's context over, and what it would tell who joins, or fetches the session from its source, or says that it lacks it",
         "the length of a context, or of a session over TCP; else the next session",
         &[
             Test(ARBITER, "the_first_record_is_told_to_be_a_join"),
@@ -273,6 +273,14 @@ pub const ROWS: &[Row] = &[
                 "an_adapter_that_dies_during_the_join_delays_it_at_most",
             ),
             Test(JOIN, "who_joins_while_the_active_dies_has_the_same_books"),
+            Test(
+                JOIN,
+                "who_joins_after_both_adapters_were_restarted_in_mid_session_has_the_same_books",
+            ),
+            Test(
+                "feed-adapter/tests/snapshots/server.rs",
+                "what_began_in_mid_session_is_made_whole_by_the_other_adapter",
+            ),
             Test(
                 "tests/tests/e2e_late.rs",
                 "a_late_backup_that_learns_the_past_is_in_step_when_it_has_and_not_before",

@@ -48,7 +48,12 @@ fn build() -> Program {
 
 /// Everything up and protected, nothing sent yet.
 pub(crate) fn start(run: &Run) -> Rig {
-    Rig::start(&program(), run, &StopFlag::new()).unwrap()
+    // Where it is given, the run's files stay: what each process said last is there.
+    match std::env::var_os("TWINFEED_RUN_DIR") {
+        Some(at) => Rig::start_in(&program(), run, &StopFlag::new(), at.as_ref()),
+        None => Rig::start(&program(), run, &StopFlag::new()),
+    }
+    .unwrap()
 }
 
 /// Waits until `met`.

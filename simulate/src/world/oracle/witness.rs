@@ -62,6 +62,8 @@ pub struct Witness {
     pub overrun: bool,
     /// The epoch and next number when it first heard anything: what was said before is not owed.
     pub said_before: Option<(Epoch, u64)>,
+    /// Whether that is of the first word that an adapter did say.
+    pub heard_truth: bool,
     /// The leg that alone is told, since the legs were told to differ.
     pub pinned: Option<Leg>,
     /// It may be another one from the next record on.
@@ -104,6 +106,7 @@ impl Witness {
             ordered: false,
             overrun: false,
             said_before: None,
+            heard_truth: false,
             pinned: None,
             pin_moves: false,
             overflowed: false,
@@ -143,6 +146,7 @@ impl Witness {
             resumed: true,
             gaps: self.gaps,
             said_before: self.said_before,
+            heard_truth: self.heard_truth,
             heard,
             past,
             tally,

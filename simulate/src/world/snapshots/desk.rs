@@ -6,15 +6,17 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use twinfeed_protocol::retain::{Begun, Doubt, Following, Output};
+use twinfeed_protocol::join::JoinLimits;
+use twinfeed_protocol::retain::{Begun, Doubt, Follow, Following, Knowing};
 use twinfeed_protocol::time::Time;
-use twinfeed_protocol::{Cursor, Delivered, Place};
+use twinfeed_protocol::{Cursor, Delivered, Event, Leg, Piece, Place};
 use twinfeed_wire::snapshot::{
     Begin, Digest, End, LONGEST_FRAME, Reason, Refused, Snapshot, Trust,
 };
 use twinfeed_wire::{Adm, AdminMessage, BodyKind, ContextId, Datagram, Epoch, Sid, StreamId};
 
 use super::super::rng::Rng;
+use super::joiner::read;
 use super::trick::Trick;
 use super::{Answer, Ask, SnapshotPlan};
 
@@ -25,6 +27,13 @@ pub(super) type Frames = Vec<Box<[u8]>>;
 #[derive(Debug)]
 pub(super) struct Desk {
     plan: SnapshotPlan,
+    /// Whether it asks the other adapter for what it has not seen of its own output.
+    asks: bool,
+    /// The last of its requests.
+    requests: u64,
+    /// Datagrams of its output, and how many were not followed.
+    kept: u64,
+    pub(super) missed: u64,
     followers: BTreeMap<Sid, Follower>,
     waiting: Vec<(usize, Ask, Time)>,
     /// Whether its next turn is due.
@@ -33,6 +42,9 @@ pub(super) struct Desk {
     pub(super) made: u64,
     pub(super) abandoned: u64,
     pub(super) refused: u64,
+    /// Times that the other adapter was asked, and that what is known was made whole with its snapshot.
+    pub(super) asked: u64,
+    pub(super) restored: u64,
     /// What it did that it must not.
     pub(super) wrong: Option<String>,
 }
@@ -40,9 +52,13 @@ pub(super) struct Desk {
 /// What is known of one source stream.
 #[derive(Debug)]
 struct Follower {
-    output: Output,
+    follow: Follow,
     known: Known,
     heard: Heard,
+    /// The request that is open, the wish's serial, and until when it is waited for.
+    open: Option<(u64, u64, Time)>,
+    /// The other adapter is not asked before.
+    due: Time,
 }
 
 /// What came of the output last, by itself: no place in front of it is behind all of that.
@@ -86,9 +102,67 @@ impl Heard {
     }
 }
 
+/// A record's place, or a message's number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Thing {
+    Record(Place),
+    Message(Adm),
+}
+
+/// What is told of an output that is made whole, and what that should be.
+#[derive(Debug, Default)]
+struct Restoring {
+    /// All that came of the output since the other adapter was asked.
+    came: Vec<Thing>,
+    /// Where its snapshot stands, and what was told behind it.
+    told: Option<(Cursor, Vec<Thing>)>,
+}
+
+impl Restoring {
+    fn note(&mut self, datagram: &Datagram<'_>) {
+        for record in datagram.records() {
+            let thing = match record.kind {
+                BodyKind::Administrative => Thing::Message(record.adm),
+                _ => Thing::Record(Place {
+                    sseq: record.sseq,
+                    part: record.part,
+                }),
+            };
+            let before = |it: &&Thing| matches!((it, thing), (Thing::Record(_), Thing::Record(_)));
+            let again = match thing {
+                Thing::Message(_) => self.came.contains(&thing),
+                Thing::Record(place) => {
+                    let last = self.came.iter().rev().find(before);
+                    last.is_some_and(|it| matches!(it, Thing::Record(it) if *it >= place))
+                }
+            };
+            if !again {
+                self.came.push(thing);
+            }
+        }
+    }
+
+    /// What is wrong about what was told, if anything is.
+    fn judge(&self) -> Option<String> {
+        let Some((end, told)) = &self.told else {
+            return Some("made whole with no snapshot".into());
+        };
+        let counted = end.count.map_or(Adm(0), |(adm, _)| adm);
+        let behind = |thing: &&Thing| match thing {
+            Thing::Record(place) => *place >= end.place(),
+            Thing::Message(number) => *number >= counted,
+        };
+        let owed: Vec<Thing> = self.came.iter().filter(behind).copied().collect();
+        (owed != *told).then(|| format!("made whole at {end} with {told:?}, not with {owed:?}"))
+    }
+}
+
 /// What follows from its output.
 #[derive(Debug, Default)]
 struct Known {
+    restoring: Restoring,
+    restored: u64,
+    wrong: Option<String>,
     /// It is whole.
     whole: bool,
     /// Epochs that were left.
@@ -116,6 +190,15 @@ impl Following for Known {
     }
 
     fn record(&mut self, record: &Delivered<'_>) {
+        if let Some((_, told)) = &mut self.restoring.told {
+            told.push(match record.kind {
+                BodyKind::Administrative => Thing::Message(record.adm),
+                _ => Thing::Record(Place {
+                    sseq: record.pos.sseq,
+                    part: record.pos.part,
+                }),
+            });
+        }
         if record.kind != BodyKind::Administrative {
             return;
         }
@@ -136,16 +219,51 @@ impl Following for Known {
     }
 }
 
+impl Knowing for Known {
+    fn restores(&mut self, _: &Event) {
+        self.abandon();
+        self.restoring.told = None;
+    }
+
+    fn piece(&mut self, piece: &Piece<'_>) {
+        if let Piece::Begin { cursor, .. } = piece {
+            self.restoring.told = Some((*cursor, Vec::new()));
+        }
+    }
+
+    fn whole(&mut self) {
+        self.wrong = self.wrong.take().or_else(|| self.restoring.judge());
+        self.restored += 1;
+        self.whole = true;
+        self.restoring = Restoring::default();
+    }
+}
+
 impl Known {
     fn abandon(&mut self) {
         self.abandoned += u64::from(self.walk.take().is_some());
     }
 }
 
+impl Follower {
+    /// Nothing came: nothing is kept for a while.
+    fn rest(&mut self, now: Time) {
+        self.open = None;
+        self.due = now.after(PAUSE);
+        self.follow.leave();
+    }
+}
+
 impl Desk {
-    pub(super) fn new(plan: SnapshotPlan) -> Self {
+    pub(super) fn new(plan: SnapshotPlan, asks: bool) -> Self {
         Self {
             plan,
+            asks,
+            requests: 0,
+            kept: 0,
+            missed: 0,
+            asked: 0,
+            restored: 0,
             followers: BTreeMap::new(),
             waiting: Vec::new(),
             awaited: false,
@@ -166,25 +284,98 @@ impl Desk {
             made: self.made,
             abandoned: self.abandoned,
             refused: self.refused,
-            ..Self::new(self.plan)
+            requests: self.requests,
+            missed: self.missed,
+            asked: self.asked,
+            restored: self.restored,
+            ..Self::new(self.plan, self.asks)
         };
     }
 
-    pub(super) fn keep(&mut self, sid: Sid, bytes: &[u8]) {
+    pub(super) fn keep(&mut self, now: Time, sid: Sid, bytes: &[u8]) {
         let Ok(datagram) = Datagram::parse(bytes) else {
             return;
         };
         let follower = self.followers.entry(sid).or_insert_with(|| Follower {
-            output: Output::new(sid),
+            follow: Follow::new(sid, LIMITS),
             known: Known::default(),
             heard: Heard::default(),
+            open: None,
+            due: now,
         });
         if follower.heard.epoch != datagram.header().epoch {
             follower.heard = Heard::default();
         }
         follower.heard.note(&datagram);
-        follower.output.datagram(&datagram, &mut follower.known);
+        let Follower { follow, known, .. } = follower;
+        if follow.is_asking() {
+            known.restoring.note(&datagram);
+        }
+        self.kept += 1;
+        if self.asks && self.kept.is_multiple_of(MISSED_EVERY) {
+            // It did not keep up.
+            follow.missed(known);
+            self.missed += 1;
+            return;
+        }
+        follow.datagram(&datagram, now, known);
+        follow.on_deadline(now, known);
+        follow.tell(TOLD, now, known);
+        if !follow.is_asking() {
+            known.restoring = Restoring::default();
+        }
+        self.restored += core::mem::take(&mut known.restored);
+        self.wrong = self.wrong.take().or_else(|| known.wrong.take());
         self.abandoned += core::mem::take(&mut follower.known.abandoned);
+    }
+
+    /// What the other adapter, of `leg`, is to be asked for now.
+    pub(super) fn poll_ask(&mut self, now: Time, sid: Sid, leg: Leg) -> Option<Ask> {
+        let follower = self.followers.get_mut(&sid).filter(|_| self.asks)?;
+        if let Some((_, _, until)) = follower.open {
+            if now < until {
+                return None;
+            }
+            follower.rest(now);
+        }
+        if follower.known.whole || now < follower.due {
+            return None;
+        }
+        if !follower.follow.is_asking() {
+            follower.known.restoring = Restoring::default();
+        }
+        if !follower.follow.ask(now) {
+            return None;
+        }
+        let wish = follower.follow.wish()?;
+        self.requests += 1;
+        self.asked += 1;
+        follower.open = Some((self.requests, wish.serial, now.after(PATIENCE)));
+        Some(Ask {
+            leg,
+            request: self.requests,
+            wish,
+        })
+    }
+
+    /// What the other adapter said.
+    pub(super) fn hear(&mut self, now: Time, answer: &Answer) {
+        let Some(follower) = self.followers.get_mut(&answer.sid) else {
+            return;
+        };
+        let Some((_, serial, _)) = follower.open.filter(|it| it.0 == answer.request) else {
+            return;
+        };
+        match read(answer) {
+            Some(whole) => {
+                follower.open = None;
+                follower.due = now.after(PAUSE);
+                let _ = follower
+                    .follow
+                    .on_snapshot(serial, whole, &mut follower.known);
+            }
+            None => follower.rest(now),
+        }
     }
 
     pub(super) fn take(&mut self, now: Time, subscriber: usize, ask: Ask) {
@@ -216,7 +407,7 @@ impl Desk {
         for follower in self.followers.values_mut() {
             let known = &mut follower.known;
             known.living.retain(|(.., until)| *until > now);
-            let Some(cursor) = follower.output.cursor() else {
+            let Some(cursor) = follower.follow.cursor() else {
                 continue;
             };
             if known.walk.as_ref().is_some_and(|walk| walk.until <= now)
@@ -274,7 +465,7 @@ impl Desk {
         if let Some((frames, ..)) = living.find(|(_, cursor, _)| foreign || fits(cursor)) {
             return Some(frames.clone());
         }
-        let cursor = follower.output.cursor().filter(|_| known.whole);
+        let cursor = follower.follow.cursor().filter(|_| known.whole);
         let Some(cursor) = cursor else {
             return Some(self.refuse(ask, Reason::Incomplete));
         };
@@ -339,3 +530,18 @@ fn frame(of: &Snapshot<'_>) -> Box<[u8]> {
     buffer.truncate(length);
     buffer.into()
 }
+
+/// Every so many datagrams one is not followed, where that can be made good.
+const MISSED_EVERY: u64 = 61;
+/// What an adapter keeps of its own output while it asks the other one: little, so that it is too little at times.
+const LIMITS: JoinLimits = JoinLimits {
+    kept_items: 60,
+    kept_bytes: 1 << 16,
+    time: Duration::from_millis(60),
+    on_gap: false,
+};
+/// Things that it takes in at a time, beyond what came.
+const TOLD: usize = 3;
+/// How long it waits for an answer, and rests when none came.
+const PATIENCE: Duration = Duration::from_millis(40);
+const PAUSE: Duration = Duration::from_millis(2);

@@ -284,7 +284,7 @@ impl Job {
 }
 
 /// The snapshot, if it is one.
-fn read(answer: &Answer) -> Option<Whole> {
+pub(super) fn read(answer: &Answer) -> Option<Whole> {
     let mut spool = Spool::new(answer.sid, MOST_BYTES);
     for frame in answer.frames.iter() {
         match spool.push(frame) {

@@ -2,7 +2,8 @@
 //!
 //! Each adapter follows its own output and writes snapshots down while it goes on, by the rules of the production server; the
 //! application asks, keeps what comes meanwhile and goes on behind the snapshot, by the production machine. In the world a snapshot has
-//! no books: what it says is where it stands, and that is what can be wrong.
+//! no books: what it says is where it stands, and that is what can be wrong. In every fourth world a follower misses something of its
+//! adapter's output now and then, and takes the other adapter's snapshot.
 //!
 //! ```text
 //!  adapter ─ what it sends or withholds ─► follower ─► walk ─► given
@@ -112,7 +113,21 @@ impl JoinPlan {
     }
 }
 
-/// A request of an application.
+/// As whom the adapter of a leg asks the other one.
+#[must_use]
+pub const fn asker(leg: Leg) -> usize {
+    usize::MAX - leg.index()
+}
+
+/// Which adapter asked; `None`: an application did.
+#[must_use]
+pub fn adapter_that_asked(asker_number: usize) -> Option<Leg> {
+    Leg::BOTH
+        .into_iter()
+        .find(|leg| asker(*leg) == asker_number)
+}
+
+/// A request of an application, or of an adapter.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
     /// Whose adapter is asked.
@@ -148,7 +163,7 @@ impl Snapshots {
     pub fn new(plan: SnapshotPlan, seed: u64) -> Self {
         Self {
             known: plan.known,
-            desks: [(); 2].map(|()| Desk::new(plan)),
+            desks: [(); 2].map(|()| Desk::new(plan, seed % 4 == 3)),
             rng: Rng::of(seed, "snapshot servers"),
         }
     }
@@ -165,8 +180,17 @@ impl Snapshots {
     }
 
     /// The adapter of `leg` sent this, or withheld it.
-    pub fn keep(&mut self, leg: Leg, sid: Sid, bytes: &[u8]) {
-        self.desks[leg.index()].keep(sid, bytes);
+    /// What it asks the other adapter for then, if anything.
+    pub fn keep(&mut self, now: Time, leg: Leg, sid: Sid, bytes: &[u8]) -> Option<Ask> {
+        let served = self.known[leg.other().index()];
+        let desk = &mut self.desks[leg.index()];
+        desk.keep(now, sid, bytes);
+        desk.poll_ask(now, sid, leg.other()).filter(|_| served)
+    }
+
+    /// The other adapter answered that of `leg`, whose process runs.
+    pub fn hear(&mut self, now: Time, leg: Leg, answer: &Answer) {
+        self.desks[leg.index()].hear(now, answer);
     }
 
     /// The process of `leg` is no more.
@@ -216,12 +240,15 @@ impl Snapshots {
 
     /// Snapshots that were written, and that came to nothing, of both adapters.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 3] {
+    pub fn counts(&self) -> [(&'static str, u64); 6] {
         let sum = |of: fn(&Desk) -> u64| self.desks.iter().map(of).sum();
         [
             ("snapshot.made", sum(|desk| desk.made)),
             ("snapshot.abandoned", sum(|desk| desk.abandoned)),
             ("snapshot.refused", sum(|desk| desk.refused)),
+            ("snapshot.missed", sum(|desk| desk.missed)),
+            ("snapshot.peer_asked", sum(|desk| desk.asked)),
+            ("snapshot.restored", sum(|desk| desk.restored)),
         ]
     }
 }
