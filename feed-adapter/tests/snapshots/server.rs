@@ -128,6 +128,13 @@ url = "http://127.0.0.1:1"
         }
     }
 
+    /// One that was made for somebody before is not new enough.
+    fn request_from_here(&self) -> Request {
+        let mut request = self.request();
+        request.not_before.sseq = self.stream.sseq + 1;
+        request
+    }
+
     fn ask(&self, request: &Request) -> TcpStream {
         let mut socket = TcpStream::connect(self.server).unwrap();
         say(&mut socket, request);
@@ -438,7 +445,7 @@ fn what_began_in_mid_session_is_made_whole_by_the_other_adapter() {
     }
     assert_eq!(lacking(&second), None);
     second.until(|of| of.follower.orders == id);
-    let of = |of: &Rig| answer(&mut of.ask(&of.request())).unwrap();
+    let of = |of: &Rig| answer(&mut of.ask(&of.request_from_here())).unwrap();
     let (one, other) = (of(&first), of(&second));
     assert_same(&one.books, &other.books);
     assert_eq!(one.end.orders, id);
@@ -481,6 +488,6 @@ fn who_keeps_more_than_there_is_room_for_begins_again() {
     }
     let counters = second.until(|of| of.peer.restored == 1);
     assert!(counters.peer.requests > 1, "{counters:?}");
-    let of = |of: &Rig| answer(&mut of.ask(&of.request())).unwrap();
+    let of = |of: &Rig| answer(&mut of.ask(&of.request_from_here())).unwrap();
     assert_same(&of(&first).books, &of(&second).books);
 }
