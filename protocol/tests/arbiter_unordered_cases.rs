@@ -343,28 +343,3 @@ fn a_dead_leg_is_not_waited_for() {
         "it is heard again, what was declared is not"
     );
 }
-
-#[test]
-fn a_record_that_waits_for_a_message_vouches_for_the_silence_in_front_of_it() {
-    let limits = Limits {
-        seen_window: 64,
-        ..Limits::default()
-    };
-    let (mut kit, mut zero, mut one) = unordered_joined(limits);
-    // 4 and 5 are lost; 7 carries nothing, says 8, which waits for a message.
-    for sender in [&mut zero, &mut one] {
-        kit.records(sender, &run(6..=6));
-        sender.header.base_adm = Adm(1);
-        kit.records(sender, &[(8, 0, true, 6)]);
-    }
-    assert_eq!(kit.numbers(), [6]);
-    beats(&mut kit, [&mut zero, &mut one], 8, 9);
-    kit.pass(ms(30));
-    let told = kit.told();
-    let gaps: Vec<_> = told
-        .iter()
-        .filter(|told| matches!(told, Told::Event(Event::Gap { .. })))
-        .collect();
-    assert_eq!(gaps, [&lost(4, 6)], "{told:?}");
-    assert!(told.contains(&Told::Record(8, 0, Leg::Zero)), "{told:?}");
-}
