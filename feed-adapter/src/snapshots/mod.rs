@@ -174,7 +174,7 @@ impl BoundSnapshots {
                 kept_items: config.snapshots.kept_bytes / LEAST_KEPT,
                 kept_bytes: config.snapshots.kept_bytes,
                 time: config.snapshots.peer_time,
-                on_gap: false,
+                ..JoinLimits::default()
             },
         };
         let failed = || AdapterError::system("make a socket pair");
@@ -183,11 +183,10 @@ impl BoundSnapshots {
         let wakes = asking.clone();
         let most = 2 * config.snapshots.clients;
         let ((asks, asked), (told, hearing)) = (bounded(most), bounded(most));
-        let sids = streams.clone().into_iter().map(|(sid, _)| sid);
         let asker = match config.snapshots.from_peer {
             true => Some(peer::start(
                 config.snapshots,
-                sids,
+                streams.iter().map(|(sid, _)| *sid),
                 Arc::clone(&shared),
                 wakes,
                 stop.clone(),

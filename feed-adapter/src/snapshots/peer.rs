@@ -98,8 +98,8 @@ pub(super) struct Asker {
     peer: Option<Peer>,
     errands: Sender<Errand>,
     news: Receiver<News>,
-    /// Of which source stream something is asked now, and the wish's serial.
-    asked: Option<(Sid, u64)>,
+    /// The thread has an errand.
+    is_out: bool,
     stands: Vec<Stand>,
     requests: u64,
     counters: PeerCounters,
@@ -142,7 +142,7 @@ pub(super) fn start(
         peer: None,
         errands,
         news,
-        asked: None,
+        is_out: false,
         stands: stands.collect(),
         requests: 0,
         counters: PeerCounters::default(),
@@ -159,7 +159,7 @@ impl Asker {
             }
         }
         if let Ok(news) = self.news.try_recv() {
-            self.asked = None;
+            self.is_out = false;
             self.take(news, followers, now);
         }
         let mut work = 0;
@@ -223,7 +223,7 @@ impl Asker {
         let Some(stand) = self.stands.iter_mut().find(|it| it.sid == sid) else {
             return;
         };
-        if self.asked.is_some() || stand.due > now || !follower.ask(now) {
+        if self.is_out || stand.due > now || !follower.ask(now) {
             return;
         }
         let Some(wish) = follower.wish() else {
@@ -238,9 +238,9 @@ impl Asker {
             until: self.config.peer_time,
             bytes: self.config.spool_bytes,
         };
-        if let Ok(()) = self.errands.try_send(errand) {
+        if self.errands.try_send(errand).is_ok() {
             self.counters.requests += 1;
-            self.asked = Some((sid, wish.serial));
+            self.is_out = true;
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What does the follower's thread do in one turn?
 //!
 //! It follows what was sent since the last one, learns who asks, writes a bounded piece of each snapshot that is under way, and answers
-//! whom it can. Where what is known is not whole, it takes the other adapter's snapshot in, in bounded pieces. It sleeps until somebody asks or some milliseconds are over, or not at all while it writes.
+//! whom it can. Where what is known is not whole, it takes the other adapter's snapshot in, in bounded pieces. It sleeps until somebody asks
+//! or some milliseconds are over, or not at all while it writes.
 //!
 //! | the asker is told | when |
 //! |---|---|

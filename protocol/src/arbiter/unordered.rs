@@ -143,24 +143,27 @@ impl Source {
     }
 
     /// Notes the silence that records vouch for which are held, and may be told only behind what is declared: they wait for a message.
-    fn cover_in_front_of_held(&mut self) {
-        let apart = Leg::BOTH.map(|leg| self.is_apart(leg));
-        let (Some(cursor), Some(seen)) = (self.cursor, &mut self.seen) else {
-            return;
+    /// Answers whether the window reached all of it.
+    fn cover_in_front_of_held(&mut self) -> bool {
+        let Some(cursor) = self.cursor else {
+            return true;
         };
-        for (side, apart) in self.legs.iter().zip(apart) {
-            let view = side.view(cursor.epoch).filter(|_| !apart);
-            let Some(turn) = view.map(|view| view.turn) else {
-                continue;
-            };
-            for entry in side.hold.iter() {
-                let here = entry.turn == turn && entry.context == cursor.context;
-                if here && entry.part == 0 && !entry.is_message() {
-                    let silent = entry.prev.saturating_add(1)..entry.sseq;
-                    let _ = seen.numbers.pass_silence(silent);
-                }
-            }
+        let Some(mut seen) = self.seen.take() else {
+            return true;
+        };
+        let held = Leg::BOTH
+            .into_iter()
+            .flat_map(|leg| self.held(leg, &cursor));
+        let first_parts = held
+            .map(|(_, entry)| entry)
+            .filter(|entry| entry.part == 0 && !entry.is_message());
+        let mut all = true;
+        for entry in first_parts {
+            let silent = entry.prev.saturating_add(1)..entry.sseq;
+            all &= seen.numbers.pass_silence(silent);
         }
+        self.seen = Some(seen);
+        all
     }
 
     /// The held record to deliver next: of those that may be, the lowest, so that a message is finished before
@@ -258,7 +261,7 @@ impl Source {
             self.tell_announced(cursor.next, out);
         }
         (self.hole, self.skipping[0]) = (None, false);
-        self.cover_in_front_of_held();
+        let mut covered = self.cover_in_front_of_held();
         while let Some(missing) = self
             .seen
             .as_mut()
@@ -267,7 +270,7 @@ impl Source {
             self.tell_missing(&missing, cause, out);
             // The window has moved, and may reach silence that it did not reach before.
             self.cover_unordered();
-            self.cover_in_front_of_held();
+            covered = covered || self.cover_in_front_of_held();
         }
     }
 

@@ -305,6 +305,13 @@ impl Joins {
         kept.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
+    /// Whether everything of a source stream is told as it comes; so it is of one that is not minded.
+    #[must_use]
+    pub fn is_live(&self, sid: Sid) -> bool {
+        let source = self.sources.iter().find(|source| source.sid == sid);
+        source.is_none_or(Source::is_live)
+    }
+
     /// The word for the state of a source stream, for people and tables.
     #[must_use]
     pub fn state(&self, sid: Sid) -> Option<&'static str> {

@@ -145,22 +145,8 @@ impl Follow {
             return false;
         };
         let whole = whole.asked_for(serial - (self.asked << ASKED_AT));
-        let mut over = false;
-        joins.on_snapshot(
-            self.sid,
-            whole,
-            &mut Teller {
-                to,
-                over: &mut over,
-            },
-        );
+        joins.on_snapshot(self.sid, whole, &mut Teller::of(to));
         true
-    }
-
-    /// Whether there is something to tell.
-    #[must_use]
-    pub fn is_telling(&self) -> bool {
-        self.joins.as_ref().is_some_and(|joins| joins.is_telling())
     }
 
     /// Tells about so many things, at least what was kept since the last call; returns how many that were.
@@ -169,17 +155,13 @@ impl Follow {
             return 0;
         };
         let budget = joins.take_arrived().saturating_add(most);
-        let (mut told, mut over) = (0, false);
+        let mut told = 0;
         while told < budget && joins.is_telling() {
-            let teller = &mut Teller {
-                to,
-                over: &mut over,
-            };
-            match joins.tell(now, teller) {
+            match joins.tell(now, &mut Teller::of(to)) {
                 0 => break,
                 more => told += more,
             }
-            if joins.state(self.sid) == Some(LIVE) {
+            if joins.is_live(self.sid) {
                 self.joins = None;
                 to.whole();
                 break;
@@ -193,31 +175,11 @@ impl Follow {
         let Some(joins) = &mut self.joins else {
             return;
         };
-        let mut over = false;
-        if joins.next_deadline().is_some_and(|due| due <= now) {
-            joins.on_deadline(
-                now,
-                &mut Teller {
-                    to,
-                    over: &mut over,
-                },
-            );
-        }
-        if over {
+        let mut teller = Teller::of(to);
+        joins.on_deadline(now, &mut teller);
+        if teller.over {
             self.joins = None;
         }
-    }
-
-    /// When [`Follow::on_deadline`] wants to be called, if ever.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Time> {
-        self.joins.as_ref()?.next_deadline()
-    }
-
-    /// How much is kept now: records and events, and bytes.
-    #[must_use]
-    pub fn kept(&self) -> (usize, usize) {
-        self.joins.as_ref().map_or((0, 0), |joins| joins.kept())
     }
 }
 
@@ -238,11 +200,7 @@ impl<K: Knowing> Following for Sieve<'_, K> {
         let Some(joins) = self.joins else {
             return self.to.record(record);
         };
-        let mut over = false;
-        let mut teller = Teller {
-            to: &mut *self.to,
-            over: &mut over,
-        };
+        let mut teller = Teller::of(&mut *self.to);
         joins.through(self.now, &mut teller).record(record);
     }
 
@@ -261,7 +219,13 @@ impl<K: Knowing> Following for Sieve<'_, K> {
 struct Teller<'a, K> {
     to: &'a mut K,
     /// There was no snapshot in time.
-    over: &'a mut bool,
+    over: bool,
+}
+
+impl<'a, K> Teller<'a, K> {
+    const fn of(to: &'a mut K) -> Self {
+        Self { to, over: false }
+    }
 }
 
 impl<K: Knowing> Handler for Teller<'_, K> {
@@ -275,7 +239,7 @@ impl<K: Knowing> Handler for Teller<'_, K> {
                 cause: DiscontinuityCause::Join,
                 ..
             } => self.to.restores(event),
-            Event::NoSnapshot { .. } => *self.over = true,
+            Event::NoSnapshot { .. } => self.over = true,
             // What was kept had no room: it goes on by itself.
             _ => {}
         }
@@ -288,5 +252,3 @@ impl<K: Knowing> Handler for Teller<'_, K> {
 
 /// The part of a wish's serial that says which time it is that the other adapter is asked.
 const ASKED_AT: u32 = 32;
-/// [`Joins::state`] of a source stream of which all was told.
-const LIVE: &str = "live";

@@ -109,6 +109,22 @@ enum Thing {
     Message(Adm),
 }
 
+impl Thing {
+    fn of(kind: BodyKind, adm: Adm, (sseq, part): (u64, u16)) -> Self {
+        match kind {
+            BodyKind::Administrative => Self::Message(adm),
+            _ => Self::Record(Place { sseq, part }),
+        }
+    }
+
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::Record(place) => Some(*place),
+            Self::Message(_) => None,
+        }
+    }
+}
+
 /// What is told of an output that is made whole, and what that should be.
 #[derive(Debug, Default)]
 struct Restoring {
@@ -121,19 +137,12 @@ struct Restoring {
 impl Restoring {
     fn note(&mut self, datagram: &Datagram<'_>) {
         for record in datagram.records() {
-            let thing = match record.kind {
-                BodyKind::Administrative => Thing::Message(record.adm),
-                _ => Thing::Record(Place {
-                    sseq: record.sseq,
-                    part: record.part,
-                }),
-            };
-            let before = |it: &&Thing| matches!((it, thing), (Thing::Record(_), Thing::Record(_)));
+            let thing = Thing::of(record.kind, record.adm, (record.sseq, record.part));
             let again = match thing {
                 Thing::Message(_) => self.came.contains(&thing),
                 Thing::Record(place) => {
-                    let last = self.came.iter().rev().find(before);
-                    last.is_some_and(|it| matches!(it, Thing::Record(it) if *it >= place))
+                    let mut last = self.came.iter().rev().filter_map(Thing::place);
+                    last.next().is_some_and(|it| it >= place)
                 }
             };
             if !again {
@@ -191,13 +200,8 @@ impl Following for Known {
 
     fn record(&mut self, record: &Delivered<'_>) {
         if let Some((_, told)) = &mut self.restoring.told {
-            told.push(match record.kind {
-                BodyKind::Administrative => Thing::Message(record.adm),
-                _ => Thing::Record(Place {
-                    sseq: record.pos.sseq,
-                    part: record.pos.part,
-                }),
-            });
+            let at = (record.pos.sseq, record.pos.part);
+            told.push(Thing::of(record.kind, record.adm, at));
         }
         if record.kind != BodyKind::Administrative {
             return;

@@ -145,8 +145,7 @@ impl Joiner {
     /// Whether nothing of any source stream waits, and no snapshot is wished for.
     #[must_use]
     pub fn is_live(&self, sources: &[(Sid, OrderingClass)]) -> bool {
-        let states = sources.iter().filter_map(|(sid, _)| self.joins.state(*sid));
-        states.into_iter().all(|word| word == "live")
+        sources.iter().all(|(sid, _)| self.joins.is_live(*sid))
     }
 
     /// Something came back.
