@@ -188,3 +188,17 @@ fn links_are_prompt_and_watchful() {
         assert!(socket.nonblocking().unwrap());
     }
 }
+
+#[test]
+fn a_link_comes_from_the_address_that_it_is_told_to() {
+    let listener = Listener::bind(loopback(false), options()).unwrap();
+    let local = "127.0.0.9".parse().unwrap();
+    let options = LinkOptions {
+        local: Some(local),
+        ..options()
+    };
+    let _near = Link::connect(listener.local_addr(), LengthPrefix, &options).unwrap();
+    common::ready(&listener);
+    let far = listener.accept(LengthPrefix).unwrap().unwrap();
+    assert_eq!(far.peer_addr().ip(), local);
+}

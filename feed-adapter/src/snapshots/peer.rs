@@ -167,7 +167,12 @@ impl Asker {
             follower.on_deadline(now);
             let before = follower.restored();
             work += follower.restore(self.config.turn, now);
-            self.counters.restored += follower.restored() - before;
+            let restored = follower.restored() - before;
+            if restored > 0 {
+                self.counters.restored += restored;
+                let stand = self.stands.iter_mut().find(|it| it.sid == follower.sid());
+                stand.into_iter().for_each(|it| it.pause.reset());
+            }
             self.ask(follower, now);
         }
         let asking = followers.iter().filter(|it| it.is_asking());
@@ -214,11 +219,15 @@ impl Asker {
 
     fn ask(&mut self, follower: &mut Follower, now: Time) {
         let sid = follower.sid();
-        let Some(peer) = &self.peer else {
-            return follower.leave();
-        };
-        let Some((_, stream)) = peer.streams.iter().find(|(of, _)| *of == sid) else {
-            return follower.leave();
+        let peer = self.peer.as_ref().and_then(|peer| {
+            let (_, stream) = peer.streams.iter().find(|(of, _)| *of == sid)?;
+            Some((peer, *stream))
+        });
+        let Some((peer, stream)) = peer else {
+            if follower.wish().is_some() {
+                follower.leave(); // nobody will give it
+            }
+            return;
         };
         let Some(stand) = self.stands.iter_mut().find(|it| it.sid == sid) else {
             return;
@@ -232,7 +241,7 @@ impl Asker {
         self.requests += 1;
         let errand = Errand {
             server: peer.server,
-            request: asking(&wish, *stream, self.requests, peer.own),
+            request: asking(&wish, stream, self.requests, peer.own),
             serial: wish.serial,
             patience: self.config.wait + GRACE,
             until: self.config.peer_time,

@@ -2,11 +2,13 @@
 
 use twinfeed_book::{Trust, View};
 use twinfeed_feed_adapter::snapshots::{Bounds, Follower, Lacking};
+use twinfeed_protocol::Time;
+use twinfeed_protocol::join::Whole;
 use twinfeed_wire::snapshot;
 use twinfeed_wire::{Adm, AdminKind, Generation};
 
 use super::stream::{BOUNDS, SID, STREAM, Stream, add, definition, follow, follower};
-use super::taker::{assert_same, snapshot};
+use super::taker::{assert_same, snapshot, whole};
 
 fn trusts(follower: &Follower) -> Vec<Trust> {
     follower.books().books(SID).map(View::trust).collect()
@@ -184,4 +186,56 @@ fn more_than_there_is_room_for_is_not_whole() {
         follow(&mut few, &other.datagram());
     }
     assert_eq!(few.lacking(), Some(Lacking::Full));
+}
+
+/// One that was there from the beginning of so many orders, and one that begins behind them.
+fn late(orders: u64, bounds: Bounds) -> (Follower, Follower) {
+    let (mut stream, mut first) = (Stream::new(), follower());
+    for id in 1..=orders {
+        stream.dbn(0, &add(7, id));
+        follow(&mut first, &stream.datagram());
+    }
+    let mut second = Follower::new(SID, STREAM, bounds);
+    stream.dbn(0, &add(7, orders + 1));
+    let next = stream.datagram();
+    follow(&mut first, &next);
+    follow(&mut second, &next);
+    assert_eq!(second.lacking(), Some(Lacking::Beginning));
+    (first, second)
+}
+
+/// A snapshot of all that it knows.
+fn given_by(first: &mut Follower) -> Whole {
+    assert!(first.walk());
+    whole(&first.step(usize::MAX).unwrap())
+}
+
+#[test]
+fn what_is_given_and_finds_no_room_is_not_whole() {
+    for (most, lacking) in [(21, None), (20, Some(Lacking::Full))] {
+        let bounds = Bounds {
+            orders: most,
+            ..BOUNDS
+        };
+        let (mut first, mut second) = late(20, bounds);
+        assert!(second.ask(Time(1)));
+        let wish = second.wish().unwrap();
+        assert!(second.on_snapshot(wish.serial, given_by(&mut first)));
+        while second.restore(1, Time(1)) > 0 {}
+        assert_eq!((second.lacking(), second.restored()), (lacking, 1));
+        assert!(!second.is_asking() && !second.ask(Time(1)));
+        assert_eq!(second.walk(), lacking.is_none());
+    }
+}
+
+#[test]
+fn what_differs_from_the_active_takes_nothing_of_it() {
+    let (mut first, mut second) = late(3, BOUNDS);
+    assert!(second.ask(Time(1)));
+    let wish = second.wish().unwrap();
+    second.differs();
+    assert_eq!(second.lacking(), Some(Lacking::Differs));
+    assert!(!second.is_asking() && !second.ask(Time(1)));
+    assert!(!second.on_snapshot(wish.serial, given_by(&mut first)));
+    assert_eq!(second.lacking(), Some(Lacking::Differs));
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use twinfeed_feed_adapter::snapshots::{Follower, Given, Lacking};
-use twinfeed_protocol::join::{Step, Whole, Wish};
+use twinfeed_feed_adapter::snapshots::{Follower, Lacking};
+use twinfeed_protocol::join::{Whole, Wish};
 use twinfeed_protocol::sequencer::{RetainLimits, Transmit};
 use twinfeed_protocol::{Body, EpochStart, Now, Sequencer, SequencerConfig, Time};
 use twinfeed_wire::{
@@ -17,7 +17,7 @@ use twinfeed_wire::{
 use zerocopy::IntoBytes as _;
 
 use super::stream::{SID, STREAM, add, follower};
-use super::taker::{assert_same, frames, snapshot};
+use super::taker::{assert_same, snapshot, whole};
 
 #[derive(Clone, Debug)]
 enum Happens {
@@ -135,17 +135,6 @@ impl Both {
     }
 }
 
-fn whole(given: &Given) -> Whole {
-    let bytes = given.chunks().collect::<Vec<_>>().concat();
-    let mut spool = twinfeed_protocol::join::Spool::new(SID, 1 << 24);
-    for frame in frames(&bytes) {
-        if let Step::Whole(whole) = spool.push(frame).unwrap() {
-            return whole;
-        }
-    }
-    panic!("it does not end")
-}
-
 struct Out<'a>(&'a mut Both);
 
 impl Transmit for Out<'_> {
@@ -235,6 +224,8 @@ impl World {
             predecessor: Epoch::NONE,
         };
         self.begun_late = first != 1;
+        // As the server's thread does: what was written before is of another past.
+        self.both.given = None;
         let out = &mut Out(&mut self.both);
         self.sequencer.begin_epoch(self.now, start, out);
     }
@@ -391,6 +382,8 @@ proptest! {
                 world.compare();
             }
         }
+        // Who missed the last that came is not to ask before something comes.
+        world.compare();
         world.compare();
         world.complete();
         RESTORED.fetch_add(world.both.second.restored(), Ordering::Relaxed);

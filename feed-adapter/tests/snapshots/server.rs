@@ -491,3 +491,21 @@ fn who_keeps_more_than_there_is_room_for_begins_again() {
     let of = |of: &Rig| answer(&mut of.ask(&of.request_from_here())).unwrap();
     assert_same(&of(&first).books, &of(&second).books);
 }
+
+#[test]
+fn a_snapshot_that_is_here_is_taken_in_although_its_giver_is_gone() {
+    // A frame of orders in a turn: the grant comes long before the last.
+    let (mut first, mut second) = pair(300_000, "turn = 1\nqueue = 16384");
+    second.tell(&add(1, 300_000));
+    first.tell(&add(1, 300_000));
+    first.giver.granted(&with_peer(Some(second.server), true));
+    second.giver.granted(&with_peer(Some(first.server), true));
+    second.until(|of| of.peer.taken == 1);
+    second.giver.granted(&with_peer(Some(first.server), false));
+    drop(first);
+    let counters = second.until(|of| of.follower.incomplete == 0);
+    assert_eq!(
+        (counters.peer.restored, counters.follower.orders),
+        (1, 300_001)
+    );
+}

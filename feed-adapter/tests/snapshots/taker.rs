@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use twinfeed_book::{Books, View};
-use twinfeed_feed_adapter::snapshots::Follower;
+use twinfeed_feed_adapter::snapshots::{Follower, Given};
+use twinfeed_protocol::join::{Spool, Step, Whole};
 use twinfeed_protocol::{Delivered, Leg, Place};
 use twinfeed_wire::record::{InstrumentDefMsg, StatusMsg};
 use twinfeed_wire::snapshot::{Begin, Digest, End, FRAME_HEADER_LENGTH, Snapshot, frame_length};
@@ -141,4 +142,16 @@ pub(crate) fn snapshot(follower: &mut Follower, orders: usize) -> Taken {
         }
         assert!(follower.is_walking());
     }
+}
+
+/// What was written, as whoever asks for it proves it.
+pub(crate) fn whole(given: &Given) -> Whole {
+    let bytes = given.chunks().collect::<Vec<_>>().concat();
+    let mut spool = Spool::new(SID, 1 << 24);
+    for frame in frames(&bytes) {
+        if let Step::Whole(whole) = spool.push(frame).unwrap() {
+            return whole;
+        }
+    }
+    panic!("it does not end")
 }

@@ -56,6 +56,8 @@ pub struct Follow {
     joins: Option<Box<Joins>>,
     /// How often it was.
     asked: u64,
+    /// Something was missed, and nothing came since: how far the hole reaches is not known.
+    blind: bool,
 }
 
 impl Follow {
@@ -71,6 +73,7 @@ impl Follow {
             output: Output::new(sid),
             joins: None,
             asked: 0,
+            blind: false,
         }
     }
 
@@ -82,6 +85,7 @@ impl Follow {
 
     /// One datagram of the output, sent or withheld.
     pub fn datagram(&mut self, datagram: &Datagram<'_>, now: Time, to: &mut impl Knowing) {
+        self.blind = false;
         let count = |of: &Self| of.cursor().map(|cursor| cursor.count);
         let before = self.joins.as_ref().map(|_| count(self));
         let joins = &mut self.joins;
@@ -95,17 +99,18 @@ impl Follow {
 
     /// Some of the output did not come here.
     pub fn missed(&mut self, to: &mut impl Knowing) {
+        self.blind = true;
         self.joins = None;
         to.missed();
     }
 
-    /// Wants a snapshot of the other adapter from here on; `false` if nothing was followed yet, or nobody else can have it, for what the
-    /// conversion remembers does not reach back.
+    /// Wants a snapshot of the other adapter from here on; `false` if nothing was followed yet, or since something was missed, or if nobody
+    /// else can have it, for what the conversion remembers does not reach back.
     pub fn ask(&mut self, now: Time) -> bool {
         if self.joins.is_some() {
             return true;
         }
-        let Some(cursor) = self.cursor().filter(|cursor| cursor.complete) else {
+        let Some(cursor) = self.cursor().filter(|it| it.complete && !self.blind) else {
             return false;
         };
         let mut joins = Joins::new(self.limits);
