@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, watch};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use twinfeed_control::{FeedName, Problem, ProblemCode, ServerStatus, Status};
 
 use crate::api::auth::Auth;
@@ -207,6 +207,19 @@ impl App {
                 sid = order.sid.0, key = order.key, "ordered by itself"
             );
         }
+        for change in core.registry.take_content_events() {
+            let (adapter, sid) = (change.adapter, change.sid.0);
+            match change.diverged_range {
+                Some(range) => warn!(
+                    target: "audit",
+                    %adapter, sid, range, "divergence: it sends other content than its active under equal numbers"
+                ),
+                None => info!(
+                    target: "audit",
+                    %adapter, sid, "divergence over: it sends what its active sends"
+                ),
+            }
+        }
         for name in core.registry.take_changed() {
             if let Some(feed) = self.changes.get(&name) {
                 feed.send_replace(());
@@ -288,7 +301,7 @@ fn unavailable() -> Problem {
     }
 }
 
-fn internal() -> Problem {
+pub(crate) fn internal() -> Problem {
     Problem {
         code: ProblemCode::Internal,
         message: "stream-admin failed at this request".to_owned(),

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use tracing::{info, warn};
+use tracing::info;
 use twinfeed_control::{
     AdapterId, Assignment, Incarnation, Problem, ProblemCode, Register, Renew, Renewed, TakeOver,
 };
@@ -52,27 +52,9 @@ pub(super) async fn renew(
 ) -> Result<Json<Renewed>, Refusal> {
     who.require(&app, Kind::Adapter)?;
     let id = adapter_id(&id)?;
-    let adapter = id.clone();
-    let answer = app.volatile(move |registry, now| {
-        let changes = registry.content_changes(&id, &request.status);
-        let renewed = registry.renew(&who.caller(), &id, request, now)?;
-        Ok((renewed, changes))
-    });
-    let (renewed, changes) = answer.await?;
-    for change in changes {
-        let sid = change.sid.0;
-        match change.diverged_range {
-            Some(range) => warn!(
-                target: "audit",
-                %adapter, sid, range, "divergence: it sends other content than its active under equal numbers"
-            ),
-            None => info!(
-                target: "audit",
-                %adapter, sid, "divergence over: it sends what its active sends"
-            ),
-        }
-    }
-    Ok(Json(renewed))
+    let answer =
+        app.volatile(move |registry, now| registry.renew(&who.caller(), &id, request, now));
+    Ok(Json(answer.await?))
 }
 
 pub(super) async fn take_over(

@@ -13,6 +13,7 @@ use super::adapters::adapter_id;
 use super::auth::Identified;
 use super::body::{Asked, Body};
 use super::refusal::Refusal;
+use super::settled::to_its_end;
 use crate::app::App;
 use crate::config::Kind;
 
@@ -40,27 +41,29 @@ async fn entitle(
 ) -> Result<Json<EntitlementAnswer>, Refusal> {
     who.require(&app, Kind::Operator)?;
     let feed = change.feed.clone();
-    let told = change.clone();
-    let answer = app
-        .change(
+    let done = to_its_end(async move {
+        let told = change.clone();
+        let answer = app.change(
             move |_| Some(feed),
             move |registry, _| registry.entitle(change, entitled),
-        )
-        .await;
-    let action = if entitled { "grant" } else { "revoke" };
-    let outcome = match &answer {
-        Ok(done) => format!(
-            "changed={} closed={}",
-            done.changed, done.closed_subscriptions
-        ),
-        Err(problem) => problem.message.clone(),
-    };
-    info!(
-        target: "audit",
-        operator = who.name(), action, principal = told.principal, feed = %told.feed,
-        reason = told.reason, outcome, "operator action"
-    );
-    Ok(Json(answer?))
+        );
+        let answer = answer.await;
+        let action = if entitled { "grant" } else { "revoke" };
+        let outcome = match &answer {
+            Ok(done) => format!(
+                "changed={} closed={}",
+                done.changed, done.closed_subscriptions
+            ),
+            Err(problem) => problem.message.clone(),
+        };
+        info!(
+            target: "audit",
+            operator = who.name(), action, principal = told.principal, feed = %told.feed,
+            reason = told.reason, outcome, "operator action"
+        );
+        answer
+    });
+    Ok(Json(done.await?))
 }
 
 /// `?adapter=<id>` or `?entitlement=<principal>:<feed>`.

@@ -13,7 +13,7 @@ use super::adapters::adapter_id;
 use super::auth::Identified;
 use super::body::{Asked, Body};
 use super::refusal::Refusal;
-use super::settled::until_settled;
+use super::settled::{to_its_end, until_settled};
 use crate::app::App;
 use crate::config::Kind;
 use crate::registry::Registry;
@@ -24,18 +24,21 @@ pub(super) async fn order(
     Body(request): Body<Order>,
 ) -> Result<Json<OrderRecord>, Refusal> {
     who.require(&app, Kind::Operator)?;
-    let told = request.clone();
-    let answer = carry_out(&app, who.name().to_owned(), request).await;
-    let outcome = match &answer {
-        Ok(record) => serde_json::to_string(&record.outcome).unwrap_or_default(),
-        Err(problem) => problem.message.clone(),
-    };
-    info!(
-        target: "audit",
-        operator = who.name(), action = told.message.word(), feed = %told.feed, sid = told.sid.0,
-        key = told.key, outcome, "operator action"
-    );
-    Ok(Json(answer?))
+    let done = to_its_end(async move {
+        let told = request.clone();
+        let answer = carry_out(&app, who.name().to_owned(), request).await;
+        let outcome = match &answer {
+            Ok(record) => serde_json::to_string(&record.outcome).unwrap_or_default(),
+            Err(problem) => problem.message.clone(),
+        };
+        info!(
+            target: "audit",
+            operator = who.name(), action = told.message.word(), feed = %told.feed, sid = told.sid.0,
+            key = told.key, outcome, "operator action"
+        );
+        answer
+    });
+    Ok(Json(done.await?))
 }
 
 async fn carry_out(
@@ -80,18 +83,21 @@ pub(super) async fn report(
     who.require(&app, Kind::Adapter)?;
     let id = adapter_id(&id)?;
     let named = id.clone();
-    let answer = app.change(
-        move |registry| registry.feed_of_adapter(&named).ok(),
-        move |registry, _| registry.report_order(&who.caller(), &id, report),
-    );
-    let record = answer.await?;
-    let outcome = serde_json::to_string(&record.outcome).unwrap_or_default();
-    info!(
-        target: "audit",
-        operator = record.operator, action = record.message.word(), feed = %record.feed,
-        sid = record.sid.0, key = record.key, outcome, "order settled"
-    );
-    Ok(Json(record))
+    let done = to_its_end(async move {
+        let answer = app.change(
+            move |registry| registry.feed_of_adapter(&named).ok(),
+            move |registry, _| registry.report_order(&who.caller(), &id, report),
+        );
+        let record = answer.await?;
+        let outcome = serde_json::to_string(&record.outcome).unwrap_or_default();
+        info!(
+            target: "audit",
+            operator = record.operator, action = record.message.word(), feed = %record.feed,
+            sid = record.sid.0, key = record.key, outcome, "order settled"
+        );
+        Ok(record)
+    });
+    Ok(Json(done.await?))
 }
 
 /// Longest time for which an answer to an order waits for the adapter.

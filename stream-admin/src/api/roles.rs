@@ -12,7 +12,7 @@ use super::auth::Identified;
 use super::body::{Asked, Body};
 use super::orders::Of;
 use super::refusal::Refusal;
-use super::settled::until_settled;
+use super::settled::{to_its_end, until_settled};
 use crate::app::App;
 use crate::config::Kind;
 use crate::registry::Registry;
@@ -23,18 +23,21 @@ pub(super) async fn order(
     Body(request): Body<RoleOrder>,
 ) -> Result<Json<RoleChange>, Refusal> {
     who.require(&app, Kind::Operator)?;
-    let told = request.clone();
-    let answer = carry_out(&app, who.name().to_owned(), request).await;
-    let outcome = match &answer {
-        Ok(change) => serde_json::to_string(&change.outcome).unwrap_or_default(),
-        Err(problem) => problem.message.clone(),
-    };
-    let action = serde_json::to_string(&told.action).unwrap_or_default();
-    info!(
-        target: "audit",
-        operator = who.name(), action, feed = %told.feed, key = told.key, outcome, "operator action"
-    );
-    Ok(Json(answer?))
+    let done = to_its_end(async move {
+        let told = request.clone();
+        let answer = carry_out(&app, who.name().to_owned(), request).await;
+        let outcome = match &answer {
+            Ok(change) => serde_json::to_string(&change.outcome).unwrap_or_default(),
+            Err(problem) => problem.message.clone(),
+        };
+        let action = serde_json::to_string(&told.action).unwrap_or_default();
+        info!(
+            target: "audit",
+            operator = who.name(), action, feed = %told.feed, key = told.key, outcome, "operator action"
+        );
+        answer
+    });
+    Ok(Json(done.await?))
 }
 
 async fn carry_out(

@@ -8,8 +8,10 @@ use twinfeed_control::{AdapterId, AdapterStatus, Sid};
 use super::Registry;
 
 /// What a report says of a stream's content that the one before it did not.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ContentChange {
+    /// Whose report.
+    pub adapter: AdapterId,
     /// Which source stream.
     pub sid: Sid,
     /// The range of source numbers in which the adapter differs from its active; `None`: it does not any more.
@@ -17,31 +19,31 @@ pub struct ContentChange {
 }
 
 impl Registry {
-    /// What `status` would change of what is known of the adapter's contents; nothing for an unknown one.
+    /// What reports that were accepted changed of their adapters' contents, in order; for the audit log.
     #[must_use]
-    pub fn content_changes(&self, id: &AdapterId, status: &AdapterStatus) -> Vec<ContentChange> {
-        let mut seats = self.feeds.values().filter_map(|feed| {
-            let leg = feed.leg_named(id)?;
-            Some(feed.seat(leg)?.last_report())
-        });
-        let Some(before) = seats.next() else {
-            return Vec::new();
-        };
-        let streams = before.map_or(&[][..], |report| &report.streams);
-        let differed = |sid: Sid| {
-            let known = streams.iter().find(|stream| stream.sid == sid);
-            known.is_some_and(|stream| stream.pair.diverged_range.is_some())
-        };
-        let changed = status
-            .streams
-            .iter()
-            .filter(|stream| differed(stream.sid) != stream.pair.diverged_range.is_some());
-        let change = changed.map(|stream| ContentChange {
-            sid: stream.sid,
-            diverged_range: stream.pair.diverged_range,
-        });
-        change.collect()
+    pub fn take_content_events(&mut self) -> Vec<ContentChange> {
+        std::mem::take(&mut self.content_events)
     }
+}
+
+/// What `status` changes of what is known of the adapter's contents: `before`, if it has reported.
+pub(super) fn changes<'a>(
+    adapter: &'a AdapterId,
+    before: Option<&'a AdapterStatus>,
+    status: &'a AdapterStatus,
+) -> impl Iterator<Item = ContentChange> + 'a {
+    let known = before.map_or(&[][..], |report| &report.streams);
+    let differed = move |sid: Sid| {
+        let known = known.iter().find(|stream| stream.sid == sid);
+        known.is_some_and(|stream| stream.pair.diverged_range.is_some())
+    };
+    let streams = status.streams.iter();
+    let changed = streams.filter(move |it| differed(it.sid) != it.pair.diverged_range.is_some());
+    changed.map(|stream| ContentChange {
+        adapter: adapter.clone(),
+        sid: stream.sid,
+        diverged_range: stream.pair.diverged_range,
+    })
 }
 
 #[cfg(test)]
@@ -73,7 +75,9 @@ mod tests {
         let (backup, _) = registry
             .register(&ADAPTER, offer(Role::Backup, 2), Now(0))
             .unwrap();
+        let id = backup.adapter;
         let change = |sid, diverged_range| ContentChange {
+            adapter: id.clone(),
             sid: Sid(sid),
             diverged_range,
         };
@@ -86,19 +90,18 @@ mod tests {
             (&[None, None], vec![change(2, None)]),
         ];
         for (ranges, expected) in steps {
-            let status = report(ranges);
-            let changes = registry.content_changes(&backup.adapter, &status);
-            assert_eq!(changes, expected, "{ranges:?}");
-            let renew = Renew {
-                incarnation: Incarnation(2),
-                status,
+            let renew = |incarnation| Renew {
+                incarnation: Incarnation(incarnation),
+                status: report(ranges),
             };
-            registry
-                .renew(&ADAPTER, &backup.adapter, renew, Now(1))
-                .unwrap();
+            // A report that is refused changes nothing.
+            let refused = registry.renew(&ADAPTER, &id, renew(9), Now(1));
+            assert_eq!(
+                (refused.is_err(), registry.take_content_events()),
+                (true, vec![])
+            );
+            registry.renew(&ADAPTER, &id, renew(2), Now(1)).unwrap();
+            assert_eq!(registry.take_content_events(), expected, "{ranges:?}");
         }
-        // Whoever begins anew begins unsuspected, and one that begins so was never known to differ.
-        let nobody = "other.backup".parse().unwrap();
-        assert_eq!(registry.content_changes(&nobody, &report(&[Some(1)])), []);
     }
 }

@@ -43,6 +43,7 @@ use twinfeed_control::{
 
 use crate::grant::Entitlements;
 use crate::lease::{Lease, Now};
+use contents::ContentChange;
 use feed::{Feed, Occupant, leg_of, preferred_role};
 use pair::{Claim, Outcome};
 use record::{Record, ServerRecord, Write};
@@ -71,6 +72,7 @@ pub struct Registry {
     events: Vec<LegEvent>,
     role_events: Vec<RoleChange>,
     order_events: Vec<OrderRecord>,
+    content_events: Vec<ContentChange>,
     /// The wall clock at the request at hand, for histories and for hand-backs at a time of the day.
     unix_us: u64,
 }
@@ -136,6 +138,7 @@ impl Registry {
             events: Vec::new(),
             role_events: Vec::new(),
             order_events: Vec::new(),
+            content_events: Vec::new(),
             unix_us: 0,
         };
         for record in saved {
@@ -332,11 +335,14 @@ impl Registry {
             && !streams.is_empty()
             && streams.iter().all(|it| it.pair.state == PairState::Active);
         let seamless = opened.then(|| streams.iter().all(|stream| stream.pair.seamless));
+        let mut contents = Vec::new();
         if let Some(occupant) = &mut feed.seats[leg.index()] {
             occupant.presumed = false;
             occupant.unverified &= request.status.generation != generation;
+            contents = contents::changes(id, occupant.last_report(), &request.status).collect();
             occupant.note(request.status, now, lease_ms);
         }
+        self.content_events.extend(contents);
         if let Some(seamless) = seamless {
             self.note_seamless(&name, seamless);
         }
