@@ -101,18 +101,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_env = "gnu")]
-    fn what_is_large_has_a_mapping_of_its_own_also_after_one_was_freed() {
-        assert!(give_back_what_is_large());
-        // A piece that is mapped by itself begins behind its 16 bytes of header.
-        let place = |()| {
-            let piece = vec![1_u8; 4 << 20];
-            piece.as_ptr().addr() % 4_096
-        };
-        assert_eq!([(); 8].map(place), [16; 8]);
-    }
-
-    #[test]
     fn a_prepared_table_is_there_in_huge_pages_and_says_what_it_said() {
         const BYTES: usize = 16 << 20;
         let mut table = vec![0_u64; BYTES / 8];
