@@ -37,6 +37,12 @@ pub struct ServerStatus {
     pub reason: String,
     /// Whether the last write reached the disk.
     pub store_up: bool,
+    /// How often it attended to nobody for more than half a second: stopped, without a core, or waiting for its disk.
+    #[serde(default)]
+    pub stalls: u64,
+    /// For how long altogether, in milliseconds. No lease ended meanwhile.
+    #[serde(default)]
+    pub stalled_ms: u64,
 }
 
 /// One feed: its pair, its legs, its subscribers, its history.

@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 use twinfeed_control::{FeedName, Problem, ProblemCode, ServerStatus, Status};
 
 use crate::api::auth::Auth;
-use crate::clock::Clock;
+use crate::clock::{Attention, Clock};
 use crate::config::{Config, ConfigError, FeedConfig};
 use crate::grant::Entitlements;
 use crate::lease::Now;
@@ -42,6 +42,7 @@ struct Core {
     registry: Registry,
     store: Box<dyn Store>,
     store_up: bool,
+    attention: Attention,
 }
 
 /// Why a server could not start.
@@ -76,14 +77,16 @@ impl App {
         let changes = changes.collect();
         let entitlements = Entitlements::new(configured);
         let saved = store.load()?;
-        let mut registry =
-            Registry::new(config.settings(), feeds, entitlements, saved, clock.now());
+        let mut attention = Attention::default();
+        let (now, _) = attention.look(clock.now());
+        let mut registry = Registry::new(config.settings(), feeds, entitlements, saved, now);
         store.commit(&registry.take_writes())?;
         let watches = Arc::new(Semaphore::new(config.limits.watches));
         let core = Mutex::new(Core {
             registry,
             store,
             store_up: true,
+            attention,
         });
         let draining = watch::Sender::new(false);
         Ok(Arc::new(Self {
@@ -109,7 +112,8 @@ impl App {
     ) -> Result<T, Problem> {
         self.blocking(move |app, core| {
             let backup = feed(&core.registry).and_then(|name| core.registry.feed_backup(&name));
-            let answer = request(&mut core.registry, app.clock.now());
+            let now = app.now(core);
+            let answer = request(&mut core.registry, now);
             if let Err(error) = core.commit() {
                 error!(%error, "the state could not be written; the request is undone");
                 if let Some(backup) = backup {
@@ -131,8 +135,11 @@ impl App {
         self: &Arc<Self>,
         request: impl FnOnce(&mut Registry, Now) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        self.blocking(move |app, core| request(&mut core.registry, app.clock.now()))
-            .await
+        self.blocking(move |app, core| {
+            let now = app.now(core);
+            request(&mut core.registry, now)
+        })
+        .await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -153,12 +160,13 @@ impl App {
     /// Lets leases lapse, and does what no request asks for.
     pub(crate) async fn tick(self: &Arc<Self>) {
         let ticked = self.blocking(|app, core| {
-            core.registry.tick(app.clock.now());
+            let now = app.now(core);
+            core.registry.tick(now);
             if let Err(error) = core.commit() {
                 // Closing again after a restart does no harm, so nothing is put back.
                 error!(%error, "lapsed subscriptions could not be written");
             }
-            let now = app.clock.now();
+            let now = app.now(core);
             // A generation that is not on the disk is none, and neither is an order.
             for name in core.registry.feeds_with_silent_actives(now) {
                 core.act(&name, |registry| registry.replace_silent_active(&name, now));
@@ -176,6 +184,18 @@ impl App {
             Ok(())
         });
         drop(ticked.await);
+    }
+
+    /// The time of leases.
+    fn now(&self, core: &mut Core) -> Now {
+        let (now, stall) = core.attention.look(self.clock.now());
+        if let Some(stall) = stall {
+            warn!(
+                milliseconds = stall,
+                "this server attended to nobody: no lease ended meanwhile"
+            );
+        }
+        now
     }
 
     fn tell(&self, core: &mut Core) {
@@ -245,7 +265,8 @@ impl App {
     /// Everything an operator sees.
     pub(crate) async fn status(self: &Arc<Self>) -> Result<(Status, Vec<FeedCounts>), Problem> {
         self.blocking(|app, core| {
-            let now = app.clock.now();
+            let now = app.now(core);
+            let (stalls, stalled_ms) = core.attention.stalls();
             let draining = *app.draining.borrow();
             let reason = match (draining, core.store_up) {
                 (true, _) => "it is draining",
@@ -254,11 +275,13 @@ impl App {
             };
             let server = ServerStatus {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                uptime_ms: now.0,
+                uptime_ms: app.clock.now().0,
                 at_unix_us: Clock::unix_us(),
                 ready: reason.is_empty(),
                 reason: reason.to_owned(),
                 store_up: core.store_up,
+                stalls,
+                stalled_ms,
             };
             let status = Status {
                 server,

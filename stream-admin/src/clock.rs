@@ -1,4 +1,4 @@
-//! What time is it? The one place that asks.
+//! What time is it, and for how long did this process not ask? The one place that looks at clocks.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -32,5 +32,65 @@ impl Clock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The clock of leases. It stands still while this process attends to nobody – stopped, without a core, waiting for its
+/// disk – because who could not be heard was not silent. A lease ends later for it here, and at its holder when it always
+/// did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Attention {
+    seen: Now,
+    stalled_ms: u64,
+    stalls: u64,
+}
+
+impl Attention {
+    /// The time of leases, and for how long nobody was attended to before it, in milliseconds.
+    pub(crate) fn look(&mut self, at: Now) -> (Now, Option<u64>) {
+        let away = at.since(self.seen);
+        self.seen = self.seen.max(at);
+        let stall = (away > LONGEST_GLANCE_MS).then_some(away);
+        if let Some(stall) = stall {
+            self.stalls += 1;
+            self.stalled_ms += stall;
+        }
+        (Now(self.seen.since(Now(self.stalled_ms))), stall)
+    }
+
+    /// How often, and for how many milliseconds, nobody was attended to.
+    pub(crate) const fn stalls(&self) -> (u64, u64) {
+        (self.stalls, self.stalled_ms)
+    }
+}
+
+/// Longest time between two looks of a process that attends to its callers; it looks every 100 ms by itself.
+const LONGEST_GLANCE_MS: u64 = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leases_stand_still_while_nobody_is_attended_to() {
+        let mut attention = Attention::default();
+        // What the clock says, the time of leases, and the stall before it.
+        let looks = [
+            (0, 0, None),
+            (100, 100, None),
+            (600, 600, None),
+            (1_101, 600, Some(501)),
+            (1_101, 600, None),
+            (1_200, 699, None),
+            (9_200, 699, Some(8_000)),
+            (9_300, 799, None),
+            // Another thread read the clock first and came last.
+            (9_250, 799, None),
+            (9_310, 809, None),
+        ];
+        for (at, time, stall) in looks {
+            assert_eq!(attention.look(Now(at)), (Now(time), stall), "at {at}");
+        }
+        assert_eq!(attention.stalls(), (2, 8_501));
     }
 }

@@ -16,6 +16,7 @@ use twinfeed_control::{FeedStatus, LegState, Role, Status, SubscriptionState};
 use crate::api::auth::{Auth, Failure};
 use crate::registry::FeedCounts;
 
+type FloatCounter = Counter<f64, std::sync::atomic::AtomicU64>;
 type FloatGauge = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -82,6 +83,8 @@ struct Families {
     lease: Family<ByLeg, FloatGauge>,
     auth_failures: Family<ByReason, Counter>,
     store_up: Gauge,
+    stalls: Counter,
+    stalled: FloatCounter,
     build_info: Family<Build, Gauge>,
 }
 
@@ -89,6 +92,9 @@ struct Families {
 pub(crate) fn encode(status: &Status, counts: &[FeedCounts], auth: &Auth) -> String {
     let families = Families::default();
     families.store_up.set(i64::from(status.server.store_up));
+    families.stalls.inc_by(status.server.stalls);
+    let stalled = std::time::Duration::from_millis(status.server.stalled_ms);
+    families.stalled.inc_by(stalled.as_secs_f64());
     let build = Build {
         version: status.server.version.clone(),
     };
@@ -252,6 +258,16 @@ impl Families {
         );
         registry.register("auth_failures", "Callers turned away", self.auth_failures);
         registry.register("store_up", "1 while the store takes writes", self.store_up);
+        registry.register(
+            "stalls",
+            "How often this server attended to nobody for more than half a second",
+            self.stalls,
+        );
+        registry.register(
+            "stalled_seconds",
+            "For how long it attended to nobody; no lease ended meanwhile",
+            self.stalled,
+        );
         registry.register("build_info", "Always 1", self.build_info);
         registry
     }

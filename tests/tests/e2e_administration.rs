@@ -5,10 +5,12 @@ mod common;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 use common::{alone, kept, small_run, start, until_delivered, until_session, wait_for};
 use rustix::process::Signal;
 use twinfeed_harness::Seat;
+use twinfeed_harness::run::Run;
 
 /// What an adapter says of itself.
 fn status_of(operations: SocketAddr) -> Option<serde_json::Value> {
@@ -81,9 +83,38 @@ fn data_switches_and_restarts_go_on_without_stream_admin() {
 }
 
 #[test]
+fn nobodys_lease_ends_while_stream_admin_itself_stands_still() {
+    let _alone = alone();
+    let lease = Duration::from_secs(1);
+    let mut rig = start(&Run {
+        adapter_lease: Some(lease),
+        ..small_run()
+    });
+    rig.open().unwrap();
+    until_delivered(&mut rig, 100);
+    let stopped = Instant::now();
+    rig.stream_admin().unwrap().signal(Signal::STOP).unwrap();
+    // Several leases long, by what applications are told meanwhile.
+    let mut session = 2;
+    while stopped.elapsed() < 4 * lease {
+        until_session(&mut rig, session);
+        session += 1;
+    }
+    rig.stream_admin().unwrap().signal(Signal::CONT).unwrap();
+    rig.until_protected(common::LIMIT).unwrap();
+    let log = std::fs::read_to_string(rig.files().path("stream-admin.log")).unwrap();
+    assert!(log.contains("attended to nobody"), "{log}");
+    let lapsed = log
+        .lines()
+        .find(|line| line.contains("leg state") && line.contains("lapsed"));
+    assert_eq!(lapsed, None, "{log}");
+    kept(rig);
+}
+
+#[test]
 fn a_paused_application_is_told_what_its_own_host_dropped() {
     let _alone = alone();
-    let run = twinfeed_harness::run::Run {
+    let run = Run {
         receive_buffer: Some(16 << 10),
         // With them nothing would be missing: see e2e_fills.
         fills: false,

@@ -563,8 +563,8 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         "C1",
-        "stream-admin killed, cut off, or deaf one way",
-        "L D O: data, switches and restarts go on under the last grants; no new ones",
+        "stream-admin killed, cut off, deaf one way, or standing still",
+        "L D O: data, switches and restarts go on under the last grants; no new ones; nobody's lease ends by its standstill",
         "without end for data; a lease for authority",
         &[
             Cell("kill-admin"),
@@ -573,6 +573,10 @@ pub const ROWS: &[Row] = &[
             Test(
                 ADMINISTRATION,
                 "data_switches_and_restarts_go_on_without_stream_admin",
+            ),
+            Test(
+                ADMINISTRATION,
+                "nobodys_lease_ends_while_stream_admin_itself_stands_still",
             ),
             Test(
                 "feed-adapter/tests/processes.rs",
