@@ -456,6 +456,50 @@ fn an_end_that_the_next_heartbeat_says_is_waited_for() {
 }
 
 #[test]
+fn what_came_in_a_better_context_than_anybody_speaks_in_is_told_first() {
+    let (mut kit, mut zero, mut one) = pair();
+    kit.joined(&mut zero, &mut one, 3);
+    for sender in [&mut zero, &mut one] {
+        sender.header.epoch = Epoch(2);
+        sender.header.predecessor = Epoch(1);
+        sender.header.context = ContextId(20);
+        kit.records(sender, &run(1..=4));
+    }
+    assert_eq!(
+        kit.told(),
+        [],
+        "the end of the epoch before may yet be said"
+    );
+    // Both adapters are replaced by processes that remember nothing of it.
+    for sender in [&mut zero, &mut one] {
+        *sender = sender.with(|header| {
+            header.incarnation = Incarnation(header.incarnation.0 + 100);
+            header.context = ContextId(30);
+            header.first = 5;
+            header.flags = Flags::INCOMPLETE;
+        });
+        kit.beat(sender, 4, 5);
+    }
+    kit.pass(ms(50));
+    for sender in [&mut zero, &mut one] {
+        kit.records(sender, &run(5..=5));
+    }
+    kit.pass(ms(50));
+    let begins = |told: &Told| match told {
+        Told::Event(
+            Event::Reset { at, context, .. } | Event::Discontinuity { at, context, .. },
+        ) => Some((at.sseq, context.0)),
+        Told::Record(sseq, ..) => Some((*sseq, 0)),
+        Told::Event(_) => None,
+    };
+    let told: Vec<_> = kit.told().iter().filter_map(begins).collect();
+    assert_eq!(
+        told,
+        [(1, 20), (1, 0), (2, 0), (3, 0), (4, 0), (5, 30), (5, 0)]
+    );
+}
+
+#[test]
 fn a_message_that_was_begun_is_missing_to_its_end_where_the_other_leg_never_heard_of_it() {
     let (mut kit, mut zero, mut one) = pair();
     kit.joined(&mut zero, &mut one, 5);

@@ -467,6 +467,48 @@ fn with_one_adapter_dead_the_other_is_asked() {
 }
 
 #[test]
+fn who_leads_apart_fills_its_own_holes() {
+    for behind in [0, 1] {
+        let (mut kit, mut zero, mut one) = pair();
+        let message = zero.administrative(3, Adm(0));
+        kit.give(Leg::Zero, &message);
+        // Only leg 0 placed it, and is gone: who lacks it leads, and that is told.
+        for _ in 0..60 {
+            kit.pass(ms(1));
+            kit.beat(&mut one, 3, 4);
+        }
+        kit.records(&mut one, &run(4..=4));
+        kit.pass(ms(HOLD));
+        let apart = |told: &Told| {
+            matches!(
+                told,
+                Told::Event(Event::Discontinuity {
+                    cause: DiscontinuityCause::Administrative,
+                    ..
+                })
+            )
+        };
+        assert!(kit.told().iter().any(apart));
+        let lost = one.records(&run(5..=5));
+        // A cut may have told it of the message: then the hole has one in it, or none, and nobody knows where.
+        one.header.base_adm = Adm(behind);
+        kit.records(&mut one, &run(6..=6));
+        kit.pass(ms(HOLD));
+        let ask = kit.asked().unwrap();
+        assert_eq!(ask.ranges(), [records(5, 6)]);
+        kit.fill(ask.leg, &lost);
+        let filled = kit.arbiter.counters().filled;
+        assert_eq!(
+            (filled, told_numbers(&mut kit)),
+            match behind {
+                0 => (1, vec![5, 6]),
+                _ => (0, vec![]),
+            }
+        );
+    }
+}
+
+#[test]
 fn a_leg_on_standby_gives_what_it_withheld_and_is_on_standby_still() {
     let (mut kit, mut zero, mut one) = ordered(Limits::default());
     for leg in Leg::BOTH {

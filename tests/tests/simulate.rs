@@ -28,7 +28,7 @@ const JOINED_BEFORE: [u64; 5] = [19_538, 13_753, 278, 1_140, 168];
 /// Worlds of other kinds that did: what was added to a hole did not wait, what waited of an epoch was not confirmed by its end, silence in
 /// front of a held record was called a gap, messages that were owed were waited for one by one, who gave a record was taken for who holds it,
 /// and (twice, and once more in front of a join) what had arrived was called lost on every leg.
-const BEFORE: [(Kind, u64); 8] = [
+const BEFORE: [(Kind, u64); 12] = [
     (Kind::Pair, 61),
     (Kind::Pair, 111_807),
     (Kind::Long, 101_204),
@@ -37,6 +37,10 @@ const BEFORE: [(Kind, u64); 8] = [
     (Kind::Alone, 105_364),
     (Kind::Filled, 200_528),
     (Kind::Alone, 400_320),
+    (Kind::Joined, 414_580),
+    (Kind::Joined, 437_718),
+    (Kind::Joined, 500_956),
+    (Kind::Joined, 923_900),
 ];
 /// Short worlds with the same seeds, of each kind, that are asked for what they reached.
 const REASONED: u64 = 300;

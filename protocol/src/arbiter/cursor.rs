@@ -37,6 +37,8 @@ pub(super) struct Cursor {
     pub(super) adopts: bool,
     /// Records that count less, or in a numbering that cannot be compared, are delivered: the application was told.
     pub(super) apart: bool,
+    /// What the record that was delivered last counts, by itself: in whose numbering, how many.
+    pub(super) led: Option<(Generation, Adm)>,
 }
 
 /// Where a record stands to the cursor.
@@ -185,6 +187,7 @@ impl Source {
             generation: header.generation,
             adopts: false,
             apart: false,
+            led: None,
         });
         (self.recount, self.to_lead_apart) = (false, false);
         self.given_up = None;
@@ -252,6 +255,7 @@ impl Source {
             // An epoch that goes on behind its end has not ended.
             self.ended = false;
             (cursor.next, cursor.last) = (behind(entry), entry.sseq);
+            cursor.led = Some((entry.generation, entry.adm));
         }
         self.cursor = Some(cursor);
         if !ordered && !entry.is_message() {

@@ -20,10 +20,11 @@ use twinfeed_wire::{Datagram, Epoch, Header};
 
 use super::cursor::Cursor;
 use super::fill::Missing;
+use super::hold::Entry;
 use super::leg::LegSide;
 use super::liveness::speaks;
 use super::source::{Out, Source};
-use super::view::{End, View};
+use super::view::{End, Spoken, View};
 use crate::event::{DiscontinuityCause, Event, Handler, Leg, LegState, Place, ResetCause, Tail};
 use crate::limits::Limits;
 use crate::time::Time;
@@ -350,7 +351,16 @@ impl Source {
         let (Some(&(_, view)), Some(left)) = (best.as_ref(), self.cursor) else {
             return;
         };
-        let view = *view;
+        let mut view = *view;
+        if let ResetCause::Epoch { .. } = cause
+            && let Some(left) = self
+                .held_of_the_best(epoch)
+                .filter(|it| it.rank > view.rank)
+        {
+            // Whoever speaks remembers less than what has come: that is told first.
+            (view.context, view.rank) = (left.context, left.rank);
+            (view.first, view.complete) = (left.first, left.complete);
+        }
         // Who has told nothing of an epoch was not in it: somebody may yet go on there.
         let named = self.is_named(epoch, &left);
         let untold = self.announce == Some(DiscontinuityCause::Join) && !named;
@@ -389,6 +399,7 @@ impl Source {
             rank: view.rank,
             next,
             last: 0,
+            led: None,
             ..left
         });
         if let Some(seen) = &mut self.seen {
@@ -433,6 +444,24 @@ impl Source {
             complete: view.complete,
             cause,
         });
+    }
+
+    /// Of the contexts in which records of `epoch` are held the best, whether or not anybody still speaks in it.
+    fn held_of_the_best(&self, epoch: Epoch) -> Option<Spoken> {
+        let views = self.legs.iter().filter_map(|side| side.view(epoch));
+        let spoken = views.flat_map(|view| [Some(view.speaks_in()), view.left]);
+        let is_held = |it: &Spoken| {
+            self.legs.iter().any(|side| {
+                let turn = side.view(epoch).map(|view| view.turn);
+                let of = |entry: &&Entry| Some(entry.turn) == turn && !entry.is_message();
+                side.hold
+                    .iter()
+                    .filter(of)
+                    .any(|entry| entry.context == it.context)
+            })
+        };
+        let held = spoken.flatten().filter(is_held);
+        held.max_by_key(|it| it.rank)
     }
 
     /// Rebases when every live leg stands below the cursor by more than the window (RM-14a).

@@ -61,6 +61,7 @@ impl Source {
             generation,
             adopts: from.count.is_none(),
             apart: false,
+            led: None,
         });
         if from.predecessor.is_some() {
             self.retired.add(from.predecessor);

@@ -231,6 +231,9 @@ impl Source {
             Count::As(adm) if adm >= cursor.adm => Some(adm),
             _ => None,
         };
+        if cursor.apart && cursor.led == Some((record.generation, record.adm)) {
+            return self.leads_to_the_same(cursor, record);
+        }
         let shows = |whose: Leg, in_step: bool| whose != leg || in_step;
         // The nearest behind it that lacks nothing, whoever brought it.
         let behind = Leg::BOTH.into_iter().filter_map(|whose| {
@@ -257,6 +260,28 @@ impl Source {
         views.any(|view| {
             let passed = view.beat.is_some_and(|beat| beat.prev >= record.sseq);
             passed && counted(view.beat_generation, view.beat_adm) == Some(cursor.adm)
+        })
+    }
+
+    /// Whether what stands behind a record counts as it does, to the number, as what stands in front of it does: that the application
+    /// does not count so it was told.
+    fn leads_to_the_same(&self, cursor: &Cursor, record: &Entry) -> bool {
+        let counts = Some((record.generation, record.adm));
+        let held = Leg::BOTH
+            .into_iter()
+            .flat_map(|leg| self.held_in(leg, cursor, cursor.context))
+            .map(|(_, entry)| entry)
+            .filter(|entry| !entry.is_message() && entry.place() > record.place());
+        if let Some(behind) = held.min_by_key(|entry| entry.place()) {
+            return Some((behind.generation, behind.adm)) == counts;
+        }
+        self.legs.iter().any(|side| {
+            let view = side.view(cursor.epoch);
+            let view = view.filter(|view| view.context == cursor.context);
+            view.is_some_and(|view| {
+                let passed = view.beat.is_some_and(|beat| beat.prev >= record.sseq);
+                passed && Some((view.beat_generation, view.beat_adm)) == counts
+            })
         })
     }
 

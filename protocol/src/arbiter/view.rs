@@ -47,6 +47,15 @@ pub(super) struct End {
     pub(super) prev: u64,
 }
 
+/// A context that a leg speaks in, or spoke in before, in one epoch: what it brought there may still be held.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spoken {
+    pub(super) context: ContextId,
+    pub(super) rank: Rank,
+    pub(super) first: u64,
+    pub(super) complete: bool,
+}
+
 /// A leg as it stands in one epoch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View {
@@ -58,6 +67,8 @@ pub(super) struct View {
     pub(super) rank: Rank,
     pub(super) first: u64,
     pub(super) complete: bool,
+    /// The best context that it left.
+    pub(super) left: Option<Spoken>,
     /// Behind the furthest that the leg sent or vouched for; where its newest heartbeat says, and records after it.
     pub(super) next: Place,
     /// Everything below was sent or is silent. In an ordered source that is `next`; in an unordered one only
@@ -92,6 +103,7 @@ impl View {
             rank: Rank::of(header),
             first: header.first,
             complete: header.is_complete(),
+            left: None,
             next: Place::start(0),
             passed: Place::start(0),
             beat: None,
@@ -110,6 +122,9 @@ impl View {
         if self.context != header.context {
             // What the last heartbeat vouched for, it vouched for in another context.
             self.beat = None;
+            let left = self.speaks_in();
+            let known = self.left.filter(|it| it.context != header.context);
+            self.left = Some(known.filter(|it| it.rank > left.rank).unwrap_or(left));
         }
         self.context = header.context;
         self.rank = Rank::of(header);
@@ -117,6 +132,16 @@ impl View {
         self.complete = header.is_complete();
         if header.predecessor.is_some() {
             self.predecessor = header.predecessor;
+        }
+    }
+
+    /// The context that it speaks in.
+    pub(super) const fn speaks_in(&self) -> Spoken {
+        Spoken {
+            context: self.context,
+            rank: self.rank,
+            first: self.first,
+            complete: self.complete,
         }
     }
 

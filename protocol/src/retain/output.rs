@@ -222,7 +222,8 @@ impl Output {
         }
         stand.next = stand.next.max(Place::start(next));
         let newer = header.generation > stand.generation;
-        if newer || header.base_adm > stand.adm {
+        // Fewer than were counted: they were taken back, for another's numbering is in force.
+        if newer || header.base_adm != stand.adm {
             Self::count(stand, (header.base_adm, header.generation), to);
         }
     }

@@ -12,7 +12,7 @@ use twinfeed_protocol::{
     Arbiter, CloseReason, Control, Cursors, Delivered, Event, Handler, Leg, LegState, Limits,
     OrderingClass, Place,
 };
-use twinfeed_wire::{Generation, Sid};
+use twinfeed_wire::{BodyKind, Datagram, Generation, Record, Sid};
 
 use super::adapters::stream_id;
 use super::asked::Sleeper;
@@ -487,9 +487,11 @@ impl Subscriber {
         {
             let last = ledger.lives(sid).last();
             let said = last.map(|life| (life.epoch, life.next()));
-            // What nobody said says nothing of where it is: the first true word does.
+            // What nobody said says nothing of where it is: the first true word does, and of a later part or of a message alone
+            // nobody can begin.
             if flight.genuine && !witness.heard_truth {
-                (witness.said_before, witness.heard_truth) = (said, said.is_some());
+                let begins = said.is_some() && one_can_begin_with(bytes);
+                (witness.said_before, witness.heard_truth) = (said, begins);
             }
             witness.said_before = witness.said_before.or(said);
             let believes = witness.believes(now);
@@ -952,6 +954,14 @@ fn gather(told: &Told, watch: &mut Watch<'_>) -> Result<(), String> {
     let (sid, pos) = (record.pos.sid, record.pos);
     let spot = watch.ledger.spot(sid, pos.epoch, pos.sseq);
     watch.assembly.told(record, spot, watch.ledger.roll())
+}
+
+/// Whether it says where its stream stands: a heartbeat, or the first part of a message.
+fn one_can_begin_with(bytes: &[u8]) -> bool {
+    Datagram::parse(bytes).is_ok_and(|datagram| {
+        let begins = |it: Record<'_>| it.part == 0 && it.kind != BodyKind::Administrative;
+        datagram.heartbeat().is_some() || datagram.records().any(begins)
+    })
 }
 
 /// Whether no adapter sent a record of what the source said since the subscriber came: it carries none, or nobody was there to

@@ -138,6 +138,7 @@ fn may_still_bring(witness: &Witness, now: Time, leg: Leg, until: Place) -> bool
         && !apart
         && !heard.standby
         && !heard.stepped_down
+        && heard.believed
         && heard.state == LegState::Live
         && (heard.epoch, heard.context) == (witness.epoch, witness.context)
         && passed < until.sseq

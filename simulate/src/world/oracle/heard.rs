@@ -32,6 +32,10 @@ pub struct LegHeard {
     pub brought: u64,
     /// The furthest number that its heartbeats vouched for in that epoch.
     pub vouched: u64,
+    /// Whether anything of what it said in that epoch is believed.
+    pub believed: bool,
+    /// The generation that it spoke in last.
+    generation: Generation,
     /// Whether a heartbeat of it took back what it had vouched for in that epoch.
     pub stepped_back: bool,
     /// Its state by the arbiter's own word.
@@ -69,6 +73,8 @@ impl Default for LegHeard {
             progress: 0,
             brought: 0,
             vouched: 0,
+            believed: false,
+            generation: Generation(0),
             stepped_back: false,
             state: LegState::Unheard,
             stepped_down: false,
@@ -240,6 +246,8 @@ impl Heard {
             if heard.incarnations.last() != Some(&header.incarnation) {
                 return; // of a process that was replaced: nobody may believe it
             }
+        } else if header.generation.0 != 0 && header.generation < heard.generation {
+            return; // the same: a process of a newer generation spoke
         } else {
             heard.incarnations.push(header.incarnation);
             (heard.highest_dsn, heard.standby_dsn) = (0, 0);
@@ -249,6 +257,7 @@ impl Heard {
             heard.stepped_back = false;
             (heard.progress, heard.brought) = (0, 0);
             heard.vouched = 0;
+            heard.believed = false;
         }
         if heard.dsns.insert(header.dsn.0, ()).is_some() {
             return; // a copy is no sign of life, and brings nothing new
@@ -289,8 +298,10 @@ impl Heard {
             if other || back {
                 (heard.progress, heard.brought) = (0, 0);
                 heard.vouched = 0;
+                heard.believed = false;
                 heard.stepped_back = back;
             }
+            heard.generation = header.generation;
             heard.epoch = header.epoch;
             heard.context = header.context;
             heard.complete = header.is_complete();
@@ -322,6 +333,7 @@ impl Heard {
         }
         // What is not believed yet is nothing to count on.
         let far = |record: &Record<'_>| header.epoch == believes.0 && record.sseq > believes.1;
+        let believed = header.epoch != believes.0 || near || datagram.records().any(|it| !far(&it));
         let admins = datagram
             .records()
             .filter(|record| !is_of_source(record) && !far(record));
@@ -355,6 +367,7 @@ impl Heard {
             heard.progress = heard.progress.max(progress).max(brought);
             heard.brought = heard.brought.max(brought);
             heard.vouched = heard.vouched.max(vouched);
+            heard.believed |= believed;
         }
     }
 
