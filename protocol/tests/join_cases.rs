@@ -489,3 +489,42 @@ fn a_refresh_in_front_of_where_the_last_snapshot_ended_tells_nothing_of_that() {
     });
     assert_eq!(gaps.collect::<Vec<_>>(), [(ends.next.sseq, case.next + 6)]);
 }
+
+#[test]
+fn who_joins_behind_the_end_is_given_what_there_was() {
+    for ended in [true, false] {
+        for first in [true, false] {
+            let mut case = Case {
+                joins: Joins::new(JoinLimits {
+                    time: Duration::from_secs(1),
+                    ..JoinLimits::default()
+                }),
+                log: Log::default(),
+                next: 5,
+            };
+            case.joins.add_source(SID, true);
+            let end = |case: &mut Case| {
+                if ended {
+                    case.says(end_of_epoch(5));
+                }
+            };
+            case.says(restarts(DiscontinuityCause::Join));
+            if first {
+                end(&mut case);
+            }
+            case.comes(0, 2);
+            if !first {
+                end(&mut case);
+            }
+            case.drain();
+            // Whether it counts as the stream does the next record would say; there is none.
+            assert_eq!(case.log.1, usize::from(ended), "{:?}", case.log.0);
+            assert_eq!(case.ends(), usize::from(ended));
+            let state = match ended {
+                true => "live",
+                false => "ahead",
+            };
+            assert_eq!(case.joins.state(SID), Some(state));
+        }
+    }
+}
