@@ -40,7 +40,7 @@ const BEFORE: [(Kind, u64); 12] = [
     (Kind::Joined, 414_580),
     (Kind::Joined, 437_718),
     (Kind::Joined, 500_956),
-    (Kind::Joined, 923_900),
+    (Kind::Joined, 932_700),
 ];
 /// Short worlds with the same seeds, of each kind, that are asked for what they reached.
 const REASONED: u64 = 300;

@@ -101,7 +101,15 @@ impl<'a> Heartbeat<'a> {
             ended: raw.state.get() & ENDED != 0,
             inherited: Adm(raw.inherited.get()),
         };
-        if beat.prev >= beat.next_sseq && beat.next_sseq != 0 {
+        let ends = [
+            (beat.prev, beat.next_sseq),
+            (beat.predecessor_prev, beat.predecessor_next),
+        ];
+        // The last number of all is no record's, for none is behind it.
+        if ends
+            .iter()
+            .any(|&(prev, next)| prev >= next && next != 0 || prev == u64::MAX)
+        {
             return Err(Malformed::Heartbeat);
         }
         Ok(Self { beat, digests })

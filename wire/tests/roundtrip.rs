@@ -142,14 +142,14 @@ proptest! {
     #[test]
     fn heartbeats_survive(
         header in headers(), next in 1..u64::MAX, back in 1..50_u64, ended in any::<bool>(),
-        pred in any::<[u64; 2]>(), interval_us in any::<u32>(), inherited in any::<u64>(),
+        pred in 0..u64::MAX, known in any::<bool>(), interval_us in any::<u32>(), inherited in any::<u64>(),
         digests in prop::collection::vec(any::<(u64, u64)>(), 0..20),
     ) {
         let beat = Beat {
             next_sseq: next,
             prev: next.saturating_sub(back),
-            predecessor_next: pred[0],
-            predecessor_prev: pred[1],
+            predecessor_next: if known { pred + 1 } else { 0 },
+            predecessor_prev: pred,
             interval_us,
             ended,
             inherited: Adm(inherited),
@@ -310,4 +310,42 @@ fn no_record_has_the_last_number() {
     };
     assert_eq!(read(u64::MAX - 1), Ok(u64::MAX - 1));
     assert_eq!(read(u64::MAX), Err(Malformed::RecordPosition(0)));
+}
+
+#[test]
+fn a_heartbeats_last_number_is_below_the_next_and_none_is_the_last_of_all() {
+    const MAX: u64 = u64::MAX;
+    // Next and last number of an epoch; whether a heartbeat may say so.
+    let cases = [
+        ((5, 4), true),
+        ((5, 0), true),
+        ((5, 5), false),
+        ((5, 6), false),
+        ((0, 6), true),
+        ((0, MAX - 1), true),
+        ((0, MAX), false),
+        ((MAX, MAX - 1), true),
+        ((MAX, MAX), false),
+    ];
+    for ((next, prev), allowed) in cases {
+        for here in [true, false] {
+            let mut beat = Beat {
+                next_sseq: 1,
+                ..Beat::default()
+            };
+            match here {
+                true => (beat.next_sseq, beat.prev) = (next, prev),
+                false => (beat.predecessor_next, beat.predecessor_prev) = (next, prev),
+            }
+            let header = Header {
+                epoch: Epoch(1),
+                ..Header::default()
+            };
+            let mut buffer = [0; DEFAULT_DATAGRAM];
+            let length = write_heartbeat(&mut buffer, &header, &beat, &[]);
+            let read = Datagram::parse(&buffer[..length]).map(|_| ());
+            let expected = allowed.then_some(()).ok_or(Malformed::Heartbeat);
+            assert_eq!(read, expected, "{next} {prev} {here}");
+        }
+    }
 }

@@ -10,8 +10,6 @@
 //! Records of another context wait in their leg's hold (RM-9a). Going over is a `Discontinuity`, told when
 //! something follows in the new context.
 
-use super::leg::LegSide;
-use super::liveness::speaks;
 use super::source::{Out, Source};
 use super::view::View;
 use crate::event::{DiscontinuityCause, GapCause, Handler, Leg, Place};
@@ -67,16 +65,7 @@ impl Source {
         }
         // What an application that was away has missed may be had in this context, too.
         if !(self.catching_up && self.repair.can_ask()) {
-            // Who lags in the context that is left for want of room may be about to bring it.
-            let lags = |side: &LegSide| {
-                let there = side.view(cursor.epoch);
-                speaks(side) && there.is_some_and(|view| view.context == cursor.context)
-            };
-            let cause = match self.forced() && self.legs.iter().any(lags) {
-                true => GapCause::HoldFull,
-                false => GapCause::Abandoned,
-            };
-            let cause = self.unless_skipped(cause);
+            let cause = self.unless_skipped(GapCause::Abandoned);
             self.declare_until_reached(leg, &view, cause, out);
         }
         self.enter(&view);

@@ -320,6 +320,12 @@ impl Source {
         if here && !late {
             out.counters.retired_epoch += self.legs[leg.index()].catch_up(epoch);
         }
+        if self.legs[leg.index()].crowded()
+            && let Some(cursor) = self.cursor
+        {
+            // What it spoke of before it came to the application's epoch lies behind: who joined there never left it.
+            out.counters.retired_epoch += self.legs[leg.index()].go_on_to(cursor.epoch, |_| false);
+        }
         if self.legs[leg.index()].crowded() {
             self.relieve(Pressure::Views(leg), out);
         }
