@@ -468,7 +468,7 @@ fn with_one_adapter_dead_the_other_is_asked() {
 
 #[test]
 fn who_leads_apart_fills_its_own_holes() {
-    for behind in [0, 1] {
+    for (behind, in_step) in [(0, false), (1, true), (1, false)] {
         let (mut kit, mut zero, mut one) = pair();
         let message = zero.administrative(3, Adm(0));
         kit.give(Leg::Zero, &message);
@@ -490,8 +490,11 @@ fn who_leads_apart_fills_its_own_holes() {
         };
         assert!(kit.told().iter().any(apart));
         let lost = one.records(&run(5..=5));
-        // A cut may have told it of the message: then the hole has one in it, or none, and nobody knows where.
+        // A cut may have told it of the message: then the hole has one in it, or none; out of step nobody knows.
         one.header.base_adm = Adm(behind);
+        if !in_step {
+            one.header.flags = Flags::UNSYNCHRONISED;
+        }
         kit.records(&mut one, &run(6..=6));
         kit.pass(ms(HOLD));
         let ask = kit.asked().unwrap();
@@ -500,8 +503,8 @@ fn who_leads_apart_fills_its_own_holes() {
         let filled = kit.arbiter.counters().filled;
         assert_eq!(
             (filled, told_numbers(&mut kit)),
-            match behind {
-                0 => (1, vec![5, 6]),
+            match (behind, in_step) {
+                (0, _) | (_, true) => (1, vec![5, 6]),
                 _ => (0, vec![]),
             }
         );

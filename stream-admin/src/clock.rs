@@ -53,7 +53,8 @@ impl Attention {
         let stall = (away > LONGEST_GLANCE_MS).then_some(away);
         if let Some(stall) = stall {
             self.stalls += 1;
-            self.stalled_ms += stall;
+            // Every look moves the time: a process that attends to its callers seldom lets leases end late, not never.
+            self.stalled_ms += stall - GLANCE_MS;
         }
         (Now(self.seen.since(Now(self.stalled_ms))), stall)
     }
@@ -64,7 +65,9 @@ impl Attention {
     }
 }
 
-/// Longest time between two looks of a process that attends to its callers; it looks every 100 ms by itself.
+/// How often a process that attends to its callers looks by itself.
+const GLANCE_MS: u64 = 100;
+/// Longest time between two looks of such a process.
 const LONGEST_GLANCE_MS: u64 = 500;
 
 #[cfg(test)]
@@ -79,18 +82,21 @@ mod tests {
             (0, 0, None),
             (100, 100, None),
             (600, 600, None),
-            (1_101, 600, Some(501)),
-            (1_101, 600, None),
-            (1_200, 699, None),
-            (9_200, 699, Some(8_000)),
-            (9_300, 799, None),
+            (1_101, 700, Some(501)),
+            (1_101, 700, None),
+            (1_200, 799, None),
+            (9_200, 899, Some(8_000)),
+            (9_300, 999, None),
             // Another thread read the clock first and came last.
-            (9_250, 799, None),
-            (9_310, 809, None),
+            (9_250, 999, None),
+            (9_310, 1_009, None),
+            // One that looks too seldom: slowly, but on.
+            (9_911, 1_109, Some(601)),
+            (10_512, 1_209, Some(601)),
         ];
         for (at, time, stall) in looks {
             assert_eq!(attention.look(Now(at)), (Now(time), stall), "at {at}");
         }
-        assert_eq!(attention.stalls(), (2, 8_501));
+        assert_eq!(attention.stalls(), (4, 9_303));
     }
 }

@@ -354,7 +354,7 @@ impl Source {
         let mut view = *view;
         if let ResetCause::Epoch { .. } = cause
             && let Some(left) = self
-                .held_of_the_best(epoch)
+                .held_of_the_best(epoch, view.first)
                 .filter(|it| it.rank > view.rank)
         {
             // Whoever speaks remembers less than what has come: that is told first.
@@ -446,14 +446,16 @@ impl Source {
         });
     }
 
-    /// Of the contexts in which records of `epoch` are held the best, whether or not anybody still speaks in it.
-    fn held_of_the_best(&self, epoch: Epoch) -> Option<Spoken> {
-        let views = self.legs.iter().filter_map(|side| side.view(epoch));
+    /// Of the contexts in which records of `epoch` below `first` are held the best, whether or not anybody still speaks in it.
+    fn held_of_the_best(&self, epoch: Epoch, first: u64) -> Option<Spoken> {
+        let views = self.counting().filter_map(|side| side.view(epoch));
         let spoken = views.flat_map(|view| [Some(view.speaks_in()), view.left]);
         let is_held = |it: &Spoken| {
-            self.legs.iter().any(|side| {
+            self.counting().any(|side| {
                 let turn = side.view(epoch).map(|view| view.turn);
-                let of = |entry: &&Entry| Some(entry.turn) == turn && !entry.is_message();
+                let of = |entry: &&Entry| {
+                    Some(entry.turn) == turn && !entry.is_message() && entry.sseq < first
+                };
                 side.hold
                     .iter()
                     .filter(of)

@@ -231,8 +231,9 @@ impl Source {
             Count::As(adm) if adm >= cursor.adm => Some(adm),
             _ => None,
         };
-        if cursor.apart && cursor.led == Some((record.generation, record.adm)) {
-            return self.leads_to_the_same(cursor, record);
+        let led = cursor.apart && cursor.led == Some((record.generation, record.adm));
+        if led && self.leads_to_the_same(cursor, record) {
+            return true;
         }
         let shows = |whose: Leg, in_step: bool| whose != leg || in_step;
         // The nearest behind it that lacks nothing, whoever brought it.
@@ -275,7 +276,7 @@ impl Source {
         if let Some(behind) = held.min_by_key(|entry| entry.place()) {
             return Some((behind.generation, behind.adm)) == counts;
         }
-        self.legs.iter().any(|side| {
+        self.counting().any(|side| {
             let view = side.view(cursor.epoch);
             let view = view.filter(|view| view.context == cursor.context);
             view.is_some_and(|view| {

@@ -249,7 +249,7 @@ impl Source {
         let known = self.legs[leg.index()].view(header.epoch).is_some();
         let crowded = !known && self.legs[leg.index()].crowded();
         if crowded {
-            self.make_room(leg, header.epoch, late, out);
+            self.make_room(leg, header, late, out);
         }
         // What is late opens a view only of an epoch that can lie but ahead of the leg's latest.
         let at = self.legs[leg.index()].latest().map(|view| view.epoch);
@@ -312,13 +312,16 @@ impl Source {
     fn make_room<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
-        epoch: Epoch,
+        header: &Header,
         late: bool,
         out: &mut Out<'_, H>,
     ) {
-        let here = self.cursor.is_some_and(|cursor| cursor.epoch == epoch);
-        if here && !late {
-            out.counters.retired_epoch += self.legs[leg.index()].catch_up(epoch);
+        let at = |epoch| self.cursor.is_some_and(|cursor| cursor.epoch == epoch);
+        // It comes to the application's epoch, or goes on from there and was not heard in it.
+        let passes =
+            at(header.predecessor) && self.legs[leg.index()].view(header.predecessor).is_none();
+        if !late && (at(header.epoch) || passes) {
+            out.counters.retired_epoch += self.legs[leg.index()].catch_up(header.epoch);
         }
         if self.legs[leg.index()].crowded()
             && let Some(cursor) = self.cursor

@@ -141,10 +141,6 @@ pub(super) const fn opens(event: &Event) -> bool {
     matches!(event, Event::Discontinuity { .. } | Event::Reset { .. })
 }
 
-const fn is_end(event: &Event) -> bool {
-    matches!(event, Event::Ended { .. })
-}
-
 /// The place of what begins with this record. An administrative message has the number of the record before it.
 pub(super) const fn begins_at(record: &Delivered<'_>) -> Pos {
     match record.kind {
@@ -252,11 +248,10 @@ impl End<'_> {
             return Verdict::Refused(Refusal::Before);
         }
         let (mut cut, mut behind, mut counted) = (span.first, false, None);
-        let mut over = false;
         let (mut adm, mut before, mut after) = (span.adm, span.numbering, None);
         for (index, item) in items.enumerate() {
             match self.standing(item) {
-                Standing::Nowhere => over |= item.event().is_some_and(is_end),
+                Standing::Nowhere => {}
                 Standing::Covered if behind => return Verdict::Refused(Refusal::Count),
                 Standing::Covered => {
                     cut = span.first + index + 1;
@@ -275,14 +270,8 @@ impl End<'_> {
             (Some(counted), _) => counted == self.adm,
             // What was heard begins behind it.
             (None, _) if adm > Some(self.adm) => false,
-            // Nothing behind it says how many there are, nor does anything in front of it: what comes next will, unless the epoch is
-            // over, and nothing comes.
-            (None, None) if adm.is_none() => {
-                if !(over && is_reached(self.here, None, self.cursor)) {
-                    return Verdict::Ahead;
-                }
-                true
-            }
+            // Nothing behind it says how many there are, nor does anything in front of it: what comes next will.
+            (None, None) if adm.is_none() => return Verdict::Ahead,
             // Behind it is a hole alone: what was counted in front of that says it.
             (None, _) if behind => adm == Some(self.adm),
             (None, None) if adm == Some(self.adm) && is_reached(self.here, adm, self.cursor) => {
