@@ -500,6 +500,32 @@ fn what_came_in_a_better_context_than_anybody_speaks_in_is_told_first() {
 }
 
 #[test]
+fn a_leg_that_goes_on_from_an_epoch_it_was_not_heard_in_finds_room() {
+    let (mut kit, mut zero, mut one) = pair();
+    let goes_to = |sender: &mut Sender, epoch| {
+        sender.header.predecessor = Epoch(epoch - 1);
+        sender.header.epoch = Epoch(epoch);
+        sender.header.context = ContextId(epoch);
+    };
+    goes_to(&mut zero, 6);
+    kit.records(&mut zero, &run(1..=3));
+    // As many epochs as are kept, and nothing of the one in which the application is.
+    for epoch in [1, 2, 3, 4, 7] {
+        goes_to(&mut one, epoch);
+        for _ in 0..4 {
+            kit.beat(&mut one, 0, 1);
+        }
+        kit.records(&mut one, &run(1..=3));
+    }
+    // The other leg is dead.
+    for _ in 0..20 {
+        kit.pass(ms(10));
+        kit.beat(&mut one, 3, 4);
+    }
+    assert_eq!(resets(&mut kit), [(7, at(1, 0))]);
+}
+
+#[test]
 fn a_message_that_was_begun_is_missing_to_its_end_where_the_other_leg_never_heard_of_it() {
     let (mut kit, mut zero, mut one) = pair();
     kit.joined(&mut zero, &mut one, 5);
