@@ -16,8 +16,8 @@ use crate::progress::Progress;
 
 /// Simulate an exchange: ITCH order flow, or a recording, over MoldUDP64 lines A and B.
 ///
-/// Commands are read from standard input, one per line: start, stop, kill, cut N [A|B],
-/// restore N [A|B].
+/// Commands are read from standard input, one per line: start, stop, kill, pause, resume,
+/// cut N [A|B], restore N [A|B].
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A configuration in TOML; flags win over it.

@@ -7,6 +7,8 @@
 //!  start             open the session that waits
 //!  stop              end the session, with its end-of-session packets, and finish
 //!  kill              finish at once, in mid-sentence
+//!  pause             say nothing more, from between two packets on; whoever asks is answered
+//!  resume            go on: what was due meanwhile leaves at once
 //!  cut 0             send nothing more to destination 0 of both lines
 //!  cut 0 B           … of line B only
 //!  restore 0         send to it again
@@ -29,6 +31,10 @@ pub enum Command {
     Stop,
     /// Finish at once: no end of session, nothing flushed from the lines.
     Kill,
+    /// Say nothing more to anybody: the source is silent, and what it has said is whole at every destination.
+    Pause,
+    /// Go on, with what was due meanwhile.
+    Resume,
     /// Send nothing to a destination: its input is cut.
     Cut(Target),
     /// Send to it again.
@@ -76,7 +82,7 @@ pub fn forward(
 /// A line that is no command.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{0:?} is no command: say `start`, `stop`, `kill`, `cut N [A|B]` or `restore N [A|B]`, N being \
+    "{0:?} is no command: say `start`, `stop`, `kill`, `pause`, `resume`, `cut N [A|B]` or `restore N [A|B]`, N being \
      a destination counted from 0"
 )]
 pub struct CommandError(String);
@@ -91,6 +97,8 @@ impl FromStr for Command {
             Some("start") => Self::Start,
             Some("stop") => Self::Stop,
             Some("kill") => Self::Kill,
+            Some("pause") => Self::Pause,
+            Some("resume") => Self::Resume,
             Some("cut") => Self::Cut(target(&mut words).ok_or_else(refused)?),
             Some("restore") => Self::Restore(target(&mut words).ok_or_else(refused)?),
             _ => return Err(refused()),
@@ -109,6 +117,8 @@ impl fmt::Display for Command {
             Self::Start => return f.write_str("start"),
             Self::Stop => return f.write_str("stop"),
             Self::Kill => return f.write_str("kill"),
+            Self::Pause => return f.write_str("pause"),
+            Self::Resume => return f.write_str("resume"),
             Self::Cut(target) => ("cut", target),
             Self::Restore(target) => ("restore", target),
         };
@@ -137,6 +147,8 @@ mod tests {
             ("start", Command::Start),
             ("stop", Command::Stop),
             ("kill", Command::Kill),
+            ("pause", Command::Pause),
+            ("resume", Command::Resume),
             ("cut 3", Command::Cut(target(None))),
             ("cut 3 A", Command::Cut(target(Some(LineId::A)))),
             ("restore 3 B", Command::Restore(target(Some(LineId::B)))),

@@ -170,6 +170,7 @@ pub fn run_on(
         soup,
         glimpse,
         transport,
+        paused: false,
         reporter,
         record,
         sessions: Vec::new(),
@@ -212,7 +213,9 @@ fn cycle<T: Transport>(
             Ok(command) => interrupted |= outlet.obey(exchange, command, now_ns),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
         }
-        exchange.poll(now_ns, outlet);
+        if !outlet.paused {
+            exchange.poll(now_ns, outlet);
+        }
         let busy = outlet.serve(now_ns);
         outlet.record.check()?;
         if now_ns >= progress_at_ns {
@@ -220,10 +223,11 @@ fn cycle<T: Transport>(
             let summary = outlet.summary(exchange);
             outlet.reporter.progress(&summary);
         }
-        let wait_ns = exchange
-            .next_deadline()
-            .unwrap_or(now_ns)
-            .saturating_sub(now_ns);
+        let next = match outlet.paused {
+            true => now_ns + LONGEST_REST_NS,
+            false => exchange.next_deadline().unwrap_or(now_ns),
+        };
+        let wait_ns = next.saturating_sub(now_ns);
         if wait_ns > 0 && !busy {
             rest(wait_ns, tick_us);
         }
@@ -257,6 +261,8 @@ struct Outlet<'a, T> {
     soup: Vec<SoupServer<(SessionId, u64)>>,
     glimpse: Vec<SoupServer<Spinning>>,
     transport: T,
+    /// Nothing is said for now.
+    paused: bool,
     reporter: &'a mut dyn Reporter,
     record: Record,
     sessions: Vec<SessionTruth>,
@@ -271,11 +277,14 @@ impl<T: Transport> Outlet<'_, T> {
                 true
             }
             Command::Stop => {
+                self.paused = false;
                 exchange.stop(now_ns);
                 true
             }
             Command::Cut(target) => self.transport.set_cut(target, true),
             Command::Restore(target) => self.transport.set_cut(target, false),
+            Command::Pause => !core::mem::replace(&mut self.paused, true),
+            Command::Resume => core::mem::take(&mut self.paused),
             Command::Kill => false,
         };
         self.reporter.obeyed(command, effective);

@@ -164,6 +164,66 @@ fn a_stopped_exchange_says_goodbye() {
     assert_eq!(summary.unfinished, None);
 }
 
+/// Pauses when the session opens, and says when that is obeyed.
+struct Pausing {
+    commands: Sender<Command>,
+    paused: Sender<()>,
+}
+
+impl Reporter for Pausing {
+    fn event(&mut self, event: &Event) {
+        if matches!(event, Event::Opened { .. }) {
+            self.commands.send(Command::Pause).unwrap();
+        }
+    }
+
+    fn obeyed(&mut self, command: Command, effective: bool) {
+        assert!(effective, "{command}");
+        if command == Command::Pause {
+            self.paused.send(()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_paused_exchange_is_silent_everywhere_from_one_packet_on_and_lacks_nothing_when_it_is_resumed()
+{
+    let sockets = [listen(), listen()];
+    let config = config(&[&sockets[0].1, &sockets[1].1], &[]);
+    let content = Content::load(&config).unwrap();
+    let (commands, receiver) = unbounded();
+    let (paused, is_paused) = unbounded();
+    let mut reporter = Pausing {
+        commands: commands.clone(),
+        paused,
+    };
+    thread::scope(|scope| {
+        let exchange = scope.spawn(|| run(&config, content, &receiver, &mut reporter).unwrap());
+        is_paused.recv().unwrap();
+        // What was said is in the sockets; nothing, not even a heartbeat of every 5 ms, follows it.
+        let mut buffer = [0; 2_048];
+        let before = sockets.each_ref().map(|(socket, _)| {
+            let timeout = std::time::Duration::from_millis(40);
+            socket.set_read_timeout(Some(timeout)).unwrap();
+            let mut packets = Vec::new();
+            while let Ok(length) = socket.recv(&mut buffer) {
+                packets.push(buffer[..length].to_vec());
+            }
+            socket.set_read_timeout(None).unwrap();
+            packets
+        });
+        assert_eq!(before[0], before[1], "whole at every destination");
+        let count = |packet: &Vec<u8>| u64::from(u16::from_be_bytes([packet[18], packet[19]]));
+        let seen: u64 = before[0].iter().map(count).sum();
+        assert!((1..2_000).contains(&seen), "{seen}");
+        commands.send(Command::Resume).unwrap();
+        for (socket, _) in &sockets {
+            assert_eq!(seen + count_messages(socket), 2_000);
+        }
+        assert!(!exchange.join().unwrap().interrupted);
+    });
+}
+
 #[test]
 fn an_exchange_without_destination_is_refused_with_a_remedy() {
     let config = config(&[], &[]);

@@ -10,6 +10,7 @@
 //! in `pipeline`.
 
 use std::fmt;
+use std::time::Duration;
 
 use crossbeam::channel::Sender;
 use twinfeed_protocol::Time;
@@ -585,6 +586,18 @@ impl Link for Out<'_, '_> {
                 self.mouth.voice.say(self.mouth.pairing, frame);
             }
         }
+    }
+
+    fn commit(&mut self, said: Said, within: Duration) -> bool {
+        let pairing = self.mouth.pairing;
+        if pairing == 0 {
+            return false;
+        }
+        let mut committed = false;
+        for frame in fault_points::said(frame(said)) {
+            committed = self.mouth.voice.commit(pairing, frame, within);
+        }
+        committed
     }
 
     fn tell(&mut self, news: PairNews) {

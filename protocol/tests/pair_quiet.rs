@@ -44,6 +44,37 @@ fn on_a_quiet_feed_a_message_is_placed_by_both_at_the_next_slot() {
 }
 
 #[test]
+fn what_cannot_be_committed_to_in_time_stays_at_its_slot_and_is_proposed_again() {
+    let acts = acts(400);
+    let mut ends = agreed(1, &acts);
+    let slot = first_slot(&ends[0]);
+    ends[0].out.cannot_commit = true;
+    let [active, backup] = &mut ends;
+    active.settle(DUE);
+    hand_over(active, backup, DUE);
+    assert!(backup.pair.is_holding());
+    hand_over(backup, active, DUE);
+    assert_eq!(settled(active), [false], "the backup need not wait");
+    assert!(
+        active.out.placed.is_empty(),
+        "what was not said is not done"
+    );
+    assert_eq!(active.pair.counters().committed, 0);
+    assert_eq!(first_slot(active), slot);
+    hand_over(active, backup, DUE);
+    assert!(!backup.pair.is_holding());
+    assert_eq!(first_slot(backup), slot);
+    active.out.cannot_commit = false;
+    let again = DUE + PATIENCE;
+    ends[0].settle(again);
+    talk(again, &mut ends);
+    assert_eq!(ends[0].out.placed, ends[1].out.placed);
+    assert_eq!(ends[0].out.placed[&0][0].sseq, 39);
+    assert_eq!(ends[0].pair.counters().committed, 1);
+    assert_eq!(ends[1].pair.counters().aligned, 1, "in step all the time");
+}
+
+#[test]
 fn a_backup_that_does_not_stand_in_front_of_the_slot_refuses_and_nothing_changes() {
     for (ahead, verdict) in [(1, Verdict::Late), (-1, Verdict::Far)] {
         let acts = acts(400);

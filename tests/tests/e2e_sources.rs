@@ -9,16 +9,17 @@ use common::{
     LIMIT, alone, history, kept, nothing_lost, operator, small_run, start, until_delivered,
     wait_for,
 };
-use rustix::process::Signal;
 use twinfeed_control::{
     BY_ITSELF, MessagePlace, OrderOutcome, OrderRecord, RoleCause, RoleChange, RoleOutcome,
 };
+use twinfeed_exchange::Command;
 use twinfeed_harness::probe::Probe;
 use twinfeed_harness::run::Run;
 use twinfeed_harness::{Rig, Seat};
 
-/// One session that lasts until the test ends it; so slow that what the exchange makes up for after it was stopped
-/// fits into every socket.
+/// One session that lasts until the test ends it; so slow that what the exchange makes up for after it was paused fits
+/// into every socket. A process that is stopped may be stopped between two destinations of one packet: then the adapters
+/// stand apart for as long as the source is silent, and no slot lies ahead of both.
 fn slow_run() -> Run {
     Run {
         rate: 500,
@@ -110,12 +111,12 @@ fn an_active_without_a_source_hands_over_and_a_source_that_stops_is_told_of_once
     rig.until_protected(LIMIT).unwrap();
     assert_eq!(orders(&rig), [], "one leg's silence is no message");
 
-    rig.exchange().process().signal(Signal::STOP).unwrap();
+    rig.exchange().tell(Command::Pause).unwrap();
     let stale = until_told(&rig, "source-stale");
     for probe in [rig.probe(), &mut second] {
         until_seen(probe, &["source_stale"]);
     }
-    rig.exchange().process().signal(Signal::CONT).unwrap();
+    rig.exchange().tell(Command::Resume).unwrap();
     let restored = until_told(&rig, "source-restored");
     for probe in [rig.probe(), &mut second] {
         until_seen(probe, &["source_stale", "source_restored"]);

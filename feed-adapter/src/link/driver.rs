@@ -13,7 +13,7 @@ use std::time::Duration;
 use crossbeam::queue::ArrayQueue;
 use twinfeed_net::bell::{Bell, Ear, bell};
 use twinfeed_net::clock;
-use twinfeed_net::tcp::{Closed, Link, LinkOptions, Listener, Received};
+use twinfeed_net::tcp::{Closed, Flushed, Link, LinkOptions, Listener, Received};
 use twinfeed_net::wait::{Interest, wait};
 use twinfeed_protocol::Time;
 use twinfeed_wire::Generation;
@@ -241,6 +241,13 @@ impl<T: Told> Driver<T> {
                     None => false,
                     Some(on) => !self.carrier.say(on, frame),
                 },
+                Next::Commitment(frame, ticket) => {
+                    let on = self.rules.voice();
+                    let written = on.is_some_and(|on| self.carrier.write(on, frame));
+                    Spoken::committed(&ticket, written);
+                    // Half of it may be there.
+                    on.is_some() && !written
+                }
             };
             if broken && self.rules.voice().is_none() {
                 return;
@@ -315,6 +322,14 @@ impl<T: Told> Carrier<T> {
         let length = frame.emit(&mut buffer);
         let link = self.links.iter_mut().find(|(name, _)| *name == on);
         link.is_none_or(|(_, link)| link.send(&buffer[..length]).is_ok())
+    }
+
+    /// Sends a frame, behind everything sent before; `false`: the kernel has not taken it as a whole.
+    fn write(&mut self, on: Connection, frame: Frame) -> bool {
+        let mut buffer = [0; FRAME_BUFFER];
+        let length = frame.emit(&mut buffer);
+        let link = self.links.iter_mut().find(|(name, _)| *name == on);
+        link.is_some_and(|(_, link)| link.send(&buffer[..length]) == Ok(Flushed::All))
     }
 
     /// Tries again to tell what is owed; whether nothing is, now.

@@ -27,3 +27,23 @@ pub use loom::sync::{
 pub use model::{ArrayQueue, AtomicCell};
 
 pub use std::sync::atomic::Ordering;
+
+/// Waits for another thread for a moment; `look`: how often it was looked for already. At first this thread only
+/// breathes, later it lets others run.
+pub fn pause(look: u32) {
+    #[cfg(twinfeed_loom)]
+    {
+        let _ = look;
+        loom::thread::yield_now();
+    }
+    #[cfg(not(twinfeed_loom))]
+    if look < SPINS {
+        std::hint::spin_loop();
+    } else {
+        std::thread::yield_now();
+    }
+}
+
+/// Looks before a thread that waits lets others run.
+#[cfg(not(twinfeed_loom))]
+const SPINS: u32 = 2_000;

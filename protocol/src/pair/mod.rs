@@ -42,6 +42,7 @@ pub mod state;
 mod steps;
 mod verdict;
 
+use core::time::Duration;
 use std::collections::VecDeque;
 
 use twinfeed_wire::{Adm, Generation};
@@ -68,6 +69,9 @@ pub use verdict::{Verdict, judge};
 pub trait Link {
     /// To the peer, in order; a [`Said::Cut`] behind every datagram handed out so far.
     fn say(&mut self, said: Said);
+    /// To the peer, behind everything said before, and for good: `true` once it is where not even the end of this process
+    /// keeps it from the peer. `false`: that was not to be had `within` this time, and it is never said.
+    fn commit(&mut self, said: Said, within: Duration) -> bool;
     /// To whoever watches.
     fn tell(&mut self, news: News);
 }

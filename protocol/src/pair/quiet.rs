@@ -10,7 +10,8 @@
 //! ```
 //!
 //! The active holds nothing, and slot A is in force until it has said that it commits to A′: before the datagram that
-//! carries X. So an end of the active's process that the backup hears without a commit before it says that X is
+//! carries X, and so that not even its end keeps it from the backup ([`Link::commit`]; if that is not to be had soon, X stays
+//! at A). So an end of the active's process that the backup hears without a commit before it says that X is
 //! nowhere but at A, where the active may have placed it: its last batch may have gone past A′, and past A, before it
 //! could say so. The backup keeps A and loses nothing; only where it cannot know what the active did is it out
 //! of step. One proposal is on its way at a time, so that each has its answer before the next.
@@ -105,7 +106,7 @@ impl Pair {
             it.over = true;
             let it = *it;
             self.counters.withdrawn += 1;
-            self.settle(it, false, seq, out);
+            out.say(self.settled(it, false, seq));
         }
     }
 
@@ -143,22 +144,26 @@ impl Pair {
         seq: &mut Sequencer,
         out: &mut (impl Link + Transmit),
     ) {
+        let commitment = self.settled(it, true, seq);
+        if !out.commit(commitment, self.limits.slot_hold / HOLDS_PER_COMMITMENT) {
+            self.withdraw(seq, out);
+            return;
+        }
         self.counters.committed += 1;
-        self.settle(it, true, seq, out);
         seq.reschedule(it.number, it.slot, true);
         seq.flush(now, out);
         self.announced.retain(|known| known.number != it.number);
     }
 
-    fn settle(&self, it: Proposed, commit: bool, seq: &Sequencer, out: &mut impl Link) {
-        out.say(Said::Settled(Settled {
+    const fn settled(&self, it: Proposed, commit: bool, seq: &Sequencer) -> Said {
+        Said::Settled(Settled {
             sid: seq.sid(),
             generation: self.generation,
             number: it.number,
             attempt: it.attempt,
             slot: it.slot,
             commit,
-        }));
+        })
     }
 
     /// As backup: judges a proposal, and holds the stream if it is accepted: one step. Until it is settled nobody knows here
@@ -278,3 +283,6 @@ fn first_agreed(number: Adm, seq: &Sequencer) -> Option<Msn> {
     let (slot, message, agreed) = seq.waiting().next()?;
     (agreed && message.number() == number).then_some(slot)
 }
+
+/// A commitment that is not said within this part of the backup's hold would come too late.
+const HOLDS_PER_COMMITMENT: u32 = 4;

@@ -52,6 +52,8 @@ pub(crate) struct Outbox {
     /// `adm` of every record of the source, by (epoch, sseq, part).
     pub(crate) records: BTreeMap<(u64, u64, u16), u64>,
     pub(crate) unsynchronised: bool,
+    /// Whatever carries what is said does not get to it in time.
+    pub(crate) cannot_commit: bool,
     /// Numbers whose commitment to a proposed slot had been said, and not carried away, when they were sent.
     pub(crate) committed_first: Vec<u64>,
 }
@@ -59,6 +61,14 @@ pub(crate) struct Outbox {
 impl Link for Outbox {
     fn say(&mut self, said: Said) {
         self.said.push(said);
+    }
+
+    fn commit(&mut self, said: Said, _: Duration) -> bool {
+        if self.cannot_commit {
+            return false;
+        }
+        self.say(said);
+        true
     }
 
     fn tell(&mut self, news: News) {

@@ -55,6 +55,11 @@ impl Link for Outbox {
         self.said.push(said);
     }
 
+    fn commit(&mut self, said: Said, _: Duration) -> bool {
+        self.say(said);
+        true
+    }
+
     fn tell(&mut self, news: News) {
         self.wants_generation |= news == News::WantsGeneration;
     }

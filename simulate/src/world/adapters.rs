@@ -47,6 +47,8 @@ pub trait Output {
     fn asks(&mut self, leg: Leg, sid: Sid, ask: LineAsk);
     /// The adapter said something to its peer.
     fn said(&mut self, leg: Leg, sid: Sid, said: Said);
+    /// The adapter said something that not even its end keeps from its peer; `false`: it was not said.
+    fn said_for_good(&mut self, leg: Leg, sid: Sid, said: Said) -> bool;
     /// The adapter told its peer that it steps down, or that it goes on after all.
     fn hands(&mut self, leg: Leg, generation: Generation, goes_on: bool);
     /// The rules of its pair told something.
@@ -681,6 +683,10 @@ impl Transmit for Wire<'_> {
 impl Link for Wire<'_> {
     fn say(&mut self, said: Said) {
         self.out.said(self.leg, self.sid, said);
+    }
+
+    fn commit(&mut self, said: Said, _: Duration) -> bool {
+        self.out.said_for_good(self.leg, self.sid, said)
     }
 
     fn tell(&mut self, news: News) {

@@ -646,6 +646,23 @@ impl Output for Ground {
         }
     }
 
+    fn said_for_good(&mut self, leg: Leg, sid: Sid, said: Said) -> bool {
+        let Some(pair) = &mut self.pair else {
+            return false;
+        };
+        // Of a process that is dead nobody asks.
+        let up = pair.severed[leg.index()] || pair.link.is_up(leg);
+        if !up || !pair.link.writes_in_time() {
+            self.stats.add("pair.not_written_in_time");
+            return false;
+        }
+        self.said(leg, sid, said);
+        if let Some(pair) = &mut self.pair {
+            pair.link.written(leg.other());
+        }
+        true
+    }
+
     fn said(&mut self, leg: Leg, sid: Sid, said: Said) {
         let now = self.now;
         let Some(pair) = &mut self.pair else { return };
@@ -654,6 +671,7 @@ impl Output for Ground {
         }
         let to = leg.other();
         let (at, pairing) = (pair.link.arrival(now, to), pair.link.pairing());
+        let place = pair.link.note_said(now, to);
         match &said {
             Said::Intent(intent) => pair.slots.note_intent(intent),
             Said::Answer(answer) => {
@@ -677,6 +695,7 @@ impl Output for Ground {
             PairEvent::Said {
                 to,
                 pairing,
+                place,
                 sid,
                 said,
             },

@@ -51,7 +51,7 @@ impl Plan {
     pub fn draw_long(seed: u64) -> Self {
         let mut rng = Rng::of(seed, "long plan");
         let heartbeat = rng.pick(&[50, 100].map(Duration::from_millis));
-        let pair = pair(heartbeat, &mut rng);
+        let pair = pair(seed, heartbeat, &mut rng);
         // Content is compared by ranges of 4,096 numbers: such a world has one long life.
         let misconverts = rng
             .chance(MISCONVERTS)
@@ -112,6 +112,9 @@ impl Plan {
             ..Self::plain(seed, 1)
         };
         let mut plan = plan.with_rare_moments(gentle);
+        if plan.pair.is_some_and(|pair| pair.writes_late) {
+            plan.faults.extend(faults::draw_unwritten(seed));
+        }
         let comebacks = faults::draw_comebacks(seed, WITHIN, LONG_AWAY);
         plan.faults.extend(comebacks);
         plan
@@ -171,7 +174,7 @@ fn standby(pair: &PairPlan, rng: &mut Rng) -> (StandbyLimits, RetainLimits) {
     (limits, retain)
 }
 
-fn pair(heartbeat: Duration, rng: &mut Rng) -> PairPlan {
+fn pair(seed: u64, heartbeat: Duration, rng: &mut Rng) -> PairPlan {
     let admin_hold = rng.micros(20_000, 200_000);
     let plain = PairPlan::draw(rng);
     PairPlan {
@@ -186,6 +189,7 @@ fn pair(heartbeat: Duration, rng: &mut Rng) -> PairPlan {
         lease: rng.micros(500_000, 3_000_000),
         order_every: rng.micros(500_000, 4_000_000),
         names_generations: true,
+        writes_late: Rng::of(seed, "late words").chance(50),
         ..plain
     }
 }

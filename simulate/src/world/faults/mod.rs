@@ -226,6 +226,22 @@ pub fn draw_rare(seed: u64) -> Vec<(Duration, Box<dyn Fault>)> {
     faults
 }
 
+/// The active dies with words that it has said and not written, behind a message that was committed to a nearer slot.
+#[must_use]
+pub fn draw_unwritten(seed: u64) -> Vec<(Duration, Box<dyn Fault>)> {
+    let mut rng = Rng::of(seed, "words that are not written");
+    let draw = |_| {
+        let at = some_time(&mut rng);
+        let back_in = rng.micros(20_000, 1_000_000);
+        let fault: Box<dyn Fault> = Box::new(pair::Moment::of(Case::Committed, back_in));
+        (at, fault)
+    };
+    (0..UNWRITTEN).map(draw).collect()
+}
+
+/// How often the active of such a world is to die so.
+const UNWRITTEN: u64 = 4;
+
 /// Applications that come back, with their times: within `within`, and away for no longer than `longest`.
 #[must_use]
 pub fn draw_comebacks(

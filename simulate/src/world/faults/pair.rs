@@ -56,7 +56,11 @@ impl Moment {
         if let Some(sid) = world.protected() {
             self.step = Step::Set(world.active());
             world.set_trap(self.case, sid);
-            return Some(PATIENCE);
+            return Some(match self.case {
+                // The slot that it was agreed to at must not come for a while.
+                Case::Committed => QUIET_PATIENCE,
+                _ => PATIENCE,
+            });
         }
         Some(PAUSE)
     }
@@ -256,5 +260,7 @@ impl Fault for Split {
 const MOST_ATTEMPTS: u32 = 40;
 /// How long a trap waits for its moment.
 const PATIENCE: Duration = Duration::from_millis(6);
+/// The same, where the source must rest as well.
+const QUIET_PATIENCE: Duration = Duration::from_millis(250);
 /// How long until a pair is looked at again that was not protected.
 const PAUSE: Duration = Duration::from_millis(4);

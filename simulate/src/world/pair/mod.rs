@@ -50,6 +50,8 @@ pub struct PairPlan {
     pub orders: bool,
     /// Whether the link says which generation its ends are active of.
     pub names_generations: bool,
+    /// Whether words are written by a thread that may be late, and die with a process that is killed before.
+    pub writes_late: bool,
 }
 
 impl PairPlan {
@@ -69,6 +71,7 @@ impl PairPlan {
             order_every: Duration::from_millis(10),
             orders: true,
             names_generations: false,
+            writes_late: false,
         }
     }
 
@@ -93,6 +96,7 @@ impl PairPlan {
             order_every: rng.micros(1_000, 20_000),
             orders: true,
             names_generations: false,
+            writes_late: false,
         }
     }
 }
@@ -106,6 +110,8 @@ pub enum PairEvent {
         to: Leg,
         /// In which pairing it was said.
         pairing: u64,
+        /// Its place among what was said to that adapter.
+        place: u64,
         /// About which source.
         sid: Sid,
         /// What.
@@ -243,12 +249,15 @@ impl PairWorld {
     /// The pair of one seed.
     #[must_use]
     pub fn new(plan: PairPlan, seed: u64) -> (Self, PairGround) {
-        let link = PairLink::new(
+        let mut link = PairLink::new(
             plan.delay,
             plan.jitter_us,
             plan.patience,
             Rng::of(seed, "pair link"),
         );
+        if plan.writes_late {
+            link.write_late(Rng::of(seed, "words that are written late"));
+        }
         let ground = PairGround {
             link,
             trap: None,
@@ -280,9 +289,10 @@ impl World {
             PairEvent::Said {
                 to,
                 pairing,
+                place,
                 sid,
                 said,
-            } => self.hear_word(to, pairing, sid, said),
+            } => self.hear_word(to, (pairing, place), sid, said),
             PairEvent::End {
                 to,
                 pairing,

@@ -100,7 +100,7 @@ impl World {
             // The answer is on its way for a while.
             Case::Unanswered => self.close_way(leg, until),
             Case::Alone => self.close_way(leg.other(), until),
-            Case::Announced | Case::OneSubscriber | Case::Three => {}
+            Case::Announced | Case::OneSubscriber | Case::Three | Case::Committed => {}
         }
         if let Some(ground) = self.ground.pair_mut() {
             ground.trap = Some(Trap::new(case, leg, sid, patience));

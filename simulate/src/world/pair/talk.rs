@@ -22,11 +22,17 @@ impl World {
         self.adapters[leg.index()].command(now, command, &mut self.ground);
     }
 
-    pub(super) fn hear_word(&mut self, to: Leg, pairing: u64, sid: Sid, said: Said) {
+    pub(super) fn hear_word(
+        &mut self,
+        to: Leg,
+        (pairing, place): (u64, u64),
+        sid: Sid,
+        said: Said,
+    ) {
         let Some(pair) = self.ground.pair_mut() else {
             return;
         };
-        if !pair.link.carries(to, pairing) {
+        if !pair.link.carries(to, pairing) || !pair.link.wrote(to, pairing, place) {
             return;
         }
         if let Some(trap) = &mut pair.trap {
@@ -171,7 +177,11 @@ impl World {
         };
         ground.link.leave(leg);
         let to = leg.other();
+        let lost = ending == Ending::Dead && ground.link.die(now, to);
         let (pairing, at) = (ground.link.pairing(), ground.link.arrival(now, to));
+        if lost {
+            self.ground.count("pair.words_unwritten");
+        }
         let end = PairEvent::End {
             to,
             pairing,

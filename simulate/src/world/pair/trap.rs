@@ -21,10 +21,12 @@ pub enum Case {
     Three,
     /// A message was sent, and the backup will never hear of it.
     Alone,
+    /// A message was committed to a nearer slot, and reached one subscriber only. Drawn where words are written late alone.
+    Committed,
 }
 
 impl Case {
-    /// All, in order.
+    /// Those that are drawn for every pair, in order.
     pub const ALL: [Self; 5] = [
         Self::Announced,
         Self::Unanswered,
@@ -42,6 +44,7 @@ impl Case {
             Self::OneSubscriber => "pair.kill.c_one_subscriber",
             Self::Three => "pair.kill.d_three_outstanding",
             Self::Alone => "pair.kill.e_alone",
+            Self::Committed => "pair.kill.f_committed",
         }
     }
 
@@ -65,6 +68,8 @@ pub struct Trap {
     patience: u64,
     /// What the active has announced and not sent: its number, and whether it was answered.
     waiting: Vec<(u64, bool)>,
+    /// The number of the message committed last.
+    committed: Option<u64>,
     sprung: bool,
 }
 
@@ -89,6 +94,7 @@ impl Trap {
             sid,
             patience,
             waiting: Vec::new(),
+            committed: None,
             sprung: false,
         }
     }
@@ -123,6 +129,11 @@ impl Trap {
             self.waiting.retain(|&(waits, _)| waits != number);
             self.waiting.push((number, false));
         }
+        if let Said::Settled(settled) = said
+            && settled.commit
+        {
+            self.committed = Some(settled.number.0);
+        }
         self.passes()
     }
 
@@ -152,6 +163,9 @@ impl Trap {
         let fate = match (self.case, answered) {
             (Case::Unanswered | Case::Alone, Some(false)) => Fate::Last,
             (Case::OneSubscriber, Some(true)) => Fate::LastToOne,
+            (Case::Committed, _) if self.committed.is_some_and(|it| numbers.contains(&it)) => {
+                Fate::LastToOne
+            }
             _ if self.passes() => Fate::Last,
             _ => Fate::Leaves,
         };
@@ -164,7 +178,7 @@ impl Trap {
         let there = match self.case {
             Case::Announced => !self.waiting.is_empty(),
             Case::Three => self.waiting.len() >= 3,
-            Case::Unanswered | Case::OneSubscriber | Case::Alone => false,
+            Case::Unanswered | Case::OneSubscriber | Case::Alone | Case::Committed => false,
         };
         if !there {
             return false;
