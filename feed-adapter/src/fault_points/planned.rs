@@ -29,6 +29,8 @@ enum Point {
     Sent,
     /// It is agreed to, and was sent to the first destination only.
     OneTold,
+    /// It is committed to a nearer slot on a quiet feed, and was sent to the first destination only.
+    Committed,
     /// Three are announced and agreed to, no slot is reached.
     Outstanding,
     /// As `Sent`, a few datagrams later.
@@ -71,6 +73,7 @@ pub(super) struct Faults {
 struct Struck {
     number: Adm,
     answered: bool,
+    committed: bool,
     sent: Sending,
 }
 
@@ -149,12 +152,18 @@ impl Faults {
         self.struck.push(Struck {
             number,
             answered: false,
+            committed: false,
             sent: Sending::Waits,
         });
         self.mute |= matches!(self.plan.point, Point::Unheard | Point::Refused);
     }
 
     pub(super) fn said(&mut self, frame: Frame) -> Vec<Frame> {
+        if let Frame::Settled(settled) = &frame {
+            for struck in &mut self.struck {
+                struck.committed |= settled.commit && settled.number == struck.number;
+            }
+        }
         self.withheld.push(frame);
         if self.mute {
             return Vec::new();
@@ -203,11 +212,14 @@ impl Faults {
         };
         let struck = &mut self.struck[place];
         struck.sent = Sending::InOutbox;
-        let answered = struck.answered;
+        let (answered, committed) = (struck.answered, struck.committed);
         match self.plan.point {
             Point::Announced | Point::Outstanding => self.spare(),
             Point::OneTold if !answered => self.spare(),
-            Point::OneTold => return Some(some(everybody, |place| place == 0)),
+            Point::Committed if !committed => self.spare(),
+            Point::OneTold | Point::Committed => {
+                return Some(some(everybody, |place| place == 0));
+            }
             _ if self.plan.lost => return Some(some(everybody, |place| place > 0)),
             _ => {}
         }
@@ -231,10 +243,12 @@ impl Faults {
             |what: fn(&Struck) -> bool| !self.struck.is_empty() && self.struck.iter().all(what);
         let (answered, sent) = (all(|it| it.answered), all(|it| it.sent == Sending::Done));
         let waits = all(|it| it.sent == Sending::Waits);
+        let committed = all(|it| it.committed);
         let later = self.since >= LATER;
         self.over |= match self.plan.point {
             Point::Announced => answered && waits,
             Point::Sent | Point::OneTold => answered && sent,
+            Point::Committed => committed && sent,
             Point::Outstanding => answered && waits && self.struck.len() >= OUTSTANDING,
             Point::Unanswered => answered && sent && later,
             Point::Unheard => sent && later,
@@ -302,10 +316,11 @@ impl fmt::Display for Faults {
     }
 }
 
-const POINTS: [(&str, Point); 7] = [
+const POINTS: [(&str, Point); 8] = [
     ("announced", Point::Announced),
     ("sent", Point::Sent),
     ("one-told", Point::OneTold),
+    ("committed", Point::Committed),
     ("outstanding", Point::Outstanding),
     ("unanswered", Point::Unanswered),
     ("unheard", Point::Unheard),

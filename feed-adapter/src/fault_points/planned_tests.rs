@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use twinfeed_net::udp::{DestinationKey, Sender, SenderConfig};
 use twinfeed_protocol::EpochStart;
 use twinfeed_protocol::sequencer::{Body, Now, Numbering, Sequencer, SequencerConfig, Transmit};
-use twinfeed_wire::link::Answer;
+use twinfeed_wire::link::{Answer, Settled};
 use twinfeed_wire::{
     AdminId, AdminKind, Epoch, Generation, Incarnation, Msn, Sid, StoredAdmin, StreamId,
 };
@@ -74,6 +74,17 @@ fn answer(number: u64, verdict: Verdict) -> Frame {
     })
 }
 
+fn commitment(number: u64) -> Frame {
+    Frame::Settled(Settled {
+        sid: Sid(1),
+        generation: Generation(1),
+        number: Adm(number),
+        attempt: 2,
+        slot: Msn(2),
+        commit: true,
+    })
+}
+
 /// Two destinations, of which nobody is sent to here.
 fn everybody() -> Destinations {
     let sender = Sender::open(&SenderConfig::new((Ipv4Addr::LOCALHOST, 0).into())).unwrap();
@@ -92,13 +103,15 @@ enum Step {
     Originates(u64),
     Capable(u64),
     Late(u64),
+    /// This message's nearer slot is committed to.
+    Commits(u64),
     /// This message's datagram leaves.
     Sent(u64),
     /// A datagram of records only leaves.
     Data,
 }
 
-use Step::{Capable, Data, Late, Originates, Sent};
+use Step::{Capable, Commits, Data, Late, Originates, Sent};
 
 /// After how many of the steps it is over.
 fn dies_after(plan: &str, steps: &[Step]) -> Option<usize> {
@@ -112,6 +125,7 @@ fn dies_after(plan: &str, steps: &[Step]) -> Option<usize> {
                 faults.reaches_only(&datagram(Some(number)), &all);
                 faults.sent();
             }
+            Commits(number) => drop(faults.said(commitment(number))),
             Data => {
                 faults.reaches_only(&datagram(None), &all);
                 faults.sent();
@@ -127,7 +141,7 @@ fn dies_after(plan: &str, steps: &[Step]) -> Option<usize> {
 #[test]
 fn every_fault_strikes_at_its_place_and_spares_what_did_not_come_to_it_its_way() {
     type Row = (&'static str, &'static [Step], Option<usize>);
-    let table: [Row; 20] = [
+    let table: [Row; 22] = [
         ("announced", &[Originates(0), Data, Capable(0)], Some(3)),
         ("announced", &[Originates(0), Sent(0), Capable(0)], None),
         ("announced", &[Originates(0), Late(0), Capable(0)], None),
@@ -154,6 +168,16 @@ fn every_fault_strikes_at_its_place_and_spares_what_did_not_come_to_it_its_way()
         ("sent", &[Originates(0), Late(0), Sent(0)], None),
         ("one-told", &[Originates(0), Capable(0), Sent(0)], Some(3)),
         ("one-told", &[Originates(0), Sent(0), Capable(0)], None),
+        (
+            "committed",
+            &[Originates(0), Capable(0), Commits(0), Sent(0)],
+            Some(4),
+        ),
+        (
+            "committed",
+            &[Originates(0), Capable(0), Sent(0), Commits(0), Data],
+            None,
+        ),
         (
             "outstanding",
             &[

@@ -27,7 +27,7 @@ pub enum Survivor {
 }
 
 /// All.
-pub const CASES: [Case; 11] = [
+pub const CASES: [Case; 12] = [
     case(
         'a',
         "announced, before its slot",
@@ -47,6 +47,13 @@ pub const CASES: [Case; 11] = [
         'c',
         "sent to one subscriber only",
         "one-told",
+        1,
+        Survivor::Agreed,
+    ),
+    case(
+        'c',
+        "committed on a quiet feed, sent to one subscriber only",
+        QUIET,
         1,
         Survivor::Agreed,
     ),
@@ -106,9 +113,18 @@ const fn case(
 }
 
 impl Case {
+    /// Whether the source says nothing meanwhile.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.plan == QUIET
+    }
+
     /// Whether a declared break is right as well as seeing every message once.
     #[must_use]
     pub const fn may_break(&self) -> bool {
         self.letter == 'e'
     }
 }
+
+/// What the adapters are told where the source is to be quiet.
+const QUIET: &str = "committed";

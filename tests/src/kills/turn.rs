@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use twinfeed_control::{MessagePlace, OrderOutcome};
+use twinfeed_exchange::Command;
 use twinfeed_harness::adapter::Standing;
 use twinfeed_harness::process::{Seen, until};
 use twinfeed_harness::{Error, Seat};
@@ -73,7 +74,14 @@ impl Scene<'_> {
             self.next = place.number + 1;
             kill.plain.push((text, place));
         }
+        let quiet = case.is_quiet();
+        if quiet {
+            self.rig.exchange().tell(Command::Pause)?;
+        }
         self.strike(&mut kill)?;
+        if quiet {
+            self.rig.exchange().tell(Command::Resume)?;
+        }
         let (dead, survivor) = (self.active, self.active.other());
         // Whoever is restarted now is active again in the turn after the next.
         let plan = environment(self.deaths, number + 2);
