@@ -8,7 +8,6 @@ use std::net::UdpSocket;
 use support::{GRANT, Rig, SID, Taken, add_order, packet};
 use twinfeed_feed_adapter::Role;
 use twinfeed_feed_adapter::link::notice::Heard;
-use twinfeed_feed_adapter::link::voice::Next;
 use twinfeed_feed_adapter::mailbox::{Command, Grant, Ordered};
 use twinfeed_feed_adapter::pairing::Wish;
 use twinfeed_protocol::line::Line;
@@ -62,8 +61,7 @@ impl Two {
     /// returned, and its receiver has not heard it.
     fn work(&mut self, passes: impl Fn(&Frame) -> bool) -> Option<Frame> {
         for place in [0, 1] {
-            self.rigs[place].cycle();
-            while let Next::Frame(frame) = self.rigs[place].spoken.next(1) {
+            for frame in self.rigs[place].said_in_a_cycle() {
                 if !passes(&frame) {
                     return Some(frame);
                 }
@@ -145,11 +143,7 @@ fn a_backup_that_holds_leaves_its_packets_in_the_socket() {
     let next = two.rigs[1].next_sseq();
     two.send(1, 2);
     two.hear(1, proposal);
-    two.rigs[1].cycle();
-    let mut answers = std::iter::from_fn(|| match two.rigs[1].spoken.next(1) {
-        Next::Frame(frame) => Some(frame),
-        Next::Nothing | Next::Broken => None,
-    });
+    let mut answers = two.rigs[1].said_in_a_cycle().into_iter();
     let accepted = answers
         .any(|frame| matches!(frame, Frame::Answer(answer) if answer.verdict == Verdict::Capable));
     assert!(accepted, "it holds");

@@ -6,12 +6,13 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::Receiver;
 use twinfeed_feed_adapter::Role;
 use twinfeed_feed_adapter::config::{Config, Overrides};
-use twinfeed_feed_adapter::link::voice::{Spoken, voice};
+use twinfeed_feed_adapter::link::voice::{Next, Spoken, voice};
 use twinfeed_feed_adapter::mailbox::{
     Command, DestinationPlan, DestinationRow, Grant, Mailbox, mailbox,
 };
@@ -24,6 +25,7 @@ use twinfeed_feed_adapter::tap::tap;
 use twinfeed_feed_adapter::transfer::workshop::{Errand, MOST_ERRANDS};
 use twinfeed_protocol::Time;
 use twinfeed_protocol::line::Line;
+use twinfeed_wire::link::Frame;
 use twinfeed_wire::{ContextId, Datagram, Generation, Incarnation, Pos, Sid, StreamId};
 
 pub(crate) mod flow;
@@ -146,6 +148,36 @@ impl Rig {
 
     pub(crate) fn cycle(&mut self) -> bool {
         self.pipeline.cycle().unwrap()
+    }
+
+    /// One cycle, and what is said meanwhile in the first pairing, in order: taken by another thread, as the link's is, for
+    /// whoever commits to something waits for that one.
+    pub(crate) fn said_in_a_cycle(&mut self) -> Vec<Frame> {
+        let Self {
+            pipeline, spoken, ..
+        } = self;
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let (over, spoken) = (&over, &*spoken);
+            let link = scope.spawn(move || {
+                let mut said = Vec::new();
+                loop {
+                    let last = over.load(Ordering::Acquire);
+                    match spoken.next(1) {
+                        Next::Frame(frame) => said.push(frame),
+                        Next::Commitment(frame, ticket) => {
+                            said.push(frame);
+                            Spoken::committed(&ticket, true);
+                        }
+                        Next::Nothing | Next::Broken if last => return said,
+                        Next::Nothing | Next::Broken => std::thread::yield_now(),
+                    }
+                }
+            });
+            pipeline.cycle().unwrap();
+            over.store(true, Ordering::Release);
+            link.join().unwrap()
+        })
     }
 
     /// Cycles until the subscriber has something, and takes all of it.
