@@ -151,6 +151,9 @@ pub struct SessionsConfig {
     pub end_packets: u32,
     /// Time between them, in milliseconds. Default 50.
     pub end_interval_ms: u64,
+    /// How long servers of messages, sessions and snapshots answer when there is no further session, in milliseconds; another
+    /// `stop`, or `kill`, ends it. Default 0.
+    pub linger_ms: u64,
 }
 
 impl Default for SessionsConfig {
@@ -165,6 +168,7 @@ impl Default for SessionsConfig {
             pause_ms: 1_000,
             end_packets: 3,
             end_interval_ms: 50,
+            linger_ms: 0,
         }
     }
 }

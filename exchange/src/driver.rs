@@ -175,8 +175,17 @@ pub fn run_on(
         record,
         sessions: Vec::new(),
     };
-    let interrupted = cycle(&mut exchange, &mut outlet, commands, config.tick_us)?;
+    let birth = Instant::now();
+    let interrupted = cycle(
+        &mut exchange,
+        &mut outlet,
+        commands,
+        (config.tick_us, birth),
+    )?;
     outlet.record.finish()?;
+    if exchange.is_done() {
+        linger(&mut outlet, commands, config, birth);
+    }
     Ok(Summary {
         interrupted,
         ..outlet.summary(&exchange)
@@ -198,9 +207,8 @@ fn cycle<T: Transport>(
     exchange: &mut Exchange,
     outlet: &mut Outlet<'_, T>,
     commands: &Receiver<Command>,
-    tick_us: u64,
+    (tick_us, birth): (u64, Instant),
 ) -> Result<bool, RunError> {
-    let birth = Instant::now();
     let (mut interrupted, mut progress_at_ns) = (false, PROGRESS_NS);
     while !exchange.is_done() {
         // Wraps after 584 years.
@@ -233,6 +241,24 @@ fn cycle<T: Transport>(
         }
     }
     Ok(interrupted)
+}
+
+/// Nothing is said any more, and whoever asks is answered for a while.
+fn linger<T: Transport>(
+    outlet: &mut Outlet<'_, T>,
+    commands: &Receiver<Command>,
+    config: &ExchangeConfig,
+    birth: Instant,
+) {
+    let until = birth.elapsed() + Duration::from_millis(config.sessions.linger_ms);
+    while birth.elapsed() < until {
+        if let Ok(Command::Stop | Command::Kill) = commands.try_recv() {
+            return;
+        }
+        if !outlet.serve(birth.elapsed().as_nanos() as u64) {
+            rest(LONGEST_REST_NS, config.tick_us.max(1));
+        }
+    }
 }
 
 /// Nothing is due for `wait_ns`: give the core away, for a tick at least, and not

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::unbounded;
 use twinfeed_exchange::config::SoupConfig;
 use twinfeed_exchange::truth::Tally;
-use twinfeed_exchange::{Command, Content, ExchangeConfig, SessionId, run};
+use twinfeed_exchange::{Command, Content, Event, ExchangeConfig, Reporter, SessionId, run};
 
 /// Longest wait for anything; reached only by a test that fails.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -121,4 +121,44 @@ fn a_session_and_a_snapshot_of_it_are_given() {
     assert_eq!(tally.truth(SessionId::numbered("S", 1).unwrap()), *truth);
     assert_eq!((summary.soup[0].logins, summary.soup[0].rejected), (2, 1));
     assert_eq!(summary.glimpse[0].messages, image.len() as u64);
+}
+
+/// Says when there is no further session.
+struct UntilDone(crossbeam::channel::Sender<()>);
+
+impl Reporter for UntilDone {
+    fn event(&mut self, event: &Event) {
+        if matches!(event, Event::Done) {
+            self.0.send(()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn servers_answer_for_a_while_when_there_is_no_further_session() {
+    let soup = free();
+    let line = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let line = line.local_addr().unwrap();
+    let config = format!(
+        "tick_us = 2000
+         [content]\nkind = 'flow'\ninstruments = 10
+         [pace]\nper_second = 20000
+         [sessions]\ncount = 1\nmessages = 500\npause_ms = 10\nend_interval_ms = 5\nlinger_ms = 60000
+         [line_a]\ndestinations = ['{line}']
+         [[soup]]\naddress = '{soup}'"
+    );
+    let config: ExchangeConfig = toml::from_str(&config).unwrap();
+    let (commands, receiver) = unbounded();
+    let (done, is_done) = unbounded();
+    let content = Content::load(&config).unwrap();
+    let mut reporter = UntilDone(done);
+    let running = thread::spawn(move || run(&config, content, &receiver, &mut reporter).unwrap());
+    is_done.recv().unwrap();
+    let mut late = Client::log_in(soup, "S000000001", 400);
+    assert_eq!(late.next(), b"AS000000001                 400");
+    assert_eq!(late.messages().len(), 101);
+    commands.send(Command::Stop).unwrap();
+    let summary = running.join().unwrap();
+    assert!(!summary.interrupted, "it was over");
+    assert_eq!(summary.sessions[0].count, 500);
 }

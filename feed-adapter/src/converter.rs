@@ -115,6 +115,12 @@ impl Converter {
         open && !self.sequencer.is_complete() && self.refused.is_none()
     }
 
+    /// Whether a snapshot of the source's, whose own first number is `first`, would say more than is remembered.
+    #[must_use]
+    pub fn lacks_a_snapshot(&self, first: u64) -> bool {
+        self.lacks_its_past() && self.sequencer.lacks_a_snapshot(first)
+    }
+
     /// Begins to hand over what is remembered, or says why not.
     ///
     /// # Errors
@@ -206,11 +212,15 @@ impl Converter {
         let start = EpochStart {
             epoch: head.epoch,
             first: head.first,
-            complete: true,
+            complete: !whole.snapshot,
             predecessor: head.predecessor,
         };
-        let true_id = Context::new(head.epoch, head.first).id() == head.context;
-        let taken = true_id && self.sequencer.inherit(now, start, whole.prev, out);
+        let context = match whole.snapshot {
+            true => Context::of_snapshot(head.epoch, head.first),
+            false => Context::new(head.epoch, head.first),
+        };
+        let taken =
+            context.id() == head.context && self.sequencer.inherit(now, start, whole.prev, out);
         if taken {
             self.decoder.exchange_memory(&mut whole.decoder);
         }

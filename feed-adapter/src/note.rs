@@ -18,6 +18,7 @@ use crate::decode::DecodeError;
 use crate::pipeline::PastFault;
 use crate::source::moldudp64::{Malformed, Session};
 use crate::source::soup::Why;
+use crate::source::soup::past::What;
 
 /// One thing worth a line in the log.
 #[derive(Clone, Copy, Debug)]
@@ -102,15 +103,18 @@ pub enum News {
     ContextNotGiven(OverReason),
     /// A line's server of the session gave nothing of a hole, or not all.
     SessionServer(Line, Why),
-    /// The session's past was fetched from the source: the context is complete from this number on.
+    /// The session's past was fetched from the source: the context is complete from this number on. Or a snapshot was, and the
+    /// context is that.
     PastFetched {
-        /// Which.
+        /// Of what it was made.
+        what: What,
+        /// Which number.
         next: u64,
         /// Orders that are open.
         orders: usize,
     },
     /// It was not, and is tried again.
-    PastNotFetched(Line, PastFault),
+    PastNotFetched(What, Line, PastFault),
 }
 
 /// The way from the data thread to the log; the oldest is lost when nobody reads, and counted.
@@ -251,12 +255,30 @@ impl fmt::Display for News {
                 "line {line:?}: its SoupBinTCP server gave nothing of a hole, or not all: {why}; said again when the \
                  reason is another"
             ),
-            Self::PastFetched { next, orders } => write!(
+            Self::PastFetched {
+                what: What::Snapshot,
+                next,
+                orders,
+            } => write!(
+                f,
+                "the context is a snapshot's of the source's from number {next} on, {orders} orders are open: what executions \
+                 refer to is known; it is complete once the session or the peer says all of it"
+            ),
+            Self::PastFetched {
+                what: What::Past,
+                next,
+                orders,
+            } => write!(
                 f,
                 "the context is complete from number {next} on: the session was fetched from its beginning over \
                  SoupBinTCP, {orders} orders are open"
             ),
-            Self::PastNotFetched(line, fault) => write!(
+            Self::PastNotFetched(What::Snapshot, line, fault) => write!(
+                f,
+                "line {line:?}: no snapshot was had from its GLIMPSE server: {fault}; it is tried again, and said again when \
+                 the reason is another"
+            ),
+            Self::PastNotFetched(What::Past, line, fault) => write!(
                 f,
                 "line {line:?}: the session's past was not fetched from its SoupBinTCP server: {fault}; it is tried \
                  again, and said again when the reason is another"

@@ -19,6 +19,7 @@ use crate::present::{
 };
 use crate::snapshot::{LineSnapshot, SourceSnapshot};
 use crate::snapshots::Lacking;
+use crate::source::soup::past::What;
 
 /// Serves `/metrics`, `/livez`, `/readyz` and `/status.json` if an address is configured.
 ///
@@ -80,9 +81,13 @@ fn session_servers(sources: &[SourceSnapshot]) -> serde_json::Value {
         faults.filter_map(|(line, why)| Some((source.sid, line, "hole", why?.to_string())))
     });
     let pasts = sources.first().and_then(|source| source.pasts.fault);
-    let pasts = pasts.map(|(sid, line, fault)| {
+    let pasts = pasts.map(|(sid, what, line, fault)| {
         let line = ["A", "B"][line.index()];
-        (sid, line, "past", fault.to_string())
+        let what = match what {
+            What::Past => "past",
+            What::Snapshot => "snapshot",
+        };
+        (sid, line, what, fault.to_string())
     });
     let rows = holes.chain(pasts).map(|(sid, line, asked_for, fault)| {
         serde_json::json!({ "sid": sid.0, "line": line, "asked_for": asked_for, "fault": fault })
@@ -465,8 +470,13 @@ fn pasts(
             counters.fetched,
         ),
         (
+            "source_snapshots_fetched",
+            "Snapshots fetched from GLIMPSE servers, and taken over.",
+            counters.snapshots,
+        ),
+        (
             "pasts_failed",
-            "Attempts to do so that came to nothing.",
+            "Attempts to fetch a session or a snapshot that came to nothing.",
             counters.failed,
         ),
     ];

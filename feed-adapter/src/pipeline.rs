@@ -560,6 +560,7 @@ impl Path {
             epoch: stream.epoch().unwrap_or(Epoch::NONE),
             context: stream.context_id().unwrap_or_default(),
             complete: stream.is_complete(),
+            of_snapshot: stream.is_of_snapshot(),
             stale: self.converter.is_stale(),
             ended: stream.state() == SequencerState::Ended,
             refused: self.converter.refused().is_some(),

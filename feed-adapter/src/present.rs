@@ -536,6 +536,10 @@ fn data_state(source: &SourceSnapshot) -> (DataState, &'static str) {
         () if !source.complete && source.lines.abandoned > 0 => {
             (DataState::Incomplete, "a hole on every line was given up")
         }
+        () if !source.complete && source.of_snapshot => (
+            DataState::Incomplete,
+            "conversion began with a snapshot of the source's",
+        ),
         () if !source.complete => (DataState::Incomplete, "conversion began in mid-session"),
         () => (DataState::Good, ""),
     }
@@ -583,7 +587,7 @@ fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
     let transfers = transfers.unwrap_or_default();
     let pasts = sources.first().map(|source| source.pasts);
     let pasts = pasts.unwrap_or_default();
-    let rows: [(&str, u64); 25] = [
+    let rows: [(&str, u64); 26] = [
         ("messages_total", sum(|source| source.sequencer.messages)),
         ("records_total", sum(|source| source.sequencer.records)),
         ("datagrams_total", sum(|source| source.sequencer.datagrams)),
@@ -627,6 +631,7 @@ fn counters(sources: &[SourceSnapshot]) -> BTreeMap<String, u64> {
             sum(|source| source.lines.recovered_by_session),
         ),
         ("pasts_fetched_total", pasts.fetched),
+        ("source_snapshots_fetched_total", pasts.snapshots),
         ("pasts_failed_total", pasts.failed),
         (
             "line_conflicts_total",

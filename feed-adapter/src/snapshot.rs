@@ -40,6 +40,8 @@ pub struct SourceSnapshot {
     pub context: ContextId,
     /// Whether the context is complete.
     pub complete: bool,
+    /// Whether it is what a snapshot of the source's said, and what followed.
+    pub of_snapshot: bool,
     /// Whether every line is silent.
     pub stale: bool,
     /// Whether the source ended its epoch.

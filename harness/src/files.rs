@@ -22,7 +22,7 @@ use twinfeed_feed_adapter::decode::{TradingDay, itch50};
 use crate::error::Error;
 use crate::hosts::{Addresses, Host, Hosts};
 use crate::probe::wire::MOST_EVENTS;
-use crate::run::{Content, Run, SoupServer};
+use crate::run::{Content, Run, Soup, SoupServer};
 use crate::truth::Conversion;
 
 /// Name of the one feed.
@@ -71,6 +71,8 @@ pub struct Files {
     pub requests: Option<[SocketAddr; 2]>,
     /// Where they give sessions over SoupBinTCP, by their sources and lines, if they do.
     pub soup: Option<[[SocketAddr; 2]; 2]>,
+    /// Where they give snapshots, by their sources, if they do.
+    pub glimpse: Option<[SocketAddr; 2]>,
     /// The adapters' addresses, active first.
     pub adapters: [AdapterAddresses; 2],
 }
@@ -124,6 +126,10 @@ impl Files {
                         || Ok::<_, Error>([at.of(hosts.exchange)?, at.of(hosts.exchange)?]);
                     Some([lines()?, lines()?])
                 }
+                None => None,
+            },
+            glimpse: match run.soup.filter(|soup| soup.snapshots) {
+                Some(_) => Some([at.of(hosts.exchange)?, at.of(hosts.exchange)?]),
                 None => None,
             },
             adapters: [
@@ -372,7 +378,17 @@ impl Files {
                 }
                 _ => String::new(),
             });
-            let soup = run.soup.map_or(String::new(), |soup| {
+            let glimpse_a = self.glimpse.map_or(String::new(), |of| {
+                format!(", glimpse = \"{}\"", of[exchange.place()])
+            });
+            let glimpse = match self.glimpse {
+                Some(_) => {
+                    "glimpse = { user = \"TWIN\", password_file = \"tokens/soup\", after = \"200 ms\" }\n"
+                }
+                None => "",
+            };
+            let named = |soup: &Soup| soup.servers.iter().any(Option::is_some);
+            let soup = run.soup.filter(named).map_or(String::new(), |soup| {
                 // The past is soon fetched here: nobody waits for the peer's. A busy host may be slow to connect: a hole is
                 // asked for as long as what is held behind it finds room.
                 let past = soup.past;
@@ -383,7 +399,8 @@ impl Files {
             });
             format!(
                 "[[source]]\nsid = {}\ntype = \"moldudp64\"\n{spans}{group}\
-                 line.A = {{ address = \"{a}\"{requests}{soup_a} }}\nline.B = {{ address = \"{b}\"{soup_b} }}\n{soup}",
+                 line.A = {{ address = \"{a}\"{requests}{soup_a}{glimpse_a} }}\nline.B = {{ address = \"{b}\"{soup_b} }}\n\
+                 {soup}{glimpse}",
                 exchange.sid()
             )
         };
@@ -436,6 +453,13 @@ impl Files {
             let servers = at[exchange.place()].into_iter().zip(soup.servers);
             text.extend(servers.filter_map(|(at, server)| soup_toml(at, server?)));
         }
+        if let Some(at) = self.glimpse {
+            let at = at[exchange.place()];
+            let _ = writeln!(
+                text,
+                "[[glimpse]]\naddress = \"{at}\"\npassword = \"{SOUP_PASSWORD}\""
+            );
+        }
         text.push_str(&pace);
         if let Some(burst) = run.burst {
             let _ = write!(
@@ -455,6 +479,10 @@ impl Files {
         );
         if let Some(count) = run.sessions {
             let _ = writeln!(text, "count = {count}");
+        }
+        if run.requests.is_some() || run.soup.is_some() {
+            // A hole in front of the last end is asked for behind it.
+            let _ = writeln!(text, "linger_ms = 30000");
         }
         let _ = match &run.content {
             Content::Flow { instruments } => {

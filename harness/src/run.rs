@@ -119,6 +119,8 @@ pub struct Soup {
     pub password: bool,
     /// Whether an adapter that began in mid-session fetches its past.
     pub past: bool,
+    /// Whether line A has a server of snapshots as well.
+    pub snapshots: bool,
 }
 
 impl Default for Soup {
@@ -128,6 +130,7 @@ impl Default for Soup {
             servers: [Some(SoupServer::Sound), None],
             password: true,
             past: true,
+            snapshots: false,
         }
     }
 }

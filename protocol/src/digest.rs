@@ -4,7 +4,7 @@
 //! out as 0 becomes 1, so that 0 can mean "none".
 //!
 //! - of an epoch's key: which life of the source's numbering;
-//! - of a context: what the conversion remembers, by (epoch, first, abandoned ranges);
+//! - of a context: what the conversion remembers, by (epoch, first, abandoned ranges), and whether that is a snapshot's;
 //! - of a range's content: what was sent under 4,096 numbers.
 
 use core::ops::Range;
@@ -52,6 +52,16 @@ impl Context {
             last: None,
             abandoned: 0,
         }
+    }
+
+    /// The context of a conversion that remembers what the source's own snapshot says of everything from number `first` of
+    /// `epoch` on. Of which moment the snapshot was is not in it: whoever has converted what follows one remembers what
+    /// a later one says.
+    #[must_use]
+    pub fn of_snapshot(epoch: Epoch, first: u64) -> Self {
+        let mut context = Self::new(epoch, first);
+        context.settled.update(b"snapshot");
+        context
     }
 
     /// The numbers of `range` will never be converted. Ranges come in rising order; one that touches the

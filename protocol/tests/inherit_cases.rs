@@ -82,13 +82,6 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
         ),
         (
             EpochStart {
-                complete: false,
-                ..COMPLETE
-            },
-            105,
-        ),
-        (
-            EpochStart {
                 first: 0,
                 ..COMPLETE
             },
@@ -203,4 +196,71 @@ fn an_active_that_has_its_past_again_is_followed_by_its_backup() {
         talk(tick, &mut ends);
     }
     assert!(ends.iter().all(End::is_protected));
+}
+
+const SNAPSHOT: EpochStart = EpochStart {
+    complete: false,
+    ..COMPLETE
+};
+
+#[test]
+fn a_snapshot_outranks_what_began_in_mid_session_and_is_outranked_by_what_is_complete() {
+    let (mut sequencer, mut out) = late();
+    assert!(sequencer.lacks_a_snapshot(1));
+    assert!(sequencer.inherit(at(107), SNAPSHOT, 106, &mut out));
+    assert!(!sequencer.is_complete() && sequencer.is_of_snapshot());
+    let of_snapshot = Context::of_snapshot(Epoch(7), 1).id();
+    assert_eq!(sequencer.context_id(), Some(of_snapshot));
+    send(&mut sequencer, 107, &mut out);
+    sequencer.flush(at(108), &mut out);
+    let sent = out.take();
+    let header = sent.last().unwrap().header;
+    // Of contexts that are incomplete the one with the lower first number outranks (RM-9a).
+    assert_eq!((header.context, header.first), (of_snapshot, 1));
+    assert!(!header.is_complete());
+    assert_eq!(header.abandoned, 0);
+    // Another one says no more.
+    assert!(!sequencer.lacks_a_snapshot(1));
+    assert!(!sequencer.inherit(at(109), SNAPSHOT, 107, &mut out));
+    assert!(sequencer.inherit(at(109), COMPLETE, 107, &mut out));
+    let complete = Context::new(Epoch(7), 1).id();
+    assert_eq!(sequencer.context_id(), Some(complete));
+    assert!(!sequencer.is_of_snapshot());
+    assert!(!sequencer.inherit(at(109), SNAPSHOT, 107, &mut out));
+}
+
+#[test]
+fn what_is_lost_behind_a_snapshot_another_one_knows() {
+    let (mut sequencer, mut out) = late();
+    assert!(sequencer.inherit(at(107), SNAPSHOT, 106, &mut out));
+    sequencer.abandon(at(107), 107..110, &mut out);
+    assert!(!sequencer.is_of_snapshot() && sequencer.lacks_a_snapshot(1));
+    let with_a_hole = sequencer.context_id();
+    assert!(sequencer.inherit(at(110), SNAPSHOT, 109, &mut out));
+    assert_ne!(sequencer.context_id(), with_a_hole);
+    assert!(sequencer.is_of_snapshot());
+}
+
+#[test]
+fn a_snapshots_context_is_nobody_elses() {
+    let ids = [
+        Context::new(Epoch(7), 1).id(),
+        Context::of_snapshot(Epoch(7), 1).id(),
+        Context::of_snapshot(Epoch(8), 1).id(),
+        Context::of_snapshot(Epoch(7), 2).id(),
+        Context::new(Epoch(7), 2).id(),
+    ];
+    for (place, id) in ids.iter().enumerate() {
+        assert!(!ids[..place].contains(id), "{place}");
+    }
+    // A range that was given up counts as ever.
+    let (mut with_a_hole, mut twice) = (
+        Context::of_snapshot(Epoch(7), 1),
+        Context::of_snapshot(Epoch(7), 1),
+    );
+    with_a_hole.abandon(5..9);
+    twice.abandon(5..7);
+    twice.abandon(7..9);
+    assert_ne!(with_a_hole.id(), ids[1]);
+    assert_eq!(with_a_hole.id(), twice.id());
 }

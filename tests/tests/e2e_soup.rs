@@ -13,6 +13,7 @@ use common::{
 use rustix::process::Signal;
 use twinfeed_control::AdapterStatus;
 use twinfeed_harness::adapter;
+use twinfeed_harness::probe::Probe;
 use twinfeed_harness::run::{Run, Soup, SoupServer};
 use twinfeed_harness::{Finished, Rig, Seat};
 
@@ -317,4 +318,114 @@ fn a_backup_restarted_at_noon_is_a_useful_one_without_its_peers_help() {
     let receipts = &kept(rig).seen.receipts;
     let switched = receipts.iter().any(|receipt| receipt.from_leg == 0);
     assert!(switched, "{receipts:?}");
+}
+
+/// A session of which snapshots are given; `servers` give it from its beginning.
+fn with_snapshots(servers: [Option<SoupServer>; 2]) -> Run {
+    let run = one_long_session(servers);
+    Run {
+        soup: run.soup.map(|soup| Soup {
+            snapshots: true,
+            ..soup
+        }),
+        ..run
+    }
+}
+
+/// Until an adapter has taken a snapshot over.
+fn until_it_has_a_snapshot(rig: &Rig, seat: Seat) -> AdapterStatus {
+    wait_for("a snapshot is taken over", || {
+        let status = status(rig, seat).ok_or("it does not answer")?;
+        match status.counters["source_snapshots_fetched_total"] {
+            1 => Ok(()),
+            fetched => Err(format!(
+                "{fetched} fetched: {:?} {}",
+                status.streams,
+                faults(rig, seat)
+            )),
+        }
+    });
+    status(rig, seat).unwrap()
+}
+
+/// Messages so far about orders that were not known.
+fn unknown(status: &AdapterStatus) -> u64 {
+    status.counters["unknown_orders_total"]
+}
+
+#[test]
+fn a_pair_started_at_noon_goes_on_from_snapshots_of_two_moments_as_one() {
+    let _alone = alone();
+    let mut rig = start(&with_snapshots([None, None]));
+    rig.open().unwrap();
+    until_delivered(&mut rig, 4_000);
+    for seat in Seat::BOTH {
+        kill(&mut rig, seat);
+    }
+    rig.restart(Seat::Active).unwrap();
+    let first = until_it_has_a_snapshot(&rig, Seat::Active);
+    let begun = first.streams[0].next_pos.sseq;
+    assert!(begun > 4_000, "it began at noon: {:?}", first.streams);
+    // The other one's is of a later moment.
+    let sseq = rig.probe().status().unwrap().sseq;
+    until_delivered(&mut rig, sseq + 500);
+    rig.restart(Seat::Backup).unwrap();
+    let second = until_it_has_a_snapshot(&rig, Seat::Backup);
+    rig.until_protected(LIMIT).unwrap();
+    let now = Seat::BOTH.map(|seat| status(&rig, seat).unwrap());
+    let [one, other] = now.each_ref().map(|status| &status.streams[0]);
+    assert_eq!(one.context_id, other.context_id, "{one:?} {other:?}");
+    for stream in [one, other] {
+        assert!(!stream.complete, "a snapshot vouches for nobody");
+        assert!(stream.reason.contains("snapshot"), "{}", stream.reason);
+    }
+    let mut joiner = rig.another_probe("joiner").unwrap();
+    until_it_has(&mut joiner, 2_000);
+    let active = rig.active_seat().unwrap();
+    kill(&mut rig, active);
+    until_it_has(&mut joiner, 5_000);
+    let seen = joiner.summary().unwrap();
+    let [epoch] = &seen.epochs[..] else {
+        panic!("{:?}", seen.epochs);
+    };
+    let (duplicates, absent) = (epoch.duplicates, &epoch.absent);
+    assert_eq!((duplicates, absent.len()), (0, 0), "{epoch:?}");
+    assert_eq!((seen.gaps.len(), seen.breaks.len()), (0, 0), "{seen:?}");
+    let of = active.index() as u8;
+    let switched = seen.receipts.iter().any(|receipt| receipt.from_leg == of);
+    assert!(switched, "{of}: {:?}", seen.receipts);
+    let survivor = active.other();
+    let before = [&first, &second][survivor.index()];
+    let still = status(&rig, survivor).unwrap();
+    assert!(unknown(before) > 0, "it lacked its past at first");
+    assert_eq!(unknown(&still), unknown(before), "every order is known");
+    joiner.stop().unwrap();
+    let opened = rig.exchange().standing().unwrap().opened;
+    assert_eq!(opened, 1, "all of it in one session");
+}
+
+#[test]
+fn behind_a_snapshot_the_session_is_fetched_all_the_same() {
+    let _alone = alone();
+    let mut rig = start(&with_snapshots([Some(SoupServer::Sound), None]));
+    rig.open().unwrap();
+    until_delivered(&mut rig, 3_000);
+    for seat in Seat::BOTH {
+        kill(&mut rig, seat);
+    }
+    rig.restart(Seat::Active).unwrap();
+    let complete = until_complete(&rig, Seat::Active);
+    let counters = &complete.counters;
+    assert_eq!(counters["source_snapshots_fetched_total"], 1);
+    assert_eq!(counters["pasts_failed_total"], 0);
+}
+
+fn until_it_has(probe: &mut Probe, messages: u64) {
+    wait_for("the joiner has data", || {
+        let status = probe.status().unwrap();
+        match status.messages >= messages {
+            true => Ok(()),
+            false => Err(format!("{status:?}")),
+        }
+    });
 }

@@ -23,7 +23,7 @@ use super::file::{
     SourceTable,
 };
 use super::snapshots::snapshots;
-use super::soup::soup;
+use super::soup::{glimpse, soup};
 use super::{
     Config, ConfigError, FillsConfig, HostConfig, InputConfig, LineConfig, MOST_SOURCES, Overrides,
     PairConfig, Profile, PublishConfig, PublishMode, SourceConfig, SourceType, Span, StandbyConfig,
@@ -276,6 +276,7 @@ fn sources(
             input: input(table, host, base)?,
             limits: limits(table)?,
             soup: soup(table, base)?,
+            glimpse: glimpse(table, base)?,
             group: table
                 .group
                 .as_ref()
@@ -390,6 +391,7 @@ fn line_config(sid: Sid, letter: LineLetter, line: &LineTable, host: &HostTable)
         source: line.source,
         requests: line.requests,
         soup: line.soup,
+        glimpse: line.glimpse,
     };
     let ours = host
         .line

@@ -70,6 +70,7 @@ pub(super) struct SourceTable {
     pub(super) held_messages: Option<usize>,
     pub(super) held_bytes: Option<usize>,
     pub(super) soup: Option<SoupTable>,
+    pub(super) glimpse: Option<GlimpseTable>,
     pub(super) group: Option<GroupTable>,
 }
 
@@ -93,6 +94,7 @@ pub(super) struct LineTable {
     pub(super) source: Option<IpAddr>,
     pub(super) requests: Option<SocketAddr>,
     pub(super) soup: Option<SocketAddr>,
+    pub(super) glimpse: Option<SocketAddr>,
 }
 
 /// `[source.soup]`: what is asked of the lines' SoupBinTCP servers.
@@ -110,6 +112,18 @@ pub(super) struct SoupTable {
     pub(super) past_after: Option<Span>,
     pub(super) past_time: Option<Span>,
     pub(super) past_messages: Option<u64>,
+}
+
+/// `[source.glimpse]`: what is asked of the lines' snapshot servers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GlimpseTable {
+    pub(super) user: String,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) any_session: Option<bool>,
+    pub(super) after: Option<Span>,
+    pub(super) time: Option<Span>,
+    pub(super) messages: Option<u64>,
 }
 
 /// `group.active`, `group.backup`

@@ -41,7 +41,7 @@ pub use digest::DIGEST_KEYS;
 pub use error::ConfigError;
 pub use example::EXAMPLE;
 pub use snapshots::SnapshotsConfig;
-pub use soup::SoupConfig;
+pub use soup::{GlimpseConfig, SoupConfig};
 pub use span::Span;
 pub use words::{Format, Profile, PublishMode, Replay, SourceType};
 
@@ -95,12 +95,18 @@ pub struct SourceConfig {
     pub limits: LineLimits,
     /// How its SoupBinTCP servers are asked, if a line has one.
     pub soup: Option<SoupConfig>,
+    /// How its snapshot servers are asked, if a line has one.
+    pub glimpse: Option<GlimpseConfig>,
     /// The multicast group of each role's stream, active first; only in multicast mode.
     pub group: Option<[SocketAddr; 2]>,
 }
 
 /// Where a source's messages come from.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are few sources, and each is read once"
+)]
 pub enum InputConfig {
     /// MoldUDP64 packets from sockets; line A first, line B may be absent.
     Live([Option<LineConfig>; 2]),
@@ -133,6 +139,8 @@ pub struct LineConfig {
     /// The exchange's SoupBinTCP server of this line's session; asked for what request servers have not got, and for a
     /// session's past.
     pub soup: Option<SocketAddr>,
+    /// The exchange's GLIMPSE server of this line's session; asked for what is open, by an adapter that began in mid-session.
+    pub glimpse: Option<SocketAddr>,
 }
 
 /// How streams leave.

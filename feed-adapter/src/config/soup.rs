@@ -1,4 +1,4 @@
-//! How may an adapter ask SoupBinTCP servers?
+//! How may an adapter ask SoupBinTCP servers, of sessions and of snapshots?
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::file::SourceTable;
 use super::{ConfigError, InputConfig, SourceConfig};
 use crate::error::AdapterError;
-use crate::source::soup::Servers;
+use crate::source::soup::{Servers, SnapshotServers};
 
 /// What is asked of one source's SoupBinTCP servers.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,7 +30,53 @@ pub struct SoupConfig {
     pub past_messages: u64,
 }
 
+/// What is asked of one source's snapshot servers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GlimpseConfig {
+    /// Who logs in; at most 6 bytes, no space.
+    pub user: String,
+    /// The file that holds the password, at most 10 bytes; `None`: it is empty.
+    pub password_file: Option<PathBuf>,
+    /// Whether the session that is given may have another name than the lines'.
+    pub any_session: bool,
+    /// For how long the past is left to the peer first.
+    pub after: Duration,
+    /// How long a snapshot may take.
+    pub time: Duration,
+    /// Most messages of a snapshot.
+    pub messages: u64,
+}
+
 impl SourceConfig {
+    /// The lines' snapshot servers, A first.
+    #[must_use]
+    pub fn glimpse_servers(&self) -> [Option<SocketAddr>; 2] {
+        match &self.input {
+            InputConfig::Live(lines) => {
+                [0, 1].map(|at| lines[at].as_ref().and_then(|of| of.glimpse))
+            }
+            InputConfig::File { .. } => [None; 2],
+        }
+    }
+
+    /// Whom to ask for a snapshot, and with what; `None`: nobody. Reads the password.
+    ///
+    /// # Errors
+    /// As [`SourceConfig::servers`].
+    pub fn snapshot_servers(&self) -> Result<Option<SnapshotServers>, AdapterError> {
+        let Some(glimpse) = &self.glimpse else {
+            return Ok(None);
+        };
+        Ok(Some(SnapshotServers {
+            addresses: self.glimpse_servers(),
+            user: glimpse.user.clone(),
+            password: password("source.glimpse", glimpse.password_file.as_deref())?,
+            any_session: glimpse.any_session,
+            time: glimpse.time,
+            messages: glimpse.messages,
+        }))
+    }
+
     /// The lines' SoupBinTCP servers, A first.
     #[must_use]
     pub fn soup_servers(&self) -> [Option<SocketAddr>; 2] {
@@ -48,10 +94,7 @@ impl SourceConfig {
         let Some(soup) = &self.soup else {
             return Ok(None);
         };
-        let password = match &soup.password_file {
-            None => String::new(),
-            Some(path) => password(path)?,
-        };
+        let password = password("source.soup", soup.password_file.as_deref())?;
         Ok(Some(Servers {
             addresses: self.soup_servers(),
             user: soup.user.clone(),
@@ -64,10 +107,13 @@ impl SourceConfig {
     }
 }
 
-fn password(path: &Path) -> Result<String, ConfigError> {
+fn password(of: &str, path: Option<&Path>) -> Result<String, ConfigError> {
+    let Some(path) = path else {
+        return Ok(String::new());
+    };
     let wrong = |fault: String, remedy: &str| {
         ConfigError::new(
-            "source.soup.password_file",
+            format!("{of}.password_file"),
             format!("{}: {fault}", path.display()),
             remedy,
         )
@@ -89,30 +135,93 @@ fn is_field(text: &str, most: usize) -> bool {
     text.len() <= most && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// Whether a table and the addresses at the lines are there together.
+fn is_there<T>(
+    table: Option<&T>,
+    named: bool,
+    sid: u32,
+    (key, server): (&str, &str),
+) -> Result<bool, ConfigError> {
+    match (table, named) {
+        (None, false) => Ok(false),
+        (Some(_), true) => Ok(true),
+        (None, true) => Err(ConfigError::new(
+            format!("source.{key}"),
+            format!("missing in source {sid}, whose line has a {server} server"),
+            format!("add `[source.{key}]` with `user` and, if it has one, `password_file`"),
+        )),
+        (Some(_), false) => Err(ConfigError::new(
+            format!("source.{key}"),
+            format!("no line of source {sid} has a {server} server"),
+            format!("add `{key} = \"ADDRESS:PORT\"` to line.A or line.B"),
+        )),
+    }
+}
+
+/// What `[source.glimpse]` and the lines' `glimpse` say together.
+pub(super) fn glimpse(
+    table: &SourceTable,
+    base: &Path,
+) -> Result<Option<GlimpseConfig>, ConfigError> {
+    let lines = [&table.line.a, &table.line.b];
+    let mut lines = lines.into_iter().flatten();
+    let named = lines.any(|line| line.glimpse.is_some());
+    let is_there = is_there(
+        table.glimpse.as_ref(),
+        named,
+        table.sid,
+        ("glimpse", "GLIMPSE"),
+    )?;
+    let Some(glimpse) = table.glimpse.as_ref().filter(|_| is_there) else {
+        return Ok(None);
+    };
+    let config = GlimpseConfig {
+        user: glimpse.user.clone(),
+        password_file: glimpse.password_file.as_ref().map(|path| base.join(path)),
+        any_session: glimpse.any_session.unwrap_or(false),
+        after: glimpse.after.map_or(Duration::from_secs(1), |span| span.0),
+        time: glimpse.time.map_or(Duration::from_secs(60), |span| span.0),
+        messages: glimpse.messages.unwrap_or(200_000_000),
+    };
+    let rules = [
+        (
+            "source.glimpse.user",
+            "be 1 to 6 characters of ASCII without a space",
+            is_field(&config.user, 6) && !config.user.is_empty(),
+        ),
+        (
+            "source.glimpse.time",
+            "be between 10ms and 1h",
+            (Duration::from_millis(10)..=Duration::from_secs(3_600)).contains(&config.time),
+        ),
+        (
+            "source.glimpse.messages",
+            "be at least 1",
+            config.messages >= 1,
+        ),
+    ];
+    match rules.iter().find(|(_, _, holds)| !holds) {
+        Some((key, must, _)) => Err(ConfigError::new(
+            *key,
+            "out of bounds",
+            format!("it must {must}"),
+        )),
+        None => Ok(Some(config)),
+    }
+}
+
 /// What `[source.soup]` and the lines' `soup` say together.
 pub(super) fn soup(table: &SourceTable, base: &Path) -> Result<Option<SoupConfig>, ConfigError> {
     let lines = [&table.line.a, &table.line.b];
     let named = lines.into_iter().flatten().any(|line| line.soup.is_some());
-    let soup = match (&table.soup, named) {
-        (None, false) => return Ok(None),
-        (Some(soup), true) => soup,
-        (None, true) => {
-            return Err(ConfigError::new(
-                "source.soup",
-                format!(
-                    "missing in source {}, whose line has a SoupBinTCP server",
-                    table.sid
-                ),
-                "add `[source.soup]` with `user` and, if it has one, `password_file`",
-            ));
-        }
-        (Some(_), false) => {
-            return Err(ConfigError::new(
-                "source.soup",
-                format!("no line of source {} has a SoupBinTCP server", table.sid),
-                "add `soup = \"ADDRESS:PORT\"` to line.A or line.B",
-            ));
-        }
+    let is_there = is_there(
+        table.soup.as_ref(),
+        named,
+        table.sid,
+        ("soup", "SoupBinTCP"),
+    )?;
+    let Some(soup) = table.soup.as_ref().filter(|_| is_there) else {
+        return Ok(None);
     };
     let config = SoupConfig {
         user: soup.user.clone(),

@@ -7,9 +7,13 @@
 //!      └────────── failed, taken over from the peer meanwhile, another epoch ───┴──────────────────┘  a longer pause
 //! ```
 //!
+//! Where the lines have snapshot servers, a snapshot comes before the session: it is there in a moment, and only says what is
+//! left of the session. The stream is incomplete with it, and a past is fetched afterwards as if there were none.
+//!
 //! The peer goes first: it gives a memory, which is less than a session. One past is fetched at a time. The stream goes on
 //! meanwhile in the context that it has; its messages are kept once the thread is near, and taken over is as with a transfer.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crossbeam::channel::Sender;
@@ -23,7 +27,7 @@ use super::{Input, Path, Pipeline};
 use crate::config::Config;
 use crate::note::News;
 use crate::source::soup::Why;
-use crate::source::soup::past::{Begin, Errand, Fetched};
+use crate::source::soup::past::{Begin, Errand, Fetched, What};
 use crate::transfer::Whole;
 use crate::transfer::kept::Kept;
 use crate::transfer::taker::{Taker, TakerLimits};
@@ -35,12 +39,14 @@ use twinfeed_wire::link::OverReason;
 pub struct PastCounters {
     /// Pasts that were fetched and taken over.
     pub fetched: u64,
+    /// Snapshots that were.
+    pub snapshots: u64,
     /// Attempts that came to nothing.
     pub failed: u64,
     /// How far the attempt at hand is; 0: none is.
     pub reached: u64,
     /// Why the last attempt came to nothing, of which source and line's server; `None`: it did not.
-    pub fault: Option<(Sid, Line, PastFault)>,
+    pub fault: Option<(Sid, What, Line, PastFault)>,
 }
 
 /// Why a past was not taken over.
@@ -70,12 +76,50 @@ struct Able {
     sid: Sid,
     /// The source's own first number.
     first: u64,
-    servers: [bool; 2],
-    after: Duration,
+    /// Where the session may be fetched, after a while.
+    past: Option<Asked>,
+    /// Where a snapshot may be had, after a while.
+    snapshot: Option<Asked>,
     /// Since when it lacks its past.
     since: Option<Time>,
-    /// Whose server is asked next.
+    /// The last attempt was for a snapshot, and came to nothing.
+    snapshot_failed: bool,
+}
+
+/// The lines' servers of one kind.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    servers: [bool; 2],
+    after: Duration,
+    /// Whose is asked next.
     line: Line,
+}
+
+impl Asked {
+    /// Whose server is asked now; another line's the next time, if that has one.
+    const fn turn(&mut self) -> Line {
+        if !self.servers[self.line.index()] {
+            self.line = other(self.line);
+        }
+        let line = self.line;
+        self.line = other(line);
+        line
+    }
+}
+
+impl Able {
+    /// What is fetched at `now`; `None`: it is too early, or there is nobody to ask.
+    fn due(&self, now: Time, lacks_a_snapshot: bool) -> Option<What> {
+        let since = self.since?;
+        let is_due = |asked: &Option<Asked>| asked.is_some_and(|of| now >= since.after(of.after));
+        let past = is_due(&self.past);
+        // A server of snapshots that has none does not keep the session from being fetched.
+        let in_turn = !self.snapshot_failed || self.past.is_none();
+        if lacks_a_snapshot && in_turn && is_due(&self.snapshot) {
+            return Some(What::Snapshot);
+        }
+        past.then_some(What::Past)
+    }
 }
 
 /// What all sources of an adapter share of it.
@@ -84,7 +128,9 @@ pub(super) struct Pasts {
     able: Vec<Able>,
     errands: Sender<Errand>,
     taker: Taker,
-    /// Of which epoch the attempt at hand is.
+    /// What the attempt at hand is for.
+    what: What,
+    /// Of which epoch it is.
     epoch: Epoch,
     /// From whose server.
     line: Line,
@@ -96,14 +142,22 @@ pub(super) struct Pasts {
 impl Pasts {
     pub(super) fn new(config: &Config, errands: Sender<Errand>) -> Self {
         let able = config.sources.iter().filter_map(|source| {
-            let soup = source.soup.as_ref().filter(|soup| soup.past)?;
-            Some(Able {
+            let asked = |servers: [Option<SocketAddr>; 2], after| Asked {
+                servers: servers.map(|server| server.is_some()),
+                after,
+                line: Line::A,
+            };
+            let soup = source.soup.as_ref().filter(|soup| soup.past);
+            let past = soup.map(|soup| asked(source.soup_servers(), soup.past_after));
+            let glimpse = source.glimpse.as_ref();
+            let snapshot = glimpse.map(|of| asked(source.glimpse_servers(), of.after));
+            (past.is_some() || snapshot.is_some()).then_some(Able {
                 sid: source.sid,
                 first: source.limits.origin_first,
-                servers: source.soup_servers().map(|server| server.is_some()),
-                after: soup.past_after,
+                past,
+                snapshot,
                 since: None,
-                line: Line::A,
+                snapshot_failed: false,
             })
         });
         let able: Vec<_> = able.collect();
@@ -117,6 +171,7 @@ impl Pasts {
             able,
             errands,
             taker: Taker::new(limits),
+            what: What::Past,
             epoch: Epoch::NONE,
             line: Line::A,
             keeping: false,
@@ -131,6 +186,14 @@ impl Pasts {
     /// Whether this source's messages are kept for its past.
     pub(super) fn keeps(&self, sid: Sid) -> bool {
         self.keeping && self.taker.at_hand().is_some_and(|(of, _)| of == sid)
+    }
+
+    /// Whether the last attempt for this source was for a snapshot, and came to nothing.
+    fn note_snapshot(&mut self, sid: Sid, failed: bool) {
+        let mut able = self.able.iter_mut();
+        if let Some(able) = able.find(|able| able.sid == sid) {
+            able.snapshot_failed = failed;
+        }
     }
 
     /// Has something freed by a thread that may. One whose queue is full leaves it to this one.
@@ -213,18 +276,20 @@ impl Pipeline {
                 false => None,
             };
         }
+        let paths = &self.paths;
         let due = self.pasts.able.iter().filter(|able| {
-            let due = able.since.map(|since| since.after(able.after));
-            handed != Some(able.sid) && due.is_some_and(|due| now.time >= due)
+            let what = what_is_due(able, paths, now.time);
+            handed != Some(able.sid) && what.is_some()
         });
         let Some((sid, attempt)) = self.pasts.taker.begin(now.time, due.map(|able| able.sid))
         else {
             return;
         };
         self.pasts.taker.on_ready(now.time, attempt);
-        let begun = self.past_of(sid, attempt);
+        let begun = self.past_of(now.time, sid, attempt);
         let sent = begun.is_some_and(|begin| {
-            (self.pasts.epoch, self.pasts.line) = (begin.epoch, begin.line);
+            let pasts = &mut self.pasts;
+            (pasts.what, pasts.epoch, pasts.line) = (begin.what, begin.epoch, begin.line);
             self.pasts.errands.try_send(Errand::Begin(begin)).is_ok()
         });
         if !sent {
@@ -233,22 +298,23 @@ impl Pipeline {
     }
 
     /// What is to be fetched for this source; another line's server than the last time, if there is one.
-    fn past_of(&mut self, sid: Sid, attempt: u32) -> Option<Begin> {
+    fn past_of(&mut self, now: Time, sid: Sid, attempt: u32) -> Option<Begin> {
         let able = self.pasts.able.iter_mut().find(|able| able.sid == sid)?;
+        let what = what_is_due(able, &self.paths, now)?;
         let path = self.paths.iter().find(|path| path.sid == sid)?;
         let Input::Live(live) = &path.input else {
             return None;
         };
-        if !able.servers[able.line.index()] {
-            able.line = other(able.line);
-        }
-        let line = able.line;
-        able.line = other(line);
+        let line = match what {
+            What::Past => able.past.as_mut()?.turn(),
+            What::Snapshot => able.snapshot.as_mut()?.turn(),
+        };
         let (start, pos) = (
             path.converter.sequencer.start()?,
             path.converter.sequencer.next_pos()?,
         );
         Some(Begin {
+            what,
             attempt,
             sid,
             line,
@@ -295,13 +361,18 @@ impl Pipeline {
             return self.past_failed(now, place, Some(fault));
         };
         let path = &self.paths[place];
-        self.ends
-            .notes
-            .leave(path.sid, News::PastFetched { next, orders });
+        let what = self.pasts.what;
+        let news = News::PastFetched { what, next, orders };
+        self.ends.notes.leave(path.sid, news);
+        let sid = path.sid;
         let pasts = &mut self.pasts;
         pasts.taker.on_done();
         pasts.keeping = false;
-        pasts.counters.fetched += 1;
+        match what {
+            What::Past => pasts.counters.fetched += 1,
+            What::Snapshot => pasts.counters.snapshots += 1,
+        }
+        pasts.note_snapshot(sid, false);
         (pasts.counters.reached, pasts.counters.fault) = (0, None);
     }
 
@@ -325,12 +396,18 @@ impl Pipeline {
         };
         pasts.taker.on_failed(now.time);
         pasts.counters.failed += 1;
-        let of = (sid, pasts.line, fault);
+        pasts.note_snapshot(sid, pasts.what == What::Snapshot);
+        let of = (sid, pasts.what, pasts.line, fault);
         if pasts.counters.fault.replace(of) != Some(of) {
-            let news = News::PastNotFetched(pasts.line, fault);
+            let news = News::PastNotFetched(pasts.what, pasts.line, fault);
             self.ends.notes.leave(sid, news);
         }
     }
+}
+
+fn what_is_due(able: &Able, paths: &[Path], now: Time) -> Option<What> {
+    let path = paths.iter().find(|path| path.sid == able.sid)?;
+    able.due(now, path.converter.lacks_a_snapshot(able.first))
 }
 
 const fn other(line: Line) -> Line {

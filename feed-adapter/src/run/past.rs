@@ -15,20 +15,24 @@ pub(super) fn start(
     errands: Receiver<Errand>,
     mailbox: Mailbox,
 ) -> Result<(), AdapterError> {
-    let mut sources = Vec::new();
+    let (mut sources, mut snapshots) = (Vec::new(), Vec::new());
     for source in &config.sources {
+        if let Some(servers) = source.snapshot_servers()? {
+            snapshots.push((source.sid, servers));
+        }
         let wanted = source.soup.as_ref().is_some_and(|soup| soup.past);
         if let Some(servers) = source.servers()?.filter(|_| wanted) {
             sources.push((source.sid, servers));
         }
     }
-    if sources.is_empty() {
+    if sources.is_empty() && snapshots.is_empty() {
         return Ok(());
     }
     let fetcher = Fetcher::new(
         (config.itch50_settings(), config.trading_day),
         config.pair.context_buffer,
         sources,
+        snapshots,
         Box::new(move |sid, attempt, fetched| {
             mailbox.tell(Command::Fetched(sid, attempt, fetched))
         }),

@@ -6,12 +6,13 @@
 //! ```
 //!
 //! [`packet`] is the bytes, [`session`] what a server has said so far, [`connection`] a socket to one. [`holes`] fetches what
-//! every line and every request server lost, [`past`] what a session sent before this adapter was there; each in a thread of
-//! its own, for a connection takes as long as it likes.
+//! every line and every request server lost, [`past`] what a session sent before this adapter was there, or a snapshot of what is
+//! left of it ([`glimpse`]); each in a thread of its own, for a connection takes as long as it likes.
 //!
 //! Source: Nasdaq, "SoupBinTCP", version 3.00, 22 February 2017. Of version 4.00 nothing could be confirmed here.
 
 pub mod connection;
+pub mod glimpse;
 pub mod holes;
 pub mod packet;
 pub mod past;
@@ -45,6 +46,23 @@ pub struct Servers {
     pub past_messages: u64,
 }
 
+/// The snapshot servers of one source, and what this adapter may ask of them.
+#[derive(Clone, Debug)]
+pub struct SnapshotServers {
+    /// Of each line, A first.
+    pub addresses: [Option<SocketAddr>; 2],
+    /// Who logs in; at most 6 bytes.
+    pub user: String,
+    /// With which password; at most 10 bytes.
+    pub password: String,
+    /// Whether the session that is given may have another name than the lines'.
+    pub any_session: bool,
+    /// How long a snapshot may take.
+    pub time: Duration,
+    /// Most messages of a snapshot.
+    pub messages: u64,
+}
+
 /// Why a server gave nothing, or not all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Why {
@@ -64,6 +82,10 @@ pub enum Why {
     Time,
     /// More messages than there may be.
     Messages,
+    /// A snapshot ended, or broke off, without the number with which the lines go on.
+    Unfinished,
+    /// A snapshot has more open orders than are remembered.
+    Orders,
     /// The messages are of another dialect.
     Dialect(DecodeError),
     /// The address space for a second memory cannot be had.
@@ -76,7 +98,10 @@ impl Why {
     /// Whether the same server would give the same answer again.
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Session(_) | Self::From(_) | Self::Ended)
+        matches!(
+            self,
+            Self::Session(_) | Self::From(_) | Self::Ended | Self::Unfinished
+        )
     }
 }
 
@@ -95,12 +120,18 @@ impl fmt::Display for Why {
                 "the server has the session from number {first} on only: what lies in front of it cannot be had there"
             ),
             Self::Ended => f.write_str("the session ended before that"),
-            Self::Time => {
-                f.write_str("it took longer than `soup.answer_time` or `soup.past_time` allow")
-            }
-            Self::Messages => {
-                f.write_str("the session has more messages than `soup.past_messages`")
-            }
+            Self::Time => f.write_str(
+                "it took longer than `soup.answer_time`, `soup.past_time` or `glimpse.time` allow",
+            ),
+            Self::Messages => f.write_str(
+                "the session has more messages than `soup.past_messages`, or the snapshot than `glimpse.messages`",
+            ),
+            Self::Unfinished => f.write_str(
+                "the snapshot does not say with which number the lines go on: is this a GLIMPSE server?",
+            ),
+            Self::Orders => f.write_str(
+                "more orders are open than `max_open_orders`: raise it, at both adapters",
+            ),
             Self::Dialect(error) => write!(f, "its messages are refused: {error}"),
             Self::Memory => f.write_str(
                 "there is no address space for a second memory: lower `max_open_orders`",

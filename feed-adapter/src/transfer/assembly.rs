@@ -151,6 +151,7 @@ impl Assembly {
         Step::Whole(Box::new(Whole {
             decoder: *decoder,
             head,
+            snapshot: false,
             next: end.next,
             prev: end.prev,
         }))

@@ -34,6 +34,8 @@ pub struct Whole {
     pub decoder: itch50::Converter,
     /// Of which context.
     pub head: ContextHead,
+    /// It is what a snapshot of the source's says, not what a conversion from the first number on remembers.
+    pub snapshot: bool,
     /// It has converted everything below.
     pub next: u64,
     /// What a record of number `next` bears as its `prev`.

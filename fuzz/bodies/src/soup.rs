@@ -1,11 +1,15 @@
 //! What does a SoupBinTCP server say, however TCP cuts it?
 //!
-//! The first byte says in which pieces it comes. The twin cuts packets out of the whole and counts messages by itself.
+//! The first byte says in which pieces it comes. The twin cuts packets out of the whole and counts messages by itself. The messages
+//! are taken for a snapshot's as well.
 
+use twinfeed_feed_adapter::decode::itch50::{Converter, Settings};
 use twinfeed_feed_adapter::source::moldudp64::Session;
+use twinfeed_feed_adapter::source::soup::glimpse::Picture;
 use twinfeed_feed_adapter::source::soup::session::{Reader, Word};
 
 use crate::input::Input;
+use crate::itch50::day;
 
 const SESSION: Session = Session(*b"S000000001");
 
@@ -14,8 +18,14 @@ pub(crate) fn run(bytes: &[u8]) {
     let piece = usize::from(input.byte()) + 1;
     let bytes = input.rest();
     let mut reader = Reader::new();
-    reader.log_in(SESSION);
+    reader.log_in(Some(SESSION));
     let (mut twin, mut next) = (bytes, None);
+    let settings = Settings {
+        publisher_id: 1,
+        max_open_orders: 8,
+    };
+    let decoder = Converter::new(settings, day());
+    let mut picture = Some(Picture::new(decoder, 50));
     for piece in bytes.chunks(piece) {
         let room = reader.room();
         assert!(room.len() >= piece.len(), "there is always room");
@@ -41,6 +51,18 @@ pub(crate) fn run(bytes: &[u8]) {
                     assert_eq!((packet[0], &packet[1..]), (b'S', message));
                     assert_eq!(next, Some(number), "numbers follow each other");
                     next = Some(number + 1);
+                    let taken = picture.as_mut().map(|picture| picture.take(message));
+                    match taken {
+                        Some(Ok(None)) | None => {}
+                        Some(Ok(Some(number))) => {
+                            assert!(message[0] == b'G' && number > 0);
+                            picture = None;
+                        }
+                        Some(Err(why)) => {
+                            assert!(!why.to_string().is_empty());
+                            picture = None;
+                        }
+                    }
                 }
                 Word::Ended(end) => assert_eq!((packet, next), (&b"Z"[..], Some(end))),
                 Word::Alive => assert!(b"+UH".contains(&packet[0])),

@@ -299,8 +299,9 @@ impl Sequencer {
     }
 
     /// The conversion took over what its peer's remembers: from the next number on records are of that context, which
-    /// began with `start`, complete, and whose last record below that number is number `prev`. Whoever numbered alike
-    /// before need not do so after. `false`, and nothing happened: it cannot be, or this context is complete itself.
+    /// began with `start`, complete, and whose last record below that number is number `prev`. Or, where `start` is not
+    /// complete, what a snapshot of the source's says of everything from `start.first` on. Whoever numbered alike
+    /// before need not do so after. `false`, and nothing happened: it cannot be, or this context is worth as much itself.
     pub fn inherit(
         &mut self,
         now: Now,
@@ -310,7 +311,7 @@ impl Sequencer {
     ) -> bool {
         let next = self.run.next_sseq;
         let possible = start.epoch == self.run.start.epoch
-            && start.complete
+            && (start.complete || self.run.is_worth_less_than_a_snapshot(start.first))
             && (1..=next).contains(&start.first)
             && (start.first - 1..next).contains(&prev);
         if self.state != SequencerState::Open || !possible || self.run.is_complete() {
@@ -493,6 +494,18 @@ impl Sequencer {
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.run.is_complete()
+    }
+
+    /// Whether the context is what a snapshot of the source's said, and what followed it without a hole.
+    #[must_use]
+    pub const fn is_of_snapshot(&self) -> bool {
+        self.run.is_of_snapshot()
+    }
+
+    /// Whether a snapshot of the source's, of everything from `first` on, would say more than is remembered.
+    #[must_use]
+    pub const fn lacks_a_snapshot(&self, first: u64) -> bool {
+        self.run.is_worth_less_than_a_snapshot(first)
     }
 
     /// What was counted since the start.

@@ -22,6 +22,8 @@ pub(super) struct Run {
     pub(super) prev: u64,
     pub(super) ranges: Ranges,
     context: Context,
+    /// What was remembered at first is what a snapshot of the source's said.
+    of_snapshot: bool,
     pub(super) context_id: ContextId,
     /// What the conversion remembered when the epoch began; `None` after the source stepped back within it: that
     /// beginning is not the epoch's.
@@ -76,8 +78,8 @@ impl Run {
         self.context_id = self.context.id();
     }
 
-    /// The conversion remembers from the next number on what a complete one does, whose last record was number
-    /// `prev`.
+    /// The conversion remembers from the next number on what a complete one does, or what a snapshot of the source's says,
+    /// and the last record was number `prev`.
     pub(super) fn inherit(&mut self, start: EpochStart, prev: u64) {
         let known = self.start.predecessor;
         self.start = EpochStart {
@@ -90,9 +92,23 @@ impl Run {
         };
         self.prev = prev;
         self.ranges = Ranges::going_on_at(self.next_sseq);
-        self.context = Context::new(start.epoch, start.first);
+        self.context = match start.complete {
+            true => Context::new(start.epoch, start.first),
+            false => Context::of_snapshot(start.epoch, start.first),
+        };
+        self.of_snapshot = !start.complete;
         self.context_id = self.context.id();
         self.begun = None;
+    }
+
+    /// Whether the conversion remembers what a snapshot said, and has lost nothing since.
+    pub(super) const fn is_of_snapshot(&self) -> bool {
+        self.of_snapshot && self.context.abandoned() == 0
+    }
+
+    /// Whether what the conversion remembers is worth less than what a snapshot says of everything from `first` on.
+    pub(super) const fn is_worth_less_than_a_snapshot(&self, first: u64) -> bool {
+        !(self.is_complete() || self.is_of_snapshot() && self.start.first <= first)
     }
 
     /// How many numbers were given up, saturating.
@@ -116,6 +132,7 @@ impl Run {
             context_id: context.id(),
             begun: start.epoch.is_some().then(|| context.id()),
             context,
+            of_snapshot: false,
             records: 0,
             administrative: 0,
         }

@@ -256,7 +256,7 @@ pub const ROWS: &[Row] = &[
     row(
         "N12",
         "a late join, of a subscriber or of an adapter",
-        "a subscriber is told where it joins, and with a snapshot what there is, exact at that place; an adapter takes its peer's context over, and what it would tell who joins, or fetches the session from its source, or says that it lacks it",
+        "a subscriber is told where it joins, and with a snapshot what there is, exact at that place; an adapter takes its peer's context over, and what it would tell who joins, or a snapshot and the session from its source, or says that it lacks it",
         "the length of a context, or of a session over TCP; else the next session",
         &[
             Test(ARBITER, "the_first_record_is_told_to_be_a_join"),
@@ -296,6 +296,10 @@ pub const ROWS: &[Row] = &[
             Test(
                 SOUP,
                 "a_backup_restarted_at_noon_is_a_useful_one_without_its_peers_help",
+            ),
+            Test(
+                SOUP,
+                "a_pair_started_at_noon_goes_on_from_snapshots_of_two_moments_as_one",
             ),
         ],
         "",

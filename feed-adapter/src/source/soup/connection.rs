@@ -20,6 +20,29 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Silence after which a server is given up.
 const SILENCE: Duration = Duration::from_secs(15);
 
+/// What a login asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// The session that it names; `None`: the one that is on.
+    pub named: Option<Session>,
+    /// The session that must be given; `None`: any.
+    pub given: Option<Session>,
+    /// From which number on.
+    pub first: u64,
+}
+
+impl Wanted {
+    /// A session, by its name, from a number on.
+    #[must_use]
+    pub const fn of(session: Session, first: u64) -> Self {
+        Self {
+            named: Some(session),
+            given: Some(session),
+            first,
+        }
+    }
+}
+
 /// A connection to one server after the other; its buffer is made once.
 #[derive(Debug)]
 pub struct Connection {
@@ -42,7 +65,7 @@ impl Connection {
         }
     }
 
-    /// Connects within this time, and asks for a session from a number on.
+    /// Connects within this time, and asks for what is `wanted`.
     ///
     /// # Errors
     /// [`Why::Unreachable`].
@@ -50,7 +73,7 @@ impl Connection {
         &mut self,
         server: SocketAddr,
         (user, password): (&str, &str),
-        (session, first): (Session, u64),
+        wanted: Wanted,
         within: Duration,
     ) -> Result<(), Why> {
         self.close();
@@ -59,8 +82,8 @@ impl Connection {
         let bytes = login(&Login {
             user,
             password,
-            session: Some(session),
-            first,
+            session: wanted.named,
+            first: wanted.first,
         });
         let ready = stream
             .set_nodelay(true)
@@ -68,7 +91,7 @@ impl Connection {
             .and_then(|()| stream.set_write_timeout(Some(BEAT)))
             .and_then(|()| stream.write_all(&bytes));
         ready.map_err(unreachable)?;
-        self.reader.log_in(session);
+        self.reader.log_in(wanted.given);
         self.stream = Some(stream);
         self.heard = Instant::now();
         self.told = self.heard;

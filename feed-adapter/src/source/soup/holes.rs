@@ -22,7 +22,7 @@ use twinfeed_protocol::line::{Line, LineAsk, Lines, Way};
 use twinfeed_protocol::sequencer::{Now, Transmit};
 use twinfeed_wire::Sid;
 
-use super::connection::Connection;
+use super::connection::{Connection, Wanted};
 use super::session::Word;
 use super::{Servers, Why};
 use crate::converter::At;
@@ -238,7 +238,7 @@ impl Fetcher {
         self.connection.open(
             address,
             (&self.servers.user, &self.servers.password),
-            (ask.session, asked.start),
+            Wanted::of(ask.session, asked.start),
             self.servers.answer_time,
         )?;
         loop {

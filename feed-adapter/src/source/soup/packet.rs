@@ -167,7 +167,7 @@ fn session_of(padded: &[u8]) -> Session {
     Session(session)
 }
 
-fn number_of(padded: &[u8]) -> Option<u64> {
+pub(super) fn number_of(padded: &[u8]) -> Option<u64> {
     let digits = padded.trim_ascii_start();
     let digit = |byte: &u8| byte.is_ascii_digit();
     if digits.is_empty() || !digits.iter().all(digit) {

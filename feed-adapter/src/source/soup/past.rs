@@ -1,4 +1,4 @@
-//! What did a session send before this adapter was there?
+//! What did a session send before this adapter was there, and what was left of it?
 //!
 //! ```text
 //!  data thread          thread: log in at the source's first number, convert, publish nothing
@@ -10,6 +10,9 @@
 //!
 //! The memory of a converter that was there from the first message on, made by one: what follows is as with a memory that
 //! the peer hands over ([`crate::transfer`]). The buffer and the second memory are allocated here, when they are needed.
+//!
+//! A snapshot ([`super::glimpse`]) is fetched by the same thread in the same way, but that the lines' messages are kept before it
+//! is asked for: it is of a later moment.
 
 use std::time::{Duration, Instant};
 
@@ -19,9 +22,10 @@ use twinfeed_protocol::line::Line;
 use twinfeed_wire::link::ContextHead;
 use twinfeed_wire::{Epoch, Sid};
 
-use super::connection::Connection;
+use super::connection::{Connection, SLICE, Wanted};
+use super::glimpse::Picture;
 use super::session::Word;
-use super::{Servers, Why};
+use super::{Servers, SnapshotServers, Why};
 use crate::decode::itch50::{Converter, MEMORY_VERSION, Memory, Settings};
 use crate::decode::{Decoder as _, LONGEST_MESSAGE, Parts, TradingDay};
 use crate::source::moldudp64::Session;
@@ -43,9 +47,20 @@ pub enum Errand {
     Free(Option<Box<Whole>>, Option<Box<Kept>>),
 }
 
+/// Of what a memory is made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum What {
+    /// Of the session from its beginning.
+    Past,
+    /// Of a snapshot.
+    Snapshot,
+}
+
 /// Which past.
 #[derive(Clone, Copy, Debug)]
 pub struct Begin {
+    /// The session, or a snapshot.
+    pub what: What,
     /// Which attempt.
     pub attempt: u32,
     /// Of which source.
@@ -86,6 +101,7 @@ pub struct Fetcher {
     day: TradingDay,
     buffer: usize,
     sources: Vec<(Sid, Servers)>,
+    snapshots: Vec<(Sid, SnapshotServers)>,
     connection: Connection,
     /// While nobody keeps anything in it.
     spare: Option<Box<Kept>>,
@@ -126,6 +142,7 @@ impl Fetcher {
         (settings, day): (Settings, TradingDay),
         buffer: usize,
         sources: Vec<(Sid, Servers)>,
+        snapshots: Vec<(Sid, SnapshotServers)>,
         tell: Tell,
     ) -> Self {
         Self {
@@ -133,6 +150,7 @@ impl Fetcher {
             day,
             buffer,
             sources,
+            snapshots,
             connection: Connection::new(),
             spare: None,
             tell,
@@ -145,7 +163,11 @@ impl Fetcher {
         while let Some(errand) = next.take().or_else(|| errands.recv().ok()) {
             match errand {
                 Errand::Begin(begin) => {
-                    let fetched = match self.fetch(begin, errands, &mut next) {
+                    let memory = match begin.what {
+                        What::Past => self.fetch(begin, errands, &mut next),
+                        What::Snapshot => self.fetch_snapshot(begin, errands, &mut next),
+                    };
+                    let fetched = match memory {
                         Ok(whole) => Fetched::Whole(whole),
                         Err(why) => Fetched::Failed(why),
                     };
@@ -176,7 +198,7 @@ impl Fetcher {
         let address = servers.addresses[begin.line.index()];
         let address = address.ok_or(Why::Unreachable(std::io::ErrorKind::AddrNotAvailable))?;
         let login = (&*servers.user, &*servers.password);
-        let of = (begin.session, begin.first);
+        let of = Wanted::of(begin.session, begin.first);
         self.connection
             .open(address, login, of, servers.answer_time)?;
         let memory = Memory::try_new(self.settings.max_open_orders).ok_or(Why::Memory)?;
@@ -209,13 +231,10 @@ impl Fetcher {
             }
             if matches!(course.stage, Stage::Running(head) if course.next >= head) {
                 course.stage = Stage::Passed;
-                let room = self.buffer;
-                let kept = self.spare.take();
-                let mut kept = kept.unwrap_or_else(|| Box::new(Kept::new(room)));
-                kept.clear();
+                let kept = self.empty_buffer();
                 (self.tell)(begin.sid, begin.attempt, Fetched::Passed(course.next, kept));
             }
-            self.obey(&mut course, errands, next)?;
+            self.obey(begin.attempt, &mut course.stage, errands, next)?;
             if course.is_whole() {
                 return Ok(course.whole());
             }
@@ -231,23 +250,96 @@ impl Fetcher {
         }
     }
 
+    /// The lines' messages are kept first; then the servers are asked for a snapshot of a later moment.
+    fn fetch_snapshot(
+        &mut self,
+        begin: Begin,
+        errands: &Receiver<Errand>,
+        next: &mut Option<Errand>,
+    ) -> Result<Box<Whole>, Why> {
+        let servers = self.snapshots.iter().find(|(sid, _)| *sid == begin.sid);
+        let servers = servers.map(|(_, servers)| servers.clone());
+        let servers = servers.ok_or(Why::Stopped)?;
+        let address = servers.addresses[begin.line.index()];
+        let address = address.ok_or(Why::Unreachable(std::io::ErrorKind::AddrNotAvailable))?;
+        let over = Instant::now() + servers.time;
+        let kept = self.empty_buffer();
+        (self.tell)(begin.sid, begin.attempt, Fetched::Passed(begin.head, kept));
+        let mut stage = Stage::Passed;
+        while stage == Stage::Passed {
+            self.obey(begin.attempt, &mut stage, errands, next)?;
+            if Instant::now() >= over {
+                return Err(Why::Time);
+            }
+            std::thread::sleep(SLICE / 10);
+        }
+        if !matches!(stage, Stage::Until(_)) {
+            // The peer hands its memory over meanwhile.
+            return Err(Why::Stopped);
+        }
+        let login = (&*servers.user, &*servers.password);
+        // A server of snapshots has a session of its own, and that begins with number 1.
+        let wanted = Wanted {
+            named: None,
+            given: (!servers.any_session).then_some(begin.session),
+            first: 1,
+        };
+        self.connection.open(address, login, wanted, servers.time)?;
+        let memory = Memory::try_new(self.settings.max_open_orders).ok_or(Why::Memory)?;
+        let decoder = Converter::with_memory(self.settings.publisher_id, self.day, memory);
+        let mut picture = Picture::new(decoder, servers.messages);
+        let mut told = Instant::now();
+        loop {
+            while let Some(word) = self.connection.take()? {
+                match word {
+                    Word::Alive | Word::Accepted(1) => {}
+                    Word::Accepted(first) => return Err(Why::From(first)),
+                    Word::Message(_, message) => {
+                        if let Some(number) = picture.take(message)? {
+                            return Ok(picture.whole(&begin, number));
+                        }
+                    }
+                    Word::Ended(_) => return Err(Why::Unfinished),
+                }
+            }
+            self.obey(begin.attempt, &mut stage, errands, next)?;
+            let now = Instant::now();
+            if now >= over {
+                return Err(Why::Time);
+            }
+            if now.duration_since(told) >= REACHED_EVERY {
+                told = now;
+                (self.tell)(begin.sid, begin.attempt, Fetched::Reached(begin.head));
+            }
+            self.connection.wait()?;
+        }
+    }
+
+    fn empty_buffer(&mut self) -> Box<Kept> {
+        let room = self.buffer;
+        let kept = self.spare.take();
+        let mut kept = kept.unwrap_or_else(|| Box::new(Kept::new(room)));
+        kept.clear();
+        kept
+    }
+
     fn obey(
         &mut self,
-        course: &mut Course,
+        ours: u32,
+        stage: &mut Stage,
         errands: &Receiver<Errand>,
         next: &mut Option<Errand>,
     ) -> Result<(), Why> {
         loop {
-            let ours = course.begin.attempt;
             match errands.try_recv() {
                 Ok(Errand::Head(attempt, head, kept)) => {
                     self.spare = Some(kept);
                     if attempt == ours {
-                        course.stage = Stage::Running(head);
+                        *stage = Stage::Running(head);
                     }
                 }
                 Ok(Errand::Until(attempt, until)) if attempt == ours => {
-                    course.stage = Stage::Until(until);
+                    *stage = Stage::Until(until);
                 }
                 Ok(Errand::Stop(attempt)) if attempt == ours => return Err(Why::Stopped),
                 Ok(begin @ Errand::Begin(_)) => {
@@ -305,6 +397,7 @@ impl Course {
                 predecessor,
                 next: self.next,
             },
+            snapshot: false,
             next: self.next,
             prev: self.prev,
         })

@@ -18,8 +18,8 @@ use crate::source::moldudp64::Session;
 #[derive(Debug)]
 pub struct Reader {
     framer: Framer,
-    /// Which was asked for.
-    session: Session,
+    /// Which must be given; `None`: any.
+    session: Option<Session>,
     state: State,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(Rejection::NotAuthorised) => f.write_str(
-                "the login was rejected, not authorised: check `soup.user` and the file that `soup.password_file` names",
+                "the login was rejected, not authorised: check `soup.user` and the file that `soup.password_file` names, or those of `glimpse`",
             ),
             Self::Rejected(Rejection::NoSession) => f.write_str(
                 "the login was rejected, session not available: the server does not have this session, check that it \
@@ -86,13 +86,13 @@ impl Reader {
     pub fn new() -> Self {
         Self {
             framer: Framer::new(),
-            session: Session([b' '; 10]),
+            session: None,
             state: State::LoggingIn,
         }
     }
 
-    /// A login for this session is sent.
-    pub const fn log_in(&mut self, session: Session) {
+    /// A login is sent, and this session must be given; `None`: any.
+    pub const fn log_in(&mut self, session: Option<Session>) {
         self.framer.clear();
         self.session = session;
         self.state = State::LoggingIn;
@@ -123,7 +123,7 @@ impl Reader {
             (_, State::Ended) => return Err(Fault::OutOfTurn),
             (Packet::Rejected(reason), State::LoggingIn) => return Err(Fault::Rejected(reason)),
             (Packet::Accepted { session, next }, State::LoggingIn) => {
-                if session != self.session {
+                if self.session.is_some_and(|wanted| wanted != session) {
                     return Err(Fault::Other(session));
                 }
                 self.state = State::Speaking(next);
@@ -165,7 +165,7 @@ mod tests {
 
     fn reading(bytes: &[u8]) -> Reader {
         let mut reader = Reader::new();
-        reader.log_in(SESSION);
+        reader.log_in(Some(SESSION));
         reader.room()[..bytes.len()].copy_from_slice(bytes);
         reader.filled(bytes.len());
         reader

@@ -65,7 +65,12 @@ pub(super) fn sessions() -> Vec<Vec<u8>> {
     let mut last = vec![7];
     soup::accepted(session(), u64::MAX, &mut last);
     soup::packet(b'S', &mut last, |_| {});
-    vec![rejected, given, ended, last]
+    let mut spun = ended.clone();
+    spun.truncate(spun.len() - 3);
+    soup::packet(b'S', &mut spun, |out| {
+        out.extend(format!("G{:>20}", 1_223).into_bytes());
+    });
+    vec![rejected, given, ended, last, spun]
 }
 
 /// As [`crate::itch50`] reads them: which type, and its bytes behind the letter.
