@@ -118,6 +118,20 @@ fn a_fault_is_named_with_its_line_its_key_and_a_remedy() {
             "with `user`",
         ),
         (
+            "line.A = { address = \"127.0.0.1:26400\" }",
+            "line.A = { address = \"127.0.0.1:26400\", glimpse = \"127.0.0.1:1\" }",
+            0,
+            "source.glimpse",
+            "with `user`",
+        ),
+        (
+            "[publish]",
+            "[source.glimpse]\nuser = \"TWIN\"\n[publish]",
+            0,
+            "source.glimpse",
+            "to line.A or line.B",
+        ),
+        (
             "[publish]",
             "[source.soup]\nuser = \"TWIN\"\n[publish]",
             0,
@@ -341,6 +355,7 @@ fn the_example_is_a_configuration_and_tells_the_defaults() {
                     "line.A",
                     "file",
                     "soup.",
+                    "glimpse.",
                     "group",
                     "token_file",
                     "ca_file",
@@ -364,34 +379,46 @@ fn the_example_is_a_configuration_and_tells_the_defaults() {
     assert_eq!(format!("{explicit:?}"), format!("{config:?}"));
 }
 
-/// So does it of SoupBinTCP servers, once a line has one.
+/// So does it of SoupBinTCP and snapshot servers, once a line has one.
 #[test]
-fn the_example_tells_the_defaults_of_soupbintcp() {
-    let line = "line.A = { address = \"127.0.0.1:26400\" ";
-    let served = EXAMPLE.replace(
-        line,
-        "line.A = { address = \"127.0.0.1:26400\", soup = \"127.0.0.1:1\" ",
-    );
-    assert_ne!(served, EXAMPLE);
-    let with = |wanted: &dyn Fn(&str) -> bool| {
-        let settings = served.lines().map(|line| match line.strip_prefix("# ") {
-            Some(rest) if rest.starts_with("soup.") && wanted(rest) => rest,
-            _ => line,
-        });
-        read(&settings.collect::<Vec<_>>().join("\n")).unwrap()
-    };
-    let short = with(&|key| key.starts_with("soup.user"));
-    let explicit = with(&|key| !key.starts_with("soup.password_file"));
-    assert_eq!(format!("{explicit:?}"), format!("{short:?}"));
-    let soup = short.sources[0].soup.as_ref().unwrap();
-    assert_eq!((soup.user.as_str(), soup.past), ("TWIN", true));
-    let seven = with(&|key| key.starts_with("soup.user"));
-    assert_eq!(
-        seven.digest(),
-        read(EXAMPLE).unwrap().digest(),
-        "it is of the host"
-    );
-    let wrong = served.replace("# soup.user = \"TWIN\"", "soup.user = \"SEVENCH\"");
-    let error = read(&wrong).unwrap_err();
-    assert_eq!(error.key, "source.soup.user");
+fn the_example_tells_the_defaults_of_a_lines_servers() {
+    for kind in ["soup", "glimpse"] {
+        let line = "line.A = { address = \"127.0.0.1:26400\" ";
+        let with_one =
+            format!("line.A = {{ address = \"127.0.0.1:26400\", {kind} = \"127.0.0.1:1\" ");
+        let served = EXAMPLE.replace(line, &with_one);
+        assert_ne!(served, EXAMPLE);
+        let key = |key: &str| format!("{kind}.{key}");
+        let with = |wanted: &dyn Fn(&str) -> bool| {
+            let settings = served.lines().map(|line| match line.strip_prefix("# ") {
+                Some(rest) if rest.starts_with(&key("")) && wanted(rest) => rest,
+                _ => line,
+            });
+            read(&settings.collect::<Vec<_>>().join("\n")).unwrap()
+        };
+        let short = with(&|line| line.starts_with(&key("user")));
+        let explicit = with(&|line| !line.starts_with(&key("password_file")));
+        assert_eq!(format!("{explicit:?}"), format!("{short:?}"));
+        let source = &short.sources[0];
+        if kind == "soup" {
+            let soup = source.soup.as_ref().unwrap();
+            assert_eq!((soup.user.as_str(), soup.past), ("TWIN", true));
+        } else {
+            let glimpse = source.glimpse.as_ref().unwrap();
+            let said = (glimpse.user.as_str(), glimpse.any_session);
+            assert_eq!(said, ("TWIN", false));
+            assert_eq!(source.glimpse_servers()[0].unwrap().port(), 1);
+        }
+        assert_eq!(
+            short.digest(),
+            read(EXAMPLE).unwrap().digest(),
+            "it is of the host"
+        );
+        for wrong in ["SEVENCH", "A B", ""] {
+            let line = format!("# {} = \"TWIN\"", key("user"));
+            let wrong = served.replace(&line, &format!("{} = \"{wrong}\"", key("user")));
+            let error = read(&wrong).unwrap_err();
+            assert_eq!(error.key, format!("source.{kind}.user"));
+        }
+    }
 }
