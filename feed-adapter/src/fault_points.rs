@@ -169,6 +169,15 @@ pub(crate) fn said(frame: Frame) -> impl Iterator<Item = Frame> {
     }
 }
 
+/// The kernel has this commitment.
+#[inline]
+pub(crate) fn committed(frame: &Frame) {
+    #[cfg(debug_assertions)]
+    planned::here(|faults| faults.committed(frame));
+    #[cfg(not(debug_assertions))]
+    let _ = frame;
+}
+
 /// Whether this word of the peer's is not heard.
 #[inline]
 pub(crate) fn is_deaf_to(frame: &Frame) -> bool {

@@ -596,6 +596,9 @@ impl Link for Out<'_, '_> {
         let mut committed = false;
         for frame in fault_points::said(frame(said)) {
             committed = self.mouth.voice.commit(pairing, frame, within);
+            if committed {
+                fault_points::committed(&frame);
+            }
         }
         committed
     }

@@ -130,6 +130,42 @@ fn on_a_quiet_feed_both_place_an_order_without_a_record_to_carry_the_numbering_t
 }
 
 #[test]
+fn an_order_whose_commitment_cannot_be_sent_stays_where_it_was_until_one_can() {
+    let mut two = Two::in_step();
+    two.order();
+    let mut refused = false;
+    for written in [false, true] {
+        loop {
+            for place in [0, 1] {
+                for frame in two.rigs[place].said_where(written) {
+                    let settled = matches!(frame, Frame::Settled(settled) if !settled.commit);
+                    refused |= settled;
+                    two.hear(1 - place, frame);
+                }
+            }
+            let placed = two.rigs[0].wished.try_recv();
+            match (written, placed) {
+                (false, Ok(wish)) => panic!("{wish:?}: nobody knows"),
+                (false, Err(_)) if refused => break,
+                (true, Ok(Wish::Placed { placed, .. })) => {
+                    assert_eq!((placed.msn.0, placed.sseq), (2, 1));
+                    break;
+                }
+                (true, Ok(wish)) => panic!("{wish:?}"),
+                (_, Err(_)) => {}
+            }
+        }
+    }
+    let [active, backup] = &mut two.rigs;
+    let places = [active, backup].map(|rig| {
+        let taken = rig.heard(1);
+        let record = taken.iter().find(|it| !it.heartbeat).unwrap();
+        (record.pos, record.prev)
+    });
+    assert_eq!(places[0], places[1]);
+}
+
+#[test]
 fn a_backup_that_holds_leaves_its_packets_in_the_socket() {
     let mut two = Two::in_step();
     two.order();

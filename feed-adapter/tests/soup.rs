@@ -406,6 +406,29 @@ fn a_snapshot_is_the_memory_of_one_that_was_there_whenever_it_was_taken() {
 }
 
 #[test]
+fn a_server_that_is_behind_the_lines_is_asked_until_it_is_not() {
+    let (session, states) = sensible();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let given = [700, 799, 850].map(|number| spun(&session, &states, number));
+    let serving = std::thread::spawn(move || {
+        for given in given {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut [0; 49]).unwrap();
+            stream.write_all(&given).unwrap();
+            // Until the client has hung up.
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+    });
+    let stage = Stage::of_snapshots(address, |_| {});
+    stage.begin(1, 780);
+    drop(stage.passed(1));
+    stage.errands.send(Errand::Until(1, 800)).unwrap();
+    assert!(matches!(stage.next(1), Fetched::Whole(whole) if whole.next == 850));
+    serving.join().unwrap();
+}
+
+#[test]
 fn what_is_no_snapshot_makes_no_memory() {
     let (session, states) = sensible();
     let whole = spun(&session, &states, 800);
@@ -416,7 +439,21 @@ fn what_is_no_snapshot_makes_no_memory() {
     let word = [accepted(1), packet("Gsoon").into_bytes()].concat();
     let zero = [accepted(1), packet("G                   0").into_bytes()].concat();
     type Change = fn(&mut SnapshotServers);
-    let table: [(Vec<u8>, Change, &str); 9] = [
+    // An Add that lacks a byte may be an order that is open.
+    let behind = |message: &str| {
+        let packet = packet(message).into_bytes();
+        [accepted(1), sequenced(1..2), packet].concat()
+    };
+    let short = behind("A23456789012345678901234567890");
+    let unknown = behind("?23456789012");
+    let table: [(Vec<u8>, Change, &str); 12] = [
+        (short, |_| {}, "Dialect(Itch50(WrongSize"),
+        (unknown, |_| {}, "Dialect(Itch50(UnknownType"),
+        (
+            whole.clone(),
+            |servers| servers.time = Duration::from_millis(50),
+            "Behind",
+        ),
         (accepted(7), |_| {}, "From(7)"),
         (other.clone(), |_| {}, "Session(Other"),
         (without_its_end.clone(), |_| {}, "Closed"),
@@ -442,8 +479,9 @@ fn what_is_no_snapshot_makes_no_memory() {
         stage.begin(1, 1);
         let (_, kept) = stage.passed(1);
         stage.errands.send(Errand::Free(None, Some(kept))).unwrap();
-        stage.errands.send(Errand::Until(1, 1)).unwrap();
-        if why != "Time" {
+        let until = if why == "Behind" { 801 } else { 1 };
+        stage.errands.send(Errand::Until(1, until)).unwrap();
+        if !["Time", "Behind"].contains(&why) {
             drop(more);
         }
         let failed = format!("{:?}", stage.failed(1));

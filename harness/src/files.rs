@@ -80,7 +80,7 @@ pub struct Files {
 /// With which the adapters log in to SoupBinTCP servers.
 const SOUP_PASSWORD: &str = "of-the-run";
 
-fn soup_toml(at: SocketAddr, server: SoupServer) -> Option<String> {
+fn soup_toml(kind: &str, at: SocketAddr, server: SoupServer) -> Option<String> {
     let fault = match server {
         SoupServer::Sound => String::new(),
         SoupServer::Refuses => "reject = \"no-session\"\n".to_owned(),
@@ -89,7 +89,7 @@ fn soup_toml(at: SocketAddr, server: SoupServer) -> Option<String> {
         SoupServer::Absent => return None,
     };
     Some(format!(
-        "[[soup]]\naddress = \"{at}\"\npassword = \"{SOUP_PASSWORD}\"\n{fault}"
+        "[[{kind}]]\naddress = \"{at}\"\npassword = \"{SOUP_PASSWORD}\"\n{fault}"
     ))
 }
 
@@ -128,7 +128,7 @@ impl Files {
                 }
                 None => None,
             },
-            glimpse: match run.soup.filter(|soup| soup.snapshots) {
+            glimpse: match run.soup.and_then(|soup| soup.snapshots) {
                 Some(_) => Some([at.of(hosts.exchange)?, at.of(hosts.exchange)?]),
                 None => None,
             },
@@ -451,14 +451,10 @@ impl Files {
         }
         if let (Some(at), Some(soup)) = (self.soup, run.soup) {
             let servers = at[exchange.place()].into_iter().zip(soup.servers);
-            text.extend(servers.filter_map(|(at, server)| soup_toml(at, server?)));
+            text.extend(servers.filter_map(|(at, server)| soup_toml("soup", at, server?)));
         }
-        if let Some(at) = self.glimpse {
-            let at = at[exchange.place()];
-            let _ = writeln!(
-                text,
-                "[[glimpse]]\naddress = \"{at}\"\npassword = \"{SOUP_PASSWORD}\""
-            );
+        if let (Some(at), Some(server)) = (self.glimpse, run.soup.and_then(|soup| soup.snapshots)) {
+            text.extend(soup_toml("glimpse", at[exchange.place()], server));
         }
         text.push_str(&pace);
         if let Some(burst) = run.burst {

@@ -119,8 +119,8 @@ pub struct Soup {
     pub password: bool,
     /// Whether an adapter that began in mid-session fetches its past.
     pub past: bool,
-    /// Whether line A has a server of snapshots as well.
-    pub snapshots: bool,
+    /// What line A's server of snapshots is like; `None`: it has none.
+    pub snapshots: Option<SoupServer>,
 }
 
 impl Default for Soup {
@@ -130,7 +130,7 @@ impl Default for Soup {
             servers: [Some(SoupServer::Sound), None],
             password: true,
             past: true,
-            snapshots: false,
+            snapshots: None,
         }
     }
 }

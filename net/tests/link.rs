@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::loopback;
 use socket2::SockRef;
 use twinfeed_net::tcp::{
-    Closed, Flushed, FrameFault, LengthPrefix, Link, LinkOptions, Listener, Received,
+    AtOnce, Closed, Flushed, FrameFault, LengthPrefix, Link, LinkOptions, Listener, Received,
 };
 use twinfeed_net::wait::{Interest, wait};
 
@@ -104,6 +104,72 @@ fn a_reset_is_told_from_an_end() {
     assert_eq!((frames.len(), closed), (0, Closed::Reset));
     assert_eq!(link.closed(), Some(Closed::Reset));
     assert_eq!(link.send(&frame(b"x")), Ok(Flushed::Closed(Closed::Reset)));
+}
+
+#[test]
+fn what_arrived_is_heard_although_sending_has_found_the_peer_gone() {
+    let (mut peer, mut link) = raw_peer();
+    peer.write_all(&frame(b"last words")).unwrap();
+    SockRef::from(&peer)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(peer);
+    // The kernel knows, and sending learns of it first.
+    while link.send(&frame(b"x")) == Ok(Flushed::All) {
+        common::ready(&link);
+    }
+    assert!(link.closed().is_some());
+    let (frames, closed) = until_closed(&mut link);
+    assert_eq!(frames, [frame(b"last words")]);
+    assert!(closed.is_by_peer(), "{closed}");
+    assert_eq!(link.receive(), Received::Closed(closed));
+}
+
+#[test]
+fn a_frame_that_cannot_be_sent_at_once_is_never_sent() {
+    let (mut near, mut far) = pair();
+    assert_eq!(near.send_at_once(&frame(b"first")), AtOnce::Sent);
+    // Nobody reads: the kernel takes what it can, and then nothing more.
+    let body = [7; 1_000];
+    while near.send(&frame(&body)) == Ok(Flushed::All) {}
+    assert!(near.wants_to_write());
+    assert_eq!(near.send_at_once(&frame(b"never")), AtOnce::NotSent);
+    assert_eq!(near.closed(), None, "the link is as before");
+    let mut heard = Vec::new();
+    while near.wants_to_write() || heard.last() != Some(&frame(b"last")) {
+        match far.receive() {
+            Received::Frame(frame) => heard.push(frame.to_vec()),
+            Received::Pending if near.flush() == Flushed::All && !heard.is_empty() => {
+                if !heard.contains(&frame(b"last")) {
+                    assert_eq!(near.send_at_once(&frame(b"last")), AtOnce::Sent);
+                }
+            }
+            Received::Pending => {}
+            Received::Closed(closed) => panic!("{closed}"),
+        }
+    }
+    assert_eq!(heard[0], frame(b"first"));
+    assert!(!heard.contains(&frame(b"never")));
+    let bodies = heard.iter().filter(|it| **it == frame(&body)).count();
+    assert_eq!(bodies, heard.len() - 2);
+}
+
+#[test]
+fn what_the_kernel_has_no_room_for_is_not_sent_or_ends_the_link() {
+    // One byte behind the other: some time the kernel is full within a frame, or between two.
+    let (mut near, _far) = pair();
+    let long = frame(&[7; 1_020]);
+    let ended = loop {
+        match near.send_at_once(&long) {
+            AtOnce::Sent => {}
+            ended => break ended,
+        }
+    };
+    assert!(!near.wants_to_write(), "nothing is left to be sent");
+    assert_eq!(near.closed().is_some(), ended == AtOnce::Torn, "{ended:?}");
+    if ended == AtOnce::Torn {
+        assert!(matches!(near.send(&frame(b"x")), Ok(Flushed::Closed(_))));
+    }
 }
 
 #[test]

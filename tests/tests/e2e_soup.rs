@@ -320,12 +320,12 @@ fn a_backup_restarted_at_noon_is_a_useful_one_without_its_peers_help() {
     assert!(switched, "{receipts:?}");
 }
 
-/// A session of which snapshots are given; `servers` give it from its beginning.
-fn with_snapshots(servers: [Option<SoupServer>; 2]) -> Run {
+/// A session of which `snapshots` gives snapshots; `servers` give it from its beginning.
+fn with_snapshots(snapshots: SoupServer, servers: [Option<SoupServer>; 2]) -> Run {
     let run = one_long_session(servers);
     Run {
         soup: run.soup.map(|soup| Soup {
-            snapshots: true,
+            snapshots: Some(snapshots),
             ..soup
         }),
         ..run
@@ -356,7 +356,7 @@ fn unknown(status: &AdapterStatus) -> u64 {
 #[test]
 fn a_pair_started_at_noon_goes_on_from_snapshots_of_two_moments_as_one() {
     let _alone = alone();
-    let mut rig = start(&with_snapshots([None, None]));
+    let mut rig = start(&with_snapshots(SoupServer::Sound, [None, None]));
     rig.open().unwrap();
     until_delivered(&mut rig, 4_000);
     for seat in Seat::BOTH {
@@ -407,7 +407,8 @@ fn a_pair_started_at_noon_goes_on_from_snapshots_of_two_moments_as_one() {
 #[test]
 fn behind_a_snapshot_the_session_is_fetched_all_the_same() {
     let _alone = alone();
-    let mut rig = start(&with_snapshots([Some(SoupServer::Sound), None]));
+    let servers = [Some(SoupServer::Sound), None];
+    let mut rig = start(&with_snapshots(SoupServer::Sound, servers));
     rig.open().unwrap();
     until_delivered(&mut rig, 3_000);
     for seat in Seat::BOTH {
@@ -418,6 +419,22 @@ fn behind_a_snapshot_the_session_is_fetched_all_the_same() {
     let counters = &complete.counters;
     assert_eq!(counters["source_snapshots_fetched_total"], 1);
     assert_eq!(counters["pasts_failed_total"], 0);
+}
+
+#[test]
+fn without_a_snapshot_that_was_wanted_the_session_is_fetched_all_the_same() {
+    let _alone = alone();
+    let servers = [Some(SoupServer::Sound), None];
+    let mut rig = start(&with_snapshots(SoupServer::Refuses, servers));
+    rig.open().unwrap();
+    until_delivered(&mut rig, 1_000);
+    kill(&mut rig, Seat::Backup);
+    until_delivered(&mut rig, 2_000);
+    rig.restart(Seat::Backup).unwrap();
+    let complete = until_complete(&rig, Seat::Backup);
+    let counters = &complete.counters;
+    assert_eq!(counters["source_snapshots_fetched_total"], 0);
+    assert_eq!(counters["pasts_failed_total"], 3, "snapshots come first");
 }
 
 fn until_it_has(probe: &mut Probe, messages: u64) {

@@ -159,16 +159,19 @@ impl Faults {
     }
 
     pub(super) fn said(&mut self, frame: Frame) -> Vec<Frame> {
-        if let Frame::Settled(settled) = &frame {
-            for struck in &mut self.struck {
-                struck.committed |= settled.commit && settled.number == struck.number;
-            }
-        }
         self.withheld.push(frame);
         if self.mute {
             return Vec::new();
         }
         std::mem::take(&mut self.withheld)
+    }
+
+    pub(super) fn committed(&mut self, frame: &Frame) {
+        if let Frame::Settled(settled) = frame {
+            for struck in &mut self.struck {
+                struck.committed |= settled.commit && settled.number == struck.number;
+            }
+        }
     }
 
     pub(super) fn is_deaf_to(&mut self, frame: &Frame) -> bool {

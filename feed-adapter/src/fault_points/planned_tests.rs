@@ -125,7 +125,7 @@ fn dies_after(plan: &str, steps: &[Step]) -> Option<usize> {
                 faults.reaches_only(&datagram(Some(number)), &all);
                 faults.sent();
             }
-            Commits(number) => drop(faults.said(commitment(number))),
+            Commits(number) => faults.committed(&commitment(number)),
             Data => {
                 faults.reaches_only(&datagram(None), &all);
                 faults.sent();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crossbeam::queue::ArrayQueue;
 use twinfeed_net::bell::{Bell, Ear, bell};
 use twinfeed_net::clock;
-use twinfeed_net::tcp::{Closed, Flushed, Link, LinkOptions, Listener, Received};
+use twinfeed_net::tcp::{AtOnce, Closed, Link, LinkOptions, Listener, Received};
 use twinfeed_net::wait::{Interest, wait};
 use twinfeed_protocol::Time;
 use twinfeed_wire::Generation;
@@ -244,9 +244,9 @@ impl<T: Told> Driver<T> {
                 Next::Commitment(frame, ticket) => {
                     let on = self.rules.voice();
                     let written = on.is_some_and(|on| self.carrier.write(on, frame));
-                    Spoken::committed(&ticket, written);
-                    // Half of it may be there.
-                    on.is_some() && !written
+                    ticket.settle(written);
+                    // Where a part of it was sent the connection has ended, and that is met with what is received.
+                    false
                 }
             };
             if broken && self.rules.voice().is_none() {
@@ -324,12 +324,12 @@ impl<T: Told> Carrier<T> {
         link.is_none_or(|(_, link)| link.send(&buffer[..length]).is_ok())
     }
 
-    /// Sends a frame, behind everything sent before; `false`: the kernel has not taken it as a whole.
+    /// Sends a frame at once, behind everything sent before; `false`: it is not sent, now or later.
     fn write(&mut self, on: Connection, frame: Frame) -> bool {
         let mut buffer = [0; FRAME_BUFFER];
         let length = frame.emit(&mut buffer);
         let link = self.links.iter_mut().find(|(name, _)| *name == on);
-        link.is_some_and(|(_, link)| link.send(&buffer[..length]) == Ok(Flushed::All))
+        link.is_some_and(|(_, link)| link.send_at_once(&buffer[..length]) == AtOnce::Sent)
     }
 
     /// Tries again to tell what is owed; whether nothing is, now.

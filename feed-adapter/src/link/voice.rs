@@ -39,7 +39,7 @@ pub struct Spoken {
 }
 
 /// What is next to be sent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[allow(
     clippy::large_enum_variant,
     reason = "a plain value without a heap, taken from a queue made at the start"
@@ -47,8 +47,8 @@ pub struct Spoken {
 pub enum Next {
     /// This.
     Frame(Frame),
-    /// This, for good: whoever said it waits for [`Spoken::committed`].
-    Commitment(Frame, Ticket),
+    /// This, for good: whoever said it waits for [`Taken::settle`].
+    Commitment(Frame, Taken),
     /// Nothing, for now.
     Nothing,
     /// Something was not taken: the pairing is broken.
@@ -57,7 +57,7 @@ pub enum Next {
 
 /// Which commitment: whose, and its count from 1.
 #[derive(Clone, Debug)]
-pub struct Ticket {
+struct Ticket {
     of: Arc<Commitment>,
     number: u64,
 }
@@ -225,6 +225,25 @@ impl Ticket {
     }
 }
 
+/// A commitment in the hands of whoever sends it; one that is dropped was not sent.
+#[derive(Debug, PartialEq)]
+pub struct Taken(Ticket);
+
+impl Taken {
+    /// What became of it: whether the kernel has it.
+    pub fn settle(self, written: bool) {
+        if written {
+            self.0.step(Progress::Taken, Progress::Written);
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.step(Progress::Taken, Progress::Void);
+    }
+}
+
 impl Word {
     /// It is not sent: nobody waits for it any longer.
     fn give_up(&self) {
@@ -257,7 +276,7 @@ impl Spoken {
             match word.ticket {
                 None => return Next::Frame(word.frame),
                 Some(ticket) if ticket.step(Progress::Waits, Progress::Taken) => {
-                    return Next::Commitment(word.frame, ticket);
+                    return Next::Commitment(word.frame, Taken(ticket));
                 }
                 // Whoever said it waits no more.
                 Some(_) => {}
@@ -270,15 +289,6 @@ impl Spoken {
             word.give_up();
         }
         Next::Broken
-    }
-
-    /// What became of a commitment: whether the kernel has it.
-    pub fn committed(ticket: &Ticket, written: bool) {
-        let to = match written {
-            true => Progress::Written,
-            false => Progress::Void,
-        };
-        ticket.step(Progress::Taken, to);
     }
 
     fn is_broken(&self, pairing: u64) -> bool {
@@ -377,7 +387,7 @@ mod tests {
             };
             assert_eq!(frame, asked(2));
             assert!(!waits.is_finished(), "nobody has said what became of it");
-            Spoken::committed(&ticket, written);
+            ticket.settle(written);
             assert_eq!(waits.join().unwrap(), written);
         }
     }
@@ -390,6 +400,14 @@ mod tests {
         voice.say(1, asked(3));
         assert_eq!(spoken.next(1), Next::Frame(asked(3)));
         assert_eq!(spoken.next(1), Next::Nothing);
+    }
+
+    #[test]
+    fn a_commitment_that_is_let_go_of_was_not_sent() {
+        let (voice, spoken) = voice().unwrap();
+        let waits = commits(&voice, 1);
+        drop(wait_for(&spoken, 1));
+        assert!(!waits.join().unwrap());
     }
 
     #[test]
@@ -434,7 +452,7 @@ mod loom_tests {
                 frame @ Next::Frame(_) => heard.push(frame),
                 Next::Commitment(frame, ticket) => {
                     heard.push(Next::Frame(frame));
-                    Spoken::committed(&ticket, true);
+                    ticket.settle(true);
                 }
             }
         }

@@ -82,8 +82,8 @@ struct Able {
     snapshot: Option<Asked>,
     /// Since when it lacks its past.
     since: Option<Time>,
-    /// The last attempt was for a snapshot, and came to nothing.
-    snapshot_failed: bool,
+    /// How often in a row a snapshot was asked for in vain.
+    snapshots_failed: u32,
 }
 
 /// The lines' servers of one kind.
@@ -114,7 +114,7 @@ impl Able {
         let is_due = |asked: &Option<Asked>| asked.is_some_and(|of| now >= since.after(of.after));
         let past = is_due(&self.past);
         // A server of snapshots that has none does not keep the session from being fetched.
-        let in_turn = !self.snapshot_failed || self.past.is_none();
+        let in_turn = self.snapshots_failed < SNAPSHOTS_IN_A_ROW || self.past.is_none();
         if lacks_a_snapshot && in_turn && is_due(&self.snapshot) {
             return Some(What::Snapshot);
         }
@@ -157,7 +157,7 @@ impl Pasts {
                 past,
                 snapshot,
                 since: None,
-                snapshot_failed: false,
+                snapshots_failed: 0,
             })
         });
         let able: Vec<_> = able.collect();
@@ -188,11 +188,12 @@ impl Pasts {
         self.keeping && self.taker.at_hand().is_some_and(|(of, _)| of == sid)
     }
 
-    /// Whether the last attempt for this source was for a snapshot, and came to nothing.
+    /// The attempt for this source is over; `failed`: it was for a snapshot, and came to nothing.
     fn note_snapshot(&mut self, sid: Sid, failed: bool) {
         let mut able = self.able.iter_mut();
         if let Some(able) = able.find(|able| able.sid == sid) {
-            able.snapshot_failed = failed;
+            let so_far = able.snapshots_failed;
+            able.snapshots_failed = if failed { so_far.saturating_add(1) } else { 0 };
         }
     }
 
@@ -335,7 +336,8 @@ impl Pipeline {
             return self.pasts.free(None, Some(kept));
         };
         let handed = self.transfers.taking() == Some(of.0);
-        let far = next.saturating_sub(reached) > NEAR;
+        // A snapshot is of now, wherever the lines were.
+        let far = self.pasts.what == What::Past && next.saturating_sub(reached) > NEAR;
         let (_, attempt) = of;
         let errand = match far || handed || self.pasts.keeping {
             true => Errand::Head(attempt, next.max(reached + 1), kept),
@@ -410,6 +412,9 @@ fn what_is_due(able: &Able, paths: &[Path], now: Time) -> Option<What> {
     able.due(now, path.converter.lacks_a_snapshot(able.first))
 }
 
+/// Attempts at a snapshot before the session is fetched instead, where it can be.
+const SNAPSHOTS_IN_A_ROW: u32 = 3;
+
 const fn other(line: Line) -> Line {
     match line {
         Line::A => Line::B,
@@ -420,3 +425,67 @@ const fn other(line: Line) -> Line {
 /// Numbers by which the thread may be behind the lines for their messages to be kept: less than half of the smallest
 /// `pair.context_buffer` of ordinary messages.
 const NEAR: u64 = 2_048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_goes_first_and_does_not_keep_the_session_from_being_fetched() {
+        let asked = |after| {
+            Some(Asked {
+                servers: [true, false],
+                after: Duration::from_secs(after),
+                line: Line::A,
+            })
+        };
+        let at = |second: u64| Time(second * 1_000_000_000);
+        let (past, snapshot) = (Some(What::Past), Some(What::Snapshot));
+        for (has, failed, now, lacks_a_snapshot, due) in [
+            // Both, from the first second and the second one on.
+            ([asked(2), asked(1)], 0, 10, true, None),
+            ([asked(2), asked(1)], 0, 11, true, snapshot),
+            ([asked(2), asked(1)], 2, 12, true, snapshot),
+            ([asked(2), asked(1)], 3, 11, true, None),
+            ([asked(2), asked(1)], 3, 12, true, past),
+            ([asked(2), asked(1)], 0, 12, false, past),
+            // One alone.
+            ([None, asked(1)], 9, 11, true, snapshot),
+            ([None, asked(1)], 0, 11, false, None),
+            ([asked(2), None], 0, 11, true, None),
+            ([asked(2), None], 0, 12, true, past),
+        ] {
+            let [of_past, of_snapshot] = has;
+            let able = Able {
+                sid: Sid(1),
+                first: 1,
+                past: of_past,
+                snapshot: of_snapshot,
+                since: Some(at(10)),
+                snapshots_failed: failed,
+            };
+            assert_eq!(able.due(at(now), lacks_a_snapshot), due, "{able:?} {now}");
+            let not_lacking = Able {
+                since: None,
+                ..able
+            };
+            assert_eq!(not_lacking.due(at(now), lacks_a_snapshot), None);
+        }
+    }
+
+    #[test]
+    fn lines_take_turns() {
+        for (servers, turns) in [
+            ([true, true], [Line::A, Line::B, Line::A]),
+            ([true, false], [Line::A; 3]),
+            ([false, true], [Line::B; 3]),
+        ] {
+            let mut asked = Asked {
+                servers,
+                after: Duration::ZERO,
+                line: Line::A,
+            };
+            assert_eq!([0; 3].map(|_| asked.turn()), turns, "{servers:?}");
+        }
+    }
+}

@@ -86,6 +86,8 @@ pub enum Why {
     Unfinished,
     /// A snapshot has more open orders than are remembered.
     Orders,
+    /// A server's snapshots are of moments before the lines' messages were kept.
+    Behind,
     /// The messages are of another dialect.
     Dialect(DecodeError),
     /// The address space for a second memory cannot be had.
@@ -128,6 +130,9 @@ impl fmt::Display for Why {
             ),
             Self::Unfinished => f.write_str(
                 "the snapshot does not say with which number the lines go on: is this a GLIMPSE server?",
+            ),
+            Self::Behind => f.write_str(
+                "its snapshots are older than what the lines have said, for as long as `glimpse.time` allows",
             ),
             Self::Orders => f.write_str(
                 "more orders are open than `max_open_orders`: raise it, at both adapters",

@@ -153,6 +153,11 @@ impl Rig {
     /// One cycle, and what is said meanwhile in the first pairing, in order: taken by another thread, as the link's is, for
     /// whoever commits to something waits for that one.
     pub(crate) fn said_in_a_cycle(&mut self) -> Vec<Frame> {
+        self.said_where(true)
+    }
+
+    /// The same; `written`: whether what is committed to can be sent at once.
+    pub(crate) fn said_where(&mut self, written: bool) -> Vec<Frame> {
         let Self {
             pipeline, spoken, ..
         } = self;
@@ -166,8 +171,8 @@ impl Rig {
                     match spoken.next(1) {
                         Next::Frame(frame) => said.push(frame),
                         Next::Commitment(frame, ticket) => {
-                            said.push(frame);
-                            Spoken::committed(&ticket, true);
+                            said.extend(Some(frame).filter(|_| written));
+                            ticket.settle(written);
                         }
                         Next::Nothing | Next::Broken if last => return said,
                         Next::Nothing | Next::Broken => std::thread::yield_now(),

@@ -20,8 +20,10 @@ pub struct Link<F> {
     framing: F,
     gatherer: Gatherer,
     unsent: Unsent,
-    /// Set once; nothing is read or written afterwards.
+    /// Set once; nothing is written afterwards.
     closed: Option<Closed>,
+    /// Nothing more can be read.
+    heard_all: bool,
 }
 
 /// What [`Link::receive`] found.
@@ -46,6 +48,18 @@ pub enum Flushed {
     Pending,
     /// The link has ended; it stays so.
     Closed(Closed),
+}
+
+/// What became of a frame that was to be sent at once, or not at all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum AtOnce {
+    /// The kernel has all of it.
+    Sent,
+    /// Nothing of it was sent, and nothing will be; the link is as before.
+    NotSent,
+    /// A part of it was sent, and nothing will be any more: the link has ended.
+    Torn,
 }
 
 /// Why a link ended.
@@ -120,33 +134,41 @@ impl<F: Framing> Link<F> {
             gatherer: Gatherer::new(options.max_frame),
             unsent: Unsent::new(options.max_unsent),
             closed: None,
+            heard_all: false,
         })
     }
 
     /// The next frame, if a whole one has arrived.
     ///
-    /// Frames that arrived before the peer's end come first; call until it is not a frame.
+    /// Frames that arrived before the peer's end come first, also where sending has found that end; call until it is not a frame.
     pub fn receive(&mut self) -> Received<'_> {
         loop {
             match self.gatherer.peek(&self.framing) {
                 Ok(Some(length)) => return Received::Frame(self.gatherer.take(length)),
                 Ok(None) => {}
-                Err(fault) => return Received::Closed(self.close(Closed::Malformed(fault))),
+                Err(fault) => {
+                    self.heard_all = true;
+                    return Received::Closed(self.close(Closed::Malformed(fault)));
+                }
             }
-            if let Some(closed) = self.closed {
+            if let Some(closed) = self.closed.filter(|_| self.heard_all) {
                 return Received::Closed(closed);
             }
             match self.socket.read(self.gatherer.room()) {
                 Ok(0) => {
                     let amid_frame = self.gatherer.is_amid();
                     self.close(Closed::EndOfStream { amid_frame });
+                    self.heard_all = true;
                 }
                 Ok(count) => self.gatherer.filled(count),
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return Received::Pending,
+                    io::ErrorKind::WouldBlock if self.closed.is_none() => return Received::Pending,
+                    // Sending has failed, and nothing was left to be read.
+                    io::ErrorKind::WouldBlock => self.heard_all = true,
                     io::ErrorKind::Interrupted => {}
                     _ => {
                         self.close(Closed::by(&error));
+                        self.heard_all = true;
                     }
                 },
             }
@@ -160,6 +182,26 @@ impl<F: Framing> Link<F> {
     pub fn send(&mut self, frame: &[u8]) -> Result<Flushed, LinkFull> {
         self.unsent.push(frame)?;
         Ok(self.flush())
+    }
+
+    /// Hands one whole frame to the kernel, header included, behind everything that waits, or does not send it at all.
+    pub fn send_at_once(&mut self, frame: &[u8]) -> AtOnce {
+        if self.flush() != Flushed::All || self.unsent.push(frame).is_err() {
+            return AtOnce::NotSent;
+        }
+        let flushed = self.flush();
+        if flushed == Flushed::All {
+            return AtOnce::Sent;
+        }
+        let whole = self.unsent.bytes().len() == frame.len();
+        self.unsent.clear();
+        if whole {
+            return AtOnce::NotSent;
+        }
+        self.close(Closed::Failed {
+            errno: libc::EAGAIN,
+        });
+        AtOnce::Torn
     }
 
     /// Sends what waits, as far as the kernel takes it.
@@ -306,6 +348,10 @@ impl Unsent {
 
     fn sent(&mut self, count: usize) {
         self.start += count;
+    }
+
+    fn clear(&mut self) {
+        self.start = self.bytes.len();
     }
 
     fn is_empty(&self) -> bool {

@@ -22,6 +22,6 @@ mod listener;
 mod options;
 
 pub use frame::{FrameFault, Framing, Gatherer, LengthPrefix};
-pub use link::{Closed, Flushed, Link, LinkFull, Received};
+pub use link::{AtOnce, Closed, Flushed, Link, LinkFull, Received};
 pub use listener::Listener;
 pub use options::{Keepalive, LinkOptions};

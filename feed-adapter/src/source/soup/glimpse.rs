@@ -54,13 +54,10 @@ impl Picture {
             return number.map(Some).ok_or(Why::Unfinished);
         }
         self.left = self.left.checked_sub(1).ok_or(Why::Messages)?;
-        // Which number it has says nothing: that is the snapshot's own.
+        // Which number it has says nothing: that is the snapshot's own. What cannot be read may be an order that is open: the
+        // memory would lack it, and be called what others have who lack nothing.
         let converted = self.decoder.convert(0, message, &mut self.parts);
-        if let Err(error) = converted
-            && error.refuses()
-        {
-            return Err(Why::Dialect(error));
-        }
+        converted.map_err(Why::Dialect)?;
         match self.decoder.faults().orders_full {
             0 => Ok(None),
             _ => Err(Why::Orders),

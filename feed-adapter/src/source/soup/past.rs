@@ -260,8 +260,6 @@ impl Fetcher {
         let servers = self.snapshots.iter().find(|(sid, _)| *sid == begin.sid);
         let servers = servers.map(|(_, servers)| servers.clone());
         let servers = servers.ok_or(Why::Stopped)?;
-        let address = servers.addresses[begin.line.index()];
-        let address = address.ok_or(Why::Unreachable(std::io::ErrorKind::AddrNotAvailable))?;
         let over = Instant::now() + servers.time;
         let kept = self.empty_buffer();
         (self.tell)(begin.sid, begin.attempt, Fetched::Passed(begin.head, kept));
@@ -273,10 +271,45 @@ impl Fetcher {
             }
             std::thread::sleep(SLICE / 10);
         }
-        if !matches!(stage, Stage::Until(_)) {
+        let Stage::Until(kept_from) = stage else {
             // The peer hands its memory over meanwhile.
             return Err(Why::Stopped);
+        };
+        let (mut pause, mut behind) = (SLICE, false);
+        loop {
+            let (picture, number) = match self.picture(&begin, &servers, (errands, next, over)) {
+                Err(Why::Time) if behind => return Err(Why::Behind),
+                picture => picture?,
+            };
+            if number >= kept_from {
+                return Ok(picture.whole(&begin, number));
+            }
+            // The server is behind the lines: of a moment before their messages were kept. A later one is not.
+            drop(picture);
+            self.connection.close();
+            behind = true;
+            let again = Instant::now() + pause;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            while Instant::now() < again {
+                self.obey(begin.attempt, &mut stage, errands, next)?;
+                if Instant::now() >= over {
+                    return Err(Why::Behind);
+                }
+                (self.tell)(begin.sid, begin.attempt, Fetched::Reached(begin.head));
+                std::thread::sleep(SLICE);
+            }
         }
+    }
+
+    /// One snapshot, and with which number the lines go on behind it.
+    fn picture(
+        &mut self,
+        begin: &Begin,
+        servers: &SnapshotServers,
+        (errands, next, over): (&Receiver<Errand>, &mut Option<Errand>, Instant),
+    ) -> Result<(Picture, u64), Why> {
+        let address = servers.addresses[begin.line.index()];
+        let address = address.ok_or(Why::Unreachable(std::io::ErrorKind::AddrNotAvailable))?;
         let login = (&*servers.user, &*servers.password);
         // A server of snapshots has a session of its own, and that begins with number 1.
         let wanted = Wanted {
@@ -284,11 +317,12 @@ impl Fetcher {
             given: (!servers.any_session).then_some(begin.session),
             first: 1,
         };
-        self.connection.open(address, login, wanted, servers.time)?;
+        let within = servers.time.min(LONGEST_CONNECT);
+        self.connection.open(address, login, wanted, within)?;
         let memory = Memory::try_new(self.settings.max_open_orders).ok_or(Why::Memory)?;
         let decoder = Converter::with_memory(self.settings.publisher_id, self.day, memory);
         let mut picture = Picture::new(decoder, servers.messages);
-        let mut told = Instant::now();
+        let (mut stage, mut told) = (Stage::Until(begin.head), Instant::now());
         loop {
             while let Some(word) = self.connection.take()? {
                 match word {
@@ -296,7 +330,7 @@ impl Fetcher {
                     Word::Accepted(first) => return Err(Why::From(first)),
                     Word::Message(_, message) => {
                         if let Some(number) = picture.take(message)? {
-                            return Ok(picture.whole(&begin, number));
+                            return Ok((picture, number));
                         }
                     }
                     Word::Ended(_) => return Err(Why::Unfinished),
@@ -406,5 +440,9 @@ impl Course {
 
 /// Most errands that wait; one attempt has no more than four under way.
 pub const MOST_ERRANDS: usize = 16;
+/// Longest wait for a connection to a server of snapshots: less than the data thread's patience.
+const LONGEST_CONNECT: Duration = Duration::from_secs(5);
+/// Longest pause before a server of snapshots that is behind the lines is asked again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often the data thread hears how far it is.
 const REACHED_EVERY: Duration = Duration::from_millis(100);
