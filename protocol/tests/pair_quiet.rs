@@ -112,6 +112,50 @@ fn a_backup_that_does_not_stand_in_front_of_the_slot_refuses_and_nothing_changes
 }
 
 #[test]
+fn what_a_backup_ahead_has_placed_where_both_agreed_is_not_moved_by_a_refusal_behind_a_later_cut() {
+    let acts = acts(400);
+    let mut ends = agreed(1, &acts);
+    let slot = first_slot(&ends[0]).unwrap();
+    // Its source goes on, past the slot.
+    let ahead = slot.0 - ends[1].sequencer.processed().0 + 5;
+    ends[1].work(DUE, &acts, ahead as usize);
+    assert_eq!(ends[1].out.placed[&0].len(), 1);
+    // It hears that the numbering is another one, and takes that over from a place in front of the slot.
+    let mut tick = DUE + 1_000;
+    let [active, backup] = &mut ends;
+    let ask = Said::AskCut {
+        sid: active.sequencer.sid(),
+        generation: Generation(1),
+    };
+    active.out.said.clear();
+    active.hear_one(tick, ask);
+    let anew: Vec<Said> = active.out.said.drain(..).collect();
+    active.settle(tick);
+    let reports = active.out.said.drain(..);
+    let reports = reports.filter(|said| matches!(said, Said::Report(_)));
+    for said in reports.collect::<Vec<_>>().into_iter().chain(anew) {
+        backup.hear_one(tick, said);
+    }
+    assert_eq!(answer(backup).unwrap().verdict, Verdict::Late);
+    hand_over(backup, active, tick);
+    assert_eq!(active.pair.counters().late, 1);
+    assert_eq!(
+        first_slot(active),
+        Some(slot),
+        "subscribers of the backup's have it there"
+    );
+    for _ in 0..20 {
+        tick += 1_000;
+        ends[0].work(tick, &acts, 5);
+        talk(tick, &mut ends);
+    }
+    let places = ends.each_ref().map(|end| &end.out.placed[&0]);
+    assert_eq!((places[0].len(), places[1].len()), (1, 1));
+    assert_eq!(places[0][0].sseq, places[1][0].sseq);
+    assert!(places[0][0].alone, "the active says that nobody agreed");
+}
+
+#[test]
 fn a_feed_on_which_the_two_never_meet_is_asked_now_and_then_only() {
     let acts = acts(400);
     let mut ends = agreed(1, &acts);
@@ -277,7 +321,7 @@ fn only_what_a_backup_in_step_has_agreed_to_is_proposed() {
 }
 
 #[test]
-fn proposals_use_up_no_attempt() {
+fn what_was_agreed_to_is_not_moved_behind_a_cut_although_attempts_are_left() {
     let acts = acts(400);
     let mut ends = agreed(1, &acts);
     ends[0].work(DUE - 1, &acts, 1);
@@ -295,7 +339,9 @@ fn proposals_use_up_no_attempt() {
         generation: Generation(1),
     };
     active.hear_one(tick, ask);
-    // Announced anew behind the cut, and passed before that arrives: there are attempts left.
+    let slot = first_slot(active);
+    // Announced anew behind the cut, and passed before that arrives. The backup may have passed it before the cut as well, and
+    // placed it there.
     for said in active.out.said.drain(..) {
         if matches!(said, Said::Intent(_)) {
             backup.work(tick, &acts, 100);
@@ -308,7 +354,8 @@ fn proposals_use_up_no_attempt() {
         Said::Intent(intent) => !intent.hold,
         _ => false,
     });
-    assert!(again);
+    assert!(!again);
+    assert_eq!(first_slot(active), slot);
 }
 
 #[test]

@@ -33,7 +33,8 @@ pub(super) struct Announced {
     open: bool,
     /// The slot that the backup has agreed to; in force until it agrees to another.
     bound: Option<Msn>,
-    /// Agreed with an active that is gone, which may have placed it there: not even a refusal moves it.
+    /// Agreed with an active that is gone, or with a backup before this cut, which may have placed it there: not even a refusal
+    /// moves it.
     pinned: bool,
 }
 
@@ -457,8 +458,10 @@ impl Pair {
         // What was placed is in the cut, whatever its answer would have been.
         self.announced.retain(|it| seq.slot(it.number).is_some());
         for index in 0..self.announced.len() {
-            let Announced { number, slot, .. } = self.announced[index];
-            self.announced[index].bound = None;
+            let it = &mut self.announced[index];
+            // Whoever agreed may have placed it there since, and been ahead of this place: where it stands is then told.
+            it.pinned |= it.bound.take().is_some();
+            let Announced { number, slot, .. } = *it;
             seq.reschedule(number, slot, false);
             self.announce(now, number, slot, seq, out);
         }
