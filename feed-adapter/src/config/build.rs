@@ -488,14 +488,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             host.receive_buffer >= 4_096,
         ),
     ];
-    match rules.iter().find(|(_, _, holds)| !holds) {
-        Some((key, must, _)) => Err(ConfigError::new(
-            *key,
-            "out of bounds",
-            format!("it must {must}"),
-        )),
-        None => Ok(()),
-    }
+    ConfigError::check(&rules)
 }
 
 const DEFAULT_OPEN_ORDERS: usize = 4 << 20;

@@ -35,6 +35,16 @@ impl ConfigError {
         }
     }
 
+    /// Refuses what does not hold: the first of `rules` – a key, what its value must, whether it does – that is broken.
+    pub(super) fn check(rules: &[(&str, &str, bool)]) -> Result<(), Self> {
+        match rules.iter().find(|(_, _, holds)| !holds) {
+            Some((key, must, _)) => {
+                Err(Self::new(*key, "out of bounds", format!("it must {must}")))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// What the file system said about `file`.
     pub(crate) fn unreadable(file: &Path, error: &std::io::Error) -> Self {
         let remedy = "check the path and its permissions, or write one with `twinfeed config init`";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::file::SourceTable;
-use super::{ConfigError, InputConfig, SourceConfig};
+use super::{ConfigError, InputConfig, LineConfig, SourceConfig};
 use crate::error::AdapterError;
 use crate::source::soup::{Servers, SnapshotServers};
 
@@ -51,10 +51,13 @@ impl SourceConfig {
     /// The lines' snapshot servers, A first.
     #[must_use]
     pub fn glimpse_servers(&self) -> [Option<SocketAddr>; 2] {
+        self.servers_at(|line| line.glimpse)
+    }
+
+    /// The lines' servers of one kind, A first.
+    fn servers_at(&self, of: fn(&LineConfig) -> Option<SocketAddr>) -> [Option<SocketAddr>; 2] {
         match &self.input {
-            InputConfig::Live(lines) => {
-                [0, 1].map(|at| lines[at].as_ref().and_then(|of| of.glimpse))
-            }
+            InputConfig::Live(lines) => lines.each_ref().map(|line| line.as_ref().and_then(of)),
             InputConfig::File { .. } => [None; 2],
         }
     }
@@ -80,10 +83,7 @@ impl SourceConfig {
     /// The lines' SoupBinTCP servers, A first.
     #[must_use]
     pub fn soup_servers(&self) -> [Option<SocketAddr>; 2] {
-        match &self.input {
-            InputConfig::Live(lines) => [0, 1].map(|at| lines[at].as_ref().and_then(|of| of.soup)),
-            InputConfig::File { .. } => [None; 2],
-        }
+        self.servers_at(|line| line.soup)
     }
 
     /// Whom to ask, and with what; `None`: nobody. Reads the password.
@@ -200,14 +200,8 @@ pub(super) fn glimpse(
             config.messages >= 1,
         ),
     ];
-    match rules.iter().find(|(_, _, holds)| !holds) {
-        Some((key, must, _)) => Err(ConfigError::new(
-            *key,
-            "out of bounds",
-            format!("it must {must}"),
-        )),
-        None => Ok(Some(config)),
-    }
+    ConfigError::check(&rules)?;
+    Ok(Some(config))
 }
 
 /// What `[source.soup]` and the lines' `soup` say together.
@@ -266,12 +260,6 @@ pub(super) fn soup(table: &SourceTable, base: &Path) -> Result<Option<SoupConfig
             config.past_messages >= 1,
         ),
     ];
-    match rules.iter().find(|(_, _, holds)| !holds) {
-        Some((key, must, _)) => Err(ConfigError::new(
-            *key,
-            "out of bounds",
-            format!("it must {must}"),
-        )),
-        None => Ok(Some(config)),
-    }
+    ConfigError::check(&rules)?;
+    Ok(Some(config))
 }

@@ -201,8 +201,7 @@ impl Fetcher {
         let of = Wanted::of(begin.session, begin.first);
         self.connection
             .open(address, login, of, servers.answer_time)?;
-        let memory = Memory::try_new(self.settings.max_open_orders).ok_or(Why::Memory)?;
-        let decoder = Converter::with_memory(self.settings.publisher_id, self.day, memory);
+        let decoder = self.converter()?;
         let mut course = Course {
             begin,
             decoder: Box::new(decoder),
@@ -319,8 +318,7 @@ impl Fetcher {
         };
         let within = servers.time.min(LONGEST_CONNECT);
         self.connection.open(address, login, wanted, within)?;
-        let memory = Memory::try_new(self.settings.max_open_orders).ok_or(Why::Memory)?;
-        let decoder = Converter::with_memory(self.settings.publisher_id, self.day, memory);
+        let decoder = self.converter()?;
         let mut picture = Picture::new(decoder, servers.messages);
         let (mut stage, mut told) = (Stage::Until(begin.head), Instant::now());
         loop {
@@ -347,6 +345,13 @@ impl Fetcher {
             }
             self.connection.wait()?;
         }
+    }
+
+    /// One that remembers nothing.
+    fn converter(&self) -> Result<Converter, Why> {
+        let memory = Memory::try_new(self.settings.max_open_orders).ok_or(Why::Memory)?;
+        let publisher_id = self.settings.publisher_id;
+        Ok(Converter::with_memory(publisher_id, self.day, memory))
     }
 
     fn empty_buffer(&mut self) -> Box<Kept> {
