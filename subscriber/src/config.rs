@@ -94,6 +94,8 @@ pub struct SubscriberConfig {
     pub join_bytes: Option<usize>,
     /// How long joining may take before the application goes on without a snapshot.
     pub join_time: Option<Span>,
+    /// How long nothing may come of a source stream before its snapshot is asked for all the same.
+    pub join_quiet: Option<Span>,
     /// Things told in a poll beyond what was kept in it.
     pub join_told: Option<usize>,
     /// Longest snapshot of a source stream, bytes.
@@ -265,6 +267,7 @@ impl SubscriberConfig {
             join_items: self.join_items,
             join_bytes: self.join_bytes,
             join_time: span(self.join_time),
+            join_quiet: span(self.join_quiet),
             join_told: self.join_told,
             snapshot_bytes: self.snapshot_bytes,
             snapshot_patience: span(self.snapshot_patience),
@@ -357,6 +360,7 @@ mod tests {
             join_items = 5000
             join_bytes = 70000
             join_time = "9s"
+            join_quiet = "50ms"
             join_told = 7
             snapshot_bytes = 80000
             snapshot_patience = "2s"
@@ -387,6 +391,8 @@ mod tests {
         );
         assert_eq!(config.tuning().half_messages, Some(8));
         assert_eq!(config.tuning().join_time, Some(Duration::from_secs(9)));
+        let quiet = config.tuning().join_quiet;
+        assert_eq!(quiet, Some(Duration::from_millis(50)));
         assert_eq!(config.from, Some(FromWord::Snapshot));
         let _ = config.builder();
         let wrong = format!("{LEAST}polisy = \"first-arrival\"\n");

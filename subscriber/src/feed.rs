@@ -174,7 +174,7 @@ impl Feed {
         let work = match step {
             Step::Kept => guard.deliver_kept(),
             _ if was_closed => 0,
-            Step::Joining => joining.work(at, &mut guard),
+            Step::Joining => joining.work(at, arbiter.as_mut(), &mut guard),
             Step::Commands => {
                 let mut work = 0;
                 while let Some(command) = end.command() {

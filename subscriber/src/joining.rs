@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use twinfeed_protocol::arbiter::OrderingClass;
 use twinfeed_protocol::join::Through;
-use twinfeed_protocol::{Cursor, Handler, JoinCounters, Joins, Time, time};
+use twinfeed_protocol::{Arbiter, Cursor, Handler, JoinCounters, Joins, Time, time};
 use twinfeed_wire::Sid;
 
 use crate::guard::StoppableHandler;
@@ -99,13 +99,19 @@ impl Joining {
         if self.joins.is_telling() {
             return Some(Time::ZERO);
         }
-        time::earlier(self.joins.next_deadline(), self.look_at)
+        let joins = time::earlier(self.joins.next_deadline(), self.joins.attends_at());
+        time::earlier(joins, self.look_at)
     }
 
     /// Takes in what came, tells what is due within the budget, and asks for what is wanted; returns the work done.
-    pub(crate) fn work(&mut self, at: Time, handler: &mut impl StoppableHandler) -> usize {
-        let Some(snapshots) = &mut self.snapshots else {
-            return 0;
+    pub(crate) fn work(
+        &mut self,
+        at: Time,
+        arbiter: Option<&mut Arbiter>,
+        handler: &mut impl StoppableHandler,
+    ) -> usize {
+        let (Some(snapshots), Some(arbiter)) = (&mut self.snapshots, arbiter) else {
+            return 0; // without a plan there is no source stream, either
         };
         let mut work = 0;
         while let Some(sid) = snapshots.refresh() {
@@ -115,8 +121,9 @@ impl Joining {
             && let Some((sid, whole)) = snapshots.whole()
         {
             work += 1;
-            self.joins.on_snapshot(sid, whole, handler);
+            self.joins.on_snapshot_beside(sid, whole, arbiter, handler);
         }
+        self.joins.attend(at, arbiter);
         let due = self.joins.next_deadline();
         if due.is_some_and(|deadline| deadline <= at) {
             work += 1;

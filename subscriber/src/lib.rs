@@ -82,7 +82,8 @@
 //! when a server refuses, is silent for [`Tuning::snapshot_patience`], hangs up, or sends what is not whole. Nothing of a snapshot is
 //! told before all of it is here. What happens then, and what does not fit, is written in [`twinfeed_protocol::join`]; each poll
 //! tells at most [`Tuning::join_told`] things beyond as many as came. Without a snapshot in [`Tuning::join_time`] the
-//! application is told [`Event::NoSnapshot`] and goes on from where it began to listen.
+//! application is told [`Event::NoSnapshot`] and goes on from where it began to listen. In a halt, where nothing comes, the snapshot is asked for after
+//! [`Tuning::join_quiet`], and waited for as long as nothing comes.
 //!
 //! An application whose books are suspect – after a `Gap`, say – asks for a snapshot in mid-session: [`Refresher::refresh`] from any thread,
 //! [`DataPoller::refresh`] on its own. It is told nothing of that source stream but what is of the present ([`Event::Stale`],

@@ -66,6 +66,9 @@ pub struct Tuning {
     pub join_bytes: Option<usize>,
     /// How long joining may take before the application goes on without a snapshot, with [`crate::Event::NoSnapshot`]. Default 30 s.
     pub join_time: Option<Duration>,
+    /// How long nothing may come of a source stream whose adapters are heard before its snapshot is asked for all the same, at least 1 ms. It
+    /// takes at most twice as long. Default 100 ms.
+    pub join_quiet: Option<Duration>,
     /// How many things (records, events, orders) of a snapshot and of what was kept behind it a poll tells, beyond as many as were
     /// kept in it, at least 1: one frame of orders, at most 2,730, may come on top. Default 4,096.
     pub join_told: Option<usize>,
@@ -131,7 +134,9 @@ impl Tuning {
     }
 
     fn check_joining(&self) -> Result<(), Error> {
-        let patience = self.snapshot_patience.map(|it| it.as_millis() as usize);
+        let millis = |time: Option<Duration>| time.map(|it| it.as_millis() as usize);
+        let patience = millis(self.snapshot_patience);
+        let quiet = millis(self.join_quiet);
         let rules = [
             (
                 "join_items",
@@ -163,6 +168,12 @@ impl Tuning {
                 1,
                 "use 1 ms or more, or leave it out for 5 s",
             ),
+            (
+                "join_quiet",
+                quiet,
+                1,
+                "use 1 ms or more, or leave it out for 100 ms",
+            ),
         ];
         for (name, value, least, remedy) in rules {
             if let Some(value) = value.filter(|value| *value < least) {
@@ -193,6 +204,7 @@ impl Tuning {
                 kept_items: self.join_items.unwrap_or(defaults.kept_items),
                 kept_bytes: self.join_bytes.unwrap_or(defaults.kept_bytes),
                 time: self.join_time.unwrap_or(defaults.time),
+                quiet: self.join_quiet.unwrap_or(defaults.quiet),
                 on_gap: self.snapshot_on_gap.unwrap_or(true),
             },
         }

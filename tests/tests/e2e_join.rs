@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::{LIMIT, alone, small_run, start};
 use rustix::process::Signal;
+use twinfeed_exchange::Command;
 use twinfeed_harness::files::FEED;
 use twinfeed_harness::run::{Content, Run};
 use twinfeed_harness::{Rig, Seat, adapter};
@@ -536,6 +537,32 @@ fn knows_what_rests(rig: &Rig, seat: Seat) -> bool {
     let document = adapter::document(rig.files().adapters[seat.index()].operations);
     let whole = document.and_then(|it| it.get("snapshots")?.get(0)?.get("whole")?.as_bool());
     whole == Some(true)
+}
+
+#[test]
+fn who_joins_in_a_halt_has_the_same_books_before_anything_is_said() {
+    let _alone = alone();
+    let (mut rig, mut members) = begun(&longer(), 1_500);
+    rig.exchange().tell(Command::Pause).unwrap();
+    until(&mut members, "the halt has come to be known", |members| {
+        let stale = |event: &Event| matches!(event, Event::Stale { .. });
+        members[0].app.events.iter().any(stale)
+    });
+    members.push(Member::new(&rig, From::Snapshot));
+    until(&mut members, "it has joined", |members| {
+        members[1].shown().counters.joined == 1
+    });
+    let [first, joiner] = [0, 1].map(|at| &members[at]);
+    let (at, told) = joiner.app.joined.as_ref().unwrap();
+    assert_eq!(first.cursor().unwrap().place(), at.place());
+    assert_same(told, &dump(&first.app.books), at);
+    assert_eq!((joiner.app.log.len(), joiner.shown().counters.kept), (0, 0));
+    rig.exchange().tell(Command::Resume).unwrap();
+    until(&mut members, "it goes on", |members| {
+        members[1].has_joined()
+    });
+    assert!(judge(&mut members).orders > 0);
+    end(rig, members);
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub(crate) const BOUNDS: Bounds = Bounds {
         kept_items: 100_000,
         kept_bytes: 16 << 20,
         time: Duration::from_secs(10),
+        quiet: Duration::from_secs(10),
         on_gap: false,
     },
 };

@@ -27,6 +27,7 @@ pub(crate) fn run(bytes: &[u8]) {
         kept_bytes: input.pick(&[2_000, 1 << 18]),
         time: Duration::from_millis(u64::from(input.byte())),
         on_gap: input.byte() & 1 == 1,
+        ..JoinLimits::default()
     };
     let mut joins = Joins::new(limits);
     joins.add_source(SID, input.byte() & 1 == 1);

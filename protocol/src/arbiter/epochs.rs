@@ -59,7 +59,7 @@ impl Retired {
     }
 
     /// The application comes back to it.
-    fn remove(&mut self, epoch: Epoch) {
+    pub(super) fn remove(&mut self, epoch: Epoch) {
         let known = self.epochs.iter_mut().filter(|known| **known == epoch);
         known.for_each(|known| *known = Epoch::NONE);
     }

@@ -13,6 +13,9 @@
 //! **Catching up.** How much lies between is not known, and no bound holds it all. So until a leg that lives is reached a full hold
 //! drops what comes last, for it can be asked for when its turn comes, instead of giving up what is next; and
 //! as long as something comes, it is asked for.
+//!
+//! **Untold.** Who has joined by heartbeats alone was told nothing. As long as that is so, where it joined may be moved: to the end of a
+//! snapshot, from which it goes on as from an earlier run's cursor.
 
 use super::Arbiter;
 use super::cursor::Cursor;
@@ -20,9 +23,10 @@ use super::leg::LegSide;
 use super::source::Source;
 use super::view::Rank;
 use crate::cursor::{CannotResume, Cursor as Told};
+use crate::event::DiscontinuityCause;
 use crate::limits::Limits;
 use crate::time::Time;
-use twinfeed_wire::{Adm, Generation};
+use twinfeed_wire::{Adm, Generation, Pos, Sid};
 
 impl Arbiter {
     /// Goes on with a source stream where an earlier run stood. To be said before its first datagram.
@@ -41,6 +45,45 @@ impl Arbiter {
         }
         source.resume(from);
         Ok(())
+    }
+
+    /// Where an ordered source stream was joined of which nothing was told yet, for nothing but heartbeats came.
+    #[must_use]
+    pub fn untold(&self, sid: Sid) -> Option<Told> {
+        let source = self.source(sid).filter(|source| source.is_untold())?;
+        let cursor = source.cursor.as_ref()?;
+        Some(Told {
+            next: Pos {
+                sid,
+                epoch: cursor.epoch,
+                sseq: cursor.next.sseq,
+                part: cursor.next.part,
+            },
+            last: cursor.last,
+            context: cursor.context,
+            complete: cursor.complete,
+            count: source.count(),
+            predecessor: cursor.predecessor,
+        })
+    }
+
+    /// How many administrative messages of an ordered source stream were told or declared where the application stands, and in which
+    /// numbering; `None`: it stands nowhere, or that is not known.
+    #[must_use]
+    pub fn count(&self, sid: Sid) -> Option<(Adm, Generation)> {
+        self.source(sid)?.count()
+    }
+
+    /// Goes on from here instead of from where it joined, as long as nothing was told; returns whether it does.
+    pub fn resume_untold(&mut self, from: &Told) -> bool {
+        let mut sources = self.sources.iter_mut();
+        match sources.find(|source| source.sid == from.next.sid) {
+            Some(source) if source.is_untold() => {
+                source.move_join(from);
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -70,6 +113,30 @@ impl Source {
         self.recount = from.count.is_none();
         self.fence.heard(generation);
         self.set_catching_up(true);
+    }
+
+    fn is_untold(&self) -> bool {
+        self.seen.is_none() && self.announce == Some(DiscontinuityCause::Join)
+    }
+
+    fn count(&self) -> Option<(Adm, Generation)> {
+        let cursor = self.cursor.as_ref().filter(|cursor| !cursor.adopts)?;
+        Some((cursor.adm, cursor.generation))
+    }
+
+    /// What was decided about where it joined is void.
+    fn move_join(&mut self, from: &Told) {
+        if let (Some(joined), Some(furthest)) = (&self.cursor, self.in_front_of_join.take()) {
+            // It has arrived, and was not kept, for it was in front of all that was to be told.
+            self.overflow.note(joined.epoch, furthest);
+        }
+        (self.announce, self.hole, self.given_up, self.gave_up) = (None, None, None, None);
+        (self.recount, self.to_lead_apart, self.ended) = (false, false, false);
+        (self.orphan_since, self.deserted_since) = (None, None);
+        (self.regress_since, self.outranked_since) = (None, None);
+        (self.owed_since, self.miscounted_since) = (None, None);
+        self.retired.remove(from.next.epoch);
+        self.resume(from);
     }
 
     pub(super) fn set_catching_up(&mut self, catching_up: bool) {

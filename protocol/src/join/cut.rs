@@ -112,6 +112,12 @@ impl Span {
         }
     }
 
+    /// So many messages are counted where it begins.
+    pub(super) fn learn(&mut self, (adm, numbering): (Adm, Generation)) {
+        self.adm = self.adm.or(Some(adm));
+        self.numbering = self.numbering.or(Some(numbering));
+    }
+
     /// What follows `event`, if that opens a span; the cursor is the one behind it.
     pub(super) fn opened(first: usize, event: &Event, cursor: &Cursor) -> Option<Self> {
         if !opens(event) {

@@ -13,8 +13,13 @@
 //!
 //! **How to drive it.** Hand [`Joins::through`] to the arbiter in the handler's place. Afterwards call [`Joins::tell`] until a budget is
 //! used that is at least [`Joins::take_arrived`], so that what is kept becomes less. Ask the servers for what [`Joins::wishes`] says,
-//! another one whenever a wish has another `serial`, and give what they answered to [`Joins::on_snapshot`]. Call
-//! [`Joins::on_deadline`] when [`Joins::next_deadline`] has come.
+//! another one whenever a wish has another `serial`, and give what they answered to [`Joins::on_snapshot_beside`]. Call
+//! [`Joins::on_deadline`] when [`Joins::next_deadline`] has come, and [`Joins::attend`] when [`Joins::attends_at`] has.
+//!
+//! **Quiet streams.** In a halt nothing comes that has a place, and the snapshot is all there is to know. So where the arbiter has joined by
+//! heartbeats alone, and nothing else comes for a while, a snapshot is asked for from there on, and the arbiter goes on from the end of
+//! the one that comes, as from an earlier run's cursor: what lies between is a hole as any other. Nothing is kept meanwhile, so there is no
+//! hurry, and no time after which it is given up.
 //!
 //! # States and events
 //!
@@ -26,6 +31,8 @@
 //! | a snapshot that fits | ignored | cut: `Discontinuity`, telling | ignored | ignored | ignored |
 //! | one beyond what was kept | ignored | ahead | ignored | ignored | ignored |
 //! | one that does not fit | ignored | next wish | ignored | ignored | ignored |
+//! | nothing comes, and the arbiter stands somewhere | – | wish, if nothing was kept; the count there, if that was not known | the count there, likewise | – | – |
+//! | a snapshot while nothing was kept | ignored | the arbiter goes on from its end: `Discontinuity`, telling | – | ignored | ignored |
 //! | the end of the snapshot is reached and it does not fit | – | – | next wish, waiting | – | – |
 //! | time is over | – | `NoSnapshot`, draining | `NoSnapshot`, draining | – | – |
 //! | `refresh` | waiting | nothing | nothing | again when live | again when live |
@@ -53,6 +60,7 @@ use core::time::Duration;
 use twinfeed_wire::snapshot::NotBefore;
 use twinfeed_wire::{Adm, Sid};
 
+use crate::arbiter::Arbiter;
 use crate::cursor::Cursor;
 use crate::event::{CloseReason, Event, Handler};
 use crate::time::{Time, earlier};
@@ -67,6 +75,8 @@ pub struct JoinLimits {
     pub kept_bytes: usize,
     /// How long joining may take before the application goes on without a snapshot.
     pub time: Duration,
+    /// How long nothing may come of a source stream that lives before a snapshot is asked for all the same; at most twice that.
+    pub quiet: Duration,
     /// Whether a snapshot is wanted in place of a gap that somebody may know more of: of each that is declared in order, unless every
     /// adapter, or the source itself, gave the range up.
     pub on_gap: bool,
@@ -78,6 +88,7 @@ impl Default for JoinLimits {
             kept_items: 1 << 20,
             kept_bytes: 256 << 20,
             time: Duration::from_secs(30),
+            quiet: Duration::from_millis(100),
             on_gap: false,
         }
     }
@@ -148,6 +159,8 @@ pub struct Joins {
     turn: usize,
     /// Told once all else is.
     closing: Option<CloseReason>,
+    /// When to look whether a source stream that waits is quiet.
+    attend_at: Option<Time>,
     counters: JoinCounters,
 }
 
@@ -160,6 +173,7 @@ impl Joins {
             sources: Vec::new(),
             turn: 0,
             closing: None,
+            attend_at: None,
             counters: JoinCounters {
                 begun: 0,
                 joined: 0,
@@ -184,6 +198,7 @@ impl Joins {
             let mut source = Source::new(sid, &self.limits);
             if joins {
                 source.wait(&mut self.counters);
+                self.attend_at = Some(Time::ZERO);
             }
             self.sources.push(source);
         }
@@ -218,6 +233,7 @@ impl Joins {
                 return true; // nothing more comes behind which a snapshot could stand
             }
             source.refresh(now, limits, counters);
+            self.attend_at = self.attend_at.or(Some(now));
             true
         })
     }
@@ -228,7 +244,20 @@ impl Joins {
             for source in &mut self.sources {
                 source.refresh(now, &self.limits, &mut self.counters);
             }
+            self.attend_at = self.attend_at.or(Some(now));
         }
+    }
+
+    /// Asks for snapshots of source streams that are quiet, where the arbiter stands; to be called after what came was read.
+    pub fn attend(&mut self, now: Time, arbiter: &Arbiter) {
+        if self.attend_at.is_none_or(|due| due > now) {
+            return;
+        }
+        let mut again = false;
+        for source in &mut self.sources {
+            again |= source.attend(arbiter);
+        }
+        self.attend_at = again.then(|| now.after(self.limits.quiet));
     }
 
     /// Snapshots that are wanted now.
@@ -236,7 +265,24 @@ impl Joins {
         self.sources.iter().filter_map(Source::wish)
     }
 
-    /// Takes in a snapshot that is whole.
+    /// Takes in a snapshot that is whole, with the arbiter at hand: of a source stream of which nothing came yet that goes on from it.
+    pub fn on_snapshot_beside<H: Handler + ?Sized>(
+        &mut self,
+        sid: Sid,
+        whole: Whole,
+        arbiter: &mut Arbiter,
+        handler: &mut H,
+    ) {
+        let source = self.sources.iter_mut().find(|source| source.sid == sid);
+        match source.filter(|source| source.is_quiet(&whole)) {
+            Some(source) => {
+                source.on_quiet_snapshot(whole, arbiter, &mut self.counters, handler);
+            }
+            None => self.on_snapshot(sid, whole, handler),
+        }
+    }
+
+    /// Takes in a snapshot that is whole, without an arbiter.
     pub fn on_snapshot<H: Handler + ?Sized>(&mut self, sid: Sid, whole: Whole, handler: &mut H) {
         let counters = &mut self.counters;
         match self.sources.iter_mut().find(|source| source.sid == sid) {
@@ -290,6 +336,12 @@ impl Joins {
     pub fn next_deadline(&self) -> Option<Time> {
         let deadlines = self.sources.iter().map(Source::deadline);
         deadlines.fold(None, earlier)
+    }
+
+    /// When [`Joins::attend`] wants to be called next, if ever.
+    #[must_use]
+    pub const fn attends_at(&self) -> Option<Time> {
+        self.attend_at
     }
 
     /// What happened so far.

@@ -7,6 +7,7 @@ use super::kept::{Full, Item, Kept, Told};
 use super::spool::Whole;
 use super::through::is_worth_a_snapshot;
 use super::{JoinCounters, JoinLimits, Refusal, Wish};
+use crate::arbiter::Arbiter;
 use crate::cursor::Cursor;
 use crate::event::{
     Delivered, DiscontinuityCause, Event, GapCause, Handler, ResetCause, RestartCause,
@@ -47,6 +48,8 @@ pub(super) struct Source {
     severed: bool,
     /// Joins again when it is live.
     again: bool,
+    /// The arbiter stands somewhere, and nothing came yet.
+    heard: bool,
     /// Whether a gap wants a snapshot.
     on_gap: bool,
     /// The end of the last snapshot, until a record came that stands behind it: a hole may begin in front of it.
@@ -77,6 +80,7 @@ impl Source {
             ask: None,
             severed: false,
             again: false,
+            heard: false,
             on_gap: limits.on_gap,
             cut: None,
             unsaid: Unsaid::default(),
@@ -129,6 +133,91 @@ impl Source {
         self.deadline
     }
 
+    /// Nothing came of late. Where nothing came at all a snapshot is wanted from where the arbiter stands; where it was not said how many messages
+    /// there are in front of what was kept, the arbiter knows. Returns whether that is to be looked at again.
+    pub(super) fn attend(&mut self, arbiter: &Arbiter) -> bool {
+        if !self.is_wanting() {
+            return false;
+        }
+        if self.from.is_some() {
+            return self.learn_count(arbiter);
+        }
+        match (arbiter.untold(self.sid), self.ask) {
+            (None, None) => self.heard = false,
+            (Some(_), None) if !self.heard => self.heard = true,
+            (Some(from), Some(ask))
+                if from.next.epoch == ask.next.epoch && from.place() >= ask.place() => {}
+            (from, _) => {
+                (self.ask, self.heard, self.refused) = (from, from.is_some(), None);
+                self.serial += 1;
+            }
+        }
+        true
+    }
+
+    /// All that was kept are events that do not say how many messages stand in front of them. What the arbiter decided last is the last of
+    /// them, so that it stands here, too.
+    fn learn_count(&mut self, arbiter: &Arbiter) -> bool {
+        let Some(here) = self.here.as_mut().filter(|here| here.count.is_none()) else {
+            return false;
+        };
+        here.count = arbiter.count(self.sid);
+        if let (Some(span), Some(count)) = (self.spans.last_mut(), here.count) {
+            span.learn(count);
+        }
+        here.count.is_none()
+    }
+
+    /// Whether this is a snapshot for an application that was told nothing yet, and for which nothing is kept.
+    pub(super) fn is_quiet(&self, whole: &Whole) -> bool {
+        let waits = matches!(self.state, State::Waiting) && self.from.is_none();
+        waits && self.ask.is_some() && whole.serial() >= self.since
+    }
+
+    /// A snapshot from whose end the arbiter goes on.
+    pub(super) fn on_quiet_snapshot<H: Handler + ?Sized>(
+        &mut self,
+        whole: Whole,
+        arbiter: &mut Arbiter,
+        counters: &mut JoinCounters,
+        handler: &mut H,
+    ) {
+        let Some(ask) = self.ask else {
+            return; // it is quiet
+        };
+        let end = whole.cursor();
+        let of = |epoch: Epoch| epoch == ask.next.epoch;
+        let follows = end.predecessor.is_some() && of(end.predecessor);
+        let refused = if end.next.sid != self.sid {
+            Some(Refusal::Sid)
+        } else if !of(end.next.epoch) && !follows {
+            Some(Refusal::Epoch)
+        } else if end.count.is_none() {
+            Some(Refusal::Uncounted)
+        } else {
+            None
+        };
+        if let Some(reason) = refused {
+            return self.refuse(reason, counters);
+        }
+        if !arbiter.resume_untold(&end) {
+            // It was told something that has no place: what has one will be kept.
+            counters.ignored += 1;
+            self.serial += 1;
+            return;
+        }
+        self.here = Some(end);
+        (self.from, self.ask, self.deadline, self.severed) = (None, None, None, false);
+        self.state = State::Telling(whole);
+        handler.event(&joined(&end));
+    }
+
+    fn refuse(&mut self, reason: Refusal, counters: &mut JoinCounters) {
+        counters.refused[reason as usize] += 1;
+        self.refused = Some(reason);
+        self.serial += 1;
+    }
+
     /// Everything in front of here was told before.
     pub(super) fn resume(&mut self, cursor: &Cursor) {
         self.here.get_or_insert(*cursor);
@@ -137,6 +226,7 @@ impl Source {
     /// Wants a snapshot from the first that comes on.
     pub(super) fn wait(&mut self, counters: &mut JoinCounters) {
         counters.begun += 1;
+        self.heard = false;
         self.state = State::Waiting;
         self.serial += 1;
         self.refused = None;
@@ -388,11 +478,7 @@ impl Source {
         };
         match verdict {
             Verdict::Ahead => self.state = State::Ahead(whole),
-            Verdict::Refused(reason) => {
-                counters.refused[reason as usize] += 1;
-                self.refused = Some(reason);
-                self.serial += 1;
-            }
+            Verdict::Refused(reason) => self.refuse(reason, counters),
             Verdict::Cut(covered) => {
                 self.cut(covered, &end, counters);
                 self.state = State::Telling(whole);

@@ -581,7 +581,21 @@ impl Subscriber {
         let Some(joiner) = &mut self.joiner else {
             return;
         };
-        joiner.work(now);
+        for cursor in joiner.work(now, &mut self.arbiter) {
+            let sid = cursor.next.sid;
+            watch.stats.add("join.quiet");
+            let mut witnesses = self.witnesses.iter_mut();
+            let witness = witnesses.find(|witness| witness.sid == sid);
+            if let Some(Err(what)) = witness.map(|it| it.begin(&cursor, watch.ledger)) {
+                watch.violations.push(Violation {
+                    at: now,
+                    subscriber: self.number,
+                    sid,
+                    what,
+                });
+                return;
+            }
+        }
         for heard in core::mem::take(&mut joiner.heard) {
             let sid = match &heard {
                 Heard::Told(told) => sid_of(told),

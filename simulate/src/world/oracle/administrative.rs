@@ -518,8 +518,18 @@ impl Tally {
         };
         match self.next {
             Some(next) if next == count.0 => Ok(()),
+            // The snapshot said it, behind which nothing came.
+            None if may_be_void => {
+                self.next = Some(count.0);
+                Ok(())
+            }
             _ => Err(format!("kept {count:?} messages, of {:?}", self.next)),
         }
+    }
+
+    /// The application begins behind so many messages, none of which it was told.
+    pub fn begin_behind(&mut self, count: Option<Adm>) {
+        self.next = count.map(|count| count.0);
     }
 
     /// Another memory of the past: what stands where, and how much, is its own.

@@ -154,6 +154,24 @@ impl Witness {
         })
     }
 
+    /// The application was told nothing of the stream yet, and goes on from here, which is a snapshot's end.
+    ///
+    /// # Errors
+    /// When it was told something, or the cursor's context is not what it claims to be.
+    pub fn begin(&mut self, cursor: &Cursor, ledger: &Ledger) -> Result<(), String> {
+        if self.epoch.is_some() {
+            return Err(format!(
+                "goes on from {cursor}, but was told of {}",
+                self.epoch
+            ));
+        }
+        (self.epoch, self.context) = (cursor.next.epoch, cursor.context);
+        (self.cursor, self.resumed) = (cursor.place(), true);
+        self.heard.remember(cursor);
+        self.tally.begin_behind(cursor.count.map(|(adm, _)| adm));
+        claims::context(self, cursor.context, cursor.complete, ledger)
+    }
+
     /// Whether `epoch` is an earlier life than the one the application is in: who still speaks of it says
     /// nothing that anybody waits for.
     #[must_use]

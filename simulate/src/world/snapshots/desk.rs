@@ -542,6 +542,7 @@ const LIMITS: JoinLimits = JoinLimits {
     kept_items: 60,
     kept_bytes: 1 << 16,
     time: Duration::from_millis(60),
+    quiet: Duration::from_millis(60),
     on_gap: false,
 };
 /// Things that it takes in at a time, beyond what came.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use twinfeed_protocol::join::{Joins, Spool, Step, Whole, Wish};
 use twinfeed_protocol::time::{Time, earlier};
 use twinfeed_protocol::{
-    Cursor, Cursors, Delivered, Event, Handler, JoinCounters, Leg, OrderingClass, Piece,
+    Arbiter, Cursor, Cursors, Delivered, Event, Handler, JoinCounters, Leg, OrderingClass, Piece,
 };
 use twinfeed_wire::Sid;
 
@@ -153,11 +153,14 @@ impl Joiner {
         self.inbox.push(answer);
     }
 
-    /// Takes in what came, tells what is due within the budget, and finds out what is wanted.
-    pub fn work(&mut self, now: Time) {
+    /// Takes in what came, tells what is due within the budget, and finds out what is wanted. Returns where the arbiter was told to go on
+    /// from.
+    pub fn work(&mut self, now: Time, arbiter: &mut Arbiter) -> Vec<Cursor> {
+        let mut resumed = Vec::new();
         for answer in core::mem::take(&mut self.inbox) {
-            self.look_at(now, &answer);
+            resumed.extend(self.look_at(now, &answer, arbiter));
         }
+        self.joins.attend(now, arbiter);
         let mut collect = Collect(&mut self.heard, &mut self.cursors);
         if self.joins.next_deadline().is_some_and(|due| due <= now) {
             self.joins.on_deadline(now, &mut collect);
@@ -172,6 +175,7 @@ impl Joiner {
         }
         self.tells_at = self.joins.is_telling().then(|| now.after(SOON));
         self.wish(now);
+        resumed
     }
 
     /// Tells all that is left, as at a close.
@@ -215,22 +219,27 @@ impl Joiner {
         jobs.any(|job| matches!(job.stage, Stage::Ready))
     }
 
-    fn look_at(&mut self, now: Time, answer: &Answer) {
+    fn look_at(&mut self, now: Time, answer: &Answer, arbiter: &mut Arbiter) -> Option<Cursor> {
         let known = self.known.into_iter().filter(|known| *known).count();
-        let Some(job) = self.jobs.get_mut(&answer.sid) else {
-            return;
-        };
+        let job = self.jobs.get_mut(&answer.sid)?;
         if !matches!(job.stage, Stage::Open(request, _) if request == answer.request) {
-            return;
+            return None;
         }
         match read(answer) {
             Some(whole) => {
                 job.stage = Stage::Given;
                 let whole = whole.asked_for(job.wish.serial);
+                let (end, untold) = (whole.cursor(), arbiter.untold(answer.sid));
                 let mut collect = Collect(&mut self.heard, &mut self.cursors);
-                self.joins.on_snapshot(answer.sid, whole, &mut collect);
+                self.joins
+                    .on_snapshot_beside(answer.sid, whole, arbiter, &mut collect);
+                let moved = untold.is_some() && arbiter.untold(answer.sid).is_none();
+                moved.then_some(end)
             }
-            None => job.fail(now, known),
+            None => {
+                job.fail(now, known);
+                None
+            }
         }
     }
 
@@ -265,7 +274,8 @@ impl Joiner {
             Stage::Due(at) | Stage::Open(_, at) => Some(at),
             Stage::Ready | Stage::Given => None,
         });
-        let own = earlier(self.tells_at, self.joins.next_deadline());
+        let joins = earlier(self.joins.next_deadline(), self.joins.attends_at());
+        let own = earlier(self.tells_at, joins);
         jobs.fold(own, earlier)
     }
 }

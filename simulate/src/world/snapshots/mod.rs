@@ -82,6 +82,9 @@ pub struct JoinPlan {
     pub patience: Duration,
 }
 
+/// How long nothing may come before a snapshot is asked for all the same.
+const QUIET: Duration = Duration::from_millis(2);
+
 impl JoinPlan {
     /// With a snapshot, and room for everything.
     #[must_use]
@@ -89,6 +92,7 @@ impl JoinPlan {
         Self {
             limits: JoinLimits {
                 time: Duration::from_millis(100),
+                quiet: QUIET,
                 ..JoinLimits::default()
             },
             at_first: true,
@@ -105,6 +109,7 @@ impl JoinPlan {
                 kept_bytes: rng.pick(&[4_096, 1 << 24, 1 << 24]),
                 time: rng.pick(&[15, 60, 150].map(Duration::from_millis)),
                 on_gap: rng.one_in(2),
+                quiet: QUIET,
             },
             at_first: rng.chance(80),
             told: rng.pick(&[1, 16]),
