@@ -148,3 +148,21 @@ fn without_order_a_record_that_waits_for_a_lost_message_is_not_missing() {
     });
     assert_eq!(kit.told(), [missing, Told::Record(4, 0, Leg::Zero)]);
 }
+
+#[test]
+fn a_first_heartbeat_far_beyond_a_message_that_came_joins_nothing() {
+    let (mut kit, mut zero, one) = ordered(Limits::default());
+    let mut one = one.with(|header| header.base_adm = Adm(3));
+    let message = zero.administrative(65, Adm(3));
+    kit.give(Leg::Zero, &message);
+    // One word that nobody else says, of an epoch that is spoken of.
+    kit.beat(&mut one, 241_102_892_891_786_073, 241_102_892_891_786_074);
+    kit.pass(ms(5));
+    assert_eq!(kit.told(), []);
+    kit.beat(&mut one, 65, 66);
+    kit.pass(ms(5));
+    let told = kit.told();
+    let joins = |told: &Told| matches!(told, Told::Event(Event::Discontinuity { at, .. }) if *at == Place::start(66));
+    assert!(joins(&told[0]), "{told:?}");
+    assert_eq!(kit.arbiter.counters().quarantined, 1);
+}

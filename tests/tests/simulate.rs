@@ -25,9 +25,10 @@ const JOINED: u64 = 500;
 /// Such worlds that broke a promise once: a hold decided more than made room for what it was full for, a gap that was the first word behind
 /// a cursor waited for ever, the word of an epoch's end was dropped, a snapshot was cut in front of records that were told again;
 /// a snapshot counted messages that were taken back, holes between records that count fewer waited one by one, what was held of a better context was
-/// dropped, and epochs that a leg had left kept it from the next.
-const JOINED_BEFORE: [u64; 9] = [
-    19_538, 13_753, 278, 1_140, 168, 414_580, 437_718, 500_956, 932_700,
+/// dropped, and epochs that a leg had left kept it from the next; a first heartbeat that was nonsense was joined at, and what a bound
+/// gave up was called abandoned.
+const JOINED_BEFORE: [u64; 11] = [
+    19_538, 13_753, 278, 1_140, 168, 414_580, 437_718, 500_956, 932_700, 948_622, 923_900,
 ];
 /// Worlds of other kinds that did: a message was moved from where a backup had placed it, what was added to a hole did not wait, what waited of an epoch was not confirmed by its end, silence in
 /// front of a held record was called a gap, messages that were owed were waited for one by one, who gave a record was taken for who holds it,

@@ -24,10 +24,10 @@ impl Source {
     /// Whether a datagram of `leg` claims what nobody would believe from one datagram (RM-14a).
     pub(super) fn is_absurd(&self, leg: Leg, claim: &Claim, limits: &Limits) -> bool {
         let Some(cursor) = self.cursor else {
-            // Nothing is known but of which epochs somebody speaks.
+            // Nothing is known but of which epochs somebody speaks, and, where something came at which nothing is joined, where.
             let speaks = |epoch| self.legs.iter().any(|side| side.view(epoch).is_some());
             let anybody = self.legs.iter().any(|side| side.latest().is_some());
-            return anybody && !speaks(claim.epoch);
+            return anybody && (!speaks(claim.epoch) || self.leaps(claim, limits));
         };
         if self.counts_far(&cursor, claim, limits) {
             return true;
@@ -80,6 +80,19 @@ impl Source {
             .chain(self.told_end(claim.epoch))
             .chain(cursor)
             .max();
+        let stride = self.stride(limits);
+        known.is_some_and(|known| claim.lead > known.saturating_add(stride))
+    }
+
+    /// Whether a datagram leads, by more than the stride, beyond all that has come of its epoch before anything was joined: messages, and
+    /// what is left of one that was begun.
+    fn leaps(&self, claim: &Claim, limits: &Limits) -> bool {
+        let furthest = |side: &LegSide| {
+            let turn = side.view(claim.epoch)?.turn;
+            let of = side.hold.iter().filter(|entry| entry.turn == turn);
+            of.map(|entry| entry.sseq).max()
+        };
+        let known = self.legs.iter().filter_map(furthest).max();
         let stride = self.stride(limits);
         known.is_some_and(|known| claim.lead > known.saturating_add(stride))
     }

@@ -65,7 +65,12 @@ impl Source {
         }
         // What an application that was away has missed may be had in this context, too.
         if !(self.catching_up && self.repair.can_ask()) {
-            let cause = self.unless_skipped(GapCause::Abandoned);
+            // Without the bound what is on its way in the context that is left would have been waited for.
+            let cause = match self.forced() {
+                true => GapCause::HoldFull,
+                false => GapCause::Abandoned,
+            };
+            let cause = self.unless_skipped(cause);
             self.declare_until_reached(leg, &view, cause, out);
         }
         self.enter(&view);

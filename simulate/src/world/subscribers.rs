@@ -979,7 +979,8 @@ fn one_can_begin_with(bytes: &[u8]) -> bool {
 }
 
 /// Whether no adapter sent a record of what the source said since the subscriber came: it carries none, or nobody was there to
-/// convert it. Who has heard of nothing but heartbeats joins with the first record.
+/// convert it. Who has heard of nothing but heartbeats joins with the first record (RM-14): of a life that is over, and of which no record
+/// reached it, it has missed nothing that it would know of.
 fn came_after_all(witness: &Witness, ledger: &Ledger) -> bool {
     let Some((epoch, next)) = witness.said_before else {
         return false;
@@ -988,9 +989,11 @@ fn came_after_all(witness: &Witness, ledger: &Ledger) -> bool {
     let Some(at) = lives.iter().position(|life| life.epoch == epoch) else {
         return false;
     };
+    let last = lives.last().map(|life| life.epoch);
     lives[at..].iter().all(|life| {
         let from = if life.epoch == epoch { next } else { 0 };
-        !ledger.is_sent_from(witness.sid, life.epoch, Place::start(from))
+        let over = Some(life.epoch) != last && !witness.heard.has_any(life.epoch);
+        over || !ledger.is_sent_from(witness.sid, life.epoch, Place::start(from))
     })
 }
 

@@ -442,6 +442,13 @@ impl Heard {
             .is_some()
     }
 
+    /// Whether any record of this epoch arrived in any genuine datagram.
+    #[must_use]
+    pub fn has_any(&self, epoch: Epoch) -> bool {
+        let mut glimpsed = self.glimpsed.iter();
+        glimpsed.any(|((of, _), places)| of == epoch && places.iter().next().is_some())
+    }
+
     /// Whether the record at `place` arrived under this context in any genuine datagram.
     #[must_use]
     pub fn has(&self, epoch: Epoch, context: ContextId, place: Place) -> bool {

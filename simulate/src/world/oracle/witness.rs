@@ -647,6 +647,10 @@ impl Witness {
             // What the application was told last lies ahead of what it goes to.
             self.tally.begin(false);
         }
+        if left.is_some() {
+            // What came of it while it was left may have been refused: nobody could know that it would be come back to.
+            self.heard.admins.retain(|(of, ..), _| *of != epoch);
+        }
         self.past.push(from);
         self.guessed = match self.heard.says_order(from, epoch) {
             true => self.guessed.filter(|(left, _)| *left != epoch),
