@@ -10,7 +10,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use twinfeed_subscriber::record::TradeMsg;
+use twinfeed_subscriber::record::code::action;
+use twinfeed_subscriber::record::{MboMsg, UNDEF_ORDER_SIZE};
 use twinfeed_subscriber::{
     Builder, Cursors, Delivered, Event, Handler, RecordBody as _, ResetCause, Tail,
 };
@@ -30,9 +31,15 @@ struct State {
 
 impl Handler for State {
     fn record(&mut self, record: &Delivered<'_>) {
-        if let Some(trade) = record.dbn::<TradeMsg>() {
+        // In a feed by order a trade is a record of its own, beside the fill of the order that rested.
+        let trade = record
+            .dbn::<MboMsg>()
+            .filter(|it| it.action == action::TRADE);
+        if let Some(size) = trade.map(|trade| trade.size.get()) {
             self.trades += 1;
-            self.volume += u64::from(trade.size.get());
+            if size != UNDEF_ORDER_SIZE {
+                self.volume += u64::from(size);
+            }
         }
         // Last, when the record has had its effect.
         self.cursors.record(record);

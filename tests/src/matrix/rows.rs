@@ -108,8 +108,12 @@ pub const ROWS: &[Row] = &[
             Cell("burst-both"),
             Test(ARBITER, "a_full_hold_declares_and_never_evicts"),
             Test(LOSS, "at_ten_times_the_rate_every_loss_is_made_good"),
+            Test(
+                "subscriber/tests/join.rs",
+                "a_hole_that_nobody_fills_is_closed_by_a_snapshot_where_the_application_wants_one",
+            ),
         ],
-        "a snapshot does not take a gap's place by itself",
+        "",
     ),
     row(
         "N4",
@@ -273,6 +277,10 @@ pub const ROWS: &[Row] = &[
                 "an_adapter_that_dies_during_the_join_delays_it_at_most",
             ),
             Test(JOIN, "who_joins_while_the_active_dies_has_the_same_books"),
+            Test(
+                JOIN,
+                "who_joins_in_a_halt_has_the_same_books_before_anything_is_said",
+            ),
             Test(
                 JOIN,
                 "who_joins_after_both_adapters_were_restarted_in_mid_session_has_the_same_books",

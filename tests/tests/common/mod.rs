@@ -6,7 +6,7 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -40,10 +40,19 @@ pub(crate) fn program() -> Program {
 }
 
 fn build() -> Program {
+    twinfeed_tests::program::up_to_date(&folder()).unwrap()
+}
+
+/// `target/<profile>`
+fn folder() -> PathBuf {
     // target/<profile>/deps/<this test>
     let this = std::env::current_exe().unwrap();
-    let folder = this.parent().and_then(Path::parent).unwrap();
-    twinfeed_tests::program::up_to_date(folder).unwrap()
+    this.parent().and_then(Path::parent).unwrap().to_owned()
+}
+
+/// An example of the library, brought up to date likewise.
+pub(crate) fn example(name: &str) -> PathBuf {
+    twinfeed_tests::program::example(&folder(), name).unwrap()
 }
 
 /// Everything up and protected, nothing sent yet.
