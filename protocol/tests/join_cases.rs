@@ -489,3 +489,17 @@ fn a_refresh_in_front_of_where_the_last_snapshot_ended_tells_nothing_of_that() {
     });
     assert_eq!(gaps.collect::<Vec<_>>(), [(ends.next.sseq, case.next + 6)]);
 }
+
+/// Whoever was restored knows where it stands, and not which was the last record in front of that.
+#[test]
+fn a_snapshot_that_does_not_know_its_last_record_is_reached_where_it_ends() {
+    let mut case = Case::live(100);
+    case.joins.refresh(SID, Time(1));
+    case.records(1);
+    let end = cursor(1, case.next + 3, 0, 0, 0);
+    case.joins
+        .on_snapshot(SID, whole(&end, 3, &[1]), &mut case.log);
+    assert_eq!(case.joins.state(SID), Some("ahead"));
+    case.records(3);
+    assert_eq!(case.joins.state(SID), Some("telling"));
+}

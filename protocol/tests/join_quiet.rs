@@ -53,8 +53,12 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::of(QUIET)
+    }
+
+    fn of(quiet: Duration) -> Self {
         let mut joins = Joins::new(JoinLimits {
-            quiet: QUIET,
+            quiet,
             time: ms(500),
             ..JoinLimits::default()
         });
@@ -111,8 +115,32 @@ impl Rig {
         }
     }
 
+    /// Time passes while nobody speaks.
+    fn pass(&mut self, span: Duration) {
+        let end = self.kit.now.after(span);
+        loop {
+            let arbiter = self.kit.arbiter.next_deadline();
+            let dues = [arbiter, self.joins.next_deadline(), self.joins.attends_at()];
+            let due = dues.into_iter().flatten().min();
+            let Some(due) = due.filter(|due| *due <= end) else {
+                break;
+            };
+            self.kit.now = self.kit.now.max(due);
+            let now = self.kit.now;
+            let mut through = self.joins.through(now, &mut self.log);
+            self.kit.arbiter.on_deadline(now, &mut through);
+            self.tell();
+        }
+        self.kit.now = end;
+    }
+
     fn snapshot(&mut self, end: &Cursor) {
         let serial = self.wish().map_or(0, |wish| wish.serial);
+        self.gives(end, serial);
+    }
+
+    /// What was asked for with this serial comes.
+    fn gives(&mut self, end: &Cursor, serial: u64) {
         let whole = whole(end, 3, &[1, 2]).asked_for(serial);
         let arbiter = &mut self.kit.arbiter;
         self.joins
@@ -126,7 +154,7 @@ impl Rig {
             self.joins.on_deadline(now, &mut self.log);
         }
         if self.joins.attends_at().is_some_and(|due| due <= now) {
-            self.joins.attend(now, &self.kit.arbiter);
+            self.joins.attend(now, &self.kit.arbiter, &mut self.log);
         }
         while self.joins.tell(now, &mut self.log) > 0 {}
     }
@@ -271,13 +299,107 @@ fn who_joins_behind_the_end_is_told_the_snapshot_and_the_end() {
     };
     rig.beat_of(ends);
     rig.beat_of(ends);
-    for _ in 0..5 {
-        rig.kit.now = rig.kit.now.after(QUIET);
-        rig.beat_of(ends);
-    }
     let wish = rig.wish().unwrap();
     assert_eq!(wish.from.place(), Place::start(11));
+    // However soon it comes.
     rig.snapshot(&stands(11));
     let told = ["join at 11.0", "snapshot to 11.0", "ended at 11"];
     assert_eq!(rig.told(), told);
+}
+
+#[test]
+fn a_snapshot_of_numbers_before_they_went_back_is_not_gone_on_from() {
+    for (at_once, record) in [(true, false), (false, false), (true, true)] {
+        let mut rig = Rig::new();
+        rig.rest(3 * QUIET, 500);
+        let serial = rig.wish().unwrap().serial;
+        // The source begins again under the same name, and nobody was told anything that this would take back.
+        rig.beats(11);
+        if !at_once {
+            rig.rest(3 * QUIET, 11);
+        }
+        if record {
+            rig.records(11..=12);
+        }
+        rig.gives(&stands(500), serial);
+        assert_eq!(rig.told(), [""; 0], "{at_once} {record}");
+        let wish = rig.wish().unwrap();
+        assert!(wish.serial > serial);
+        assert_eq!(wish.from.place(), Place::start(11));
+        rig.snapshot(&stands(11));
+        rig.records(13 - 2 * u64::from(!record)..=14);
+        let told = rig.told();
+        assert_eq!(told[..2], ["join at 11.0", "snapshot to 11.0"]);
+        assert_eq!(told[2..], [11, 12, 13, 14].map(|it| format!("record {it}")));
+    }
+}
+
+#[test]
+fn a_wish_is_renewed_where_context_or_count_become_others() {
+    let mut rig = Rig::new();
+    rig.rest(3 * QUIET, 11);
+    let first = rig.wish().unwrap();
+    for leg in &mut rig.legs {
+        leg.header.context = ContextId(7);
+    }
+    rig.rest(3 * QUIET, 11);
+    let other = rig.wish().unwrap();
+    assert!(other.serial > first.serial);
+    assert_eq!(other.from.context, ContextId(7));
+}
+
+#[test]
+fn a_record_of_the_next_epoch_renews_a_wish_of_the_one_before() {
+    // Long before it is looked at again.
+    let mut rig = Rig::of(ms(1_000));
+    rig.rest(ms(2_500), 11);
+    let first = rig.wish().unwrap();
+    for leg in &mut rig.legs {
+        (leg.header.epoch, leg.header.predecessor) = (Epoch(2), Epoch(1));
+    }
+    rig.records(1..=1);
+    rig.pass(ms(100));
+    let wish = rig.wish().unwrap();
+    assert!(wish.serial > first.serial);
+    assert_eq!(wish.from.next.epoch, Epoch(2));
+}
+
+#[test]
+fn where_nobody_comes_so_far_any_snapshot_is_asked_for() {
+    let mut rig = Rig::new();
+    rig.rest(3 * QUIET, 15);
+    assert_eq!(rig.wish().unwrap().not_before().sseq, 15);
+    rig.rest(20 * QUIET, 15);
+    let any = rig.wish().unwrap().not_before();
+    assert_eq!((any.sseq, any.adm, any.epoch), (0, Adm(0), Epoch(1)));
+    rig.snapshot(&stands(11));
+    rig.rest(ms(500), 15);
+    let told = ["join at 11.0", "snapshot to 11.0", "gap 11.0 to 15.0"];
+    assert_eq!(rig.told(), told);
+}
+
+#[test]
+fn what_lies_behind_the_snapshot_is_told_although_nobody_speaks_any_more() {
+    let mut rig = Rig::new();
+    rig.rest(3 * QUIET, 11);
+    rig.pass(ms(500));
+    assert_eq!(rig.told(), [""; 0]);
+    rig.snapshot(&stands(9));
+    rig.pass(ms(500));
+    let told = ["join at 9.0", "snapshot to 9.0", "gap 9.0 to 11.0"];
+    assert_eq!(rig.told(), told);
+}
+
+#[test]
+fn a_closed_subscription_wants_no_more_attention() {
+    let mut rig = Rig::new();
+    rig.rest(3 * QUIET, 11);
+    let now = rig.kit.now;
+    let mut through = rig.joins.through(now, &mut rig.log);
+    let close = Control::Close(CloseReason::ByApplication);
+    rig.kit.arbiter.on_control(close, now, &mut through);
+    assert_eq!(
+        (rig.joins.attends_at(), rig.joins.next_deadline()),
+        (None, None)
+    );
 }

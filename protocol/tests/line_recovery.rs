@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use line_support::{Notes, Told, limits, pass, run};
 use proptest::prelude::*;
-use twinfeed_protocol::{Line, LineAsk, Lines, Time, Way};
+use twinfeed_protocol::{Line, LineAsk, LineLimits, Lines, Time, Way};
 use twinfeed_wire::Epoch;
 
 /// Epoch 7 under way on both lines, 1 and 2 delivered; then 3 and 4 are lost on both.
@@ -133,6 +133,28 @@ fn the_next_epoch_waits_for_what_is_asked_for_of_this_one_while_there_is_room() 
         assert_eq!(stage.lines.epoch(), Some(Epoch(8)), "{more}");
         assert_eq!(stage.lines.counters().gaps, 1);
     }
+}
+
+/// While it is asked for the lines may speak of nothing but the next epoch.
+#[test]
+fn a_source_that_became_stale_while_its_end_was_asked_for_is_not_stale_in_the_next_epoch() {
+    let mut stage = Stage::new(&[Line::A]);
+    stage.lines = Lines::new(LineLimits {
+        silence: Duration::from_millis(50),
+        lag_hold: Duration::from_millis(20),
+        ..limits()
+    })
+    .unwrap();
+    stage.lines.set_server(Way::Packets, Line::A, true);
+    stage.play("A 7 1 a b; B 7 1 a b; A 7 end 4; B 7 end 4; +2");
+    assert_eq!(stage.asked(), Some((Line::A, 3, 1)));
+    stage.told();
+    stage.play("A 8 1 x; B 8 1 x; +60; A 8 2 y; B 8 2 y");
+    assert_eq!(stage.told(), "stale");
+    stage.answer(Line::A, 7, 3, &["c"]);
+    stage.play("+3; A 8 hb 3; B 8 hb 3");
+    let told = "3c, fresh, ended 7 at 4, begin 8 at 1 complete after 7, 1x, 2y";
+    assert_eq!(stage.told(), told);
 }
 
 #[test]

@@ -4,9 +4,10 @@
 mod pair_support;
 
 use pair_support::quiet::{
-    DUE, PATIENCE, agreed, answer, both_go_on, first_slot, hand_over, holding, proposal, settled,
+    AGREED, DUE, PATIENCE, agreed, answer, both_go_on, first_slot, hand_over, holding, proposal,
+    settled,
 };
-use pair_support::{End, acts, at, misplaced, talk};
+use pair_support::{End, acts, at, misplaced, synchronised, talk};
 use twinfeed_protocol::pair::{Intent, PairLimits, PairState, Said, Settled, Verdict};
 use twinfeed_wire::{Adm, AdminId, AdminKind, Epoch, Generation, Msn, StoredAdmin};
 
@@ -541,4 +542,22 @@ fn the_knobs_of_a_hold_are_checked() {
         };
         assert_eq!(limits.check().err().map(|bad| bad.name), wrong);
     }
+}
+
+/// What leaves without the backup's word is known to it: no end of the active's process keeps the announcement from it.
+#[test]
+fn what_the_link_does_not_take_is_not_originated() {
+    let acts = acts(400);
+    let mut ends = synchronised(PairLimits::default(), &acts, 40);
+    let placed = ends[0].out.placed.len();
+    ends[0].out.cannot_commit = true;
+    assert!(!ends[0].originate(AGREED));
+    assert_eq!(ends[0].out.placed.len(), placed);
+    assert_eq!(ends[0].sequencer.armed(), 0, "its number is the next one's");
+    ends[0].out.cannot_commit = false;
+    assert!(ends[0].originate(AGREED));
+    // Without a link there is nobody who could go on without it.
+    ends[0].link_down(AGREED + 1, false);
+    ends[0].out.cannot_commit = true;
+    assert!(ends[0].originate(AGREED + 1));
 }

@@ -356,3 +356,35 @@ fn processes_of_other_seeds_number_their_requests_otherwise() {
     };
     assert_ne!(first(1), first(2));
 }
+
+/// A repair lasts for as long as something comes, or a stream is waited for, and servers may have by then what they had not.
+#[test]
+fn what_a_server_lacked_long_ago_or_did_wrong_it_is_asked_for_again() {
+    for wrong in ["refused", "not retained", "three faults"] {
+        let mut case = Case::in_state("asking the first");
+        case.repair.set_patient(true);
+        let other = case.happens(wrong);
+        assert!(other.contains("asks"), "{wrong}: {other}");
+        // The other one gives, a little at a time, for longer than a repair without progress may last.
+        let mut passed = Duration::ZERO;
+        while passed < RepairLimits::default().repair_time {
+            case.repair.on_progress(Leg::Zero);
+            case.from = 10 + u64::from(case.from == 10);
+            assert!(
+                !matches!(case.want(), Verdict::Ask(Leg::One, ..)),
+                "{wrong}"
+            );
+            case.pass(ms(5));
+            passed += ms(5);
+        }
+        case.from = 12;
+        case.repair.on_progress(Leg::Zero);
+        case.want();
+        case.reply(Leg::Zero, Status::Refused, 0, 0);
+        let verdict = case.want();
+        assert!(
+            matches!(verdict, Verdict::Ask(Leg::One, ..)),
+            "{wrong}: {verdict:?}"
+        );
+    }
+}

@@ -123,7 +123,9 @@ impl Joining {
             work += 1;
             self.joins.on_snapshot_beside(sid, whole, arbiter, handler);
         }
-        self.joins.attend(at, arbiter);
+        if !handler.has_panicked() {
+            self.joins.attend(at, arbiter, handler);
+        }
         let due = self.joins.next_deadline();
         if due.is_some_and(|deadline| deadline <= at) {
             work += 1;

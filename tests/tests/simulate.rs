@@ -27,13 +27,19 @@ const JOINED: u64 = 500;
 /// a snapshot counted messages that were taken back, holes between records that count fewer waited one by one, what was held of a better context was
 /// dropped, and epochs that a leg had left kept it from the next; a first heartbeat that was nonsense was joined at, and what a bound
 /// gave up was called abandoned.
-const JOINED_BEFORE: [u64; 11] = [
-    19_538, 13_753, 278, 1_140, 168, 414_580, 437_718, 500_956, 932_700, 948_622, 923_900,
+/// What a server had lacked or done wrong was held against it for as long as an application caught up, and a source stayed stale behind an
+/// end that was asked for.
+const JOINED_BEFORE: [u64; 14] = [
+    19_538, 13_753, 278, 1_140, 168, 414_580, 437_718, 500_956, 932_700, 948_622, 923_900, 9_314,
+    5_004_485, 5_004_965,
 ];
 /// Worlds of other kinds that did: a message was moved from where a backup had placed it, what was added to a hole did not wait, what waited of an epoch was not confirmed by its end, silence in
 /// front of a held record was called a gap, messages that were owed were waited for one by one, who gave a record was taken for who holds it,
-/// and (twice, and once more in front of a join) what had arrived was called lost on every leg.
-const BEFORE: [(Kind, u64); 9] = [
+/// and (twice, and once more in front of a join) what had arrived was called lost on every leg; a message left that the backup had never heard of,
+/// and a server that had lacked something was not asked again.
+const BEFORE: [(Kind, u64); 11] = [
+    (Kind::Long, 4_003_144),
+    (Kind::Filled, 7_002_613),
     (Kind::Pair, 431_120),
     (Kind::Pair, 61),
     (Kind::Pair, 111_807),

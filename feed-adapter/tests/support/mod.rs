@@ -156,7 +156,7 @@ impl Rig {
         self.said_where(true)
     }
 
-    /// The same; `written`: whether what is committed to can be sent at once.
+    /// The same; `written`: whether a nearer slot that is committed to can be sent at once.
     pub(crate) fn said_where(&mut self, written: bool) -> Vec<Frame> {
         let Self {
             pipeline, spoken, ..
@@ -171,6 +171,7 @@ impl Rig {
                     match spoken.next(1) {
                         Next::Frame(frame) => said.push(frame),
                         Next::Commitment(frame, ticket) => {
+                            let written = written || !matches!(frame, Frame::Settled(_));
                             said.extend(Some(frame).filter(|_| written));
                             ticket.settle(written);
                         }

@@ -10,6 +10,8 @@
 //! Records of another context wait in their leg's hold (RM-9a). Going over is a `Discontinuity`, told when
 //! something follows in the new context.
 
+use super::leg::LegSide;
+use super::liveness::speaks;
 use super::source::{Out, Source};
 use super::view::View;
 use crate::event::{DiscontinuityCause, GapCause, Handler, Leg, Place};
@@ -65,8 +67,12 @@ impl Source {
         }
         // What an application that was away has missed may be had in this context, too.
         if !(self.catching_up && self.repair.can_ask()) {
-            // Without the bound what is on its way in the context that is left would have been waited for.
-            let cause = match self.forced() {
+            // Without the bound whoever speaks in the context that is left, behind, would have been waited for.
+            let stays = |side: &LegSide| {
+                let view = side.view(cursor.epoch);
+                speaks(side) && view.is_some_and(|view| view.context == cursor.context)
+            };
+            let cause = match self.forced() && self.legs.iter().any(stays) {
                 true => GapCause::HoldFull,
                 false => GapCause::Abandoned,
             };

@@ -74,7 +74,8 @@ impl Arbiter {
         self.source(sid)?.count()
     }
 
-    /// Goes on from here instead of from where it joined, as long as nothing was told; returns whether it does.
+    /// Goes on from here instead of from where it joined, as long as nothing was told; returns whether it does. What follows from that is
+    /// decided by [`Arbiter::on_deadline`], which is due.
     pub fn resume_untold(&mut self, from: &Told) -> bool {
         let mut sources = self.sources.iter_mut();
         match sources.find(|source| source.sid == from.next.sid) {
@@ -135,8 +136,13 @@ impl Source {
         (self.orphan_since, self.deserted_since) = (None, None);
         (self.regress_since, self.outranked_since) = (None, None);
         (self.owed_since, self.miscounted_since) = (None, None);
+        self.repair.close();
+        self.asks = [None; 2];
         self.retired.remove(from.next.epoch);
         self.resume(from);
+        // Whoever speaks in it may have been heard before.
+        self.learn_context();
+        self.moved = true;
     }
 
     pub(super) fn set_catching_up(&mut self, catching_up: bool) {
@@ -151,6 +157,10 @@ impl Source {
 
     /// Ends catching up once a leg that lives is reached: from there on it is with the others.
     pub(super) fn judge_caught_up(&mut self) {
+        if self.catching_up {
+            // Whoever was heard last need not have said a word that is processed.
+            self.learn_context();
+        }
         let Some(cursor) = self
             .cursor
             .filter(|_| self.catching_up && self.hole.is_none())

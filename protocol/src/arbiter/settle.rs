@@ -64,6 +64,7 @@ impl Source {
     /// Decides what is due by the clock, too.
     pub(super) fn on_deadline<H: Handler + ?Sized>(&mut self, out: &mut Out<'_, H>) {
         self.judged_at = out.now;
+        self.moved = false;
         self.note_late();
         self.settle(out);
         if self.judge_health(out) {
@@ -369,7 +370,9 @@ impl Source {
         let mut ask = |due: Option<Time>| {
             soonest = earlier(soonest, due.filter(|due| *due > self.judged_at));
         };
+        let moved = self.moved.then(|| Time(self.judged_at.0.saturating_add(1)));
         for due in [
+            moved,
             after(self.hole.and_then(|hole| hole.passed), hold),
             after(self.orphan_since, hold),
             early(self.orphan_since),

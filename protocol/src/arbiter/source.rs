@@ -115,6 +115,8 @@ pub(super) struct Source {
     pub(super) catching_up: bool,
     /// What waited for the application was left out, and it is not known yet up to where: of records, and of messages.
     pub(super) skipping: [bool; 2],
+    /// Where it joined was moved, and nothing was decided since.
+    pub(super) moved: bool,
     /// What needs room, while a bound is reached.
     pub(super) pressure: Option<Pressure>,
     pub(super) arrivals: Arrivals,
@@ -159,6 +161,7 @@ impl Source {
             ended: false,
             catching_up: false,
             skipping: [false; 2],
+            moved: false,
             pressure: None,
             arrivals: Arrivals::new(),
         }

@@ -174,7 +174,8 @@ pub(super) enum Verdict {
 /// different times, so that the last number that carried something counts, too.
 pub(super) fn is_reached(here: &Cursor, adm: Option<Adm>, snapshot: &Cursor) -> bool {
     let end = snapshot.place();
-    let silent = end.part == 0 && here.next.sseq > snapshot.last;
+    // Whoever has not followed what its snapshot is of cannot say which was the last.
+    let silent = end.part == 0 && snapshot.last != 0 && here.next.sseq > snapshot.last;
     let counted = snapshot
         .count
         .is_none_or(|(count, _)| adm.is_none_or(|adm| adm >= count));

@@ -19,7 +19,8 @@
 //! **Quiet streams.** In a halt nothing comes that has a place, and the snapshot is all there is to know. So where the arbiter has joined by
 //! heartbeats alone, and nothing else comes for a while, a snapshot is asked for from there on, and the arbiter goes on from the end of
 //! the one that comes, as from an earlier run's cursor: what lies between is a hole as any other. Nothing is kept meanwhile, so there is no
-//! hurry, and no time after which it is given up.
+//! hurry, and no time after which it is given up. A snapshot from before numbers went back under the same name is not taken, and one that nobody
+//! can give for the place where heartbeats stand is asked for at any.
 //!
 //! # States and events
 //!
@@ -31,7 +32,7 @@
 //! | a snapshot that fits | ignored | cut: `Discontinuity`, telling | ignored | ignored | ignored |
 //! | one beyond what was kept | ignored | ahead | ignored | ignored | ignored |
 //! | one that does not fit | ignored | next wish | ignored | ignored | ignored |
-//! | nothing comes, and the arbiter stands somewhere | – | wish, if nothing was kept; the count there, if that was not known | the count there, likewise | – | – |
+//! | nothing comes, and the arbiter stands somewhere | – | wish, if nothing was kept; the count there, if that was not known | the count there, likewise: cut, if it fits | – | – |
 //! | a snapshot while nothing was kept | ignored | the arbiter goes on from its end: `Discontinuity`, telling | – | ignored | ignored |
 //! | the end of the snapshot is reached and it does not fit | – | – | next wish, waiting | – | – |
 //! | time is over | – | `NoSnapshot`, draining | `NoSnapshot`, draining | – | – |
@@ -159,8 +160,8 @@ pub struct Joins {
     turn: usize,
     /// Told once all else is.
     closing: Option<CloseReason>,
-    /// When to look whether a source stream that waits is quiet.
-    attend_at: Option<Time>,
+    /// When to look whether a source stream that waits is quiet, if one does.
+    attend_at: Time,
     counters: JoinCounters,
 }
 
@@ -173,7 +174,7 @@ impl Joins {
             sources: Vec::new(),
             turn: 0,
             closing: None,
-            attend_at: None,
+            attend_at: Time::ZERO,
             counters: JoinCounters {
                 begun: 0,
                 joined: 0,
@@ -198,7 +199,6 @@ impl Joins {
             let mut source = Source::new(sid, &self.limits);
             if joins {
                 source.wait(&mut self.counters);
-                self.attend_at = Some(Time::ZERO);
             }
             self.sources.push(source);
         }
@@ -233,7 +233,6 @@ impl Joins {
                 return true; // nothing more comes behind which a snapshot could stand
             }
             source.refresh(now, limits, counters);
-            self.attend_at = self.attend_at.or(Some(now));
             true
         })
     }
@@ -244,20 +243,18 @@ impl Joins {
             for source in &mut self.sources {
                 source.refresh(now, &self.limits, &mut self.counters);
             }
-            self.attend_at = self.attend_at.or(Some(now));
         }
     }
 
     /// Asks for snapshots of source streams that are quiet, where the arbiter stands; to be called after what came was read.
-    pub fn attend(&mut self, now: Time, arbiter: &Arbiter) {
-        if self.attend_at.is_none_or(|due| due > now) {
+    pub fn attend<H: Handler + ?Sized>(&mut self, now: Time, arbiter: &Arbiter, handler: &mut H) {
+        if self.attends_at().is_none_or(|due| due > now) {
             return;
         }
-        let mut again = false;
+        self.attend_at = now.after(self.limits.quiet);
         for source in &mut self.sources {
-            again |= source.attend(arbiter);
+            source.attend(arbiter, &mut self.counters, handler);
         }
-        self.attend_at = again.then(|| now.after(self.limits.quiet));
     }
 
     /// Snapshots that are wanted now.
@@ -274,11 +271,15 @@ impl Joins {
         handler: &mut H,
     ) {
         let source = self.sources.iter_mut().find(|source| source.sid == sid);
-        match source.filter(|source| source.is_quiet(&whole)) {
-            Some(source) => {
+        match source {
+            Some(source) if source.is_quiet() => {
                 source.on_quiet_snapshot(whole, arbiter, &mut self.counters, handler);
             }
-            None => self.on_snapshot(sid, whole, handler),
+            Some(source) => {
+                source.learn_count(arbiter);
+                source.on_snapshot(whole, &mut self.counters, handler);
+            }
+            None => self.counters.ignored += 1,
         }
     }
 
@@ -340,8 +341,11 @@ impl Joins {
 
     /// When [`Joins::attend`] wants to be called next, if ever.
     #[must_use]
-    pub const fn attends_at(&self) -> Option<Time> {
-        self.attend_at
+    pub fn attends_at(&self) -> Option<Time> {
+        let mut sources = self.sources.iter();
+        sources
+            .any(Source::wants_attention)
+            .then_some(self.attend_at)
     }
 
     /// What happened so far.

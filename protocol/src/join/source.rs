@@ -1,6 +1,6 @@
 //! How does one source stream join? The table in the module's documentation, in code.
 
-use twinfeed_wire::{BodyKind, Epoch, Sid};
+use twinfeed_wire::{Adm, BodyKind, Epoch, Sid};
 
 use super::cut::{Left, Span, Verdict, begins_at, is_reached, judge, left, opens};
 use super::kept::{Full, Item, Kept, Told};
@@ -50,6 +50,8 @@ pub(super) struct Source {
     again: bool,
     /// The arbiter stands somewhere, and nothing came yet.
     heard: bool,
+    /// Times that it was looked at since a snapshot was asked for while nothing came.
+    in_vain: u32,
     /// Whether a gap wants a snapshot.
     on_gap: bool,
     /// The end of the last snapshot, until a record came that stands behind it: a hole may begin in front of it.
@@ -81,6 +83,7 @@ impl Source {
             severed: false,
             again: false,
             heard: false,
+            in_vain: 0,
             on_gap: limits.on_gap,
             cut: None,
             unsaid: Unsaid::default(),
@@ -120,7 +123,10 @@ impl Source {
     }
 
     pub(super) fn wish(&self) -> Option<Wish> {
-        let from = self.ask.filter(|_| matches!(self.state, State::Waiting))?;
+        let mut from = self.ask.filter(|_| matches!(self.state, State::Waiting))?;
+        if self.from.is_none() && self.in_vain >= IN_VAIN {
+            (from.next.sseq, from.next.part, from.count) = (0, 0, None);
+        }
         Some(Wish {
             sid: self.sid,
             serial: self.serial,
@@ -133,45 +139,94 @@ impl Source {
         self.deadline
     }
 
-    /// Nothing came of late. Where nothing came at all a snapshot is wanted from where the arbiter stands; where it was not said how many messages
-    /// there are in front of what was kept, the arbiter knows. Returns whether that is to be looked at again.
-    pub(super) fn attend(&mut self, arbiter: &Arbiter) -> bool {
+    /// Whether [`Source::attend`] has something to look at: nothing came yet, or what came does not say how many messages stand in front of it.
+    pub(super) fn wants_attention(&self) -> bool {
+        let uncounted = || self.here.is_none_or(|here| here.count.is_none());
+        self.is_wanting() && (self.from.is_none() || uncounted())
+    }
+
+    /// Nothing came of late. Where nothing came at all a snapshot is wanted from where the arbiter stands; where it was not said how many
+    /// messages there are in front of what was kept, the arbiter knows.
+    pub(super) fn attend<H: Handler + ?Sized>(
+        &mut self,
+        arbiter: &Arbiter,
+        counters: &mut JoinCounters,
+        handler: &mut H,
+    ) {
         if !self.is_wanting() {
-            return false;
+            return;
         }
         if self.from.is_some() {
-            return self.learn_count(arbiter);
+            self.learn_count(arbiter);
+            return self.place(counters, handler);
         }
-        match (arbiter.untold(self.sid), self.ask) {
-            (None, None) => self.heard = false,
+        let stands = arbiter.untold(self.sid);
+        self.renew(stands);
+        match (stands, self.ask) {
+            (None, _) => self.heard = false,
             (Some(_), None) if !self.heard => self.heard = true,
-            (Some(from), Some(ask))
-                if from.next.epoch == ask.next.epoch && from.place() >= ask.place() => {}
-            (from, _) => {
-                (self.ask, self.heard, self.refused) = (from, from.is_some(), None);
+            (Some(from), None) => {
+                (self.ask, self.in_vain, self.refused) = (Some(from), 0, None);
                 self.serial += 1;
             }
+            (Some(_), Some(_)) => {
+                self.in_vain = self.in_vain.saturating_add(1);
+                // Nobody may ever come so far; from where somebody stands the arbiter goes on all the same.
+                self.serial += u64::from(self.in_vain == IN_VAIN);
+            }
         }
-        true
+    }
+
+    /// Whatever was asked for while nothing came was of the place where the arbiter stood then. Nobody has it any more where numbers, their
+    /// meaning or their count are others now; and where they went back under the same name, what was given before is of the old ones.
+    fn renew(&mut self, stands: Option<Cursor>) {
+        let Some(ask) = self.ask.filter(|_| self.from.is_none()) else {
+            return;
+        };
+        let adm = |of: &Cursor| of.count.map_or(Adm(0), |(adm, _)| adm);
+        let holds = |from: &Cursor| {
+            let (new, old) = (
+                (from.next.epoch, from.context),
+                (ask.next.epoch, ask.context),
+            );
+            new == old && from.place() >= ask.place() && adm(from) >= adm(&ask)
+        };
+        if stands.as_ref().is_some_and(holds) {
+            return;
+        }
+        self.outdate(&ask, stands.as_ref());
+        (self.ask, self.in_vain) = (stands, 0);
+    }
+
+    /// What was asked for from `ask` on is of no use: what is wanted is `from` here on.
+    fn outdate(&mut self, ask: &Cursor, from: Option<&Cursor>) {
+        self.serial += 1;
+        self.refused = None;
+        let back = |from: &Cursor| from.next.epoch == ask.next.epoch && from.place() < ask.place();
+        if from.is_some_and(back) {
+            self.since = self.serial;
+        }
     }
 
     /// All that was kept are events that do not say how many messages stand in front of them. What the arbiter decided last is the last of
     /// them, so that it stands here, too.
-    fn learn_count(&mut self, arbiter: &Arbiter) -> bool {
+    pub(super) fn learn_count(&mut self, arbiter: &Arbiter) {
         let Some(here) = self.here.as_mut().filter(|here| here.count.is_none()) else {
-            return false;
+            return;
         };
+        if self.from.is_none() {
+            return;
+        }
         here.count = arbiter.count(self.sid);
         if let (Some(span), Some(count)) = (self.spans.last_mut(), here.count) {
             span.learn(count);
         }
-        here.count.is_none()
     }
 
-    /// Whether this is a snapshot for an application that was told nothing yet, and for which nothing is kept.
-    pub(super) fn is_quiet(&self, whole: &Whole) -> bool {
+    /// Whether a snapshot is wanted by an application that was told nothing yet, and for which nothing is kept.
+    pub(super) fn is_quiet(&self) -> bool {
         let waits = matches!(self.state, State::Waiting) && self.from.is_none();
-        waits && self.ask.is_some() && whole.serial() >= self.since
+        waits && self.ask.is_some()
     }
 
     /// A snapshot from whose end the arbiter goes on.
@@ -182,10 +237,13 @@ impl Source {
         counters: &mut JoinCounters,
         handler: &mut H,
     ) {
-        let Some(ask) = self.ask else {
-            return; // it is quiet
-        };
+        self.renew(arbiter.untold(self.sid));
         let end = whole.cursor();
+        let Some(ask) = self.ask.filter(|_| whole.serial() >= self.since) else {
+            counters.ignored += 1;
+            self.serial += 1;
+            return;
+        };
         let of = |epoch: Epoch| epoch == ask.next.epoch;
         let follows = end.predecessor.is_some() && of(end.predecessor);
         let refused = if end.next.sid != self.sid {
@@ -368,6 +426,10 @@ impl Source {
 
     /// The first that is kept begins here.
     fn open(&mut self, from: Cursor, now: Time, limits: &JoinLimits) {
+        if let Some(ask) = self.ask {
+            // It was asked for while nothing came.
+            self.outdate(&ask, Some(&from));
+        }
         (self.from, self.ask) = (Some(from), Some(from));
         self.deadline = Some(now.after(limits.time));
     }
@@ -443,7 +505,7 @@ impl Source {
                 self.place(counters, handler);
             }
             // Who gave it is asked no more for this; somebody is, for what it is wanted of now.
-            State::Waiting if self.from.is_some() => {
+            State::Waiting if self.ask.is_some() => {
                 counters.ignored += 1;
                 self.serial += 1;
             }
@@ -725,3 +787,6 @@ fn joined(at: &Cursor) -> Event {
         cause: DiscontinuityCause::Join,
     }
 }
+
+/// After so many looks in vain, one each [`JoinLimits::quiet`], any snapshot of the epoch and the context is asked for.
+const IN_VAIN: u32 = 10;

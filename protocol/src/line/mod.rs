@@ -484,6 +484,10 @@ impl Lines {
         let until = self.current.stated_end().unwrap_or(self.current.horizon);
         self.current.give_up_all(until, &mut self.account, out);
         if self.current.is_settled() {
+            if self.state == LinesState::Stale {
+                // What has ended may be silent.
+                out.stale(false);
+            }
             self.state = LinesState::Ended;
             // Nothing lies beyond an end.
             if matches!(&self.candidate, Some(candidate) if candidate.kind == Kind::Jump) {

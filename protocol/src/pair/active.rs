@@ -82,6 +82,8 @@ pub enum Refusal {
     NoEpoch,
     /// The payload is none of its kind, or longer than an administrative message may be.
     Payload,
+    /// The link to the peer does not take it: it could stand here, and be known to nobody who goes on after an end of this process.
+    Unsaid,
 }
 
 impl Pair {
@@ -120,11 +122,10 @@ impl Pair {
             // Nobody to wait for. Whoever is there hears of it all the same, and may yet be in time.
             false => seq.processed().plus(1),
         };
-        if !seq.arm(slot, message, false) {
+        if !seq.speaks() {
             return Err(Refusal::NoEpoch);
         }
-        self.counters.originated += 1;
-        self.announced.push_back(Announced {
+        let mut announced = Announced {
             number: id.number,
             attempt: 0,
             tries: 0,
@@ -133,10 +134,19 @@ impl Pair {
             open: false,
             bound: None,
             pinned: false,
-        });
+        };
         if self.linked {
-            self.announce(now, id.number, slot, seq, out);
+            // The stream may be at the slot by now, and this process at its end.
+            let intent = self.intent(&mut announced, &message, false, seq);
+            if !intent.is_some_and(|said| self.announces(said, out)) {
+                return Err(Refusal::Unsaid);
+            }
+            (announced.tries, announced.open) = (1, true);
         }
+        let armed = seq.arm(slot, message, false);
+        debug_assert!(armed, "invariant: there is room and an epoch");
+        self.counters.originated += 1;
+        self.announced.push_back(announced);
         Ok(id)
     }
 
@@ -394,45 +404,72 @@ impl Pair {
         seq.set_unsynchronised(now, !protected, out);
     }
 
-    /// Says the next attempt at `number`, for `slot`.
+    /// Says the next attempt at `number`, for `slot`. One that is not said is as good as refused.
     fn announce(&mut self, now: Now, number: Adm, slot: Msn, seq: &Sequencer, out: &mut impl Link) {
-        let mut announced = self.announced.iter_mut();
-        let Some(it) = announced.find(|it| it.number == number) else {
+        let mut announced = self.announced.iter();
+        let Some(place) = announced.position(|it| it.number == number) else {
             return;
         };
+        let mut waiting = seq.waiting();
+        let Some((_, message, _)) = waiting.find(|(_, message, _)| message.number() == number)
+        else {
+            return;
+        };
+        let mut it = self.announced[place];
         it.tries = it.tries.saturating_add(1);
-        (it.slot, it.at, it.open) = (slot, now.time, true);
+        (it.slot, it.at) = (slot, now.time);
         self.counters.announced_again += u64::from(it.tries > 1);
-        self.say_intent(number, slot, false, seq, out);
+        let intent = self.intent(&mut it, message, false, seq);
+        it.open = intent.is_some_and(|said| self.announces(said, out));
+        self.announced[place] = it;
     }
 
-    /// Says a message and a slot, announced or, with `hold`, proposed. Returns the number of the attempt; `None`: it
-    /// does not wait any more.
-    pub(super) fn say_intent(
+    /// Says a message at a nearer slot, proposed. Returns the number of the attempt; `None`: it does not wait any more.
+    pub(super) fn say_proposal(
         &mut self,
         number: Adm,
         slot: Msn,
-        hold: bool,
         seq: &Sequencer,
         out: &mut impl Link,
     ) -> Option<u8> {
-        let mut announced = self.announced.iter_mut();
-        let it = announced.find(|it| it.number == number)?;
+        let mut announced = self.announced.iter();
+        let place = announced.position(|it| it.number == number)?;
         let mut waiting = seq.waiting();
         let (_, message, _) = waiting.find(|(_, message, _)| message.number() == number)?;
+        let mut it = self.announced[place];
+        let kept = core::mem::replace(&mut it.slot, slot);
+        out.say(self.intent(&mut it, message, true, seq)?);
+        it.slot = kept;
+        self.announced[place] = it;
+        Some(it.attempt)
+    }
+
+    /// The next attempt at a message, for its slot, in words.
+    fn intent(
+        &self,
+        it: &mut Announced,
+        message: &StoredAdmin,
+        hold: bool,
+        seq: &Sequencer,
+    ) -> Option<Said> {
         let epoch = seq.epoch()?;
         it.attempt = it.attempt.checked_add(1).unwrap_or(1);
-        out.say(Said::Intent(Box::new(Intent {
+        Some(Said::Intent(Box::new(Intent {
             sid: seq.sid(),
             generation: self.generation,
             epoch,
             began: seq.began().unwrap_or(Msn(0)),
-            slot,
+            slot: it.slot,
             attempt: it.attempt,
             hold,
             message: *message,
-        })));
-        Some(it.attempt)
+        })))
+    }
+
+    /// Says it so that not even the end of this process keeps it from the peer. Nobody holds a stream for it, so there is more time than for a
+    /// commitment to a slot.
+    fn announces(&self, said: Said, out: &mut impl Link) -> bool {
+        out.commit(said, self.limits.slot_hold * HOLDS_PER_ANNOUNCEMENT)
     }
 
     /// Says our numbering, and announces anew what waits in it, if there is a record to begin behind.
@@ -505,6 +542,10 @@ impl Pair {
     }
 }
 
+/// So many of the backup's holds an announcement waits for the link at most, 20 ms unless configured otherwise: it is rare, and an order that is
+/// refused has to be given again.
+const HOLDS_PER_ANNOUNCEMENT: u32 = 4;
+
 /// In what two records at equal msn differ.
 pub(super) fn difference(ours: &Placed, theirs: &Placed) -> Reason {
     if !ours.is_same_record(theirs) {
@@ -529,6 +570,9 @@ impl fmt::Display for Refusal {
             Self::Full => "too many administrative messages wait for their slots",
             Self::NoEpoch => "the source has not begun an epoch: there is no place for it yet",
             Self::Payload => "the payload is not one of its kind, or longer than 1,024 bytes",
+            Self::Unsaid => {
+                "the link to the other adapter does not take the message, and the backup would lack it: order again when the link is up, or down"
+            }
         })
     }
 }

@@ -88,7 +88,7 @@ impl Pair {
             return;
         }
         let number = message.number();
-        if let Some(attempt) = self.say_intent(number, slot, true, seq, out) {
+        if let Some(attempt) = self.say_proposal(number, slot, seq, out) {
             self.counters.proposed += 1;
             self.proposed = Some(Proposed {
                 number,

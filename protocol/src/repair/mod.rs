@@ -187,6 +187,8 @@ struct Open {
     asked_at: Time,
     /// Since when what lies before the goal is asked for.
     since: Time,
+    /// When what servers said and did before was forgotten.
+    forgiven: Time,
     state: State,
     servers: [Server; 2],
     /// Some of it was given up.
@@ -344,6 +346,14 @@ impl Repair {
         open.note_wanted(now);
         if open.note_progress(wish) && self.patient {
             open.since = now;
+        }
+        if judged >= open.forgiven.after(self.limits.repair_time) {
+            // It may last longer, where something comes, or a stream was waited for: who lacked what is missing, refused, or lied, may give
+            // it by now.
+            open.forgiven = judged;
+            for server in &mut open.servers {
+                (server.lacks, server.faults) = (Stretch::default(), 0);
+            }
         }
         let verdict = self.decide(now, judged, &mut open, wish, order);
         let mut stays = true;
@@ -562,6 +572,7 @@ impl Open {
             asked: wish.from,
             asked_at: now,
             since: now,
+            forgiven: now,
             state: State::Resting(now),
             servers: [Server::default(); 2],
             gave_up: false,

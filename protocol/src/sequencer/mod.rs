@@ -514,7 +514,7 @@ impl Sequencer {
         &self.counters
     }
 
-    fn speaks(&self) -> bool {
+    pub(crate) fn speaks(&self) -> bool {
         match self.state {
             SequencerState::Open | SequencerState::Ended => true,
             SequencerState::Unborn | SequencerState::Closed => false,

@@ -527,9 +527,9 @@ impl Tally {
         }
     }
 
-    /// The application begins behind so many messages, none of which it was told.
-    pub fn begin_behind(&mut self, count: Option<Adm>) {
-        self.next = count.map(|count| count.0);
+    /// The application begins behind so many messages, none of which it was told, and behind this record.
+    pub fn begin_behind(&mut self, count: Option<Adm>, last: Option<Spot>) {
+        (self.next, self.last) = (count.map(|count| count.0), last);
     }
 
     /// Another memory of the past: what stands where, and how much, is its own.

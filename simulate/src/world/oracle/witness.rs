@@ -168,7 +168,10 @@ impl Witness {
         (self.epoch, self.context) = (cursor.next.epoch, cursor.context);
         (self.cursor, self.resumed) = (cursor.place(), true);
         self.heard.remember(cursor);
-        self.tally.begin_behind(cursor.count.map(|(adm, _)| adm));
+        let last = ledger.spot(self.sid, self.epoch, cursor.last);
+        let count = cursor.count.map(|(adm, _)| adm);
+        self.tally
+            .begin_behind(count, last.filter(|_| cursor.last > 0));
         claims::context(self, cursor.context, cursor.complete, ledger)
     }
 

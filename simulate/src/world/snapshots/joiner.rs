@@ -160,8 +160,8 @@ impl Joiner {
         for answer in core::mem::take(&mut self.inbox) {
             resumed.extend(self.look_at(now, &answer, arbiter));
         }
-        self.joins.attend(now, arbiter);
         let mut collect = Collect(&mut self.heard, &mut self.cursors);
+        self.joins.attend(now, arbiter, &mut collect);
         if self.joins.next_deadline().is_some_and(|due| due <= now) {
             self.joins.on_deadline(now, &mut collect);
         }
