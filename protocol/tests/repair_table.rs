@@ -366,22 +366,22 @@ fn what_a_server_lacked_long_ago_or_did_wrong_it_is_asked_for_again() {
         let other = case.happens(wrong);
         assert!(other.contains("asks"), "{wrong}: {other}");
         // The other one gives, a little at a time, for longer than a repair without progress may last.
-        let mut passed = Duration::ZERO;
-        while passed < RepairLimits::default().repair_time {
+        for from in 11..15 {
             case.repair.on_progress(Leg::Zero);
-            case.from = 10 + u64::from(case.from == 10);
+            case.from = from;
             assert!(
                 !matches!(case.want(), Verdict::Ask(Leg::One, ..)),
                 "{wrong}"
             );
-            case.pass(ms(5));
-            passed += ms(5);
+            case.pass(RepairLimits::default().repair_time / 4);
         }
-        case.from = 12;
+        case.from = 15;
         case.repair.on_progress(Leg::Zero);
-        case.want();
-        case.reply(Leg::Zero, Status::Refused, 0, 0);
-        let verdict = case.want();
+        let mut verdict = case.want();
+        if !matches!(verdict, Verdict::Ask(Leg::One, ..)) {
+            case.reply(Leg::Zero, Status::Refused, 0, 0);
+            verdict = case.want();
+        }
         assert!(
             matches!(verdict, Verdict::Ask(Leg::One, ..)),
             "{wrong}: {verdict:?}"
