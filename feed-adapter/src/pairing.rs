@@ -593,7 +593,8 @@ impl Link for Out<'_, '_> {
         if pairing == 0 {
             return false;
         }
-        let mut committed = false;
+        // What is kept back on purpose has left this process, and the network has it.
+        let mut committed = true;
         for frame in fault_points::said(frame(said)) {
             committed = self.mouth.voice.commit(pairing, frame, within);
             if committed {
