@@ -256,10 +256,13 @@ pub struct AdapterStatus {
     /// Datagrams that the kernel dropped before this process could read them.
     #[serde(default)]
     pub kernel_drops: u64,
-    /// Anything else that counts up, by metric name without prefix.
+    /// Anything else that counts up, by metric name without prefix; at most [`COUNTERS_PER_REPORT`] in a request.
     #[serde(default)]
     pub counters: BTreeMap<String, u64>,
 }
+
+/// Most free counters in one report to stream-admin. Builds of both sides meet: who has more leaves some out.
+pub const COUNTERS_PER_REPORT: usize = 64;
 
 /// One stream of an adapter.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

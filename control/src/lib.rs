@@ -37,8 +37,8 @@ mod subscription;
 mod words;
 
 pub use adapter::{
-    AdapterStatus, Assignment, Destination, LineStatus, OfferedStream, Peer, Register, Renew,
-    Renewed, StreamAssignment, StreamPair, StreamStatus, TakeOver, Transport,
+    AdapterStatus, Assignment, COUNTERS_PER_REPORT, Destination, LineStatus, OfferedStream, Peer,
+    Register, Renew, Renewed, StreamAssignment, StreamPair, StreamStatus, TakeOver, Transport,
 };
 pub use affected::{Affected, AffectedBy, AffectedSubscription};
 pub use client::{

@@ -67,8 +67,9 @@ fn snapshots(present: &Present) -> serde_json::Value {
     let rows = present.snapshot_standing().into_iter().map(|of| {
         let lacking = of.lacking.map(Lacking::word);
         serde_json::json!({
-            "sid": of.sid.0, "whole": lacking.is_none(), "lacking": lacking,
-            "asks_peer": of.asks, "peer_trouble": of.trouble,
+            "sid": of.sid.0, "at": of.at.map(|at| at.to_string()), "whole": lacking.is_none(), "lacking": lacking,
+            "asks_peer": of.asks[0], "peer_trouble": of.trouble[0],
+            "asks_source": of.asks[1], "source_trouble": of.trouble[1],
         })
     });
     rows.collect()

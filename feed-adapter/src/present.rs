@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use twinfeed_control::{
-    AdapterStatus, ContextId, DataState, Epoch, Generation, LineName, LineState, LineStatus,
-    LinkState, PairState, Pos, Role, Sid, StreamPair, StreamStatus, TransmitMode,
+    AdapterStatus, COUNTERS_PER_REPORT, ContextId, DataState, Epoch, Generation, LineName,
+    LineState, LineStatus, LinkState, PairState, Pos, Role, Sid, StreamPair, StreamStatus,
+    TransmitMode,
 };
 use twinfeed_protocol::line::LineState as Heard;
 use twinfeed_protocol::pair::{PairCounters, PairState as Stands, Reason};
@@ -135,6 +136,17 @@ impl Present {
     /// All of it, in the control plane's words.
     #[must_use]
     pub fn status(&self) -> AdapterStatus {
+        self.counting(usize::MAX)
+    }
+
+    /// What stream-admin is told of it: of the counters as many as a report may have, those of data, lines and fills before those of snapshots.
+    /// All of them stand in `/status.json` and in the metrics.
+    #[must_use]
+    pub fn report(&self) -> AdapterStatus {
+        self.counting(COUNTERS_PER_REPORT)
+    }
+
+    fn counting(&self, most: usize) -> AdapterStatus {
         let (standing, sources) = (self.standing(), self.sources());
         let lines = sources.iter().flat_map(|source| {
             let names = [LineName::A, LineName::B].into_iter().zip(source.line);
@@ -164,7 +176,7 @@ impl Present {
                     all.map(move |(name, _, value)| (format!("snapshots_{name}_total"), value(of)))
                 });
                 let all = counters(&sources).into_iter().chain(fills);
-                all.chain(snapshots).collect()
+                all.chain(snapshots).take(most).collect()
             },
             lines,
         }
@@ -476,6 +488,26 @@ pub(crate) const SNAPSHOT_COUNTERS: &[Of<SnapshotCounters>] = &[
         "restored",
         "Source streams of which what is known was made whole with the peer's snapshot.",
         |of| of.peer.restored,
+    ),
+    (
+        "source_attempts",
+        "Attempts to make of the source's session, or of its snapshot, what is not known here.",
+        |of| of.origin.attempts,
+    ),
+    (
+        "source_made",
+        "Snapshots made of what the source says.",
+        |of| of.origin.made,
+    ),
+    (
+        "source_failed",
+        "Attempts at the source that came to nothing.",
+        |of| of.origin.failed,
+    ),
+    (
+        "source_restored",
+        "Source streams of which what is known was made whole with what the source says.",
+        |of| of.origin.restored,
     ),
 ];
 

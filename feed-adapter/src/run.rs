@@ -258,7 +258,7 @@ impl Adapter {
         let status = present.clone();
         let seated = verified.then(|| assignment.clone());
         seat.clone()
-            .keep(seated, move || status.status(), stop.clone(), learning)
+            .keep(seated, move || status.report(), stop.clone(), learning)
             .map_err(AdapterError::system("start the lease's thread"))?;
         let reports = seat
             .report_orders(stop.clone())

@@ -9,17 +9,19 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use common::{LIMIT, alone, small_run, start};
+use common::{LIMIT, alone, small_run, start, status};
 use rustix::process::Signal;
 use twinfeed_exchange::Command;
+use twinfeed_feed_adapter::config::Format;
+use twinfeed_feed_adapter::convert::{Converted, Job, Sink, convert};
 use twinfeed_harness::files::FEED;
-use twinfeed_harness::run::{Content, Run};
+use twinfeed_harness::run::{Content, Run, Soup, SoupServer};
 use twinfeed_harness::{Rig, Seat, adapter};
-use twinfeed_subscriber::book::{Books, Order};
-use twinfeed_subscriber::record::MboMsg;
+use twinfeed_subscriber::book::{Books, Order, Trust, View};
+use twinfeed_subscriber::record::{DbnRecord as _, MboMsg};
 use twinfeed_subscriber::{
-    Builder, ControlThread, Cursor, Cursors, DataPoller, Delivered, DiscontinuityCause, Epoch,
-    Error, Event, From, Handler, JoiningShown, Leg, Piece, Place, RecordBody, Sid, Tuning,
+    BodyKind, Builder, ControlThread, Cursor, Cursors, DataPoller, Delivered, DiscontinuityCause,
+    Epoch, Error, Event, From, Handler, JoiningShown, Leg, Piece, Place, RecordBody, Sid, Tuning,
 };
 
 /// The only source stream.
@@ -539,6 +541,16 @@ fn knows_what_rests(rig: &Rig, seat: Seat) -> bool {
     whole == Some(true)
 }
 
+/// Whether what an adapter would tell who joins is of a context that reaches back to the source's first number.
+fn is_complete(rig: &Rig, seat: Seat) -> bool {
+    let document = adapter::document(rig.files().adapters[seat.index()].operations);
+    let at = document.and_then(|it| {
+        let at = it.get("snapshots")?.get(0)?.get("at")?.as_str()?;
+        at.parse::<Cursor>().ok()
+    });
+    at.is_some_and(|at| at.complete)
+}
+
 #[test]
 fn who_joins_in_a_halt_has_the_same_books_before_anything_is_said() {
     let _alone = alone();
@@ -596,6 +608,134 @@ fn who_joins_after_both_adapters_were_restarted_in_mid_session_has_the_same_book
     assert_eq!(here, epoch, "the session went on");
     assert_by_snapshot(&judge(&mut members));
     end(rig, members);
+}
+
+/// All that the exchange sent in a session, as an adapter converts it.
+struct Sent(Vec<(Epoch, Place, MboMsg)>, Epoch);
+
+impl Sink for Sent {
+    fn record(&mut self, record: &Converted<'_>) -> std::io::Result<()> {
+        let place = Place {
+            sseq: record.sseq,
+            part: record.part,
+        };
+        if let Some(order) = MboMsg::view(record.bytes).filter(|_| record.kind == BodyKind::Dbn) {
+            self.0.push((self.1, place, *order));
+        }
+        Ok(())
+    }
+}
+
+/// What rests by the exchange's own record of a session that is over, up to the cursor.
+fn sent_until(rig: &Rig, cursor: &Cursor) -> Dump {
+    let job = Job {
+        input: rig.files().path("sent/S000000001.itch"),
+        format: Format::Itch50,
+        trading_day: Some("2026-11-27".parse().unwrap()),
+        publisher_id: 1,
+        max_open_orders: 1_000_000,
+        first_sseq: 1,
+    };
+    let mut sent = Sent(Vec::new(), cursor.next.epoch);
+    convert(&job, &mut sent).unwrap();
+    dump(&rebuilt(&sent.0, cursor))
+}
+
+/// Both adapters die in mid-session, and begin again knowing nothing. Whoever joins has the books that the source tells them.
+fn join_behind_adapters_that_know_only_the_source(soup: Soup, complete: bool) {
+    let run = Run {
+        soup: Some(soup),
+        ..longer()
+    };
+    let (mut rig, mut members) = begun(&run, 1_500);
+    let epoch = members[0].cursor().unwrap().next.epoch;
+    for seat in Seat::BOTH {
+        rig.signal(seat, Signal::KILL).unwrap();
+        rig.adapter(seat).unwrap().wait(LIMIT).unwrap();
+    }
+    drop(members.remove(0)); // what was sent meanwhile is nobody's
+    for seat in Seat::BOTH {
+        rig.restart(seat).unwrap();
+    }
+    for seat in Seat::BOTH {
+        until(&mut [], "it knows what rests", |_| {
+            knows_what_rests(&rig, seat) && is_complete(&rig, seat) == complete
+        });
+    }
+    let restored = Seat::BOTH.map(|seat| {
+        let counters = status(&rig, seat).unwrap().counters;
+        counters["snapshots_source_restored_total"]
+    });
+    assert!(restored.iter().sum::<u64>() > 0, "{restored:?}");
+    // Each of them was asked for what it has not seen itself.
+    for seat in Seat::BOTH {
+        members.push(Member::new(&rig, From::Snapshot));
+        rig.signal(seat.other(), Signal::STOP).unwrap();
+        until(&mut members, "it has joined", |members| {
+            members.last().unwrap().has_joined()
+        });
+        rig.signal(seat.other(), Signal::CONT).unwrap();
+    }
+    for member in &members {
+        let app = &member.app;
+        app.books.check().unwrap();
+        let (at, _) = app.joined.as_ref().unwrap();
+        assert_eq!((at.next.epoch, at.complete), (epoch, complete));
+        let sound = |book: View<'_>| book.trust() == Trust::Sound;
+        assert!(
+            app.books.books(SID).all(sound),
+            "nobody administered anything"
+        );
+        assert_eq!(app.books.counts(SID).total(), 0, "everything fits");
+    }
+    let stood = members
+        .iter()
+        .map(|it| (it.cursor().unwrap(), dump(&it.app.books)));
+    let stood: Vec<_> = stood.collect();
+    until(&mut members, "the next session begins", |members| {
+        members
+            .iter()
+            .all(|it| it.cursor().unwrap().next.epoch != epoch)
+    });
+    for (member, (now, books)) in members.iter().zip(stood) {
+        let (at, told) = member.app.joined.as_ref().unwrap();
+        assert_same(told, &sent_until(&rig, at), at);
+        assert_same(&books, &sent_until(&rig, &now), &now);
+        assert!(told.len() > 1, "{at}");
+    }
+    end(rig, members);
+}
+
+#[test]
+fn who_joins_after_both_adapters_died_at_once_has_the_books_of_the_whole_session() {
+    let _alone = alone();
+    let soup = Soup {
+        servers: [Some(SoupServer::Sound), Some(SoupServer::Sound)],
+        ..Soup::default()
+    };
+    join_behind_adapters_that_know_only_the_source(soup, true);
+}
+
+#[test]
+fn who_joins_after_both_adapters_died_at_once_has_the_books_of_the_sources_snapshot() {
+    let _alone = alone();
+    let soup = Soup {
+        snapshots: Some(SoupServer::Sound),
+        servers: [None, None],
+        ..Soup::default()
+    };
+    join_behind_adapters_that_know_only_the_source(soup, false);
+}
+
+#[test]
+fn behind_a_snapshot_of_the_sources_the_whole_session_makes_the_books() {
+    let _alone = alone();
+    let soup = Soup {
+        snapshots: Some(SoupServer::Sound),
+        servers: [Some(SoupServer::Sound), None],
+        ..Soup::default()
+    };
+    join_behind_adapters_that_know_only_the_source(soup, true);
 }
 
 #[test]

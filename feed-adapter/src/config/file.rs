@@ -177,6 +177,7 @@ pub(super) struct SnapshotsTable {
     pub(super) client_time: Option<Span>,
     pub(super) rate: Option<u64>,
     pub(super) from_peer: Option<bool>,
+    pub(super) from_source: Option<bool>,
     pub(super) peer_time: Option<Span>,
     pub(super) kept_bytes: Option<usize>,
 }

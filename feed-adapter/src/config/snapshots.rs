@@ -34,7 +34,10 @@ pub struct SnapshotsConfig {
     pub rate: u64,
     /// Whether the other adapter is asked where what is known is not whole.
     pub from_peer: bool,
-    /// How long an attempt to take its snapshot may last.
+    /// Whether the source is asked where the other adapter does not have it: its session, where `soup.past` says that it may be fetched, or
+    /// its snapshot server.
+    pub from_source: bool,
+    /// How long an attempt to take a snapshot may last, once the adapter's own output is kept for it.
     pub peer_time: Duration,
     /// Most bytes of the adapter's own output, of one source stream, that are kept during such an attempt; with more it begins again.
     pub kept_bytes: usize,
@@ -54,6 +57,7 @@ impl Default for SnapshotsConfig {
             client_time: Duration::from_secs(60),
             rate: 64 << 20,
             from_peer: true,
+            from_source: true,
             peer_time: Duration::from_secs(60),
             kept_bytes: 256 << 20,
         }
@@ -75,6 +79,7 @@ pub(super) fn snapshots(table: &SnapshotsTable) -> Result<SnapshotsConfig, Confi
         client_time: span(table.client_time, default.client_time),
         rate: table.rate.unwrap_or(default.rate),
         from_peer: table.from_peer.unwrap_or(default.from_peer),
+        from_source: table.from_source.unwrap_or(default.from_source),
         peer_time: span(table.peer_time, default.peer_time),
         kept_bytes: table.kept_bytes.unwrap_or(default.kept_bytes),
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::file::SourceTable;
 use super::{ConfigError, InputConfig, LineConfig, SourceConfig};
 use crate::error::AdapterError;
-use crate::source::soup::{Servers, SnapshotServers};
+use crate::source::soup::{Asked, Servers, SnapshotServers};
 
 /// What is asked of one source's SoupBinTCP servers.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,6 +52,19 @@ impl SourceConfig {
     #[must_use]
     pub fn glimpse_servers(&self) -> [Option<SocketAddr>; 2] {
         self.servers_at(|line| line.glimpse)
+    }
+
+    /// Whose sessions' beginnings are fetched; `None`: nobody's.
+    pub(crate) fn asked_for_past(&self) -> Option<Asked> {
+        let soup = self.soup.as_ref().filter(|soup| soup.past)?;
+        let servers = self.soup_servers().map(|server| server.is_some());
+        Some(Asked::new(servers, soup.past_after))
+    }
+
+    /// Who is asked for snapshots; `None`: nobody.
+    pub(crate) fn asked_for_snapshot(&self) -> Option<Asked> {
+        let servers = self.glimpse_servers().map(|server| server.is_some());
+        Some(Asked::new(servers, self.glimpse.as_ref()?.after))
     }
 
     /// The lines' servers of one kind, A first.

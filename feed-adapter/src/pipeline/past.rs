@@ -13,7 +13,6 @@
 //! The peer goes first: it gives a memory, which is less than a session. One past is fetched at a time. The stream goes on
 //! meanwhile in the context that it has; its messages are kept once the thread is near, and taken over is as with a transfer.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crossbeam::channel::Sender;
@@ -26,8 +25,8 @@ use super::transfers::MESSAGES_PER_BATCH;
 use super::{Input, Path, Pipeline};
 use crate::config::Config;
 use crate::note::News;
-use crate::source::soup::Why;
 use crate::source::soup::past::{Begin, Errand, Fetched, What};
+use crate::source::soup::{Asked, Why};
 use crate::transfer::Whole;
 use crate::transfer::kept::Kept;
 use crate::transfer::taker::{Taker, TakerLimits};
@@ -86,27 +85,6 @@ struct Able {
     snapshots_failed: u32,
 }
 
-/// The lines' servers of one kind.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    servers: [bool; 2],
-    after: Duration,
-    /// Whose is asked next.
-    line: Line,
-}
-
-impl Asked {
-    /// Whose server is asked now; another line's the next time, if that has one.
-    const fn turn(&mut self) -> Line {
-        if !self.servers[self.line.index()] {
-            self.line = other(self.line);
-        }
-        let line = self.line;
-        self.line = other(line);
-        line
-    }
-}
-
 impl Able {
     /// What is fetched at `now`; `None`: it is too early, or there is nobody to ask.
     fn due(&self, now: Time, lacks_a_snapshot: bool) -> Option<What> {
@@ -142,15 +120,7 @@ pub(super) struct Pasts {
 impl Pasts {
     pub(super) fn new(config: &Config, errands: Sender<Errand>) -> Self {
         let able = config.sources.iter().filter_map(|source| {
-            let asked = |servers: [Option<SocketAddr>; 2], after| Asked {
-                servers: servers.map(|server| server.is_some()),
-                after,
-                line: Line::A,
-            };
-            let soup = source.soup.as_ref().filter(|soup| soup.past);
-            let past = soup.map(|soup| asked(source.soup_servers(), soup.past_after));
-            let glimpse = source.glimpse.as_ref();
-            let snapshot = glimpse.map(|of| asked(source.glimpse_servers(), of.after));
+            let (past, snapshot) = (source.asked_for_past(), source.asked_for_snapshot());
             (past.is_some() || snapshot.is_some()).then_some(Able {
                 sid: source.sid,
                 first: source.limits.origin_first,
@@ -415,13 +385,6 @@ fn what_is_due(able: &Able, paths: &[Path], now: Time) -> Option<What> {
 /// Attempts at a snapshot before the session is fetched instead, where it can be.
 const SNAPSHOTS_IN_A_ROW: u32 = 3;
 
-const fn other(line: Line) -> Line {
-    match line {
-        Line::A => Line::B,
-        Line::B => Line::A,
-    }
-}
-
 /// Numbers by which the thread may be behind the lines for their messages to be kept: less than half of the smallest
 /// `pair.context_buffer` of ordinary messages.
 const NEAR: u64 = 2_048;
@@ -432,13 +395,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_goes_first_and_does_not_keep_the_session_from_being_fetched() {
-        let asked = |after| {
-            Some(Asked {
-                servers: [true, false],
-                after: Duration::from_secs(after),
-                line: Line::A,
-            })
-        };
+        let asked = |after| Some(Asked::new([true, false], Duration::from_secs(after)));
         let at = |second: u64| Time(second * 1_000_000_000);
         let (past, snapshot) = (Some(What::Past), Some(What::Snapshot));
         for (has, failed, now, lacks_a_snapshot, due) in [
@@ -470,22 +427,6 @@ mod tests {
                 ..able
             };
             assert_eq!(not_lacking.due(at(now), lacks_a_snapshot), None);
-        }
-    }
-
-    #[test]
-    fn lines_take_turns() {
-        for (servers, turns) in [
-            ([true, true], [Line::A, Line::B, Line::A]),
-            ([true, false], [Line::A; 3]),
-            ([false, true], [Line::B; 3]),
-        ] {
-            let mut asked = Asked {
-                servers,
-                after: Duration::ZERO,
-                line: Line::A,
-            };
-            assert_eq!([0; 3].map(|_| asked.turn()), turns, "{servers:?}");
         }
     }
 }

@@ -9,20 +9,17 @@
 //! Where the output stands, and what is taken from the other adapter where it was not followed from the beginning, is [`Follow`]'s to
 //! say.
 //!
-//! Whole is what began with the epoch, in a complete context, or with a snapshot of the other adapter, and was followed without a hole
-//! since. A hole that the adapter itself declares, by another context, leaves what is known in doubt and whole: nobody knows more.
+//! Whole is what began with the epoch, in a complete context, or with a snapshot, the other adapter's or of the source's account, and was
+//! followed without a hole since. A hole that the adapter itself declares, by another context, leaves what is known in doubt and whole: nobody knows more.
 
-use std::collections::VecDeque;
-
-use twinfeed_book::{Books, Inconsistency, Settings};
+use twinfeed_book::Books;
 use twinfeed_protocol::join::{JoinLimits, Whole, Wish};
-use twinfeed_protocol::retain::{Begun, Doubt, Follow, Following, Knowing};
-use twinfeed_protocol::{Cursor, Delivered, Event, Handler, Piece, Place, ResetCause, Tail, Time};
-use twinfeed_wire::record::{DbnRecord, InstrumentDefMsg, MboMsg, StatusMsg};
-use twinfeed_wire::snapshot::Snapshot;
-use twinfeed_wire::{Adm, AdminMessage, BodyKind, Datagram, Epoch, Sid, StreamId};
+use twinfeed_protocol::retain::Follow;
+use twinfeed_protocol::{Cursor, Time};
+use twinfeed_wire::{Datagram, Epoch, Sid, StreamId};
 
 use super::kept::Kept;
+use super::known::Known;
 use super::spool::Spool;
 use super::walk::{Abandoned, Walk};
 
@@ -85,53 +82,13 @@ pub struct Follower {
     known: Known,
 }
 
-/// What follows from its output.
-#[derive(Debug)]
-struct Known {
-    sid: Sid,
-    stream: StreamId,
-    bounds: Bounds,
-    books: Books,
-    kept: Kept,
-    lacking: Option<Lacking>,
-    /// Epochs that were left, oldest first: who asks for one of them is told so.
-    left: VecDeque<Epoch>,
-    walk: Option<Walk>,
-    /// Walks that came to nothing.
-    abandoned: u64,
-    /// Times that an epoch began, or began anew.
-    begun: u64,
-    /// Times that the other adapter's snapshot made this whole.
-    restored: u64,
-    /// Records that found no room before that began.
-    full: u64,
-}
-
 impl Follower {
     /// Knows nothing yet.
     #[must_use]
     pub fn new(sid: Sid, stream: StreamId, bounds: Bounds) -> Self {
-        let settings = Settings {
-            max_orders: bounds.orders,
-            max_instruments: bounds.instruments,
-            ..Settings::default()
-        };
         Self {
             follow: Follow::new(sid, bounds.join),
-            known: Known {
-                sid,
-                stream,
-                bounds,
-                books: Books::with_settings(settings),
-                kept: Kept::new(bounds.instruments),
-                lacking: Some(Lacking::Nothing),
-                left: VecDeque::with_capacity(LEFT),
-                walk: None,
-                abandoned: 0,
-                begun: 0,
-                restored: 0,
-                full: 0,
-            },
+            known: Known::new(sid, stream, bounds),
         }
     }
 
@@ -213,6 +170,12 @@ impl Follower {
         lacking.is_some_and(Lacking::can_be_given) && self.follow.ask(now)
     }
 
+    /// Wants the source's own account, where that makes what is known whole.
+    pub fn want(&mut self, now: Time) -> bool {
+        let lacking = self.known.lacking;
+        lacking.is_some_and(Lacking::can_be_given) && self.follow.want(now)
+    }
+
     /// Whether the other adapter is asked, or what it gave is taken in.
     #[must_use]
     pub const fn is_asking(&self) -> bool {
@@ -232,6 +195,21 @@ impl Follower {
 
     /// What the other adapter gave for the wish with that serial; `false` if that is not wished for any more.
     pub fn on_snapshot(&mut self, serial: u64, whole: Whole) -> bool {
+        self.take_in((serial, whole), false)
+    }
+
+    /// What the source's own account comes to, for the wish with that serial; `false` as above. It counts as many administrative messages as
+    /// the wish did, and if operators may have cleared a book before that, books are suspect behind it.
+    pub fn on_sources_snapshot(&mut self, serial: u64, whole: Whole) -> bool {
+        self.take_in((serial, whole), true)
+    }
+
+    fn take_in(&mut self, (serial, whole): (u64, Whole), of_source: bool) -> bool {
+        if self.wish().is_none_or(|wish| wish.serial != serial) {
+            return false;
+        }
+        // Before it is told, in whole or in part.
+        self.known.of_source = of_source;
         self.follow.on_snapshot(serial, whole, &mut self.known)
     }
 
@@ -249,6 +227,12 @@ impl Follower {
     #[must_use]
     pub const fn restored(&self) -> u64 {
         self.known.restored
+    }
+
+    /// Whether what made it whole last was the source's own account.
+    #[must_use]
+    pub const fn is_of_source(&self) -> bool {
+        self.known.of_source
     }
 
     /// Begins to write a snapshot down; `false` if what is known is not whole. One that is under way is left.
@@ -285,161 +269,3 @@ impl Follower {
         None
     }
 }
-
-impl Following for Known {
-    fn begins(&mut self, begun: &Begun) {
-        let trust = match begun.whole {
-            true => Place::start(Settings::default().origin_first),
-            false => Place::start(u64::MAX),
-        };
-        if let Some(epoch) = begun.left {
-            if self.left.len() == LEFT {
-                self.left.pop_front();
-            }
-            self.left.push_back(epoch);
-        }
-        self.abandon();
-        self.begun += 1;
-        self.kept.clear();
-        self.books.event(&Event::Reset {
-            sid: self.sid,
-            epoch: begun.epoch,
-            at: trust,
-            context: begun.context,
-            complete: begun.whole,
-            cause: ResetCause::Epoch {
-                from: begun.left.unwrap_or(Epoch::NONE),
-                tail: Tail::Complete,
-            },
-        });
-        self.lacking = (!begun.whole).then_some(Lacking::Beginning);
-    }
-
-    fn record(&mut self, record: &Delivered<'_>) {
-        let itself = record.kind == BodyKind::Administrative;
-        let kept = match record.kind {
-            BodyKind::Dbn => self.keep(record.body),
-            _ => true,
-        };
-        let place = match view::<MboMsg>(record) {
-            Some(order) => self.books.place(self.sid, order.hd.instrument_id.get()),
-            None => None,
-        };
-        let findings = self.books.deliver(record);
-        let full = [Inconsistency::OrdersFull, Inconsistency::InstrumentsFull];
-        if !kept || full.into_iter().any(|kind| findings.has(kind)) {
-            return self.lack(Lacking::Full);
-        }
-        let Some(walk) = &mut self.walk else { return };
-        let written = match (view::<MboMsg>(record), itself) {
-            (Some(order), _) if place.is_some_and(|at| walk.has_passed(at)) => {
-                walk.write(&Snapshot::Change(order))
-            }
-            (None, true) => match AdminMessage::parse(record.body) {
-                Ok(message) => walk.write(&Snapshot::Message(message)),
-                Err(_) => Err(Abandoned),
-            },
-            _ => Ok(()),
-        };
-        if written.is_err() {
-            self.abandon();
-        }
-    }
-
-    fn doubt(&mut self, doubt: Doubt) {
-        if doubt == Doubt::Count && self.books.instruments(self.sid).next().is_none() {
-            return; // one of those that did not come here may have been *clear book*, or one that did was none
-        }
-        self.abandon();
-        self.books.event(&Event::AdministrativeGap {
-            sid: self.sid,
-            from: Adm(0),
-            until: Adm(0),
-            numbering: None,
-        });
-    }
-
-    fn missed(&mut self) {
-        self.lack(Lacking::Missed);
-    }
-}
-
-impl Knowing for Known {
-    fn restores(&mut self, joined: &Event) {
-        self.abandon();
-        self.kept.clear();
-        self.books.event(joined);
-        self.full = self.refused();
-        // Its reason stays until all of it is there.
-        self.lacking.get_or_insert(Lacking::Beginning);
-    }
-
-    fn piece(&mut self, piece: &Piece<'_>) {
-        self.books.snapshot(self.sid, piece);
-        let kept = match piece {
-            Piece::Definition(definition) => self.kept.define(definition).is_some(),
-            Piece::Status(status) => self.kept.tell(status).is_some(),
-            _ => true,
-        };
-        if !kept {
-            self.full = u64::MAX;
-        }
-    }
-
-    fn whole(&mut self) {
-        self.restored += 1;
-        self.lacking = (self.full != self.refused()).then_some(Lacking::Full);
-    }
-}
-
-impl Known {
-    /// Orders and books that found no room so far.
-    fn refused(&self) -> u64 {
-        let counts = self.books.counts(self.sid);
-        counts.of(Inconsistency::OrdersFull) + counts.of(Inconsistency::InstrumentsFull)
-    }
-
-    /// Notes a definition or a status; `false` if there is no room.
-    fn keep(&mut self, body: &[u8]) -> bool {
-        let kept = match (InstrumentDefMsg::view(body), StatusMsg::view(body)) {
-            (Some(definition), _) => self.kept.define(definition),
-            (_, Some(status)) => self.kept.tell(status),
-            (None, None) => return true,
-        };
-        let Some(place) = kept else { return false };
-        let Some(walk) = &mut self.walk else {
-            return true;
-        };
-        if !walk.has_passed_kept(place) {
-            return true;
-        }
-        let written = match (InstrumentDefMsg::view(body), StatusMsg::view(body)) {
-            (Some(definition), _) => walk.write(&Snapshot::Definition(definition)),
-            (_, Some(status)) => walk.write(&Snapshot::Status(status)),
-            (None, None) => Ok(()),
-        };
-        if written.is_err() {
-            self.abandon();
-        }
-        true
-    }
-
-    fn lack(&mut self, why: Lacking) {
-        self.abandon();
-        self.lacking.get_or_insert(why);
-    }
-
-    fn abandon(&mut self) {
-        self.abandoned += u64::from(self.walk.take().is_some());
-    }
-}
-
-fn view<'a, R: DbnRecord>(record: &Delivered<'a>) -> Option<&'a R> {
-    match record.kind {
-        BodyKind::Dbn => R::view(record.body),
-        _ => None,
-    }
-}
-
-/// Epochs that were left and are remembered.
-const LEFT: usize = 64;

@@ -10,11 +10,15 @@
 //! The follower applies what the adapter itself sends, or withholds, to the same books that applications use, and writes a snapshot
 //! down while it goes on following (decision 18). A snapshot is written once and given to all who ask for that place or an earlier one.
 //! Who may ask is who may ask for fills, from the same host, and the other adapter. Where what is known is not whole, the other adapter is
-//! asked itself.
+//! asked itself, and where that does not have it either, the source (decision 21).
 
 mod follower;
 mod kept;
+mod known;
+mod maker;
+mod origin;
 mod peer;
+mod reader;
 mod server;
 mod spool;
 mod thread;
@@ -28,7 +32,7 @@ use crossbeam::channel::bounded;
 use twinfeed_control::{Assignment, Selection, StopFlag, StreamAssignment};
 use twinfeed_net::bell::bell;
 use twinfeed_net::tcp::{LinkOptions, Listener};
-use twinfeed_protocol::JoinLimits;
+use twinfeed_protocol::{Cursor, JoinLimits};
 use twinfeed_wire::snapshot::{LONGEST_FRAME, REQUEST_LENGTH};
 use twinfeed_wire::{Sid, StreamId};
 
@@ -39,6 +43,7 @@ use peer::Peer;
 
 pub use follower::{Bounds, Follower, Lacking};
 pub use kept::{Entry, Kept};
+pub use origin::OriginCounters;
 pub use peer::PeerCounters;
 pub use server::ServerCounters;
 pub use spool::{Given, Spool};
@@ -77,6 +82,8 @@ pub struct SnapshotCounters {
     pub server: ServerCounters,
     /// What the other adapter was asked for.
     pub peer: PeerCounters,
+    /// What the source was asked for.
+    pub origin: OriginCounters,
 }
 
 /// How what is known of one source stream stands.
@@ -84,12 +91,14 @@ pub struct SnapshotCounters {
 pub struct Standing {
     /// Which.
     pub sid: Sid,
+    /// As of which place.
+    pub at: Option<Cursor>,
     /// Why it is not whole; `None`: it is.
     pub lacking: Option<Lacking>,
-    /// Whether the other adapter is asked for it.
-    pub asks: bool,
-    /// What went wrong with that last.
-    pub trouble: Option<String>,
+    /// Whether the other adapter is asked for it, and whether the source is.
+    pub asks: [bool; 2],
+    /// What went wrong with that last, with the other adapter and with the source.
+    pub trouble: [Option<String>; 2],
 }
 
 /// Somebody who may ask.
@@ -188,9 +197,13 @@ impl BoundSnapshots {
                 config.snapshots,
                 streams.iter().map(|(sid, _)| *sid),
                 Arc::clone(&shared),
-                wakes,
+                wakes.clone(),
                 stop.clone(),
             )?),
+            false => None,
+        };
+        let origin = match config.snapshots.from_source {
+            true => origin::start(config, bounds, wakes, stop.clone())?,
             false => None,
         };
         let follow = thread::FollowThread::new(
@@ -202,7 +215,7 @@ impl BoundSnapshots {
             tapped,
             (asked, ear),
             (told, telling),
-            asker,
+            (asker, origin),
             Arc::clone(&shared),
         );
         let server = server::Server::new(
@@ -288,11 +301,11 @@ impl Shared {
     fn show_follower(
         &self,
         counters: FollowerCounters,
-        peer: PeerCounters,
+        (peer, origin): (PeerCounters, OriginCounters),
         standing: Vec<Standing>,
     ) {
         let mut shown = lock(&self.counters);
-        (shown.follower, shown.peer) = (counters, peer);
+        (shown.follower, shown.peer, shown.origin) = (counters, peer, origin);
         drop(shown);
         *lock(&self.standing) = standing;
     }

@@ -150,8 +150,9 @@ pub(super) fn start(
 }
 
 impl Asker {
-    /// One turn for all followers: takes in what came, asks for what is wanted. Returns a measure of what is left to do at once.
-    pub(super) fn turn(&mut self, followers: &mut [Follower], now: Time) -> usize {
+    /// One turn for all followers: takes in what came, asks for what is wanted; `held`: of this source stream the source itself is asked, and
+    /// nobody else is.
+    pub(super) fn turn(&mut self, followers: &mut [Follower], held: Option<Sid>, now: Time) {
         if let Some(peer) = self.shared.take_peer() {
             self.peer = peer;
             for stand in &mut self.stands {
@@ -160,24 +161,24 @@ impl Asker {
         }
         if let Ok(news) = self.news.try_recv() {
             self.is_out = false;
-            self.take(news, followers, now);
+            self.take(news, followers, held, now);
         }
-        let mut work = 0;
         for follower in followers.iter_mut() {
-            follower.on_deadline(now);
-            let before = follower.restored();
-            work += follower.restore(self.config.turn, now);
-            let restored = follower.restored() - before;
-            if restored > 0 {
-                self.counters.restored += restored;
-                let stand = self.stands.iter_mut().find(|it| it.sid == follower.sid());
-                stand.into_iter().for_each(|it| it.pause.reset());
+            if held != Some(follower.sid()) {
+                self.ask(follower, now);
             }
-            self.ask(follower, now);
         }
-        let asking = followers.iter().filter(|it| it.is_asking());
+        let asking = followers
+            .iter()
+            .filter(|it| it.is_asking() && held != Some(it.sid()));
         self.counters.asking = asking.count() as u64;
-        work
+    }
+
+    /// The peer's snapshot made what is known of this source stream whole.
+    pub(super) fn note_restored(&mut self, sid: Sid, times: u64) {
+        self.counters.restored += times;
+        let stand = self.stands.iter_mut().find(|it| it.sid == sid);
+        stand.into_iter().for_each(|it| it.pause.reset());
     }
 
     pub(super) const fn counters(&self) -> PeerCounters {
@@ -190,7 +191,7 @@ impl Asker {
         stand.trouble.as_deref()
     }
 
-    fn take(&mut self, news: News, followers: &mut [Follower], now: Time) {
+    fn take(&mut self, news: News, followers: &mut [Follower], held: Option<Sid>, now: Time) {
         let Some(stand) = self.stands.iter_mut().find(|it| it.sid == news.sid) else {
             return;
         };
@@ -209,7 +210,8 @@ impl Asker {
                 self.counters.failed += 1;
                 stand.trouble = Some(format!("{}: {failed}", news.server));
                 stand.due = now.after(stand.pause.next_delay());
-                if follower.wish().is_some_and(|it| it.serial == news.serial) {
+                let wished = follower.wish().is_some_and(|it| it.serial == news.serial);
+                if wished && held != Some(news.sid) {
                     // Until it is asked again nothing is kept.
                     follower.leave();
                 }

@@ -26,6 +26,7 @@ use twinfeed_wire::snapshot::{NotBefore, Reason};
 use twinfeed_wire::{ContextId, Datagram, Sid};
 
 use super::follower::Follower;
+use super::origin::Origin;
 use super::peer::Asker;
 use super::spool::Given;
 use super::{FollowerCounters, Shared, Standing};
@@ -72,6 +73,8 @@ pub(super) struct FollowThread {
     made: u64,
     /// Absent where the other adapter is not asked.
     asker: Option<Asker>,
+    /// Absent where the source is not asked.
+    origin: Option<Origin>,
     shared: Arc<Shared>,
 }
 
@@ -82,7 +85,7 @@ impl FollowThread {
         tapped: Tapped,
         (asks, ear): (Receiver<Ask>, Ear),
         (told, bell): (Sender<Told>, Bell),
-        asker: Option<Asker>,
+        (asker, origin): (Option<Asker>, Option<Origin>),
         shared: Arc<Shared>,
     ) -> Self {
         Self {
@@ -98,6 +101,7 @@ impl FollowThread {
             living: Vec::new(),
             made: 0,
             asker,
+            origin,
             shared,
         }
     }
@@ -122,10 +126,7 @@ impl FollowThread {
             // What was written down may be wrong already.
             self.living.retain(|(given, _)| given.sid() != sid);
         }
-        let restored = match &mut self.asker {
-            Some(asker) => asker.turn(&mut self.followers, now),
-            None => 0,
-        };
+        let restored = self.restore(now);
         let end = now.after(self.config.wait);
         self.waiting
             .extend(self.asks.try_iter().map(|ask| (ask, end)));
@@ -137,6 +138,34 @@ impl FollowThread {
         self.show();
         let writing = self.followers.iter().any(Follower::is_walking);
         followed + restored + usize::from(writing)
+    }
+
+    /// Makes whole what is not, as far as there is anything for it; returns a measure of what was done.
+    fn restore(&mut self, now: Time) -> usize {
+        let mut work = 0;
+        for follower in &mut self.followers {
+            follower.on_deadline(now);
+            let before = follower.restored();
+            work += follower.restore(self.config.turn, now);
+            let times = follower.restored() - before;
+            if times == 0 {
+                continue;
+            }
+            match (follower.is_of_source(), &mut self.origin, &mut self.asker) {
+                (true, Some(origin), _) => origin.note_restored(times),
+                (_, _, Some(asker)) => asker.note_restored(follower.sid(), times),
+                _ => {}
+            }
+        }
+        let mut held = None;
+        if let Some(origin) = &mut self.origin {
+            origin.turn(&mut self.followers, now);
+            held = origin.keeps();
+        }
+        if let Some(asker) = &mut self.asker {
+            asker.turn(&mut self.followers, held, now);
+        }
+        work
     }
 
     /// Follows what was sent; returns how many datagrams that was.
@@ -262,19 +291,28 @@ impl FollowThread {
             waiting: self.waiting.len() as u64,
         };
         let asked = self.asker.as_ref().map(Asker::counters);
-        self.shared
-            .show_follower(counters, asked.unwrap_or_default(), self.standing());
+        let read = self.origin.as_ref().map(Origin::counters);
+        let asked = (asked.unwrap_or_default(), read.unwrap_or_default());
+        self.shared.show_follower(counters, asked, self.standing());
     }
 
     fn standing(&self) -> Vec<Standing> {
         let all = self.followers.iter().map(|it| Standing {
             sid: it.sid(),
+            at: it.cursor(),
             lacking: it.lacking(),
-            asks: it.is_asking(),
-            trouble: (it.lacking().is_some())
-                .then(|| self.asker.as_ref()?.trouble(it.sid()))
-                .flatten()
-                .map(str::to_owned),
+            asks: {
+                let source = self.origin.as_ref().is_some_and(|of| of.asks(it.sid()));
+                let kept_for_it = self.origin.as_ref().and_then(Origin::keeps) == Some(it.sid());
+                [it.is_asking() && !kept_for_it, source]
+            },
+            trouble: {
+                let lacking = it.lacking().is_some();
+                let of_peer = || self.asker.as_ref()?.trouble(it.sid());
+                let of_source = || self.origin.as_ref()?.trouble(it.sid());
+                let said = |of: Option<&str>| of.filter(|_| lacking).map(str::to_owned);
+                [said(of_peer()), said(of_source())]
+            },
         });
         all.collect()
     }

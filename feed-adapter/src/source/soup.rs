@@ -24,6 +24,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use session::Fault;
+use twinfeed_protocol::line::Line;
 
 use crate::decode::DecodeError;
 
@@ -61,6 +62,44 @@ pub struct SnapshotServers {
     pub time: Duration,
     /// Most messages of a snapshot.
     pub messages: u64,
+}
+
+/// The lines' servers of one kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    servers: [bool; 2],
+    /// For how long what they would give is left to the peer first.
+    pub(crate) after: Duration,
+    /// Whose is asked next.
+    line: Line,
+}
+
+impl Asked {
+    /// Lines with a server, A first.
+    pub(crate) const fn new(servers: [bool; 2], after: Duration) -> Self {
+        Self {
+            servers,
+            after,
+            line: Line::A,
+        }
+    }
+
+    /// Whose server is asked now; another line's the next time, if that has one.
+    pub(crate) const fn turn(&mut self) -> Line {
+        if !self.servers[self.line.index()] {
+            self.line = other(self.line);
+        }
+        let line = self.line;
+        self.line = other(line);
+        line
+    }
+}
+
+const fn other(line: Line) -> Line {
+    match line {
+        Line::A => Line::B,
+        Line::B => Line::A,
+    }
 }
 
 /// Why a server gave nothing, or not all.
@@ -142,6 +181,23 @@ impl fmt::Display for Why {
                 "there is no address space for a second memory: lower `max_open_orders`",
             ),
             Self::Stopped => f.write_str("nobody waits for it any more"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_take_turns() {
+        for (servers, turns) in [
+            ([true, true], [Line::A, Line::B, Line::A]),
+            ([true, false], [Line::A; 3]),
+            ([false, true], [Line::B; 3]),
+        ] {
+            let mut asked = Asked::new(servers, Duration::ZERO);
+            assert_eq!([0; 3].map(|_| asked.turn()), turns, "{servers:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use twinfeed_feed_adapter::snapshots::{Bounds, Follower, Lacking};
 use twinfeed_protocol::Time;
 use twinfeed_protocol::join::Whole;
 use twinfeed_wire::snapshot;
-use twinfeed_wire::{Adm, AdminKind, Generation};
+use twinfeed_wire::{Adm, AdminKind, ContextId, Generation};
 
 use super::stream::{BOUNDS, SID, STREAM, Stream, add, definition, follow, follower};
 use super::taker::{assert_same, snapshot, whole};
@@ -238,4 +238,159 @@ fn what_differs_from_the_active_takes_nothing_of_it() {
     assert!(!second.is_asking() && !second.ask(Time(1)));
     assert!(!second.on_snapshot(wish.serial, given_by(&mut first)));
     assert_eq!(second.lacking(), Some(Lacking::Differs));
+}
+
+/// What was administered, and whether it was heard, before the source's account is taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Administered {
+    Nothing,
+    Notice,
+    Cleared,
+    ClearedBefore,
+    InTheEpochBefore,
+    InTheEpochBeforeAndAHeartbeat,
+    ClearedMeanwhile,
+    Missed,
+    Silent,
+}
+
+#[test]
+fn what_the_source_gives_is_sound_unless_operators_may_have_cleared_a_book() {
+    use Administered::{
+        Cleared, ClearedBefore, ClearedMeanwhile, InTheEpochBefore, InTheEpochBeforeAndAHeartbeat,
+        Missed, Nothing, Notice, Silent,
+    };
+    for what in [
+        Nothing,
+        Notice,
+        Cleared,
+        ClearedBefore,
+        InTheEpochBefore,
+        InTheEpochBeforeAndAHeartbeat,
+        ClearedMeanwhile,
+        Missed,
+        Silent,
+    ] {
+        // The source's account is that of a follower that hears notices in place of whatever was administered: as many.
+        let (mut said, mut own, mut account) = (Stream::new(), Stream::new(), follower());
+        let mut second = follower();
+        let administer = |kind: AdminKind, own: &mut Stream, said: &mut Stream| {
+            own.admin(AdminKind::OperatorNotice, b"it");
+            said.admin(kind, &[]);
+        };
+        let tell = |own: &mut Stream, account: &mut Follower| {
+            own.dbn(0, &add(7, own.sseq + 1));
+            follow(account, &own.datagram());
+        };
+        if matches!(what, InTheEpochBefore | InTheEpochBeforeAndAHeartbeat) {
+            administer(AdminKind::ClearBook, &mut own, &mut said);
+            follow(&mut second, &said.datagram());
+            for stream in [&mut own, &mut said] {
+                stream.begin(6, 60);
+            }
+        }
+        tell(&mut own, &mut account);
+        if what == ClearedBefore {
+            administer(AdminKind::ClearBook, &mut own, &mut said);
+            let _ = said.datagram();
+            follow(&mut account, &own.datagram());
+        }
+        // The second one hears from the second number on.
+        said.sseq = 1;
+        tell(&mut own, &mut account);
+        match what {
+            InTheEpochBeforeAndAHeartbeat => {
+                (said.sseq, said.last) = (2, 2);
+                follow(&mut second, &said.heartbeat());
+            }
+            _ => {
+                said.dbn(0, &add(7, 2));
+                follow(&mut second, &said.datagram());
+            }
+        }
+        assert_eq!(second.lacking(), Some(Lacking::Beginning), "{what:?}");
+        match what {
+            Nothing | ClearedBefore | InTheEpochBefore | InTheEpochBeforeAndAHeartbeat => {}
+            ClearedMeanwhile => {
+                // It is kept, and then nobody is asked any more: of what was kept nothing is told.
+                assert!(second.want(Time(1)));
+                administer(AdminKind::ClearBook, &mut own, &mut said);
+            }
+            Notice => administer(AdminKind::OperatorNotice, &mut own, &mut said),
+            Cleared => administer(AdminKind::ClearBook, &mut own, &mut said),
+            Silent => administer(AdminKind::SourceStale, &mut own, &mut said),
+            Missed => {
+                second.missed();
+                tell(&mut own, &mut account);
+                said.dbn(0, &add(7, 3));
+                follow(&mut second, &said.datagram());
+            }
+        }
+        if matches!(what, Notice | Cleared | ClearedMeanwhile | Silent) {
+            follow(&mut second, &said.datagram());
+            follow(&mut account, &own.datagram());
+        }
+        second.leave();
+        assert!(second.want(Time(1)));
+        let wish = second.wish().unwrap();
+        let orders = account.books().orders(SID);
+        assert!(!second.on_sources_snapshot(wish.serial + 1, given_by(&mut account)));
+        assert!(second.on_sources_snapshot(wish.serial, given_by(&mut account)));
+        while second.restore(1, Time(1)) > 0 {}
+        assert_eq!((second.lacking(), second.restored()), (None, 1), "{what:?}");
+        assert!(second.is_of_source());
+        assert_eq!(second.books().orders(SID), orders);
+        let trust = match what {
+            Nothing | Notice | Silent => Trust::Sound,
+            // Of messages in front of the first that came nobody says in which epoch they were.
+            Cleared
+            | ClearedBefore
+            | ClearedMeanwhile
+            | InTheEpochBefore
+            | InTheEpochBeforeAndAHeartbeat
+            | Missed => Trust::Suspect,
+        };
+        assert_eq!(trusts(&second), [trust], "{what:?}");
+        assert_eq!(second.books().is_silent(SID), what == Silent);
+        // What is administered from here on is heard.
+        said.admin(AdminKind::ClearBook, &[]);
+        follow(&mut second, &said.datagram());
+        assert_eq!((second.lacking(), second.books().orders(SID)), (None, 0));
+    }
+}
+
+#[test]
+fn in_a_context_that_does_not_reach_back_the_source_is_asked_and_the_other_adapter_is_not() {
+    let (mut stream, mut second) = (Stream::new(), follower());
+    (stream.sseq, stream.last) = (5, 5);
+    stream.incomplete(51);
+    stream.dbn(0, &add(7, 1));
+    follow(&mut second, &stream.datagram());
+    assert_eq!(second.lacking(), Some(Lacking::Beginning));
+    assert!(!second.ask(Time(1)) && !second.is_asking());
+    assert!(second.want(Time(1)) && second.is_asking());
+    let wish = second.wish().unwrap();
+    assert_eq!((wish.from.next.sseq, wish.from.complete), (7, false));
+    // It is told, and then the conversion learns the whole epoch: so is what rests to be learnt.
+    let mut account = follower();
+    let mut whole = Stream::new();
+    whole.header.context = stream.header.context;
+    whole.dbn(5, &add(7, 1));
+    follow(&mut account, &whole.datagram());
+    assert!(second.on_sources_snapshot(wish.serial, given_by(&mut account)));
+    while second.restore(1, Time(1)) > 0 {}
+    assert_eq!(
+        (second.lacking(), trusts(&second)),
+        (None, vec![Trust::Sound])
+    );
+    (stream.header.flags, stream.header.context) = (Stream::new().header.flags, ContextId(52));
+    stream.dbn(0, &add(7, 2));
+    follow(&mut second, &stream.datagram());
+    assert_eq!(second.lacking(), Some(Lacking::Beginning));
+    assert_eq!(trusts(&second), [Trust::Suspect]);
+    assert!(second.ask(Time(1)));
+    // It lacks nothing, so that nobody is asked.
+    let (_, mut whole) = (second, follower());
+    follow(&mut whole, &Stream::new().heartbeat());
+    assert!(!whole.want(Time(1)) && whole.wish().is_none());
 }

@@ -5,6 +5,7 @@ mod capture;
 mod follower;
 mod output;
 mod server;
+mod source;
 mod stream;
 mod taker;
 mod walk;

@@ -18,12 +18,12 @@ use super::stream::{SID, STREAM, Stream, add};
 use super::taker::{Taken, assert_same, take};
 
 /// An adapter's two threads, and the data thread's end.
-struct Rig {
+pub(crate) struct Rig {
     server: SocketAddr,
-    giver: Giver,
+    pub(crate) giver: Giver,
     tap: Tap,
     stop: StopFlag,
-    stream: Stream,
+    pub(crate) stream: Stream,
 }
 
 impl Drop for Rig {
@@ -42,6 +42,11 @@ impl Rig {
 
     /// From where the stream stands.
     fn another(settings: &str, stream: Stream) -> Self {
+        Self::beside(("", ""), settings, stream)
+    }
+
+    /// Whose line B has this server besides, as it is configured there and in a table.
+    pub(crate) fn beside((at, table): (&str, &str), settings: &str, stream: Stream) -> Self {
         let text = format!(
             r#"
 feed = "rig"
@@ -53,7 +58,8 @@ max_open_orders = 1000000
 sid = 1
 type = "moldudp64"
 line.A = {{ address = "127.0.0.1:0", source = "127.0.0.1" }}
-line.B = {{ address = "127.0.0.1:0", source = "127.0.0.1" }}
+line.B = {{ address = "127.0.0.1:0", source = "127.0.0.1"{at} }}
+{table}
 [snapshots]
 {settings}
 [stream_admin]
@@ -78,7 +84,7 @@ url = "http://127.0.0.1:1"
         }
     }
 
-    fn tell(&mut self, record: &MboMsg) {
+    pub(crate) fn tell(&mut self, record: &MboMsg) {
         self.stream.dbn(0, record);
         let bytes = self.stream.datagram();
         self.tap.keep(&bytes);
@@ -102,7 +108,7 @@ url = "http://127.0.0.1:1"
         assert_eq!(self.giver.counters().follower.dropped, 0);
     }
 
-    fn until(&self, holds: impl Fn(&SnapshotCounters) -> bool) -> SnapshotCounters {
+    pub(crate) fn until(&self, holds: impl Fn(&SnapshotCounters) -> bool) -> SnapshotCounters {
         loop {
             let counters = self.giver.counters();
             if holds(&counters) {
@@ -129,13 +135,13 @@ url = "http://127.0.0.1:1"
     }
 
     /// One that was made for somebody before is not new enough.
-    fn request_from_here(&self) -> Request {
+    pub(crate) fn request_from_here(&self) -> Request {
         let mut request = self.request();
         request.not_before.sseq = self.stream.sseq + 1;
         request
     }
 
-    fn ask(&self, request: &Request) -> TcpStream {
+    pub(crate) fn ask(&self, request: &Request) -> TcpStream {
         let mut socket = TcpStream::connect(self.server).unwrap();
         say(&mut socket, request);
         socket
@@ -166,7 +172,7 @@ fn say(socket: &mut TcpStream, request: &Request) {
 }
 
 /// Everything up to the end of one answer; `Err`: the reason of a refusal.
-fn answer(socket: &mut TcpStream) -> Result<Taken, Reason> {
+pub(crate) fn answer(socket: &mut TcpStream) -> Result<Taken, Reason> {
     let mut all = Vec::new();
     loop {
         let mut header = [0; FRAME_HEADER_LENGTH];
@@ -426,7 +432,8 @@ fn what_began_in_mid_session_is_made_whole_by_the_other_adapter() {
     assert_eq!(second.giver.counters().peer.requests, 0);
     second.giver.granted(&with_peer(Some(first.server), true));
     second.until(|of| of.peer.failed > 0);
-    let trouble = second.giver.standing()[0].trouble.clone();
+    let [trouble, of_source] = second.giver.standing()[0].trouble.clone();
+    assert_eq!(of_source, None);
     assert_eq!(
         trouble.unwrap(),
         format!("{}: refuses a snapshot: not_entitled", first.server)
@@ -451,7 +458,10 @@ fn what_began_in_mid_session_is_made_whole_by_the_other_adapter() {
     assert_eq!(one.end.orders, id);
     assert_eq!(one.end.cursor, other.end.cursor);
     let standing = &second.giver.standing()[0];
-    assert_eq!((standing.asks, &standing.trouble), (false, &None));
+    assert_eq!(
+        (standing.asks, &standing.trouble),
+        ([false; 2], &[None, None])
+    );
 }
 
 #[test]

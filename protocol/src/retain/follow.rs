@@ -34,7 +34,7 @@ use crate::event::{Delivered, DiscontinuityCause, Event, Handler};
 use crate::join::{JoinLimits, Joins, Whole, Wish};
 use crate::piece::Piece;
 use crate::time::Time;
-use twinfeed_wire::{Datagram, Sid};
+use twinfeed_wire::{BodyKind, Datagram, Sid};
 
 /// Whoever is told an output, and a snapshot where the output was not followed.
 pub trait Knowing: Following {
@@ -104,13 +104,19 @@ impl Follow {
         to.missed();
     }
 
-    /// Wants a snapshot of the other adapter from here on; `false` if nothing was followed yet, or since something was missed, or if nobody
-    /// else can have it, for what the conversion remembers does not reach back.
+    /// Wants a snapshot of the other adapter from here on; `false` as with [`Follow::want`], or if that cannot have it, for what
+    /// the conversion remembers does not reach back.
     pub fn ask(&mut self, now: Time) -> bool {
+        let complete = self.cursor().is_some_and(|it| it.complete);
+        self.joins.is_some() || (complete && self.want(now))
+    }
+
+    /// Wants a snapshot, whoever makes it, from here on; `false` if nothing was followed yet, or since something was missed.
+    pub fn want(&mut self, now: Time) -> bool {
         if self.joins.is_some() {
             return true;
         }
-        let Some(cursor) = self.cursor().filter(|it| it.complete && !self.blind) else {
+        let Some(cursor) = self.cursor().filter(|_| !self.blind) else {
             return false;
         };
         let mut joins = Joins::new(self.limits);
@@ -205,6 +211,9 @@ impl<K: Knowing> Following for Sieve<'_, K> {
         let Some(joins) = self.joins else {
             return self.to.record(record);
         };
+        if record.kind == BodyKind::Administrative {
+            self.to.passes(record);
+        }
         let mut teller = Teller::of(&mut *self.to);
         joins.through(self.now, &mut teller).record(record);
     }

@@ -27,6 +27,8 @@ pub struct Begun {
     pub context: ContextId,
     /// Whether the output is followed from the epoch's first number on, in a context that reaches back to it.
     pub whole: bool,
+    /// Administrative messages that were counted in front of what is followed, in this epoch or before.
+    pub adm: Adm,
 }
 
 /// Why what is known from here on is in doubt, although nothing of the output is missing.
@@ -34,6 +36,8 @@ pub struct Begun {
 pub enum Doubt {
     /// Numbers mean something else: the conversion remembers something else.
     Context,
+    /// They do, for the conversion remembers all of the epoch from here on, which it did not.
+    Completed,
     /// Administrative messages were counted that are none of this output.
     Count,
 }
@@ -44,6 +48,8 @@ pub trait Following {
     fn begins(&mut self, begun: &Begun);
     /// The next record or administrative message. Its `next`, `context` and `numbering` say where the output stands behind it.
     fn record(&mut self, record: &Delivered<'_>);
+    /// This administrative message came, and may never be told: it is kept, or void.
+    fn passes(&mut self, _message: &Delivered<'_>) {}
     /// What is known is in doubt from here on.
     fn doubt(&mut self, doubt: Doubt);
     /// Something of the output did not come here.
@@ -197,6 +203,7 @@ impl Output {
             left,
             context: header.context,
             whole: complete && prev.is_some_and(|prev| prev < header.first),
+            adm: header.base_adm,
         });
         let next = prev.map_or(header.first, |prev| prev.saturating_add(1));
         Stand {
@@ -289,9 +296,13 @@ impl Output {
         if stand.context == header.context {
             return false;
         }
-        stand.context = header.context;
-        stand.complete = !header.flags.has(Flags::INCOMPLETE);
-        to.doubt(Doubt::Context);
+        let complete = !header.flags.has(Flags::INCOMPLETE);
+        let completed = complete && !stand.complete;
+        (stand.context, stand.complete) = (header.context, complete);
+        to.doubt(match completed {
+            true => Doubt::Completed,
+            false => Doubt::Context,
+        });
         true
     }
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use twinfeed_control::{
-    AdapterStatus, LONGEST_ORDER_KEY, OfferedStream, Problem, ProblemCode, Register, Selection,
-    Sid, Subscribe, SubscriptionStatus, Transport,
+    AdapterStatus, COUNTERS_PER_REPORT, LONGEST_ORDER_KEY, OfferedStream, Problem, ProblemCode,
+    Register, Selection, Sid, Subscribe, SubscriptionStatus, Transport,
 };
 
 use super::settings::{FeedSettings, TransportKind};
@@ -17,8 +17,6 @@ use super::settings::{FeedSettings, TransportKind};
 pub const APPLICATION_LIMIT: usize = 64;
 /// Longest reason or note, in bytes.
 pub const TEXT_LIMIT: usize = 512;
-/// Most free counters in one report.
-pub const COUNTERS_LIMIT: usize = 64;
 /// Most lines of one source stream.
 const LINES_PER_STREAM: usize = 2;
 /// Most receipts in one report.
@@ -183,9 +181,9 @@ pub(super) fn adapter_report(status: &AdapterStatus, limit: usize) -> Result<(),
             SHORTEN,
         ));
     }
-    if status.counters.len() > COUNTERS_LIMIT {
+    if status.counters.len() > COUNTERS_PER_REPORT {
         return Err(bad(
-            format!("status.counters has more than {COUNTERS_LIMIT}"),
+            format!("status.counters has more than {COUNTERS_PER_REPORT}"),
             SHORTEN,
         ));
     }
@@ -207,9 +205,9 @@ pub(super) fn subscriber_report(status: &SubscriptionStatus, limit: usize) -> Re
         status.delivered.iter().map(|pos| pos.sid),
         limit,
     )?;
-    if status.counters.len() > COUNTERS_LIMIT {
+    if status.counters.len() > COUNTERS_PER_REPORT {
         return Err(bad(
-            format!("status.counters has more than {COUNTERS_LIMIT}"),
+            format!("status.counters has more than {COUNTERS_PER_REPORT}"),
             SHORTEN,
         ));
     }

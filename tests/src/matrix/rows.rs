@@ -286,6 +286,14 @@ pub const ROWS: &[Row] = &[
                 "who_joins_after_both_adapters_were_restarted_in_mid_session_has_the_same_books",
             ),
             Test(
+                JOIN,
+                "who_joins_after_both_adapters_died_at_once_has_the_books_of_the_whole_session",
+            ),
+            Test(
+                JOIN,
+                "who_joins_after_both_adapters_died_at_once_has_the_books_of_the_sources_snapshot",
+            ),
+            Test(
                 "feed-adapter/tests/snapshots/server.rs",
                 "what_began_in_mid_session_is_made_whole_by_the_other_adapter",
             ),

@@ -106,6 +106,12 @@ impl Connection {
         self.reader.next().map_err(Why::Session)
     }
 
+    /// The session that was given, once the login was accepted.
+    #[must_use]
+    pub const fn session(&self) -> Option<Session> {
+        self.reader.given()
+    }
+
     /// Waits a slice at most for more.
     ///
     /// # Errors

@@ -64,6 +64,12 @@ impl Picture {
         }
     }
 
+    /// What the message that was taken last would become.
+    #[must_use]
+    pub const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
     /// The memory, of the moment in front of `number`.
     #[must_use]
     pub fn whole(self, begin: &Begin, number: u64) -> Box<Whole> {

@@ -20,6 +20,8 @@ pub struct Reader {
     framer: Framer,
     /// Which must be given; `None`: any.
     session: Option<Session>,
+    /// Which was.
+    given: Option<Session>,
     state: State,
 }
 
@@ -87,6 +89,7 @@ impl Reader {
         Self {
             framer: Framer::new(),
             session: None,
+            given: None,
             state: State::LoggingIn,
         }
     }
@@ -94,8 +97,14 @@ impl Reader {
     /// A login is sent, and this session must be given; `None`: any.
     pub const fn log_in(&mut self, session: Option<Session>) {
         self.framer.clear();
-        self.session = session;
+        (self.session, self.given) = (session, None);
         self.state = State::LoggingIn;
+    }
+
+    /// The session that was given, once the login was accepted.
+    #[must_use]
+    pub const fn given(&self) -> Option<Session> {
+        self.given
     }
 
     /// Where bytes of the server go, and [`Reader::filled`] says how many came.
@@ -126,7 +135,7 @@ impl Reader {
                 if self.session.is_some_and(|wanted| wanted != session) {
                     return Err(Fault::Other(session));
                 }
-                self.state = State::Speaking(next);
+                (self.state, self.given) = (State::Speaking(next), Some(session));
                 Word::Accepted(next)
             }
             (Packet::Sequenced(message), State::Speaking(number)) => {
@@ -178,7 +187,9 @@ mod tests {
         let text = format!("\0\x01H{ACCEPTED}\0\x02Sa\0\x01H\0\x02Sb\0\x01Z");
         let mut reader = reading(text.as_bytes());
         assert_eq!(reader.next(), Ok(Some(Word::Alive)));
+        assert_eq!(reader.given(), None);
         assert_eq!(reader.next(), Ok(Some(Word::Accepted(7))));
+        assert_eq!(reader.given(), Some(SESSION));
         assert_eq!(reader.next(), Ok(Some(Word::Message(7, b"a"))));
         assert_eq!(reader.next(), Ok(Some(Word::Alive)));
         assert_eq!(reader.next(), Ok(Some(Word::Message(8, b"b"))));
