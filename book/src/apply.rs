@@ -16,6 +16,8 @@
 //! Every finding is of the record against the book as it stands: an order is known by its number, and what else a record says
 //! of it must agree.
 
+use std::hint::black_box;
+
 use twinfeed_wire::record::code::{action, flags, side};
 use twinfeed_wire::record::{MboMsg, UNDEF_ORDER_SIZE, UNDEF_PRICE};
 
@@ -64,12 +66,27 @@ impl Ladder {
         pool: &mut Pool,
         orders: impl IntoIterator<Item = Order>,
     ) -> Findings {
-        let mut findings = Findings::default();
-        for order in orders {
-            let found = self.enter(pool, order);
-            findings.add(self.find(found));
+        let (mut findings, mut orders) = (Findings::default(), orders.into_iter());
+        let mut batch = [NO_ORDER; BATCH];
+        loop {
+            let mut count = 0;
+            for (place, order) in batch.iter_mut().zip(orders.by_ref()) {
+                *place = order;
+                count += 1;
+            }
+            let batch = &batch[..count];
+            if pool.is_large() {
+                let touched = batch.iter().map(|order| pool.touch(self.number, order.id));
+                black_box(touched.fold(0, |all, slot| all ^ slot));
+            }
+            for order in batch {
+                let found = self.enter(pool, *order);
+                findings.add(self.find(found));
+            }
+            if count < BATCH {
+                return findings;
+            }
         }
-        findings
     }
 
     fn change(&mut self, pool: &mut Pool, record: &MboMsg) -> Findings {
@@ -196,10 +213,19 @@ fn stated(record: &MboMsg) -> Option<Order> {
     (order.price != UNDEF_PRICE && order.size != UNDEF_ORDER_SIZE).then_some(order)
 }
 
-fn side_of(code: u8) -> Option<Side> {
+pub(super) fn side_of(code: u8) -> Option<Side> {
     match code {
         side::BID => Some(Side::Bid),
         side::ASK => Some(Side::Ask),
         _ => None,
     }
 }
+
+/// Orders that are entered together.
+const BATCH: usize = 32;
+const NO_ORDER: Order = Order {
+    id: 0,
+    side: Side::Bid,
+    price: 0,
+    size: 0,
+};

@@ -58,6 +58,12 @@ impl Ladder {
         }
     }
 
+    /// The slot of the last order in the queue at a price; [`NONE`] where there is none.
+    pub(super) fn last_at(&self, side: Side, price: i64) -> u32 {
+        let rung = self.levels(side).get(side.rank(price));
+        rung.map_or(NONE, |rung| rung.last)
+    }
+
     /// The best level of a side.
     pub(super) fn best(&self, side: Side) -> Option<Level> {
         self.levels(side).best().map(|rung| rung.level(side))

@@ -44,6 +44,7 @@ mod body;
 mod books;
 mod check;
 mod convert;
+mod gather;
 mod inconsistency;
 pub mod index;
 mod ladder;

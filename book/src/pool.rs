@@ -72,9 +72,24 @@ impl Pool {
         })
     }
 
+    /// Where a search for the order `id` of `book` begins.
+    pub(super) fn touch(&self, book: u32, id: u64) -> u32 {
+        self.index.touch(hash(book, id))
+    }
+
+    /// Whether there is more than caches hold, so that it pays to ask for much of it together.
+    pub(super) fn is_large(&self) -> bool {
+        self.len() >= LARGE
+    }
+
     /// A slot that is taken.
     pub(super) fn at(&self, at: u32) -> &Slot {
         &self.slots[at as usize]
+    }
+
+    /// A slot, if there is one.
+    pub(super) fn get(&self, at: u32) -> Option<&Slot> {
+        self.slots.get(at as usize)
     }
 
     pub(super) fn at_mut(&mut self, at: u32) -> &mut Slot {
@@ -117,6 +132,9 @@ impl Pool {
         self.free = NONE;
     }
 }
+
+/// So many orders take some 6 MB: about what caches of a core hold.
+const LARGE: usize = 100_000;
 
 #[cfg(test)]
 mod tests {

@@ -3,11 +3,13 @@
 use twinfeed_wire::record::code::tri;
 use twinfeed_wire::record::{MboMsg, StatusMsg};
 
+use super::apply::side_of;
 use super::check::Broken;
 use super::ladder::Ladder;
 use super::pool::Pool;
 use super::{Counts, Findings, Inconsistency, Order, Settings, Trust, View};
-use crate::index::{Index, hash};
+use crate::index::{Index, NONE, hash};
+use std::hint::black_box;
 
 /// The books of one source stream.
 #[derive(Clone, Debug)]
@@ -254,6 +256,30 @@ impl Source {
         }
     }
 
+    /// Asks for what these records will need, all of it together.
+    pub(super) fn touch<'a>(&self, records: impl Iterator<Item = &'a MboMsg>) {
+        if !self.pool.is_large() {
+            return;
+        }
+        let mut slots = [NONE; 2 * TOUCHED];
+        let (mut count, mut seen) = (0, 0);
+        for record in records.take(TOUCHED) {
+            let Some(at) = self.find(record.hd.instrument_id.get()) else {
+                continue;
+            };
+            let ladder = &self.ladders[at];
+            let (id, price) = (record.order_id.get(), record.price.get());
+            slots[count] = self.pool.touch(ladder.number, id);
+            slots[count + 1] =
+                side_of(record.side).map_or(NONE, |side| ladder.last_at(side, price));
+            count += 2;
+        }
+        for at in &slots[..count] {
+            seen ^= self.pool.get(*at).map_or(0, |slot| slot.behind);
+        }
+        black_box(seen);
+    }
+
     fn find(&self, instrument: u32) -> Option<usize> {
         let fits = |at: u32| self.ladders[at as usize].instrument == instrument;
         let at = self.index.find(hash(0, u64::from(instrument)), fits)?;
@@ -282,3 +308,6 @@ impl Source {
         findings
     }
 }
+
+/// Most records that are looked at together: more than a datagram has.
+const TOUCHED: usize = 64;

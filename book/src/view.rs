@@ -3,6 +3,7 @@
 use std::iter;
 
 use super::check::{Broken, check};
+use super::gather::Gather;
 use super::ladder::Ladder;
 use super::pool::Pool;
 use super::{Counts, Level, Order, Side, Top, Trust};
@@ -104,7 +105,8 @@ impl<'a> View<'a> {
     pub fn orders(self) -> impl Iterator<Item = Order> + use<'a> {
         let sides = Side::BOTH.into_iter();
         let rungs = sides.flat_map(move |side| self.ladder.levels(side).iter());
-        rungs.flat_map(move |rung| self.walk(rung.first))
+        let slots = Gather::new(self.pool, rungs);
+        slots.map(move |at| self.pool.at(at).order())
     }
 
     /// Counts everything again from the orders, the slow and obvious way; for tests and for a doubt of one's own.

@@ -161,6 +161,7 @@ impl Follower {
 
     /// One datagram of the stream, sent or withheld.
     pub fn datagram(&mut self, datagram: &Datagram<'_>, now: Time) {
+        self.known.expect(datagram);
         self.follow.datagram(datagram, now, &mut self.known);
     }
 

@@ -7,7 +7,7 @@ use twinfeed_protocol::retain::{Begun, Doubt, Following, Knowing};
 use twinfeed_protocol::{Delivered, Event, Handler, Piece, Place, ResetCause, Tail};
 use twinfeed_wire::record::{DbnRecord, InstrumentDefMsg, MboMsg, StatusMsg};
 use twinfeed_wire::snapshot::Snapshot;
-use twinfeed_wire::{Adm, AdminKind, AdminMessage, BodyKind, Epoch, Sid, StreamId};
+use twinfeed_wire::{Adm, AdminKind, AdminMessage, BodyKind, Datagram, Epoch, Sid, StreamId};
 
 use super::follower::{Bounds, Lacking};
 use super::kept::Kept;
@@ -231,6 +231,15 @@ impl Known {
             self.full = u64::MAX;
         }
         self.lacking.get_or_insert(why);
+    }
+
+    /// These records come next.
+    pub(super) fn expect(&self, datagram: &Datagram<'_>) {
+        let orders = datagram.records().filter_map(|record| match record.kind {
+            BodyKind::Dbn => MboMsg::view(record.body),
+            _ => None,
+        });
+        self.books.touch(self.sid, orders);
     }
 
     /// Operators may have done to the books what is not known here.
