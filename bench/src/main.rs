@@ -1,9 +1,10 @@
 //! What do failures and losses cost, measured?
 //!
-//! `twinfeed-bench repair` measures how what both streams lost is given again. `twinfeed-bench failover` starts the real processes from the `twinfeed` program, hurts the active
+//! `twinfeed-bench arbiter` measures what deduplication and arbitration cost. `twinfeed-bench repair` measures how what both streams lost is given again. `twinfeed-bench failover` starts the real processes from the `twinfeed` program, hurts the active
 //! adapter hundreds of times in every way that matters, and writes down what the application saw.
 #![forbid(unsafe_code)]
 
+mod arbiter;
 mod chance;
 mod error;
 mod failover;
@@ -27,6 +28,8 @@ struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// What one message costs an application's arbiter, on the leg that wins and on the one that loses.
+    Arbiter(arbiter::Args),
     /// Kill, stop, end and cut off the active adapter, and measure what the application sees.
     Failover(failover::Args),
     /// Lose the same on both streams, alone and in a storm, and measure how long it takes to be given it.
@@ -36,6 +39,7 @@ enum Command {
 /// Exit codes: 0; 1 a promise broke, or the bench could not be completed; 2 usage.
 fn main() -> ExitCode {
     let done = match Bench::parse().command {
+        Command::Arbiter(args) => arbiter::run(&args),
         Command::Failover(args) => failover::run(&args),
         Command::Repair(args) => repair::run(&args),
     };
