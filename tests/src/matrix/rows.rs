@@ -539,8 +539,13 @@ pub const ROWS: &[Row] = &[
             Cell("stop-backup"),
             Test(ROLES, "a_hand_over_that_cannot_be_says_what_is_missing"),
             Test(PAIR_WORLD, "a_backup_that_dies_changes_nothing"),
+            Test("tests/tests/alerts.rs", "the_alerts_fire_when_they_should"),
+            Test(
+                "tests/tests/alerts.rs",
+                "every_alert_asks_for_what_real_processes_show",
+            ),
         ],
-        "no alert rules are shipped: the status page and the metrics say it",
+        "",
     ),
     row(
         "P4",
