@@ -351,6 +351,31 @@ fn nothing_is_told_of_a_leg_that_was_gone_over_to_and_left_before_it_brought_any
 }
 
 #[test]
+fn who_is_gone_back_to_and_remembers_something_else_by_then_is_told_of() {
+    let (mut kit, _zero, mut one) = parted(Policy::FirstArrival);
+    roles(&mut kit, Leg::Zero, 2);
+    // Its adapter has begun again meanwhile, and knows nothing of before.
+    one.header.context = ContextId(2);
+    one.header.flags = Flags::INCOMPLETE;
+    kit.beat(&mut one, 10, 11);
+    roles(&mut kit, Leg::One, 3);
+    kit.told();
+    kit.records(&mut one, &run(11..=12));
+    let another = Told::Event(Event::Discontinuity {
+        sid: SID,
+        epoch: Epoch(1),
+        at: Place::start(11),
+        context: ContextId(2),
+        complete: false,
+        cause: DiscontinuityCause::Context { from: ContextId(1) },
+    });
+    assert_eq!(
+        kit.told(),
+        [another, record(11, Leg::One), record(12, Leg::One)]
+    );
+}
+
+#[test]
 fn what_was_gone_over_to_is_told_before_it_is_merged() {
     let (mut kit, mut zero, mut one) = parted(Policy::FirstArrival);
     roles(&mut kit, Leg::Zero, 2);

@@ -397,6 +397,38 @@ fn a_leg_that_lags_in_the_epoch_before_leads_nobody_back() {
 }
 
 #[test]
+fn nor_does_it_when_only_somebody_who_remembers_something_else_says_which_came_before() {
+    let from = Cursor {
+        predecessor: Epoch::NONE,
+        ..in_the_second()
+    };
+    let (mut kit, mut zero, mut one) = resumed(&from);
+    zero.header.epoch = Epoch(2);
+    zero.header.predecessor = Epoch(1);
+    zero.header.context = ContextId(21);
+    zero.header.flags = Flags::INCOMPLETE;
+    kit.beat(&mut zero, 10, 11);
+    kit.records(&mut zero, &run(11..=14));
+    for _ in 0..4 {
+        kit.beat(&mut zero, 14, 15);
+        kit.pass(ms(5));
+    }
+    let told = kit.told();
+    assert!(told.ends_with(&records(11..=14, Leg::Zero)), "{told:?}");
+    // And then it dies, and nobody is left but who lags.
+    for round in 0..200 {
+        kit.records(&mut one, &run(90 + round..=90 + round));
+        kit.beat(&mut one, 90 + round, 91 + round);
+        kit.pass(ms(10));
+    }
+    let told = kit.told();
+    let back = |told: &Told| matches!(told, Told::Event(Event::Reset { .. }) | Told::Record(..));
+    assert!(!told.iter().any(back), "{told:?}");
+    let stale = Told::Event(Event::Stale { sid: SID });
+    assert!(told.contains(&stale), "{told:?}");
+}
+
+#[test]
 fn nor_does_one_that_lags_by_two() {
     let from = Cursor {
         next: Pos {

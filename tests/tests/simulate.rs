@@ -36,8 +36,12 @@ const JOINED_BEFORE: [u64; 14] = [
 /// Worlds of other kinds that did: a message was moved from where a backup had placed it, what was added to a hole did not wait, what waited of an epoch was not confirmed by its end, silence in
 /// front of a held record was called a gap, messages that were owed were waited for one by one, who gave a record was taken for who holds it,
 /// and (twice, and once more in front of a join) what had arrived was called lost on every leg; a message left that the backup had never heard of,
-/// and a server that had lacked something was not asked again.
-const BEFORE: [(Kind, u64); 11] = [
+/// and a server that had lacked something was not asked again; a leg that was gone back to remembered something else by then, and nobody was
+/// told; a cursor that did not know which epoch came before was led back there.
+const BEFORE: [(Kind, u64); 14] = [
+    (Kind::Long, 9_026_524),
+    (Kind::Long, 9_091_424),
+    (Kind::Long, 9_038_998),
     (Kind::Long, 4_003_144),
     (Kind::Filled, 7_002_613),
     (Kind::Pair, 431_120),

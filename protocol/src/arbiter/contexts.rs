@@ -88,6 +88,9 @@ impl Source {
         let Some(cursor) = &self.cursor else {
             return;
         };
+        if self.announce.is_none() {
+            self.told_in = Some(cursor.context);
+        }
         self.announce = match self.announce {
             None => Some(DiscontinuityCause::Context {
                 from: cursor.context,

@@ -196,13 +196,20 @@ impl Source {
     /// Delivers the leg that was set apart from here on, and sets the other one apart. Told when something follows.
     pub(super) fn go_over(&mut self, leg: Leg, view: &View) {
         (self.pin.leg, self.preferred) = (Some(leg), leg);
+        if self.announce.is_none() {
+            self.told_in = self.cursor.map(|cursor| cursor.context);
+        }
         // What it does not hold may be on its way, or asked for: that is a hole as any other.
         self.take_context(view);
         self.announce = match self.announce {
             None | Some(DiscontinuityCause::Context { .. }) => {
                 Some(DiscontinuityCause::Divergence { from: leg.other() })
             }
-            Some(DiscontinuityCause::Divergence { from }) if from == leg => None,
+            // Back to whom was not yet said to be left; but what it remembers may be something else by now.
+            Some(DiscontinuityCause::Divergence { from }) if from == leg => self
+                .told_in
+                .filter(|from| *from != view.context)
+                .map(|from| DiscontinuityCause::Context { from }),
             told => told,
         };
     }

@@ -182,6 +182,15 @@ impl Source {
         let Some(cursor) = &mut self.cursor else {
             return;
         };
+        if !cursor.predecessor.is_some() {
+            // Which epoch came before is so in whatever context somebody speaks: it is not come back to.
+            let views = self.legs.iter().filter_map(|side| side.view(cursor.epoch));
+            let before = views.map(|view| view.predecessor);
+            if let Some(before) = before.into_iter().find(|it| it.is_some()) {
+                cursor.predecessor = before;
+                self.retired.add(before);
+            }
+        }
         if cursor.rank != Rank::HIGHEST {
             return;
         }

@@ -11,7 +11,9 @@
 //! This file is the way of a datagram. `belief` decides which are taken for true, `cursor` how a record is
 //! delivered, `settle` what happens to what could not be delivered at once, `liveness` which legs count.
 
-use twinfeed_wire::{Adm, BodyKind, Datagram, Epoch, Flags, Header, Record, Sid, StreamId};
+use twinfeed_wire::{
+    Adm, BodyKind, ContextId, Datagram, Epoch, Flags, Header, Record, Sid, StreamId,
+};
 
 use super::OrderingClass;
 use super::counters::{Counters, LegStatus};
@@ -78,6 +80,8 @@ pub(super) struct Source {
     pub(super) pin: Pin,
     /// To be told before whatever is delivered or declared next.
     pub(super) announce: Option<DiscontinuityCause>,
+    /// In which context the application was told last, since that was decided.
+    pub(super) told_in: Option<ContextId>,
     /// To be told there, too: what follows counts other administrative messages.
     pub(super) recount: bool,
     /// Whether that is so only because records that count otherwise were to lead, and none was delivered yet.
@@ -141,6 +145,7 @@ impl Source {
             rounds: Rounds::new(),
             pin: Pin::default(),
             announce: None,
+            told_in: None,
             recount: false,
             to_lead_apart: false,
             given_up: None,

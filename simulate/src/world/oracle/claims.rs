@@ -10,7 +10,7 @@ use twinfeed_protocol::{GapCause, Leg, LegState, Limits, Place, Policy, Receipt,
 use twinfeed_wire::{ContextId, Flags, Header};
 
 use super::heard::LegHeard;
-use super::ledger::Ledger;
+use super::ledger::{Context, Ledger};
 use super::scattered::Scattered;
 use super::sorted::Sorted;
 use super::witness::{Judgement, Witness};
@@ -43,6 +43,15 @@ pub(super) fn gap(
     let given_up = ledger
         .context(witness.sid, witness.epoch, witness.context)
         .is_some_and(|context| context.abandoned > 0);
+    // Nor does who is gone over to, because no more can be kept, know of what it gave up itself.
+    let gives_up = |leg: &LegHeard| {
+        let context = ledger.context(witness.sid, witness.epoch, leg.context);
+        let lacks =
+            |context: &Context| context.abandoned > 0 || until <= Place::start(context.first);
+        leg.epoch == witness.epoch && context.is_some_and(lacks)
+    };
+    let given_up =
+        given_up || cause == GapCause::HoldFull && witness.heard.legs.iter().any(gives_up);
     // What the window of an unordered source slides past one by one may be silent: nobody has said so yet. And
     // who said it in a context that the application was not in said it of other numbers.
     let slid = |scattered: &Scattered| cause == GapCause::HoldFull || scattered.went_over;
