@@ -191,12 +191,11 @@ fn what_no_peer_has_is_made_of_the_session() {
     (1..=so_far).for_each(|number| session.extend(packet(&added(number))));
     noon.give.send(Some(session)).unwrap();
     // It goes on, and the session with it.
-    while noon.rig.giver.counters().origin.restored == 0 {
+    for _ in 0..50 {
         let number = noon.next();
         noon.give.send(Some(packet(&added(number)))).unwrap();
-        noon.rig.until(|of| of.follower.orders > 0);
-        std::thread::yield_now();
     }
+    noon.rig.until(|of| of.origin.restored == 1);
     noon.judge(true, Trust::Sound);
     let standing = &noon.rig.giver.standing()[0];
     assert_eq!((standing.lacking, standing.asks), (None, [false; 2]));
