@@ -14,7 +14,7 @@ use twinfeed_protocol::{Cursor, Delivered, Leg, Place};
 use twinfeed_wire::snapshot::{FRAME_HEADER_LENGTH, frame_length};
 use twinfeed_wire::{Adm, ContextId, Epoch, Pos, RecordFlags, Sid, StreamId};
 
-use super::follower::{Bounds, Lacking};
+use super::follower::Bounds;
 use super::known::Known;
 use super::spool::{Given, Spool};
 use super::walk::Walk;
@@ -94,7 +94,8 @@ impl Maker {
         }
         match self.known.lacking {
             None => Ok(()),
-            Some(Lacking::Full | _) => Err(NotMade::Full),
+            // It began with the epoch, and misses nothing.
+            Some(_) => Err(NotMade::Full),
         }
     }
 
