@@ -526,3 +526,35 @@ fn without_order_it_is_the_same() {
     assert!(told.contains(&gone_over(15, Leg::One)), "{told:?}");
     assert_eq!(told.last(), Some(&record(15, Leg::Zero)), "{told:?}");
 }
+
+/// One false datagram is the first that is heard, and the next two tell a range otherwise.
+#[test]
+fn where_nobody_was_a_divergence_is_not_told() {
+    let (mut kit, mut zero, mut one) = ordered(Limits::default());
+    let mut stray = one.with(|header| header.epoch = Epoch(77));
+    kit.beat(&mut stray, 10, 11);
+    one.header.dsn = stray.header.dsn;
+    kit.says(&mut zero, 10, &[(0, 5)]);
+    kit.says(&mut one, 10, &[(0, 6)]);
+    assert_eq!(kit.arbiter.counters().diverged_ranges, 1);
+    assert_eq!(kit.told(), [], "nothing came that can be told");
+    kit.pass(ms(5));
+    kit.records(&mut zero, &run(11..=12));
+    let told = kit.told();
+    let joined = Told::Event(Event::Discontinuity {
+        sid: SID,
+        epoch: Epoch(1),
+        at: Place::start(1),
+        context: ContextId(1),
+        complete: true,
+        cause: DiscontinuityCause::Join,
+    });
+    // From where it had joined first it goes over to the beginning of what both speak of.
+    assert_eq!(told[..2], [joined, lost(1, 11)]);
+    assert_eq!(told[2..], [record(11, Leg::Zero), record(12, Leg::Zero)]);
+    // The next range that differs is told.
+    roles(&mut kit, Leg::One, 1);
+    kit.says(&mut zero, 12, &[(1, 5)]);
+    kit.says(&mut one, 12, &[(1, 6)]);
+    assert_eq!(kit.told(), [divergence(1, 13, Leg::One)]);
+}

@@ -1198,3 +1198,42 @@ fn the_end_of_an_epoch_confirms_what_waited_of_it() {
     assert_eq!(told[..expected.len()], expected, "{told:?}");
     assert!(matches!(told[5], Told::Event(Event::Reset { .. })));
 }
+
+/// What one leg brought was not believed until the other one says how far the epoch went: it is at hand by then.
+#[test]
+fn what_waits_to_be_believed_is_not_lost_with_the_end_that_confirms_it() {
+    let (mut kit, mut zero, mut one) = ordered(Limits {
+        window: 16,
+        ..Limits::default()
+    });
+    kit.joined(&mut zero, &mut one, 10);
+    kit.records(&mut zero, &[(40, 0, true, 39), (41, 0, true, 40)]);
+    assert_eq!(kit.arbiter.counters().quarantined, 1);
+    for sender in [&mut zero, &mut one] {
+        *sender = sender.with(|header| {
+            header.predecessor = header.epoch;
+            header.epoch = Epoch(2);
+        });
+        kit.records(sender, &run(1..=2));
+    }
+    kit.pass(ms(5));
+    assert_eq!(kit.told(), [], "where the first one ended is not known yet");
+    kit.beat_of(
+        &mut one,
+        Beat {
+            next_sseq: 3,
+            prev: 2,
+            interval_us: 10_000,
+            predecessor_next: 42,
+            predecessor_prev: 41,
+            ..Beat::default()
+        },
+    );
+    kit.pass(ms(5));
+    let told = kit.told();
+    let both = [40, 41].map(|sseq| Told::Record(sseq, 0, Leg::Zero));
+    assert_eq!(told[0], lost(11, 40), "{told:?}");
+    assert_eq!(told[1..3], both, "{told:?}");
+    assert!(matches!(told[3], Told::Event(Event::Reset { .. })));
+    assert_eq!(told.len(), 6, "{told:?}");
+}

@@ -37,8 +37,11 @@ const JOINED_BEFORE: [u64; 14] = [
 /// front of a held record was called a gap, messages that were owed were waited for one by one, who gave a record was taken for who holds it,
 /// and (twice, and once more in front of a join) what had arrived was called lost on every leg; a message left that the backup had never heard of,
 /// and a server that had lacked something was not asked again; a leg that was gone back to remembered something else by then, and nobody was
-/// told; a cursor that did not know which epoch came before was led back there.
-const BEFORE: [(Kind, u64); 14] = [
+/// told; a cursor that did not know which epoch came before was led back there; a divergence was told where a false datagram had put the
+/// application; what one leg had brought waited to be believed while the other one's word of the end, which confirmed it, called it lost.
+const BEFORE: [(Kind, u64); 16] = [
+    (Kind::Long, 9_011_915),
+    (Kind::Long, 9_029_951),
     (Kind::Long, 9_026_524),
     (Kind::Long, 9_091_424),
     (Kind::Long, 9_038_998),

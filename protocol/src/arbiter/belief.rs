@@ -10,7 +10,7 @@
 //! `quarantine` keeps the datagrams; here is decided which of them are in doubt and when they are not any
 //! more (RM-14a). Before that no Gap is declared and nothing is delivered for their sake.
 
-use twinfeed_wire::{Datagram, Dsn, Epoch};
+use twinfeed_wire::{Datagram, Epoch};
 
 use super::cursor::Cursor;
 use super::leg::LegSide;
@@ -157,11 +157,11 @@ impl Source {
         if self.legs[other].quarantine.agrees_with(&claim, stride)
             || self.legs[this].quarantine.confirms_itself(stride)
         {
-            self.release_believed(&Leg::BOTH, &claim, None, out);
+            self.release_believed(&Leg::BOTH, &claim, |_| true, out);
         }
     }
 
-    /// Processes what waited of these legs, was sent `before` another, and is covered by `confirmed`, or is not absurd any
+    /// Processes what waited of these legs, is `wanted`, and is covered by `confirmed`, or is not absurd any
     /// more for what has become known meanwhile; the rest goes on waiting. Of each leg in the order in which it was sent:
     /// whatever overtook another while it waited could leave no room for that, or lead on to another context, and what is at
     /// hand would be declared missing. Of two legs whoever is further back comes first, and what is of another epoch than
@@ -170,7 +170,7 @@ impl Source {
         &mut self,
         legs: &[Leg],
         confirmed: &Claim,
-        before: Option<Dsn>,
+        wanted: impl Fn(&Claim) -> bool,
         out: &mut Out<'_, H>,
     ) {
         let stride = self.strides(out.limits);
@@ -184,9 +184,8 @@ impl Source {
                 let waiting = self.legs[leg.index()].quarantine.claims();
                 for (index, claim) in waiting.enumerate() {
                     // Most stand in order: what comes behind one that was found needs no further look.
-                    let sooner = first.is_none_or(|(it, _)| claim.dsn < it.dsn)
-                        && before.is_none_or(|before| claim.dsn < before);
-                    if sooner && believed(claim) {
+                    let sooner = first.is_none_or(|(it, _)| claim.dsn < it.dsn);
+                    if sooner && wanted(claim) && believed(claim) {
                         first = Some((claim, index));
                     }
                 }
@@ -211,6 +210,21 @@ impl Source {
         }
     }
 
+    /// Processes what waited of `leg`, is confirmed by what the other one says, and stands in front of that: what that leads to
+    /// would call it missing, such as the end of the epoch before.
+    pub(super) fn release_in_front<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        confirmed: &Claim,
+        out: &mut Out<'_, H>,
+    ) {
+        if self.legs[leg.index()].quarantine.newest().is_some() {
+            let stands = |it: &Claim| (it.epoch == confirmed.epoch, it.sseq);
+            let in_front = |waiting: &Claim| stands(waiting) < stands(confirmed);
+            self.release_believed(&[leg], confirmed, in_front, out);
+        }
+    }
+
     /// Decides about what waited and was sent before this datagram, now that its sender goes on: believed with it when it
     /// leads no further, dropped when the sender goes on as if it had never said it. Who goes on to another epoch takes
     /// back nothing of those it was in before.
@@ -224,7 +238,7 @@ impl Source {
             return;
         }
         let claim = self.claim(datagram, out.limits);
-        self.release_believed(&[leg], &claim, Some(claim.dsn), out);
+        self.release_believed(&[leg], &claim, |waiting| waiting.dsn < claim.dsn, out);
         let at = self.cursor.map(|cursor| cursor.epoch);
         let side = &mut self.legs[leg.index()];
         if side.quarantine.newest().is_none_or(|it| claim.dsn <= it) {

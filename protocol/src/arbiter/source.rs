@@ -232,8 +232,9 @@ impl Source {
             self.quarantine(leg, datagram, bytes, out);
         } else {
             self.judge_waiting(leg, datagram, out);
+            self.release_in_front(leg.other(), &claim, out);
             self.process(leg, datagram, late, out);
-            self.release_believed(&Leg::BOTH, &claim, None, out);
+            self.release_believed(&Leg::BOTH, &claim, |_| true, out);
         }
         if self.owed_switch.is_some() {
             self.tell_owed(out);
