@@ -37,6 +37,7 @@ pub mod pipeline;
 pub mod present;
 pub mod publish;
 pub mod registration;
+pub mod remembering;
 mod run;
 mod seating;
 mod signals;

@@ -3,7 +3,7 @@
 //! ```text
 //!  signals ─┐                         ┌─► data thread      (mailbox: generation, destinations, drain)
 //!  lease  ──┼─► control (this file) ──┼─► pair link        (grant, peer, leave)
-//!  watch  ──┤     one owner of        └─► state file       (persisted before it is acted on)
+//!  watch  ──┤     one owner of        └─► state file       (what must be is persisted before it is acted on)
 //!  link   ──┘     what was granted
 //!             └──── what the peer says, past this thread ──► data thread
 //! ```
@@ -48,6 +48,7 @@ use crate::pipeline::{Ends, Pipeline};
 use crate::present::Present;
 use crate::publish::open_sender;
 use crate::registration::{Learnt, Seat, now};
+use crate::remembering::Remembering;
 use crate::seating::{client, held, incarnation, register, standing, take_seat};
 use crate::signals::signals;
 use crate::snapshot::{Board, Snapshots};
@@ -120,7 +121,7 @@ struct Adapter {
     config: Config,
     args: Args,
     level: LogLevel,
-    state: StateFile,
+    remembering: Remembering,
     assignment: Assignment,
     /// Under which ids the streams are sent, for as long as this process lives.
     streams: Vec<StreamAssignment>,
@@ -176,6 +177,8 @@ impl Adapter {
         let incarnation = incarnation()?;
         let state = StateFile::in_directory(&config.host.state_dir)?;
         let held = held(&state, &config);
+        let remembering = Remembering::start(state)
+            .map_err(AdapterError::system("start the thread that remembers"))?;
 
         let (notes, snapshots) = (Notes::new(), Snapshots::new(&config));
         let (mailbox, inbox) = mailbox().map_err(AdapterError::system("make a socket pair"))?;
@@ -253,7 +256,7 @@ impl Adapter {
         workshop::start(&config, errand, mailbox.clone(), voice)
             .map_err(AdapterError::system("start the workshop's thread"))?;
         let link = start_link(&config, incarnation, &assignment, bound, spoken, carrier)?;
-        let (learning, learnt) = unbounded();
+        let (learning, learnt) = bounded(MOST_LEARNT);
         let telling = learning.clone();
         let status = present.clone();
         let seated = verified.then(|| assignment.clone());
@@ -276,7 +279,7 @@ impl Adapter {
         let limit = unicast.then_some(config.publish.max_destinations);
         let mut adapter = Self {
             level,
-            state,
+            remembering,
             streams: assignment.streams.clone(),
             assignment,
             orders: Orders::new(mailbox.clone(), limit),
@@ -313,7 +316,7 @@ impl Adapter {
         if let Err(error) = memory::gather_heap() {
             debug!("{error}: the heap stays in small pages");
         }
-        adapter.act_on_grant();
+        adapter.act_on_grant(None);
         adapter.inputs.ended = adapter.start_data(pipeline)?;
         match part_in_order() {
             Ok(companion) => adapter.companion = Some(companion),
@@ -465,6 +468,7 @@ impl Adapter {
     /// the reason is the result.
     fn give_way(self, reason: AdapterError) -> Result<(), AdapterError> {
         warn!("{reason}; draining");
+        self.remembering.forget();
         if let Err(error) = self.drain() {
             error!("{error}");
         }
@@ -557,6 +561,9 @@ impl Told for ToData {
 
 /// Bytes of stack of a thread that only waits.
 const PARTING_STACK: usize = 64 << 10;
+
+/// Most news of stream-admin that wait for the control thread; whoever has more to say waits, too.
+const MOST_LEARNT: usize = 64;
 /// How long this thread, which comes around every [`NOTES_INTERVAL`], may be away before what it finds on its return
 /// may be old: another generation may have begun meanwhile.
 const STANDSTILL: Duration = Duration::from_millis(250);

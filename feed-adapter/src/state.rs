@@ -194,10 +194,10 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Stat
 const HEAD: &str = "twinfeed adapter state 1 ";
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn held() -> Held {
+    pub(crate) fn held() -> Held {
         let json = r#"{"feed":"f","preferred_role":"active","assignment":{"adapter":"f.active",
             "incarnation":"1","generation":3,"role":"backup","lease_ms":3000,
             "streams":[{"sid":1,"stream_id":17}],

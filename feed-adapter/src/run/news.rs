@@ -29,6 +29,7 @@ use crate::link::notice::Notice;
 use crate::mailbox::{Command, DestinationPlan, Grant, Ordered};
 use crate::pairing::Wish;
 use crate::registration::Learnt;
+use crate::remembering::{comes_first, note_unwritten};
 use crate::state::Held;
 
 impl Adapter {
@@ -161,10 +162,10 @@ impl Adapter {
         // The revision also rises for reports of others, which change nothing here.
         let same = Assignment {
             revision: self.assignment.revision,
-            ..before
+            ..before.clone()
         } == self.assignment;
         if !same {
-            self.act_on_grant();
+            self.act_on_grant(Some(&before));
         }
         self.carry_out(orders);
         self.step_down(step_down);
@@ -182,8 +183,9 @@ impl Adapter {
         }
     }
 
-    /// Persists the present grant, then tells every thread its part of it.
-    pub(super) fn act_on_grant(&mut self) {
+    /// Tells every thread its part of the present grant, which is written before that, or soon after where no more than who is
+    /// sent to differs from the one `before`.
+    pub(super) fn act_on_grant(&mut self, before: Option<&Assignment>) {
         let Assignment {
             generation,
             role,
@@ -195,8 +197,12 @@ impl Adapter {
             preferred_role: control_role(self.config.role),
             assignment: self.assignment.clone(),
         };
-        if let Err(error) = self.state.save(&held) {
-            error!("{error}; a restart without stream-admin would not find this grant");
+        if before.is_none_or(|before| comes_first(before, &self.assignment)) {
+            if let Err(error) = self.remembering.first(&held) {
+                note_unwritten(&error);
+            }
+        } else {
+            self.remembering.soon(held);
         }
         if let Some(contradiction) = contradictions(&self.assignment, &self.config) {
             warn!("{contradiction}");

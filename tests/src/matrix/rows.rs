@@ -718,14 +718,18 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         "G4",
-        "a disk that is full; a state file that is torn or flipped",
-        "full: what cannot be written is refused and everything else goes on, by itself again with space; torn: refused, never half believed",
+        "a disk that is full, or slow; a state file that is torn or flipped",
+        "full: what cannot be written is refused and everything else goes on, by itself again with space; slow: only what must not be lost waits for it; torn: refused, never half believed",
         "the next attempt",
         &[
             Cell("disk-full"),
             Test(
                 "feed-adapter/src/state.rs",
                 "a_file_torn_or_flipped_at_any_byte_is_refused",
+            ),
+            Test(
+                "feed-adapter/src/remembering.rs",
+                "the_newest_is_written_and_what_comes_first_is_not_overwritten_by_what_waits",
             ),
             Test(SERVICE, "an_answer_leaves_only_after_the_disk_has_it"),
         ],
