@@ -18,6 +18,7 @@
 //! Invariant: this crate does not know subscribers, and stream-admin only through `twinfeed-control`.
 
 pub mod args;
+pub mod changes;
 pub mod config;
 pub mod convert;
 pub mod converter;

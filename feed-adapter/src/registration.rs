@@ -13,8 +13,8 @@
 //! Until then one more does: that the living adapter of the other seat converts differently. Who resumed
 //! alone has not sat in this life, and stops sending what would be merged with something else.
 //!
-//! Both threads may block for as long as they like: the data thread does not know them. What they learn
-//! goes to one channel, in [`Learnt`]; what it means is decided by whoever reads that.
+//! Both threads may block for as long as they like: the data thread does not know them. What the first learns
+//! goes to a channel, in [`Learnt`], the newest change to a slot ([`Changes`]); what it means is decided by whoever reads them.
 
 use std::io;
 use std::thread;
@@ -28,6 +28,8 @@ use twinfeed_control::{
 use twinfeed_net::clock;
 use twinfeed_protocol::Time;
 
+use crate::changes::{Changes, Telling};
+
 /// What the threads of this module have to say.
 #[derive(Debug)]
 pub enum Learnt {
@@ -40,7 +42,7 @@ pub enum Learnt {
         /// When it was asked for: the lease counts from then at the earliest.
         asked_at: Time,
     },
-    /// A change: how things stand, unless something later is known already.
+    /// How things stand, unless something later is known already.
     Changed(Box<Assignment>),
     /// A renewal, asked for at this time, was accepted.
     Renewed(Renewed, Time),
@@ -110,13 +112,14 @@ impl Seat {
         seated: Option<Assignment>,
         status: impl Fn() -> AdapterStatus + Send + 'static,
         stop: StopFlag,
-        learnt: Sender<Learnt>,
+        (learnt, changes): (Sender<Learnt>, Changes),
     ) -> io::Result<()> {
         self.request.unverified = seated.is_none();
         let keeper = Keeper {
             seat: self,
             stop,
             learnt,
+            changes,
             watched: None,
             sat: seated.is_some(),
             outage: seated.is_none(),
@@ -210,6 +213,7 @@ struct Keeper {
     seat: Seat,
     stop: StopFlag,
     learnt: Sender<Learnt>,
+    changes: Changes,
     /// Ends the present watch.
     watched: Option<StopFlag>,
     /// Whether stream-admin has given this process its seat, ever.
@@ -249,6 +253,8 @@ impl Keeper {
                 Ok(assignment) => {
                     self.sat = true;
                     self.found();
+                    // What a watch of the seat before says is older, whatever its revision.
+                    self.changes.end();
                     self.say(Learnt::Registered {
                         assignment: Box::new(assignment.clone()),
                         forgotten,
@@ -343,11 +349,11 @@ impl Keeper {
         self.end_watch();
         let stop = StopFlag::new();
         self.watched = Some(stop.clone());
-        let (seat, learnt) = (self.seat.clone(), self.learnt.clone());
+        let (seat, telling) = (self.seat.clone(), self.changes.begin());
         let adapter = assignment.adapter.clone();
         let started = thread::Builder::new()
             .name("watch".to_owned())
-            .spawn(move || watch(&seat, &adapter, &stop, &learnt));
+            .spawn(move || watch(&seat, &adapter, &stop, &telling));
         if let Err(error) = started {
             tracing::error!(%error, "no thread for the watch: changes are seen by renewals only");
         }
@@ -404,7 +410,7 @@ fn delay_after(error: &Error, backoff: &mut Backoff) -> Duration {
 
 /// Passes every change on until the seat is gone. What a refusal means is said by the renewals, which are
 /// refused as well; the watch is asked for again, since it may be granted again.
-fn watch(seat: &Seat, adapter: &AdapterId, stop: &StopFlag, learnt: &Sender<Learnt>) {
+fn watch(seat: &Seat, adapter: &AdapterId, stop: &StopFlag, telling: &Telling) {
     let mut pause = seat.backoff();
     loop {
         let (client, incarnation) = (&seat.client, seat.request.incarnation);
@@ -413,7 +419,7 @@ fn watch(seat: &Seat, adapter: &AdapterId, stop: &StopFlag, learnt: &Sender<Lear
             match change {
                 Watched::Snapshot(assignment) => {
                     pause.reset();
-                    if learnt.send(Learnt::Changed(Box::new(assignment))).is_err() {
+                    if !telling.tell(assignment) {
                         return;
                     }
                 }

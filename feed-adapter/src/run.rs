@@ -30,6 +30,7 @@ use twinfeed_wire::link::{Hello, Role};
 use twinfeed_wire::{Generation, Incarnation};
 
 use crate::args::Args;
+use crate::changes::{Changes, changes};
 use crate::config::{Config, PublishMode};
 use crate::error::AdapterError;
 use crate::fills::{BoundFills, Fills};
@@ -135,6 +136,8 @@ struct Adapter {
     authority: Time,
     /// For threads that ask stream-admin something.
     learning: Sender<Learnt>,
+    /// Where the newest change waits.
+    changes: Changes,
     /// What became of orders, on its way to stream-admin.
     reports: Sender<(AdapterId, OrderReport)>,
     /// The last order that was carried out.
@@ -164,6 +167,7 @@ struct Adapter {
 struct Inputs {
     signals: Receiver<i32>,
     learnt: Receiver<Learnt>,
+    changed: Receiver<()>,
     notices: Receiver<Notice>,
     wishes: Receiver<Wish>,
     ended: Receiver<Result<(), AdapterError>>,
@@ -257,11 +261,17 @@ impl Adapter {
             .map_err(AdapterError::system("start the workshop's thread"))?;
         let link = start_link(&config, incarnation, &assignment, bound, spoken, carrier)?;
         let (learning, learnt) = bounded(MOST_LEARNT);
+        let (changes, changed) = changes();
         let telling = learning.clone();
         let status = present.clone();
         let seated = verified.then(|| assignment.clone());
         seat.clone()
-            .keep(seated, move || status.report(), stop.clone(), learning)
+            .keep(
+                seated,
+                move || status.report(),
+                stop.clone(),
+                (learning, changes.clone()),
+            )
             .map_err(AdapterError::system("start the lease's thread"))?;
         let reports = seat
             .report_orders(stop.clone())
@@ -289,6 +299,7 @@ impl Adapter {
             seat,
             authority,
             learning: telling,
+            changes,
             reports,
             last_ticket: 0,
             steps_down: None,
@@ -303,6 +314,7 @@ impl Adapter {
             inputs: Inputs {
                 signals,
                 learnt,
+                changed,
                 notices,
                 wishes,
                 ended: bounded(1).1,
@@ -337,6 +349,7 @@ impl Adapter {
             let Inputs {
                 signals,
                 learnt,
+                changed,
                 notices,
                 wishes,
                 ended,
@@ -350,6 +363,9 @@ impl Adapter {
                 recv(learnt) -> news => if let Ok(news) = news
                     && let Some(reason) = self.learn(news)
                 {
+                    return self.give_way(reason);
+                },
+                recv(changed) -> _ => if let Some(reason) = self.learn_changed() {
                     return self.give_way(reason);
                 },
                 recv(notices) -> notice => if let Ok(notice) = notice { self.hear(notice) },
@@ -455,6 +471,8 @@ impl Adapter {
         let ended = self.drain();
         self.link.leave();
         self.stop.stop();
+        // Nothing is written once the seat may be another's.
+        drop(self.remembering);
         if self.present.standing().admin_up
             && let Err(error) = self.seat.leave(&self.assignment)
         {
@@ -562,7 +580,7 @@ impl Told for ToData {
 /// Bytes of stack of a thread that only waits.
 const PARTING_STACK: usize = 64 << 10;
 
-/// Most news of stream-admin that wait for the control thread; whoever has more to say waits, too.
+/// Most that the lease's thread has to say and waits for the control thread, beside one change; then that waits, too.
 const MOST_LEARNT: usize = 64;
 /// How long this thread, which comes around every [`NOTES_INTERVAL`], may be away before what it finds on its return
 /// may be old: another generation may have begun meanwhile.

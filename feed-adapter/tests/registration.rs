@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use twinfeed_control::{
     AdapterStatus, Assignment, Client, Generation, LinkState, Register, Role, Sid, StopFlag,
 };
+use twinfeed_feed_adapter::changes::changes;
 use twinfeed_feed_adapter::registration::{Learnt, Seat, Verdict};
 
 /// How long a piece of news may take before the test gives up.
@@ -132,7 +133,7 @@ fn keep_saying(
     let (learning, learnt) = unbounded();
     let stop = StopFlag::new();
     Seat::new(client, request)
-        .keep(seated, status, stop.clone(), learning)
+        .keep(seated, status, stop.clone(), (learning, changes().0))
         .unwrap();
     (learnt, stop)
 }

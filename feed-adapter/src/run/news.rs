@@ -69,6 +69,17 @@ impl Adapter {
         None
     }
 
+    /// How things stand by the watch, behind what the lease's thread said before: a registration, say.
+    pub(super) fn learn_changed(&mut self) -> Option<AdapterError> {
+        while let Ok(news) = self.inputs.learnt.try_recv() {
+            if let Some(reason) = self.learn(news) {
+                return Some(reason);
+            }
+        }
+        let assignment = self.changes.take()?;
+        self.learn(Learnt::Changed(assignment))
+    }
+
     /// The lease was renewed. It prolongs the generation it names and no other; a later one holds from here on, and what
     /// else belongs to it comes with the watch.
     fn renewed(&mut self, renewed: Renewed, asked_at: Time) -> Option<AdapterError> {

@@ -210,8 +210,8 @@ impl Source {
         }
     }
 
-    /// Processes what waited of `leg`, is confirmed by what the other one says, and stands in front of that: what that leads to
-    /// would call it missing, such as the end of the epoch before.
+    /// Processes what waited of `leg`, of another epoch, and is confirmed by what the other one says: the end of the epoch
+    /// before, to which that leads, would call it missing.
     pub(super) fn release_in_front<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
@@ -219,8 +219,7 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         if self.legs[leg.index()].quarantine.newest().is_some() {
-            let stands = |it: &Claim| (it.epoch == confirmed.epoch, it.sseq);
-            let in_front = |waiting: &Claim| stands(waiting) < stands(confirmed);
+            let in_front = |waiting: &Claim| waiting.epoch != confirmed.epoch;
             self.release_believed(&[leg], confirmed, in_front, out);
         }
     }

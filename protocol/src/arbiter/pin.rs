@@ -69,11 +69,6 @@ impl Source {
     ) {
         out.counters.compared_ranges += 1;
         out.counters.diverged_ranges += u64::from(!same);
-        let elsewhere = self.cursor.is_none_or(|cursor| cursor.epoch != epoch);
-        if elsewhere && self.announce == Some(DiscontinuityCause::Join) {
-            // Where it joined is not what they speak of, and may be nobody's: that is not told for this end's sake.
-            return;
-        }
         let sid = self.sid;
         match (self.pin.agreement).note(range, same, out.limits.agreed_ranges) {
             None => {}

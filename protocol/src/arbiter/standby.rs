@@ -11,7 +11,7 @@ use twinfeed_wire::{Datagram, Flags, Header, Heartbeat};
 
 use super::leg::{Hint, LegSide};
 use super::source::{Out, Source};
-use crate::event::{Handler, Leg, LegState};
+use crate::event::{DiscontinuityCause, Handler, Leg, LegState};
 use crate::limits::Limits;
 use crate::receipt::Trigger;
 use crate::time::Time;
@@ -70,6 +70,11 @@ impl Source {
         heartbeat: &Heartbeat<'_>,
         out: &mut Out<'_, H>,
     ) {
+        let elsewhere = self.cursor.is_none_or(|it| it.epoch != header.epoch);
+        if elsewhere && self.announce == Some(DiscontinuityCause::Join) {
+            // Where it joined may be nobody's, and nothing is told there for this end's sake. What ranges hold is said again.
+            return;
+        }
         for digest in heartbeat.digests() {
             let [zero, one] = &mut self.legs;
             let (this, other) = if leg == Leg::Zero {
