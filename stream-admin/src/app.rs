@@ -2,18 +2,22 @@
 //!
 //! ```text
 //!   request ─► registry ─► store.commit ─► answer
-//!                 │             └─ failed: registry put back, 503, not ready
+//!   request ─► registry ─┘      │   └────► answer
+//!                 │             └─ failed: registry put back, 503 to each, not ready
 //!                 └─ changed feeds ─► watchers draw their documents anew
 //! ```
 //!
-//! One lock covers registry and store, so what is on the disk is a prefix of what was answered.
+//! One lock covers registry and store, so what is on the disk is a prefix of what was answered. Requests that came while
+//! the disk was at work are done together, and written at once: however many applications come in the same moment, a renewal
+//! waits for two writes at most, and so does each of them.
 //! Everything that takes the lock runs on the blocking pool: a slow disk holds up no connection that
 //! does not need it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::{error, info, warn};
 use twinfeed_control::{FeedName, Problem, ProblemCode, ServerStatus, Status};
 
@@ -22,12 +26,14 @@ use crate::clock::{Attention, Clock};
 use crate::config::{Config, ConfigError, FeedConfig};
 use crate::grant::Entitlements;
 use crate::lease::Now;
-use crate::registry::{FeedCounts, Registry};
+use crate::registry::{FeedBackup, FeedCounts, Registry};
 use crate::store::{Store, StoreError};
 
 /// Everything that handlers share.
 pub struct App {
     core: Mutex<Core>,
+    /// What was asked for and may change durable state, in order.
+    asked: Mutex<Vec<Request>>,
     clock: Clock,
     /// One per feed; its value is of no meaning, its change is.
     changes: BTreeMap<FeedName, watch::Sender<()>>,
@@ -36,6 +42,16 @@ pub struct App {
     pub(crate) watches: Arc<Semaphore>,
     pub(crate) auth: Auth,
     pub(crate) config: Config,
+}
+
+/// Does what was asked for; what it has to say is said once that is on the disk, or could not be written.
+type Request = Box<dyn FnOnce(&App, &mut Core) -> Done + Send>;
+
+struct Done {
+    /// The feed as it was before.
+    backup: Option<FeedBackup>,
+    /// Answers, by whether it is durable.
+    answer: Box<dyn FnOnce(bool) + Send>,
 }
 
 struct Core {
@@ -91,6 +107,7 @@ impl App {
         let draining = watch::Sender::new(false);
         Ok(Arc::new(Self {
             core,
+            asked: Mutex::default(),
             clock,
             changes,
             draining,
@@ -110,20 +127,57 @@ impl App {
         feed: impl FnOnce(&Registry) -> Option<FeedName> + Send + 'static,
         request: impl FnOnce(&mut Registry, Now) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        self.blocking(move |app, core| {
+        let (answers, answered) = oneshot::channel();
+        let work = move |app: &Self, core: &mut Core| {
             let backup = feed(&core.registry).and_then(|name| core.registry.feed_backup(&name));
             let now = app.now(core);
             let answer = request(&mut core.registry, now);
-            if let Err(error) = core.commit() {
-                error!(%error, "the state could not be written; the request is undone");
-                if let Some(backup) = backup {
-                    core.registry.put_back(backup);
-                }
-                return Err(unavailable());
+            let answer = move |durable| {
+                let answer = if durable { answer } else { Err(unavailable()) };
+                // Who asked may have hung up.
+                let _ = answers.send(answer);
+            };
+            let answer = Box::new(answer);
+            Done { backup, answer }
+        };
+        lock(&self.asked).push(Box::new(work));
+        let app = self.clone();
+        // Whoever is at work before it may do it: the answer is waited for, not this.
+        drop(tokio::task::spawn_blocking(move || app.work_off()));
+        answered.await.unwrap_or_else(|_| Err(internal()))
+    }
+
+    /// Does all that was asked for so far, writes it at once, and answers.
+    fn work_off(&self) {
+        let mut core = lock(&self.core);
+        let asked = std::mem::take(&mut *lock(&self.asked));
+        if asked.is_empty() {
+            // Whoever was at work before did it.
+            return;
+        }
+        core.registry.note_time(Clock::unix_us());
+        let done = asked.into_iter().filter_map(|request| {
+            // Nobody's panic is another's: who asked for it is told of none.
+            catch_unwind(AssertUnwindSafe(|| request(self, &mut core))).ok()
+        });
+        let done: Vec<_> = done.collect();
+        let mut answers = Vec::with_capacity(done.len());
+        let written = core.commit();
+        if let Err(error) = &written {
+            error!(%error, requests = done.len(), "the state could not be written; what was asked for is undone");
+        }
+        // The oldest last: it is how the feed was before all of them.
+        for Done { backup, answer } in done.into_iter().rev() {
+            if let Some(backup) = backup.filter(|_| written.is_err()) {
+                core.registry.put_back(backup);
             }
-            answer
-        })
-        .await
+            answers.push(answer);
+        }
+        self.tell(&mut core);
+        drop(core);
+        for answer in answers.into_iter().rev() {
+            answer(written.is_ok());
+        }
     }
 
     /// Runs a request that changes nothing durable.
@@ -148,7 +202,7 @@ impl App {
     ) -> Result<T, Problem> {
         let app = self.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let mut core = app.core.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut core = lock(&app.core);
             core.registry.note_time(Clock::unix_us());
             let answer = work(&app, &mut core);
             app.tell(&mut core);
@@ -315,6 +369,10 @@ impl Core {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn unavailable() -> Problem {
     Problem {
         code: ProblemCode::Unavailable,
@@ -330,5 +388,123 @@ pub(crate) fn internal() -> Problem {
         message: "stream-admin failed at this request".to_owned(),
         remedy: "report it with the lines of its log".to_owned(),
         retry_in_ms: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::runtime::Runtime;
+    use twinfeed_control::{Policy, Selection, Subscribe};
+
+    use super::*;
+    use crate::config::TokenHash;
+    use crate::registry::Caller;
+    use crate::registry::record::{Record, Write};
+    use crate::store::MemoryStore;
+
+    /// A disk that is done with a write when it is told so, and whether that went well.
+    struct Disk {
+        kept: MemoryStore,
+        begins: mpsc::Sender<()>,
+        ends: mpsc::Receiver<bool>,
+    }
+
+    impl Store for Disk {
+        fn load(&mut self) -> Result<Vec<Record>, StoreError> {
+            self.kept.load()
+        }
+
+        fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+            self.begins.send(()).unwrap();
+            self.kept.set_failing(!self.ends.recv().unwrap());
+            self.kept.commit(writes)
+        }
+    }
+
+    fn config() -> Config {
+        let hash: String = TokenHash::of("t")
+            .0
+            .iter()
+            .map(|it| format!("{it:02x}"))
+            .collect();
+        let text = format!(
+            "listen = \"127.0.0.1:0\"\nstate = \"memory\"\n[[principal]]\nname = \"desk\"\n\
+             kind = \"subscriber\"\nfeeds = \"all\"\ntoken_sha256 = \"{hash}\"\n[[feed]]\nname = \"itch\"\n"
+        );
+        Config::parse(&text).unwrap()
+    }
+
+    fn asked(app: &Arc<App>, port: u16) -> impl Future<Output = Result<(), Problem>> + use<> {
+        let app = app.clone();
+        async move {
+            let request = Subscribe {
+                feed: "itch".parse().unwrap(),
+                sids: Selection::All,
+                application: "test".to_owned(),
+                destinations: Some([port, port + 1].map(|it| ([127, 0, 0, 1], it).into())),
+                fills: None,
+                policy: Policy::FirstArrival,
+            };
+            let feed = request.feed.clone();
+            let answer = app.change(
+                move |_| Some(feed),
+                move |registry, now| {
+                    let caller = Caller {
+                        principal: "desk",
+                        operator: false,
+                        address: None,
+                    };
+                    registry.subscribe(&caller, request, now)
+                },
+            );
+            answer.await.map(drop)
+        }
+    }
+
+    /// Of thirty that come while the disk is at work, those behind the first are written together; a disk that refuses undoes
+    /// them all.
+    #[test]
+    fn who_comes_while_the_disk_is_at_work_is_written_together() {
+        let runtime = Runtime::new().unwrap();
+        let (begins, begun) = mpsc::channel();
+        let (end, ends) = mpsc::channel();
+        let kept = MemoryStore::default();
+        let disk = Disk {
+            kept: kept.clone(),
+            begins,
+            ends,
+        };
+        end.send(true).unwrap();
+        let app = App::start(config(), Box::new(disk)).unwrap();
+        begun.try_iter().for_each(drop);
+        let mut port = 7_000;
+        for (durable, subscribed) in [(false, 1), (true, 30)] {
+            let mut ask = || {
+                port += 2;
+                runtime.spawn(asked(&app, port))
+            };
+            let first = ask();
+            begun.recv().unwrap();
+            let others: Vec<_> = (1..30).map(|_| ask()).collect();
+            while lock(&app.asked).len() < others.len() {
+                std::thread::yield_now();
+            }
+            end.send(true).unwrap();
+            runtime.block_on(first).unwrap().unwrap();
+            begun.recv().unwrap();
+            end.send(durable).unwrap();
+            for other in others {
+                assert_eq!(runtime.block_on(other).unwrap().is_ok(), durable);
+            }
+            assert!(begun.try_recv().is_err(), "a third write");
+            let (status, _) = runtime.block_on(app.status()).unwrap();
+            let before = if durable { 1 } else { 0 };
+            assert_eq!(status.feeds[0].subscriptions.len(), before + subscribed);
+            assert_eq!(status.server.ready, durable);
+            let records = kept.clone().load().unwrap();
+            assert!(records.len() >= before + subscribed, "{}", records.len());
+        }
     }
 }
