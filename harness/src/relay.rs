@@ -22,11 +22,18 @@ pub struct Relay {
 /// What all its threads look at.
 #[derive(Debug, Default)]
 struct Gate {
-    cut: Mutex<bool>,
+    cut: Mutex<Cut>,
     changed: Condvar,
     over: AtomicBool,
     /// Both sides of every connection, to end them with the relay; those that ended are weeded out when one is added.
     open: Mutex<Vec<(TcpStream, TcpStream)>>,
+}
+
+#[derive(Debug, Default)]
+struct Cut {
+    is: bool,
+    /// How often what waited was passed on although it is.
+    turns: u64,
 }
 
 impl Relay {
@@ -53,7 +60,16 @@ impl Relay {
 
     /// Cuts, or mends.
     pub fn cut(&self, cut: bool) {
-        *self.gate.cut.lock().unwrap_or_else(PoisonError::into_inner) = cut;
+        self.change(|it| it.is = cut);
+    }
+
+    /// Passes on what came first on each way since it was cut, and stays cut for what came behind that.
+    pub fn pass_first(&self) {
+        self.change(|it| it.turns += 1);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Cut)) {
+        change(&mut self.gate.cut.lock().unwrap_or_else(PoisonError::into_inner));
         self.gate.changed.notify_all();
     }
 }
@@ -122,9 +138,10 @@ impl Gate {
 
     fn until_mended(&self) {
         let cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = cut.turns;
         drop(
             self.changed
-                .wait_while(cut, |cut| *cut)
+                .wait_while(cut, |cut| cut.is && cut.turns == turns)
                 .unwrap_or_else(PoisonError::into_inner),
         );
     }
@@ -172,6 +189,28 @@ mod tests {
         relay.cut(false);
         assert_eq!(hear(&mut far, 3), b"two");
         assert_eq!(hear(&mut near, 4), b"back");
+    }
+
+    #[test]
+    fn what_came_first_can_be_passed_on_by_itself() {
+        let (relay, mut near, mut far) = through();
+        near.write_all(b"one").unwrap();
+        assert_eq!(hear(&mut far, 3), b"one");
+        relay.cut(true);
+        near.write_all(b"two").unwrap();
+        far.set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        assert!(far.read(&mut [0]).is_err());
+        near.write_all(b"three").unwrap();
+        relay.pass_first();
+        far.set_read_timeout(None).unwrap();
+        assert_eq!(hear(&mut far, 3), b"two");
+        far.set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        assert!(far.read(&mut [0]).is_err(), "the third waits");
+        far.set_read_timeout(None).unwrap();
+        relay.cut(false);
+        assert_eq!(hear(&mut far, 5), b"three");
     }
 
     #[test]

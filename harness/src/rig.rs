@@ -339,6 +339,13 @@ impl Rig {
         Ok(at_ns)
     }
 
+    /// Passes on what stream-admin, or the active adapter, said first since they were cut off from each other, and no more.
+    pub fn pass_first_of_administration(&mut self) {
+        if let Some(relay) = &self.administration {
+            relay.pass_first();
+        }
+    }
+
     /// Changes the environment in which an adapter is started from now on.
     pub fn set_environment(&mut self, seat: Seat, environment: Vec<(String, String)>) {
         self.run.environment[seat.index()] = environment;

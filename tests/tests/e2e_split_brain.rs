@@ -13,7 +13,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{
     alone, assert_kept, finish_both, operator, ordered, placed, seat_id, second_probe, small_run,
@@ -120,20 +120,34 @@ fn settled(rig: &Rig, order: &OrderRecord, generation: u32) -> Option<String> {
             false => Err(format!("{heard:?}")),
         }
     });
-    let log = rig.files().path(&format!("{}.log", Seat::Active.binary()));
-    let line = |words: &str| {
-        let text = std::fs::read_to_string(&log).unwrap();
-        let said = format!("{words} ticket={} ", order.ticket);
-        let mut lines = text.lines().filter(|line| line.contains(&said));
-        lines.next().map(str::to_owned)
-    };
-    line("ordered")?;
+    line(rig, "ordered", order)?;
     let mut found = None;
     wait_for("the order is settled", || {
-        found = line("order settled");
+        found = line(rig, "order settled", order);
         found.is_some().then_some(()).ok_or_else(String::new)
     });
     found
+}
+
+/// What the old active logged of an order.
+fn line(rig: &Rig, words: &str, order: &OrderRecord) -> Option<String> {
+    let log = rig.files().path(&format!("{}.log", Seat::Active.binary()));
+    let text = std::fs::read_to_string(log).unwrap();
+    let said = format!("{words} ticket={} ", order.ticket);
+    let mut lines = text.lines().filter(|line| line.contains(&said));
+    lines.next().map(str::to_owned)
+}
+
+/// Whether the old active hears of an order while it hears of nothing else. What came first may have been something else.
+fn hears(rig: &Rig, order: &OrderRecord) -> bool {
+    let begun = Instant::now();
+    loop {
+        match line(rig, "ordered", order) {
+            Some(_) => return true,
+            None if begun.elapsed() > HEARS => return false,
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
 }
 
 /// Until an operator sees what became of the order that the old active carried out, or would not: nobody has a message that
@@ -178,8 +192,11 @@ fn splits(policy: Policy, by: By) -> bool {
     let reached = rig.probe().status().unwrap().sseq;
     until_delivered(&mut rig, reached + 500);
     until_two_actives(&rig, [old, new]);
+    // Of what is told only the newest is heard: the order, and then the successor.
+    rig.pass_first_of_administration();
+    let heard = hears(&rig, &late);
     rig.cut_administration(false).unwrap();
-    let settled = settled(&rig, &late, new);
+    let settled = settled(&rig, &late, new).filter(|_| heard);
     let words = match by {
         By::Operator => "Placed {",
         By::Silence => "the lease of the generation is over",
@@ -224,5 +241,7 @@ fn an_old_active_whose_authority_is_over_originates_nothing_beside_its_successor
     is_split(Policy::PreferActive, By::Silence);
 }
 
+/// How long it may take to hear of an order.
+const HEARS: Duration = Duration::from_secs(3);
 /// Runs until the old active had the order first.
 const ATTEMPTS: usize = 4;
