@@ -9,6 +9,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use crate::error::Error;
 
@@ -34,6 +35,10 @@ struct Cut {
     is: bool,
     /// How often what waited was passed on although it is.
     turns: u64,
+    /// How often it was looked for among what waits, what was, and whether that was found.
+    looks: u64,
+    wanted: Vec<u8>,
+    found: bool,
 }
 
 impl Relay {
@@ -63,7 +68,24 @@ impl Relay {
         self.change(|it| it.is = cut);
     }
 
-    /// Passes on what came first on each way since it was cut, and stays cut for what came behind that.
+    /// Whether `text` is among what waits. What came before it was looked for is passed on by [`Self::pass_first`].
+    #[must_use]
+    pub fn holds(&self, text: &str) -> bool {
+        self.change(|it| {
+            it.looks += 1;
+            it.wanted = text.as_bytes().to_vec();
+            it.found = false;
+        });
+        let cut = self.gate.cut.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = self
+            .gate
+            .changed
+            .wait_timeout_while(cut, LOOKS, |cut| !cut.found);
+        looked.unwrap_or_else(PoisonError::into_inner).0.found
+    }
+
+    /// Passes on what came on each way since it was cut, until it was last looked into or the first of it was read, and stays
+    /// cut for what came behind that.
     pub fn pass_first(&self) {
         self.change(|it| it.turns += 1);
     }
@@ -94,7 +116,7 @@ impl Drop for Relay {
 
 impl Gate {
     fn connect(self: &Arc<Self>, from: TcpStream, to: SocketAddr) -> std::io::Result<()> {
-        self.until_mended();
+        self.until_mended(|_| {});
         let to = TcpStream::connect(to)?;
         for stream in [&from, &to] {
             stream.set_nodelay(true)?;
@@ -121,14 +143,21 @@ impl Gate {
         let mut bytes = vec![0; MOST_AT_ONCE];
         loop {
             let read = from.read(&mut bytes);
-            self.until_mended();
-            let passed = match read {
-                Ok(0) | Err(_) => break,
-                Ok(count) => bytes
-                    .get(..count)
-                    .is_some_and(|it| to.write_all(it).is_ok()),
-            };
-            if !passed {
+            let mut held = bytes[..read.as_ref().map_or(0, |count| *count)].to_vec();
+            let ended = held.is_empty();
+            self.until_mended(|wanted| {
+                if !ended {
+                    take_what_is_there(&mut from, &mut held);
+                }
+                let found = held.windows(wanted.len().max(1)).any(|it| it == wanted);
+                if found {
+                    let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
+                    cut.found = true;
+                    drop(cut);
+                    self.changed.notify_all();
+                }
+            });
+            if ended || to.write_all(&held).is_err() {
                 break;
             }
         }
@@ -136,24 +165,50 @@ impl Gate {
         let _ = to.shutdown(Shutdown::Both);
     }
 
-    fn until_mended(&self) {
-        let cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
-        let turns = cut.turns;
-        drop(
-            self.changed
-                .wait_while(cut, |cut| cut.is && cut.turns == turns)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+    /// Waits while it is cut, and looks into what waits when somebody wants to know.
+    fn until_mended(&self, mut look: impl FnMut(&[u8])) {
+        let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
+        let (turns, mut looks) = (cut.turns, cut.looks);
+        loop {
+            cut = self
+                .changed
+                .wait_while(cut, |it| it.is && it.turns == turns && it.looks == looks)
+                .unwrap_or_else(PoisonError::into_inner);
+            if !cut.is || cut.turns != turns {
+                return;
+            }
+            looks = cut.looks;
+            let wanted = cut.wanted.clone();
+            drop(cut);
+            look(&wanted);
+            cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
+        }
     }
 }
 
+/// Reads what has come by now.
+fn take_what_is_there(from: &mut TcpStream, held: &mut Vec<u8>) {
+    let mut bytes = [0; 4 << 10];
+    if from
+        .set_read_timeout(Some(Duration::from_millis(1)))
+        .is_ok()
+    {
+        while held.len() < MOST_AT_ONCE
+            && let Ok(count @ 1..) = from.read(&mut bytes)
+        {
+            held.extend_from_slice(&bytes[..count]);
+        }
+        let _ = from.set_read_timeout(None);
+    }
+}
+
+/// How long those who hold something may take to look into it.
+const LOOKS: Duration = Duration::from_millis(50);
 /// Bytes that a relay holds per direction; what is sent beyond waits in the sockets.
 const MOST_AT_ONCE: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::ports;
 
@@ -202,15 +257,18 @@ mod tests {
             .unwrap();
         assert!(far.read(&mut [0]).is_err());
         near.write_all(b"three").unwrap();
+        while !relay.holds("othr") {}
+        near.write_all(b"four").unwrap();
         relay.pass_first();
         far.set_read_timeout(None).unwrap();
-        assert_eq!(hear(&mut far, 3), b"two");
+        assert_eq!(hear(&mut far, 8), b"twothree");
         far.set_read_timeout(Some(Duration::from_millis(50)))
             .unwrap();
-        assert!(far.read(&mut [0]).is_err(), "the third waits");
+        assert!(far.read(&mut [0]).is_err(), "the fourth waits");
+        assert!(!relay.holds("twice"));
         far.set_read_timeout(None).unwrap();
         relay.cut(false);
-        assert_eq!(hear(&mut far, 5), b"three");
+        assert_eq!(hear(&mut far, 4), b"four");
     }
 
     #[test]

@@ -339,7 +339,14 @@ impl Rig {
         Ok(at_ns)
     }
 
-    /// Passes on what stream-admin, or the active adapter, said first since they were cut off from each other, and no more.
+    /// Whether what stream-admin and the active adapter have to say to each other, and is held back, contains this.
+    #[must_use]
+    pub fn administration_holds(&self, text: &str) -> bool {
+        let relay = self.administration.as_ref();
+        relay.is_some_and(|relay| relay.holds(text))
+    }
+
+    /// Passes on what stream-admin and the active adapter said until it was last looked into, and no more.
     pub fn pass_first_of_administration(&mut self) {
         if let Some(relay) = &self.administration {
             relay.pass_first();

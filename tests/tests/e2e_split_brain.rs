@@ -138,7 +138,7 @@ fn line(rig: &Rig, words: &str, order: &OrderRecord) -> Option<String> {
     lines.next().map(str::to_owned)
 }
 
-/// Whether the old active hears of an order while it hears of nothing else. What came first may have been something else.
+/// Whether the old active hears of an order while it hears of nothing behind that.
 fn hears(rig: &Rig, order: &OrderRecord) -> bool {
     let begun = Instant::now();
     loop {
@@ -181,6 +181,10 @@ fn splits(policy: Policy, by: By) -> bool {
     rig.cut_administration(true).unwrap();
     let late = ordered(&rig, "under the old generation", Duration::ZERO);
     assert_eq!(late.outcome, OrderOutcome::Pending);
+    wait_for("the order is on its way", || {
+        let there = rig.administration_holds("under the old generation");
+        there.then_some(()).ok_or_else(String::new)
+    });
     replace(&rig, by);
     let (old, new) = (first.generation.0, first.generation.0 + 1);
     until_two_actives(&rig, [old, new]);
@@ -192,7 +196,7 @@ fn splits(policy: Policy, by: By) -> bool {
     let reached = rig.probe().status().unwrap().sseq;
     until_delivered(&mut rig, reached + 500);
     until_two_actives(&rig, [old, new]);
-    // Of what is told only the newest is heard: the order, and then the successor.
+    // Of what is told only the newest is heard: the order by itself, and then the successor.
     rig.pass_first_of_administration();
     let heard = hears(&rig, &late);
     rig.cut_administration(false).unwrap();
