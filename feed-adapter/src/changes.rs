@@ -9,10 +9,12 @@
 //!   watch 2 (begun) ──────┘  now watch 2's alone: what 1 tells from here on is dropped, and so is the 9
 //! ```
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use twinfeed_control::Assignment;
+
+use crate::lock::lock;
 
 /// Where the newest change waits.
 #[derive(Clone, Debug)]
@@ -55,7 +57,7 @@ impl Changes {
 
     /// No watch that has begun is heard any more, nor what waits of one; returns the number of the next.
     pub fn end(&self) -> u64 {
-        let mut slot = self.lock();
+        let mut slot = lock(&self.slot);
         slot.newest = None;
         slot.watch += 1;
         slot.watch
@@ -64,18 +66,14 @@ impl Changes {
     /// The newest change, if one waits.
     #[must_use]
     pub fn take(&self) -> Option<Box<Assignment>> {
-        self.lock().newest.take()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.slot).newest.take()
     }
 }
 
 impl Telling {
     /// How things stand; `false`: this watch is not heard any more.
     pub fn tell(&self, assignment: Assignment) -> bool {
-        let mut slot = self.changes.lock();
+        let mut slot = lock(&self.changes.slot);
         if slot.watch != self.watch {
             return false;
         }

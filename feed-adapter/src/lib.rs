@@ -28,6 +28,7 @@ mod fault_points;
 pub mod fills;
 pub mod grant;
 pub mod link;
+mod lock;
 pub mod logs;
 pub mod mailbox;
 pub mod note;

@@ -9,12 +9,13 @@
 //! next ones waiting, and with them a lease or a takeover that is told behind them.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use tracing::error;
 use twinfeed_control::Assignment;
 
+use crate::lock::lock;
 use crate::state::{Held, StateError, StateFile};
 
 /// Whether `now` must be written before it is acted on, where `before` was.
@@ -140,10 +141,6 @@ impl Shared {
 /// Says that a grant could not be written.
 pub fn note_unwritten(error: &StateError) {
     error!("{error}; a restart without stream-admin would not find this grant");
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

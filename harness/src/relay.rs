@@ -35,10 +35,11 @@ struct Cut {
     is: bool,
     /// How often what waited was passed on although it is.
     turns: u64,
-    /// How often it was looked for among what waits, what was, and whether that was found.
+    /// How often it was looked for something among what waits, and for what.
     looks: u64,
     wanted: Vec<u8>,
-    found: bool,
+    /// In which look it was.
+    found: u64,
 }
 
 impl Relay {
@@ -74,14 +75,14 @@ impl Relay {
         self.change(|it| {
             it.looks += 1;
             it.wanted = text.as_bytes().to_vec();
-            it.found = false;
         });
         let cut = self.gate.cut.lock().unwrap_or_else(PoisonError::into_inner);
         let looked = self
             .gate
             .changed
-            .wait_timeout_while(cut, LOOKS, |cut| !cut.found);
-        looked.unwrap_or_else(PoisonError::into_inner).0.found
+            .wait_timeout_while(cut, LOOKS, |cut| cut.found != cut.looks);
+        let (cut, _) = looked.unwrap_or_else(PoisonError::into_inner);
+        cut.found == cut.looks
     }
 
     /// Passes on what came on each way since it was cut, until it was last looked into or the first of it was read, and stays
@@ -116,7 +117,7 @@ impl Drop for Relay {
 
 impl Gate {
     fn connect(self: &Arc<Self>, from: TcpStream, to: SocketAddr) -> std::io::Result<()> {
-        self.until_mended(|_| {});
+        self.until_mended(|_, _| {});
         let to = TcpStream::connect(to)?;
         for stream in [&from, &to] {
             stream.set_nodelay(true)?;
@@ -145,14 +146,15 @@ impl Gate {
             let read = from.read(&mut bytes);
             let mut held = bytes[..read.as_ref().map_or(0, |count| *count)].to_vec();
             let ended = held.is_empty();
-            self.until_mended(|wanted| {
+            self.until_mended(|look, wanted| {
                 if !ended {
                     take_what_is_there(&mut from, &mut held);
                 }
                 let found = held.windows(wanted.len().max(1)).any(|it| it == wanted);
                 if found {
                     let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
-                    cut.found = true;
+                    // Whoever was late answers an earlier look.
+                    cut.found = look;
                     drop(cut);
                     self.changed.notify_all();
                 }
@@ -166,7 +168,7 @@ impl Gate {
     }
 
     /// Waits while it is cut, and looks into what waits when somebody wants to know.
-    fn until_mended(&self, mut look: impl FnMut(&[u8])) {
+    fn until_mended(&self, mut look: impl FnMut(u64, &[u8])) {
         let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
         let (turns, mut looks) = (cut.turns, cut.looks);
         loop {
@@ -180,7 +182,7 @@ impl Gate {
             looks = cut.looks;
             let wanted = cut.wanted.clone();
             drop(cut);
-            look(&wanted);
+            look(looks, &wanted);
             cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
         }
     }

@@ -44,15 +44,10 @@ pub struct App {
     pub(crate) config: Config,
 }
 
-/// Does what was asked for; what it has to say is said once that is on the disk, or could not be written.
-type Request = Box<dyn FnOnce(&App, &mut Core) -> Done + Send>;
-
-struct Done {
-    /// The feed as it was before.
-    backup: Option<FeedBackup>,
-    /// Answers, by whether it is durable.
-    answer: Box<dyn FnOnce(bool) + Send>,
-}
+/// Does what was asked for; returns the feed as it was before, and what answers once that is on the disk, or could not be written.
+type Request = Box<dyn FnOnce(&App, &mut Core) -> (Option<FeedBackup>, Answer) + Send>;
+/// Answers a request, by whether what it did is durable.
+type Answer = Box<dyn FnOnce(bool) + Send>;
 
 struct Core {
     registry: Registry,
@@ -137,8 +132,8 @@ impl App {
                 // Who asked may have hung up.
                 let _ = answers.send(answer);
             };
-            let answer = Box::new(answer);
-            Done { backup, answer }
+            let answer: Answer = Box::new(answer);
+            (backup, answer)
         };
         lock(&self.asked).push(Box::new(work));
         let app = self.clone();
@@ -157,25 +152,21 @@ impl App {
         }
         core.registry.note_time(Clock::unix_us());
         let done = asked.into_iter().filter_map(|request| {
-            // Nobody's panic is another's: who asked for it is told of none.
+            // A panic is nobody else's: whoever asked for that is told of a failure here.
             catch_unwind(AssertUnwindSafe(|| request(self, &mut core))).ok()
         });
-        let done: Vec<_> = done.collect();
-        let mut answers = Vec::with_capacity(done.len());
+        let (backups, answers): (Vec<_>, Vec<_>) = done.unzip();
         let written = core.commit();
         if let Err(error) = &written {
-            error!(%error, requests = done.len(), "the state could not be written; what was asked for is undone");
-        }
-        // The oldest last: it is how the feed was before all of them.
-        for Done { backup, answer } in done.into_iter().rev() {
-            if let Some(backup) = backup.filter(|_| written.is_err()) {
+            error!(%error, requests = answers.len(), "the state could not be written; what was asked for is undone");
+            // The oldest last: it is how the feed was before all of them.
+            for backup in backups.into_iter().rev().flatten() {
                 core.registry.put_back(backup);
             }
-            answers.push(answer);
         }
         self.tell(&mut core);
         drop(core);
-        for answer in answers.into_iter().rev() {
+        for answer in answers {
             answer(written.is_ok());
         }
     }

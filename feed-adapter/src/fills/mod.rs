@@ -14,7 +14,7 @@ mod answer;
 mod thread;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use twinfeed_control::{Assignment, Selection, StopFlag, StreamAssignment};
 use twinfeed_net::udp::{Receiver, Sender, SenderConfig};
@@ -22,6 +22,7 @@ use twinfeed_protocol::retain::{RetentionCounters, ServerCounters};
 
 use crate::config::Config;
 use crate::error::AdapterError;
+use crate::lock::lock;
 use crate::tap::{Tap, tap};
 
 /// What is counted of fills.
@@ -146,8 +147,4 @@ impl Fills {
     fn show(&self, counters: FillCounters) {
         *lock(&self.shared.counters) = counters;
     }
-}
-
-fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -169,13 +169,10 @@ impl Adapter {
             return None;
         }
         self.compare_streams(&assignment);
-        let before = std::mem::replace(&mut self.assignment, assignment);
-        // The revision also rises for reports of others, which change nothing here.
-        let same = Assignment {
-            revision: self.assignment.revision,
-            ..before.clone()
-        } == self.assignment;
-        if !same {
+        let mut before = std::mem::replace(&mut self.assignment, assignment);
+        // It also rises for reports of others, which change nothing here.
+        before.revision = self.assignment.revision;
+        if before != self.assignment {
             self.act_on_grant(Some(&before));
         }
         self.carry_out(orders);

@@ -26,7 +26,7 @@ mod visitor;
 mod walk;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crossbeam::channel::bounded;
 use twinfeed_control::{Assignment, Selection, StopFlag, StreamAssignment};
@@ -38,6 +38,7 @@ use twinfeed_wire::{Sid, StreamId};
 
 use crate::config::Config;
 use crate::error::AdapterError;
+use crate::lock::lock;
 use crate::tap::{Tap, tap};
 use peer::Peer;
 
@@ -313,10 +314,6 @@ impl Shared {
     fn show_server(&self, counters: ServerCounters) {
         lock(&self.counters).server = counters;
     }
-}
-
-fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn ids(streams: &[StreamAssignment]) -> Vec<(Sid, StreamId)> {
