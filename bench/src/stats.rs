@@ -145,7 +145,7 @@ pub(crate) fn compare(
 }
 
 /// Index of the nearest rank of `percent` among `count` sorted values, which must not be 0.
-fn rank(percent: f64, count: usize) -> usize {
+pub(crate) fn rank(percent: f64, count: usize) -> usize {
     // Exact for counts below 2^53; the small step keeps 90 % of 10 from becoming 10.
     let rank = (percent / 100.0 * count as f64 - 1e-9).ceil() as usize;
     rank.clamp(1, count) - 1
@@ -156,7 +156,7 @@ fn ratios(group: [u64; 2], baseline: [u64; 2]) -> [f64; 2] {
 }
 
 /// Nothing is as long as nothing, and anything is infinitely longer.
-fn ratio(group: u64, baseline: u64) -> f64 {
+pub(crate) fn ratio(group: u64, baseline: u64) -> f64 {
     match (group, baseline) {
         (0, 0) => 1.0,
         (group, baseline) => group as f64 / baseline as f64,
@@ -164,7 +164,7 @@ fn ratio(group: u64, baseline: u64) -> f64 {
 }
 
 /// The middle 95 %.
-fn interval(ratios: &mut [f64]) -> [f64; 2] {
+pub(crate) fn interval(ratios: &mut [f64]) -> [f64; 2] {
     ratios.sort_unstable_by(f64::total_cmp);
     [2.5, 97.5].map(|percent| ratios[rank(percent, ratios.len())])
 }

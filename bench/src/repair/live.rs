@@ -23,8 +23,10 @@ use twinfeed_wire::Header;
 
 use super::client::Client;
 use super::rig::{Feed, LONGEST, Rig};
+use super::rounds::{Pool, compare};
+use crate::chance::Chance;
 use crate::error::Error;
-use crate::stats::Sample;
+use crate::stats::{RESAMPLES, Sample};
 
 /// Of each kind of round.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -55,6 +57,10 @@ pub(super) struct Live {
     gaps: u64,
     /// The storms' p99 by the loads', over all rounds.
     ratio: f64,
+    /// Its 95 % bootstrap interval over rounds.
+    interval: [f64; 2],
+    /// The storms' p99 by that of quiet rounds, with its interval: what storms cost where the host has processors to spare.
+    by_quiet: (f64, [f64; 2]),
     /// The same round by round: the least, the median and the most.
     ratio_of_rounds: [f64; 3],
 }
@@ -145,7 +151,7 @@ pub(super) fn measure(clients: usize, lost: u32, rounds: u32) -> Result<Live, Er
         let all = [quiet, storm, load];
         dropped += all.iter().map(|round| round.dropped).sum::<u64>();
         for (late, round) in all_late.iter_mut().zip(&all) {
-            late.extend_from_slice(&round.late);
+            late.push(round.late.clone());
         }
         let of = |round: Round| Sample::new(round.late).percentile(99.0).unwrap_or(0);
         let [quiet, storm, load] = all.map(of);
@@ -162,14 +168,20 @@ pub(super) fn measure(clients: usize, lost: u32, rounds: u32) -> Result<Live, Er
         .map(|of| of.storm as f64 / of.load.max(1) as f64)
         .collect();
     ratios.sort_by(f64::total_cmp);
-    let [quiet, storm, load] = all_late.map(|late| Late::of(&Sample::new(late)));
+    let [quiet, storm, load] = all_late.each_ref().map(|rounds| Pool::new(rounds));
+    let mut chance = Chance::seeded(u64::from(rounds));
+    let (ratio, interval) = compare(&storm, &load, 99.0, RESAMPLES, &mut chance);
+    let by_quiet = compare(&storm, &quiet, 99.0, RESAMPLES, &mut chance);
+    let [quiet, storm, load] = all_late.map(|late| Late::of(&Sample::new(late.concat())));
     let late = Kinds { quiet, storm, load };
     let median = |values: Vec<u64>| Sample::new(values).percentile(50.0).unwrap_or(0);
     Ok(Live {
         rate: RATE,
         clients: clients.len(),
         storms: STORMS,
-        ratio: late.storm.p99 as f64 / late.load.p99.max(1) as f64,
+        ratio,
+        interval,
+        by_quiet,
         ratio_of_rounds: [0, ratios.len() / 2, ratios.len().saturating_sub(1)]
             .map(|at| ratios.get(at).copied().unwrap_or(0.0)),
         late,
@@ -214,9 +226,12 @@ impl Live {
         row("p99.9", |it| it.p999);
         row("max", |it| it.max);
         let [least, median, most] = self.ratio_of_rounds;
+        let [low, high] = self.interval;
+        let (quiet, [quiet_low, quiet_high]) = self.by_quiet;
         let [fills, clients] = self.storm_costs.map(|ns| ns as f64 / 1_000.0);
         println!(
-            "  p99 with storms by p99 under the same load: {:.2} (round by round {least:.2} to {most:.2}, median {median:.2}); one storm costs the fill thread \
+            "  p99 with storms by p99 under the same load: {:.2} (95 % interval over rounds {low:.2} to {high:.2}; round by round {least:.2} to {most:.2}, median {median:.2}), \
+             by that of quiet rounds {quiet:.2} ({quiet_low:.2} to {quiet_high:.2})\n  one storm costs the fill thread \
              {fills:.0} µs and the clients {clients:.0} µs\n  {} requests, {} look-ups, {} gaps, {} datagrams dropped by the receiver's socket",
             self.ratio, self.requests, self.look_ups, self.gaps, self.dropped
         );

@@ -13,6 +13,7 @@
 mod client;
 mod live;
 mod rig;
+mod rounds;
 mod snapshot;
 
 use std::path::PathBuf;
