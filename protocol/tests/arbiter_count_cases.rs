@@ -2,7 +2,9 @@
 
 mod fence_support;
 
-use fence_support::Told::{Data, Ended, Join, Message, Missing, Recount, Recovered};
+use fence_support::Told::{
+    Context, Data, Ended, Join, Message, Missing, Recount, Recovered, Reset,
+};
 use fence_support::*;
 use twinfeed_protocol::*;
 use twinfeed_wire::*;
@@ -250,5 +252,138 @@ fn whoever_joined_at_an_absurd_count_is_healed() {
                 "{policy:?} {generation} {adm}"
             );
         }
+    }
+}
+
+/// Leg 0 converts with another memory, so that leg 1 alone is delivered.
+fn with_another_memory(zero: &mut Adapter) {
+    zero.header.context = ContextId(2);
+    zero.header.abandoned = 1;
+    zero.header.flags = Flags::INCOMPLETE;
+}
+
+#[test]
+fn a_message_that_is_held_elsewhere_ends_what_is_missing_in_front_of_it() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = paired(policy, 1);
+        with_another_memory(&mut zero);
+        scene.beat(&mut zero);
+        zero.message();
+        scene.message(&mut zero);
+        assert_eq!(scene.told(), []);
+        // Both are lost on the leg that is delivered, whose next record counts them.
+        one.message();
+        one.message();
+        scene.data(&mut one, 1);
+        scene.data(&mut zero, 1);
+        for _ in 0..5 {
+            scene.pass(ms(5));
+            scene.beat(&mut zero);
+            scene.beat(&mut one);
+        }
+        let expected = [Missing(1, 2), Message(1, 2), Data(3, 3)];
+        assert_eq!(scene.told(), expected, "{policy:?}");
+    }
+}
+
+#[test]
+fn what_was_passed_behind_a_message_that_waits_is_not_delivered_again() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = paired(policy, 1);
+        with_another_memory(&mut zero);
+        scene.beat(&mut zero);
+        zero.message();
+        scene.message(&mut zero);
+        // Its next process has forgotten all messages, and what the one before remembered, and brings a record behind the
+        // message that waits.
+        zero.header.incarnation = Incarnation(999);
+        zero.header.context = ContextId(3);
+        zero.header.base_adm = Adm(0);
+        scene.data(&mut zero, 1);
+        scene.data(&mut one, 2);
+        assert_eq!(scene.told(), [Data(3, 1), Data(4, 1)]);
+        // It is told of the messages, and leg 1 dies.
+        zero.next = 5;
+        zero.header.base_adm = Adm(1);
+        for _ in 0..10 {
+            scene.beat(&mut zero);
+            scene.pass(ms(5));
+        }
+        assert_eq!(scene.told(), [], "{policy:?}");
+        scene.data(&mut zero, 1);
+        assert_eq!(scene.told(), [Context, Data(5, 1)], "{policy:?}");
+    }
+}
+
+/// The application has gone on with leg 1, and leg 0 stays in the epoch before.
+fn left_behind(policy: Policy) -> (Scene, Adapter, Adapter) {
+    let (mut scene, mut zero, mut one) = paired(policy, 1);
+    for leg in [&mut zero, &mut one] {
+        let ends = leg.beat_of(true);
+        scene.give(leg.leg, &ends);
+    }
+    one.header.predecessor = Epoch(1);
+    one.header.epoch = Epoch(2);
+    one.next = 1;
+    for _ in 0..3 {
+        scene.beat(&mut one);
+    }
+    scene.data(&mut one, 1);
+    assert_eq!(scene.told(), [Ended, Reset, Data(1, 1)]);
+    (scene, zero, one)
+}
+
+#[test]
+fn messages_that_stand_in_an_epoch_that_was_left_are_missing() {
+    for policy in POLICIES {
+        for comes in [false, true] {
+            let (mut scene, mut zero, mut one) = left_behind(policy);
+            scene.message(&mut zero);
+            scene.beat(&mut zero);
+            scene.pass(ms(25));
+            assert_eq!(scene.told(), [], "one word alone may be anybody's");
+            scene.beat(&mut zero);
+            if comes {
+                // The other adapter was told of it, too, and placed it where it was by then.
+                scene.message(&mut one);
+            }
+            for _ in 0..6 {
+                scene.beat(&mut one);
+                scene.beat(&mut zero);
+                scene.pass(ms(5));
+            }
+            let expected = match comes {
+                true => Message(1, 1),
+                false => Missing(1, 2),
+            };
+            assert_eq!(scene.told(), [expected], "{policy:?}");
+        }
+    }
+}
+
+#[test]
+fn what_one_false_word_counts_in_an_epoch_that_was_left_is_not_missing() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = left_behind(policy);
+        for count in [1, 9, 1, 1, 9, 1] {
+            zero.header.base_adm = Adm(count);
+            scene.beat(&mut zero);
+            scene.beat(&mut one);
+            scene.pass(ms(25));
+        }
+        assert_eq!(scene.told(), [], "{policy:?}");
+        // What it said before it came along is no word of the epoch it is in now.
+        zero.header.base_adm = Adm(2);
+        scene.beat(&mut zero);
+        zero.header.predecessor = Epoch(1);
+        zero.header.epoch = Epoch(2);
+        zero.header.base_adm = Adm(1);
+        zero.next = 2;
+        for _ in 0..6 {
+            scene.beat(&mut zero);
+            scene.beat(&mut one);
+            scene.pass(ms(5));
+        }
+        assert_eq!(scene.told(), [], "{policy:?}");
     }
 }

@@ -38,8 +38,14 @@ const JOINED_BEFORE: [u64; 14] = [
 /// and (twice, and once more in front of a join) what had arrived was called lost on every leg; a message left that the backup had never heard of,
 /// and a server that had lacked something was not asked again; a leg that was gone back to remembered something else by then, and nobody was
 /// told; a cursor that did not know which epoch came before was led back there; a divergence was told where a false datagram had put the
-/// application; what one leg had brought waited to be believed while the other one's word of the end, which confirmed it, called it lost.
-const BEFORE: [(Kind, u64); 16] = [
+/// application; what one leg had brought waited to be believed while the other one's word of the end, which confirmed it, called it lost;
+/// a message was declared missing with those in front of it although a leg that is set apart had brought it; a record that was passed, behind a message
+/// that waits, came again with another memory; and (twice) nobody was told of messages that stood in an epoch which the application had left.
+const BEFORE: [(Kind, u64); 20] = [
+    (Kind::Long, 10_030_356),
+    (Kind::Long, 10_041_766),
+    (Kind::Long, 10_032_151),
+    (Kind::Long, 10_077_892),
     (Kind::Long, 9_011_915),
     (Kind::Long, 9_029_951),
     (Kind::Long, 9_026_524),

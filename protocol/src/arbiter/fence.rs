@@ -229,6 +229,9 @@ impl Source {
             return;
         };
         self.fence.disbelieve(generation);
+        for side in &mut self.legs {
+            side.counted_behind = None;
+        }
         (cursor.generation, cursor.adm) = (generation, Adm(0));
         (cursor.adopts, cursor.apart) = (true, false);
         self.given_up = None;

@@ -217,7 +217,11 @@ impl Hold {
     }
 
     pub(super) fn front(&self) -> Option<&Entry> {
-        self.entries.front().map(|(entry, _)| entry)
+        self.get(0)
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&Entry> {
+        self.entries.get(index).map(|(entry, _)| entry)
     }
 
     /// Takes the record at `index` out. Its body stays readable through [`Hold::body`] until the next

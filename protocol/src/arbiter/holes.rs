@@ -159,6 +159,7 @@ impl Source {
         self.hole = Some(Hole { passed, ..hole });
         let until = hole.until;
         let due = skipping || passed.is_some_and(|since| self.waited(since, out));
+        let owed = owed.map(|adm| self.owed_in_front(&cursor, adm));
         let missing = match owed {
             Some(adm) => Missing::Messages(cursor.adm, adm),
             None => Missing::Records(cursor.next, until),

@@ -11,6 +11,7 @@ use twinfeed_wire::{
 
 use super::counters::LegStatus;
 use super::hold::Hold;
+use super::owed::CountedBehind;
 use super::quarantine::Quarantine;
 use super::view::View;
 use crate::agreement::Told;
@@ -84,6 +85,8 @@ pub(super) struct LegSide {
     pub(super) source_stale: bool,
     /// It says that it is silent on purpose.
     pub(super) standby: bool,
+    /// What it counts, while it speaks of an epoch that was left.
+    pub(super) counted_behind: Option<CountedBehind>,
     pub(super) stepped_down: bool,
     /// Since when it is behind without having moved.
     pub(super) behind_since: Option<Time>,
@@ -146,6 +149,7 @@ impl LegSide {
             hint: None,
             source_stale: false,
             standby: false,
+            counted_behind: None,
             stepped_down: false,
             behind_since: None,
             mark: None,

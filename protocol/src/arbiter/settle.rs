@@ -304,7 +304,9 @@ impl Source {
         let Some(turn) = side.view(cursor.epoch).map(|view| view.turn) else {
             return;
         };
-        while let Some(entry) = side.hold.front().filter(|entry| entry.turn <= turn) {
+        // Messages that wait for others in front of them may stand before what was passed.
+        let mut index = 0;
+        while let Some(entry) = side.hold.get(index).filter(|entry| entry.turn <= turn) {
             match cursor.standing(entry, &self.fence) {
                 Standing::Fenced => {
                     out.counters.fenced += 1;
@@ -314,15 +316,19 @@ impl Source {
                     side.duplicates += 1;
                     out.counters.duplicates += 1;
                 }
+                _ if entry.is_message() => {
+                    index += 1;
+                    continue;
+                }
                 _ => return,
             }
-            side.hold.take(0);
+            side.hold.take(index);
         }
     }
 
-    /// The first record of the cursor's epoch that a leg holds in `context`, with its index; none of a leg that is set
-    /// apart. Between the parts of a source message no administrative one is next, nor does it keep from what stands
-    /// behind it.
+    /// The first record of the cursor's epoch that a leg holds in `context` and that was not passed, with its index; none of a
+    /// leg that is set apart. Between the parts of a source message no administrative one is next, nor does it keep from what
+    /// stands behind it.
     pub(super) fn first_in(
         &self,
         leg: Leg,
@@ -331,7 +337,10 @@ impl Source {
     ) -> Option<(usize, &Entry)> {
         let begun = cursor.next.part != 0;
         let mut held = self.held_in(leg, cursor, context);
-        held.find(|(_, entry)| !begun || !entry.is_message() && entry.place() >= cursor.next)
+        held.find(|(_, entry)| match entry.is_message() {
+            true => !begun,
+            false => entry.place() >= cursor.next,
+        })
     }
 
     /// What a leg holds of the cursor's epoch in `context`, in order, each with its index.

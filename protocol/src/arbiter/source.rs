@@ -224,7 +224,7 @@ impl Source {
         if over && self.is_left(header.epoch) {
             out.counters.retired_epoch += 1;
             self.note_refused(datagram);
-            return self.on_retired(datagram, out);
+            return self.on_retired(leg, datagram, late, out);
         }
         self.heard(leg, header, late, out);
         let claim = self.claim(datagram, out.limits);
@@ -265,7 +265,9 @@ impl Source {
         let behind = follows == Succession::Overtaken
             || at.is_some() && at != self.cursor.map(|cursor| cursor.epoch);
         if !late || !known && !behind {
-            self.legs[leg.index()].refresh(header);
+            let side = &mut self.legs[leg.index()];
+            side.counted_behind = None;
+            side.refresh(header);
         }
         if self.catching_up {
             self.learn_context();
@@ -344,7 +346,13 @@ impl Source {
     }
 
     /// An epoch that was left is over; the numbering in which its sender counts is not.
-    fn on_retired<H: Handler + ?Sized>(&mut self, datagram: &Datagram<'_>, out: &mut Out<'_, H>) {
+    fn on_retired<H: Handler + ?Sized>(
+        &mut self,
+        leg: Leg,
+        datagram: &Datagram<'_>,
+        late: bool,
+        out: &mut Out<'_, H>,
+    ) {
         let claim = self.claim(datagram, out.limits);
         let absurd = |cursor| self.counts_far(&cursor, &claim, out.limits);
         if self.cursor.is_some_and(absurd) {
@@ -356,7 +364,8 @@ impl Source {
             self.retired.add(before);
         }
         self.note_numbering(datagram);
-        if self.judge_generation(out) {
+        let missing = !late && self.note_counted_behind(leg, datagram);
+        if self.judge_generation(out) || missing {
             self.settle(out);
         }
     }

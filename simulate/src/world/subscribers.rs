@@ -902,7 +902,11 @@ fn settled(witness: &Witness, now: Time, ledger: &Ledger) -> Result<(), String> 
     let counting = witness.heard.legs.iter().filter(counts).filter(told_of);
     let mut counted = counting.map(|leg| leg.adm.0);
     let known = told.is_some() && counted.clone().next().is_some();
-    if known && !counted.any(|adm| Some(adm) <= told) {
+    // Who speaks under a newer one in an epoch that was left, and is mute, may have been believed.
+    let spoken = witness.heard.spoken();
+    let newer = |leg: &LegHeard| leg.adm.1 == spoken && Some(leg.adm.0) <= told;
+    let outranked = spoken > newest && witness.heard.legs.iter().any(newer);
+    if known && !outranked && !counted.any(|adm| Some(adm) <= told) {
         let adms = witness.heard.legs.each_ref().map(|leg| leg.adm);
         return Err(format!(
             "in the end {told:?} administrative messages were told or declared, the legs count {adms:?}"

@@ -159,6 +159,12 @@ impl Heard {
         self.cuts.newest
     }
 
+    /// The newest generation that anybody spoke under, believed or not.
+    #[must_use]
+    pub fn spoken(&self) -> Generation {
+        self.cuts.heard.last().copied().unwrap_or_default()
+    }
+
     /// Whether a heartbeat counted so many administrative messages in this epoch.
     #[must_use]
     pub fn counts(&self, epoch: Epoch, adm: u64) -> bool {
