@@ -594,6 +594,23 @@ fn what_waits_to_be_believed_is_not_declared_missing_by_what_confirms_it() {
     assert_eq!(records(&told), expected, "{told:?}");
 }
 
+#[test]
+fn of_what_waits_to_be_believed_the_leg_that_begins_further_back_comes_first() {
+    let (mut kit, mut zero, mut one) = bounded(Limits {
+        window: 16,
+        held_records: 2,
+        ..Limits::default()
+    });
+    kit.records(&mut zero, &run(35..=38));
+    kit.records(&mut one, &run(33..=40));
+    let told = kit.told();
+    let numbers: Vec<_> = records(&told)
+        .into_iter()
+        .map(|(number, _)| number)
+        .collect();
+    assert_eq!(numbers, (33..=40).collect::<Vec<_>>(), "{told:?}");
+}
+
 /// One leg alone has brought 1 to 3; it and another context may be heard in any order, and little is held.
 fn alone_with_little_room() -> (Kit, Sender, Sender) {
     let (mut kit, mut zero, _) = ordered(Limits {

@@ -3,7 +3,7 @@
 mod fence_support;
 
 use fence_support::Told::{
-    Context, Data, Ended, Join, Message, Missing, Recount, Recovered, Reset,
+    Context, Data, Ended, Gap, Join, Message, Missing, Recount, Recovered, Reset,
 };
 use fence_support::*;
 use twinfeed_protocol::*;
@@ -347,7 +347,7 @@ fn messages_that_stand_in_an_epoch_that_was_left_are_missing() {
                 // The other adapter was told of it, too, and placed it where it was by then.
                 scene.message(&mut one);
             }
-            for _ in 0..6 {
+            for _ in 0..20 {
                 scene.beat(&mut one);
                 scene.beat(&mut zero);
                 scene.pass(ms(5));
@@ -375,15 +375,116 @@ fn what_one_false_word_counts_in_an_epoch_that_was_left_is_not_missing() {
         // What it said before it came along is no word of the epoch it is in now.
         zero.header.base_adm = Adm(2);
         scene.beat(&mut zero);
+        scene.beat(&mut zero);
         zero.header.predecessor = Epoch(1);
         zero.header.epoch = Epoch(2);
         zero.header.base_adm = Adm(1);
         zero.next = 2;
-        for _ in 0..6 {
+        for _ in 0..20 {
             scene.beat(&mut zero);
             scene.beat(&mut one);
             scene.pass(ms(5));
         }
         assert_eq!(scene.told(), [], "{policy:?}");
+    }
+}
+
+#[test]
+fn what_counts_on_in_an_epoch_that_was_left_is_missing_in_turn() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = left_behind(policy);
+        for _ in 0..40 {
+            zero.message();
+            scene.beat(&mut zero);
+            scene.beat(&mut one);
+            scene.pass(ms(10));
+        }
+        let told = scene.told();
+        assert!(told.len() > 2, "{policy:?}: {told:?}");
+        let mut next = 1;
+        for told in told {
+            let Missing(from, until) = told else {
+                panic!("{told:?}")
+            };
+            assert_eq!(from, next, "{policy:?}");
+            next = until;
+        }
+        // Whoever leaves out what waits leaves this, too.
+        scene
+            .arbiter
+            .on_control(Control::Skip, scene.now, &mut scene.log);
+        for _ in 0..20 {
+            scene.beat(&mut one);
+            scene.pass(ms(5));
+        }
+        assert_eq!(scene.told(), [], "{policy:?}");
+    }
+}
+
+#[test]
+fn an_epoch_that_may_be_come_back_to_says_nothing_of_what_is_behind() {
+    for policy in POLICIES {
+        let mut scene = Scene::new(OrderingClass::Ordered, limits(policy));
+        let [mut zero, mut one] = [Adapter::new(Leg::Zero), Adapter::new(Leg::One)];
+        for (leg, epoch) in [(&mut zero, 9), (&mut one, 8)] {
+            leg.header.epoch = Epoch(epoch);
+            leg.header.base_adm = Adm(5);
+        }
+        one.next = 100;
+        scene.beat(&mut zero);
+        scene.data(&mut zero, 1);
+        assert_eq!(scene.told(), [Join, Data(1, 5)]);
+        // Leg 1 speaks of another one, and nobody says which came first.
+        for _ in 0..20 {
+            scene.pass(ms(5));
+            scene.beat(&mut one);
+        }
+        scene.data(&mut one, 1);
+        assert_eq!(scene.told(), [Reset, Gap(1, 100), Data(100, 5)]);
+        // Leg 0 is back, further on.
+        zero.header.base_adm = Adm(7);
+        for _ in 0..12 {
+            scene.beat(&mut zero);
+            scene.pass(ms(5));
+            scene.data(&mut one, 1);
+            scene.beat(&mut one);
+            scene.pass(ms(5));
+        }
+        scene.message(&mut one);
+        let told = scene.told();
+        assert_eq!(told.last(), Some(&Message(1, 5)), "{policy:?}: {told:?}");
+        assert!(!told.iter().any(|it| matches!(it, Missing(..))), "{told:?}");
+    }
+}
+
+#[test]
+fn what_is_held_between_missing_messages_makes_nobody_wait_anew() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = paired(policy, 1);
+        with_another_memory(&mut zero);
+        scene.beat(&mut zero);
+        for _ in 0..30 {
+            zero.message();
+            scene.message(&mut zero);
+        }
+        for _ in 0..60 {
+            one.message();
+        }
+        scene.data(&mut one, 1);
+        scene.data(&mut zero, 1);
+        let since = scene.now;
+        let mut told = Vec::new();
+        while !told.contains(&Data(3, 61)) {
+            scene.pass(ms(1));
+            scene.beat(&mut zero);
+            scene.beat(&mut one);
+            told.extend(scene.told());
+            assert!(scene.now < since.after(ms(100)), "{policy:?}: {told:?}");
+        }
+        let waited = scene.now.since(since);
+        let most = limits(policy).lag_time + ms(2) * 3;
+        assert!(waited <= most, "{policy:?}: {waited:?}");
+        let messages = told.iter().filter(|it| matches!(it, Message(..))).count();
+        assert_eq!(messages, 30, "{policy:?}: {told:?}");
     }
 }

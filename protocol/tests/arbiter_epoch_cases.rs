@@ -1021,6 +1021,41 @@ fn who_is_in_an_epoch_of_which_nothing_was_told_is_heard() {
     assert_eq!(resets(&mut kit), [(2, at(1, 0))]);
 }
 
+/// An adapter that began amid a change of sessions took the older one, which a slow line still spoke of, for the one behind.
+#[test]
+fn what_was_said_to_come_before_is_gone_to_once_everybody_has_gone_there() {
+    let (mut kit, zero, mut one) = pair();
+    let mut zero = zero.with(|header| {
+        header.epoch = Epoch(2);
+        header.predecessor = Epoch(1);
+    });
+    kit.records(&mut zero, &run(1..=2));
+    kit.pass(ms(5));
+    kit.told();
+    let speak = |kit: &mut Kit, [zero, one]: [&mut Sender; 2], zero_at: u64| {
+        for _ in 0..20 {
+            kit.beat(zero, zero_at, zero_at + 1);
+            kit.beat(one, 20, 21);
+            kit.pass(ms(10));
+        }
+    };
+    speak(&mut kit, [&mut zero, &mut one], 2);
+    assert_eq!(resets(&mut kit), [], "leg 0 says otherwise");
+    let mut zero = zero.with(|header| {
+        header.epoch = Epoch(1);
+        header.predecessor = Epoch::NONE;
+    });
+    kit.beat(&mut zero, 20, 21);
+    kit.pass(ms(10));
+    assert_eq!(resets(&mut kit), [], "not for a moment's sake");
+    speak(&mut kit, [&mut zero, &mut one], 20);
+    assert_eq!(resets(&mut kit), [(1, at(1, 0))]);
+    kit.records(&mut one, &run(21..=22));
+    kit.pass(ms(5));
+    let told = kit.told();
+    assert!(told.contains(&Told::Record(22, 0, Leg::One)), "{told:?}");
+}
+
 /// What its adapter took back once says nothing of where the leg stands after it has come to the application again.
 #[test]
 fn who_stepped_back_and_has_climbed_again_may_lag() {

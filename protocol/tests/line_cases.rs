@@ -319,6 +319,17 @@ fn cases() {
              48w, 49x, 50y, 51z, 52m, 53n",
         ),
         (
+            "who began amid a change of sessions is not led back by a slow line that says what is left of the older one",
+            "A 8 1 a b; +2; B 7 9 x; B 7 10 y; B 7 11 z; B 7 end 12; +2000; A 8 hb 3; B 7 end 12; +2000; A 8 hb 3; B 8 1 a b; \
+             A 8 3 c; B 8 3 c",
+            "begin 8 at 1 complete after 0, 1a, 2b, 3c",
+        ),
+        (
+            "but follows it, if nothing else is heard for four times as long",
+            "A 8 1 a b; +2; B 7 9 x; B 7 10 y; B 7 11 z; B 7 end 12; +11999; B 7 end 12; +1",
+            "begin 8 at 1 complete after 0, 1a, 2b, stale, fresh, begin 7 at 9 after 8, 9x, 10y, 11z, ended 7 at 12",
+        ),
+        (
             "nor are copies that are late behind an end",
             "+; A 7 3 c d e f g h i j; B 7 3 c d e f g h i j; A 7 11 k l; B 7 11 k l; A 7 end 13; B 7 end 13; +2; \
              A 7 1 a b; +1; B 7 1 a b; +9000",

@@ -40,8 +40,12 @@ const JOINED_BEFORE: [u64; 14] = [
 /// told; a cursor that did not know which epoch came before was led back there; a divergence was told where a false datagram had put the
 /// application; what one leg had brought waited to be believed while the other one's word of the end, which confirmed it, called it lost;
 /// a message was declared missing with those in front of it although a leg that is set apart had brought it; a record that was passed, behind a message
-/// that waits, came again with another memory; and (twice) nobody was told of messages that stood in an epoch which the application had left.
-const BEFORE: [(Kind, u64); 20] = [
+/// that waits, came again with another memory; and (twice) nobody was told of messages that stood in an epoch which the application had left;
+/// an adapter that began amid a change of sessions was led back to the older one, and its applications never came forward again; and of two legs whose words waited,
+/// the one that began further on came first, so that a full hold gave up what was at hand.
+const BEFORE: [(Kind, u64); 22] = [
+    (Kind::Long, 20_016_438),
+    (Kind::Long, 20_022_725),
     (Kind::Long, 10_030_356),
     (Kind::Long, 10_041_766),
     (Kind::Long, 10_032_151),

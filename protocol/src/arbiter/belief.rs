@@ -164,7 +164,7 @@ impl Source {
     /// Processes what waited of these legs, is `wanted`, and is covered by `confirmed`, or is not absurd any
     /// more for what has become known meanwhile; the rest goes on waiting. Of each leg in the order in which it was sent:
     /// whatever overtook another while it waited could leave no room for that, or lead on to another context, and what is at
-    /// hand would be declared missing. Of two legs whoever is further back comes first, and what is of another epoch than
+    /// hand would be declared missing. Of two legs whoever begins further back comes first, and what is of another epoch than
     /// the one that is confirmed, for the same reason.
     pub(super) fn release_believed<H: Handler + ?Sized>(
         &mut self,
@@ -190,7 +190,7 @@ impl Source {
                     }
                 }
                 first.map(|(claim, index)| {
-                    let at = (claim.epoch == confirmed.epoch, claim.sseq);
+                    let at = (claim.epoch == confirmed.epoch, claim.lead, claim.sseq);
                     (at, leg, index)
                 })
             };

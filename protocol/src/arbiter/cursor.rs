@@ -195,6 +195,7 @@ impl Source {
             seen.reset(next.sseq);
         }
         self.announce = Some(DiscontinuityCause::Join);
+        self.forget_counted_behind();
         self.in_front_of_join = None;
         self.ended = false;
     }

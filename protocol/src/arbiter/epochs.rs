@@ -120,6 +120,10 @@ impl Source {
             let since = *self.deserted_since.get_or_insert(out.now);
             let due = match link {
                 None if self.is_early(since, out.limits) => false,
+                // What was said to come before is not gone back to for a moment's sake.
+                None if target == cursor.predecessor => {
+                    self.end_due().is_some_and(|due| self.judged_at >= due)
+                }
                 Some(None) if end.is_none() => {
                     let patience = self.end_patience(target, out.limits);
                     self.forced() || self.judged_at >= since.after(patience)
@@ -200,7 +204,8 @@ impl Source {
     fn first_ahead(&self, leg: Leg, cursor: &Cursor) -> Option<&View> {
         let side = &self.legs[leg.index()];
         let left = |view: &View| {
-            view.epoch == cursor.predecessor || self.is_over(leg, view.epoch, view.predecessor)
+            let before = view.epoch == cursor.predecessor && !self.went_there(view.epoch, cursor);
+            before || self.is_over(leg, view.epoch, view.predecessor)
         };
         if let Some(here) = side.view(cursor.epoch) {
             let ahead = side
@@ -217,6 +222,18 @@ impl Source {
             first = before;
         }
         Some(first)
+    }
+
+    /// Whether everybody who speaks has come to `epoch`, of which nothing was told, and somebody from the cursor's epoch: then that it came
+    /// before, as was said, was not so.
+    fn went_there(&self, epoch: Epoch, cursor: &Cursor) -> bool {
+        let there = |side: &LegSide| side.latest().map(|view| view.epoch) == Some(epoch);
+        let from_here = |side: &LegSide| {
+            let turn = |epoch| side.view(epoch).map(|view| view.turn);
+            side.transmits() && turn(cursor.epoch).is_some_and(|here| turn(epoch) > Some(here))
+        };
+        let mut speaking = self.legs.iter().filter(|side| speaks(side));
+        !self.is_left(epoch) && speaking.all(there) && self.legs.iter().any(from_here)
     }
 
     /// Whether somebody in `target` names the cursor's epoch as the one before, and what it knows of its end. Which

@@ -229,14 +229,12 @@ impl Source {
             return;
         };
         self.fence.disbelieve(generation);
-        for side in &mut self.legs {
-            side.counted_behind = None;
-        }
         (cursor.generation, cursor.adm) = (generation, Adm(0));
         (cursor.adopts, cursor.apart) = (true, false);
         self.given_up = None;
         (self.recount, self.to_lead_apart) = (true, false);
         self.owed_since = None;
+        self.forget_counted_behind();
     }
 
     /// Drops held messages that are none in the numbering in force.

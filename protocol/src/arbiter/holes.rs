@@ -151,17 +151,21 @@ impl Source {
             Some(since) if self.repair.can_ask() && since > Time::ZERO => since,
             _ => out.now,
         };
+        // One held message in between does not make the others wait anew.
+        let waited = self
+            .messages_waited
+            .filter(|(at, all, _)| *at == cursor.next && owed.is_some_and(|adm| adm <= *all));
+        let waited = waited.map(|(.., since)| since);
         let passed = if waiting {
             None
         } else {
-            hole.passed.or(Some(first))
+            hole.passed.or(waited).or(Some(first))
         };
         self.hole = Some(Hole { passed, ..hole });
         let until = hole.until;
         let due = skipping || passed.is_some_and(|since| self.waited(since, out));
-        let owed = owed.map(|adm| self.owed_in_front(&cursor, adm));
         let missing = match owed {
-            Some(adm) => Missing::Messages(cursor.adm, adm),
+            Some(adm) => Missing::Messages(cursor.adm, self.owed_in_front(&cursor, adm)),
             None => Missing::Records(cursor.next, until),
         };
         let given_up = match asked && passed.is_some() {
@@ -172,7 +176,14 @@ impl Source {
             return false;
         };
         match owed {
-            Some(_) => self.skip_messages(Adm(until.sseq), out),
+            Some(all) => {
+                let skipping = self.skipping;
+                self.skip_messages(Adm(until.sseq), out);
+                if all > Adm(until.sseq) {
+                    self.messages_waited = passed.map(|since| (cursor.next, all, since));
+                    self.skipping = skipping;
+                }
+            }
             None if lacking => self.lead_apart(),
             None => self.declare(until, self.cause(hole.opened, out.limits), out),
         }

@@ -9,9 +9,9 @@ use twinfeed_wire::{
     ContextId, Dsn, Epoch, Flags, Generation, Header, Heartbeat, Incarnation, Pos, Sid, StreamId,
 };
 
+use super::behind::CountedBehind;
 use super::counters::LegStatus;
 use super::hold::Hold;
-use super::owed::CountedBehind;
 use super::quarantine::Quarantine;
 use super::view::View;
 use crate::agreement::Told;
@@ -85,7 +85,7 @@ pub(super) struct LegSide {
     pub(super) source_stale: bool,
     /// It says that it is silent on purpose.
     pub(super) standby: bool,
-    /// What it counts, while it speaks of an epoch that was left.
+    /// What it counts, where its newest word is of an epoch that was left.
     pub(super) counted_behind: Option<CountedBehind>,
     pub(super) stepped_down: bool,
     /// Since when it is behind without having moved.
@@ -243,6 +243,7 @@ impl LegSide {
         self.hint = None;
         self.stepped_down = false;
         self.standby = false;
+        self.counted_behind = None;
         self.behind_since = None;
         self.far_since = None;
         self.capped = false;

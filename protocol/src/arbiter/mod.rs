@@ -20,6 +20,7 @@
 //! Records are handed over where they lie, in the datagram or in the hold; nothing is allocated after
 //! [`Arbiter::add_source`].
 
+mod behind;
 mod belief;
 mod contexts;
 mod counters;

@@ -10,7 +10,7 @@
 //!
 //! A count that is no live leg's, by far, was never true. It is healed as a position is (RM-14a): see `epochs`.
 
-use twinfeed_wire::{Adm, Datagram, Generation};
+use twinfeed_wire::{Adm, Generation};
 
 use super::cursor::Cursor;
 use super::fence::Count;
@@ -24,53 +24,7 @@ use crate::event::{DiscontinuityCause, Handler, Leg};
 /// A generation that is further than this from every one known is absurd until confirmed.
 pub(super) const GENERATION_STRIDE: u32 = 1_000;
 
-/// What the heartbeats of a leg count that speaks of nothing but an epoch which the application has left: messages that stand there
-/// will never be told in their place.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CountedBehind {
-    generation: Generation,
-    adm: Adm,
-    /// What two in a row count at least: one alone may be anybody's.
-    sure: Adm,
-}
-
-impl CountedBehind {
-    /// The next heartbeat of an epoch that was left.
-    fn note(known: &mut Option<Self>, generation: Generation, adm: Adm) {
-        let before = known.filter(|it| it.generation == generation);
-        let sure = before.map_or(Adm(0), |it| it.adm.min(adm));
-        *known = Some(Self {
-            generation,
-            adm,
-            sure,
-        });
-    }
-}
-
 impl Source {
-    /// A leg's newest word is of an epoch that was left; answers whether messages that it counts are missing.
-    pub(super) fn note_counted_behind(&mut self, leg: Leg, datagram: &Datagram<'_>) -> bool {
-        let header = datagram.header();
-        if header.is_heartbeat() {
-            let known = &mut self.legs[leg.index()].counted_behind;
-            CountedBehind::note(known, header.generation, header.base_adm);
-        }
-        let beyond = |cursor: &Cursor| self.counted_behind(cursor).next().is_some();
-        self.cursor.as_ref().is_some_and(beyond)
-    }
-
-    /// What legs count beyond what was delivered that speak of epochs that were left. Who joins is owed nothing of those, and who
-    /// does not know its own count compares nothing.
-    fn counted_behind<'a>(&'a self, cursor: &'a Cursor) -> impl Iterator<Item = Adm> {
-        let joined = self.announce != Some(DiscontinuityCause::Join) && !cursor.adopts;
-        let said = self.counting().filter_map(|side| side.counted_behind);
-        let counts = said.map(|it| self.fence.count(cursor, it.generation, it.sure));
-        counts.filter_map(move |count| match count {
-            Count::As(adm) if joined && adm > cursor.adm => Some(adm),
-            _ => None,
-        })
-    }
-
     /// The legs whose count of administrative messages is heard: that of one that is set apart is not.
     pub(super) fn counting(&self) -> impl Iterator<Item = &LegSide> {
         let merged = Leg::BOTH.into_iter().filter(|leg| !self.is_apart(*leg));
@@ -108,7 +62,7 @@ impl Source {
         }
     }
 
-    /// What heartbeats that are not ahead in the stream, or stayed behind in an epoch that was left, count beyond what was delivered.
+    /// What heartbeats that are not ahead in the stream count beyond what was delivered.
     fn counted_beyond<'a>(&'a self, cursor: &'a Cursor) -> impl Iterator<Item = Adm> {
         self.counting()
             .chain(self.unheeded(cursor))
@@ -121,7 +75,6 @@ impl Source {
                 Some(Count::As(adm)) if adm > cursor.adm => Some(adm),
                 _ => None,
             })
-            .chain(self.counted_behind(cursor))
     }
 
     /// The lowest number behind messages that were sent before what is next here and did not come. Whatever the
@@ -134,7 +87,7 @@ impl Source {
 
     /// Up to which number messages are missing in front of number `counted`: to the first of them that is held, of whatever leg
     /// and context, and `stands` there. That is delivered, not declared.
-    fn up_to_held(
+    pub(super) fn up_to_held(
         &self,
         cursor: &Cursor,
         counted: Adm,
@@ -153,8 +106,8 @@ impl Source {
     pub(super) fn owed_in_front(&self, cursor: &Cursor, counted: Adm) -> Adm {
         self.up_to_held(cursor, counted, |side, entry| {
             let turn = side.view(cursor.epoch).map(|view| view.turn);
-            let in_front = Some(entry.turn) == turn && cursor.is_behind_all(entry.sseq);
-            in_front && entry.adm > cursor.adm
+            let in_front = self.seen.is_some() || cursor.is_behind_all(entry.sseq);
+            Some(entry.turn) == turn && in_front && entry.adm > cursor.adm
         })
     }
 

@@ -136,6 +136,7 @@ impl Source {
         (self.orphan_since, self.deserted_since) = (None, None);
         (self.regress_since, self.outranked_since) = (None, None);
         (self.owed_since, self.miscounted_since) = (None, None);
+        self.forget_counted_behind();
         self.repair.close();
         self.asks = [None; 2];
         self.retired.remove(from.next.epoch);

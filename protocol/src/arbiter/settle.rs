@@ -9,6 +9,7 @@
 //!          │  what is next in the holds?    deliver_held      ─► records, Recovered
 //!          │  what message did not come?    owed              ─► AdministrativeGap
 //!          │  has everybody passed a hole?  holes             ─► Gap, Discontinuity
+//!          │  what stands where nobody is?  behind            ─► AdministrativeGap
 //!          └─ is the epoch over?            epochs            ─► Ended, Reset
 //! ```
 //!
@@ -47,6 +48,7 @@ impl Source {
                 || self.deliver_held(out)
                 || self.judge_owed(out)
                 || self.judge_hole(out)
+                || self.judge_behind(out)
                 || self.judge_end(out)
                 || self.judge_regress(out)
                 || self.judge_miscount(out);
@@ -393,6 +395,7 @@ impl Source {
             after(self.outranked_since, hold),
             after(owed_since, hold),
             after(owed_since, limits.lag_time),
+            self.behind_due(limits),
             after(held(Leg::Zero), limits.lag_time),
             after(held(Leg::One), limits.lag_time),
             self.apart_deadline(limits),

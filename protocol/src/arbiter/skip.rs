@@ -39,6 +39,7 @@ impl Source {
         self.repair.close();
         self.asks = [None; 2];
         (self.orphan_since, self.deserted_since, self.owed_since) = (None, None, None);
+        self.forget_counted_behind();
         self.set_catching_up(false);
         if self.announce == Some(DiscontinuityCause::Join) {
             // Nothing was told yet: it joins where the stream is.

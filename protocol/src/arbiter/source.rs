@@ -98,6 +98,11 @@ pub(super) struct Source {
     pub(super) outranked_since: Option<Time>,
     /// Since when administrative messages that were sent are missing.
     pub(super) owed_since: Option<(Time, Adm)>,
+    /// Since when messages are counted in an epoch that was left, and how many.
+    pub(super) behind: Option<(Time, Adm)>,
+    /// Where, up to which number and since when messages were waited for of which some were declared, and one that was held in between
+    /// is told.
+    pub(super) messages_waited: Option<(Place, Adm, Time)>,
     /// The furthest record that came in front of a join that was not told yet.
     pub(super) in_front_of_join: Option<u64>,
     /// Since when no live leg counts as the numbering in force does, by far.
@@ -154,6 +159,8 @@ impl Source {
             regress_since: None,
             outranked_since: None,
             owed_since: None,
+            behind: None,
+            messages_waited: None,
             in_front_of_join: None,
             miscounted_since: None,
             last_local_drop: None,

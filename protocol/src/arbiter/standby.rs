@@ -49,6 +49,7 @@ impl Source {
         }
         let side = &mut self.legs[leg.index()];
         side.standby = true;
+        side.counted_behind = None;
         side.generation = header.generation;
         side.source_stale = header.flags.has(Flags::SOURCE_STALE);
         if let Some(heartbeat) = datagram.heartbeat() {

@@ -242,7 +242,7 @@ impl Source {
         // A record that waits for a message is not missing; the message is, for whoever lives has passed it.
         let waits = self.apart(&cursor).filter(|entry| entry.place() < until);
         if let Some(adm) = waits.map(|entry| entry.adm).min() {
-            self.skip_messages(adm, out);
+            self.skip_messages(self.owed_in_front(&cursor, adm), out);
             return true;
         }
         let cause = self.cause(hole.opened, out.limits);
@@ -334,7 +334,7 @@ impl Source {
         }
         let counted = self.apart(cursor).map(|entry| entry.adm).min();
         counted.is_some_and(|adm| {
-            self.skip_messages(adm, out);
+            self.skip_messages(self.owed_in_front(cursor, adm), out);
             true
         })
     }

@@ -8,8 +8,11 @@ use core::time::Duration;
 
 use crate::time::Time;
 
-use super::candidate::Kind;
+use super::candidate::{Candidate, Kind};
 use super::{Line, Lines, LinesState};
+
+/// How many times as long an epoch waits to which nobody has gone on from the one at hand.
+const OLDER: u32 = 4;
 
 impl Lines {
     /// When the oldest hole is given up.
@@ -61,7 +64,11 @@ impl Lines {
             let due = since.max(a).max(b).after(longest);
             return (candidate.said >= due).then_some(due);
         }
-        let due = self.patience(since, longest, |line| candidate.has_voted(line));
+        let due = match candidate.kind {
+            // Nobody has gone from the one at hand to this one: it may be older, and what is left of it on a slow line.
+            Kind::Epoch if !self.is_next(candidate) => since.after(longest * OLDER),
+            _ => self.patience(since, longest, |line| candidate.has_voted(line)),
+        };
         // The next epoch does not end what a server is asked for, as long as what is kept of it finds room.
         let asked = match candidate.kind {
             Kind::Epoch if self.is_speaking() && self.kept.is_roomy() => self.asked_until(),
@@ -81,10 +88,7 @@ impl Lines {
     pub(super) fn at_once(&self) -> Option<Time> {
         let candidate = self.candidate.as_ref()?;
         let confirmed = candidate.confirmed?;
-        // A line that never spoke of the epoch at hand may be behind it rather than ahead.
-        let ahead = Line::BOTH
-            .into_iter()
-            .any(|line| candidate.has_voted(line) && self.current.lines[line.index()] != 0);
+        let ahead = self.is_next(candidate);
         let gone = |line: Line| {
             let speaker = &self.account.speakers[line.index()];
             let said = self.current.end_said[line.index()] || candidate.has_voted(line);
@@ -100,6 +104,14 @@ impl Lines {
             (_, Kind::Regress) => false,
         };
         at_once.then_some(confirmed)
+    }
+
+    /// Whether a line has gone on from the epoch at hand to what waits. One that never spoke of the epoch at hand may be behind it
+    /// rather than ahead.
+    fn is_next(&self, candidate: &Candidate) -> bool {
+        let spoke = |line: Line| self.current.lines[line.index()] != 0;
+        let mut lines = Line::BOTH.into_iter();
+        lines.any(|line| candidate.has_voted(line) && spoke(line))
     }
 
     /// When the source counts as stale.

@@ -327,9 +327,13 @@ impl World {
         match happening {
             Happening::Speak { source } => self.speak(source),
             Happening::Packet { leg, line, packet } => {
-                if self.elders.is_of_one(leg, &packet, self.ground.now()) {
+                if self
+                    .elders
+                    .is_of_one((leg, line), &packet, self.ground.now())
+                {
                     return self.ground.harm("line_echo_to_a_newborn");
                 }
+                self.elders.note_heard((leg, line), &packet);
                 self.say_line(leg, line, &packet);
                 let now = self.now_of(leg);
                 self.adapters[leg.index()].hear(now, line, &packet, &mut self.ground);

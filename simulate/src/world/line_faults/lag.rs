@@ -86,14 +86,16 @@ impl LineFault for Echo {
     }
 }
 
-/// Which packets are of a life that was long over when the process began that hears them? Nothing tells it that they are old:
-/// to it that life is a new one.
+/// Which packets are of a life that was long over when the process began that hears them, or of which it had heard nothing when that
+/// was over? Nothing tells it that they are old: to it that life is a new one.
 #[derive(Debug, Default)]
 pub struct Elders {
     /// The lives of each source, oldest first, and since when.
     lives: Vec<(Sid, Epoch, Time)>,
     /// When each adapter's process began.
     born: [Time; 2],
+    /// Of which lives each heard something, and on which line.
+    heard: [Vec<(Sid, Epoch, Line)>; 2],
 }
 
 /// How long after its end a life is still heard of on the slowest line.
@@ -114,16 +116,34 @@ impl Elders {
     /// The adapter of `leg` starts.
     pub fn note_birth(&mut self, leg: Leg, now: Time) {
         self.born[leg.index()] = now;
+        self.heard[leg.index()].clear();
     }
 
-    /// Whether the adapter of `leg` could not know that this packet is old.
+    /// The adapter of `leg` hears this packet.
+    pub fn note_heard(&mut self, (leg, line): (Leg, Line), packet: &Packet) {
+        let (heard, life) = (
+            &mut self.heard[leg.index()],
+            (packet.sid, packet.epoch, line),
+        );
+        // Nearly always the one that was heard last.
+        if packet.genuine && heard.last() != Some(&life) && !heard.contains(&life) {
+            heard.push(life);
+        }
+    }
+
+    /// Whether the adapter of `leg` could not know that this packet is old. Of a life that it has not heard of a slow line may say what
+    /// is left of it, before it goes on to the next one.
     #[must_use]
-    pub fn is_of_one(&self, leg: Leg, packet: &Packet, now: Time) -> bool {
+    pub fn is_of_one(&self, (leg, line): (Leg, Line), packet: &Packet, now: Time) -> bool {
         let lives = self.lives.iter().filter(|(sid, ..)| *sid == packet.sid);
         // The life behind that of the packet began when that was over.
         let next = lives.skip_while(|life| life.1 != packet.epoch).nth(1);
-        next.is_some_and(|&(.., since)| {
-            self.born[leg.index()] > since && now > since.after(STRAGGLES)
+        let heard = &self.heard[leg.index()];
+        let of_it = |it: &&(Sid, Epoch, Line)| (it.0, it.1) == (packet.sid, packet.epoch);
+        next.is_some_and(|&(_, next, since)| {
+            let unknown = self.born[leg.index()] > since || !heard.iter().any(|it| of_it(&it));
+            let on = heard.contains(&(packet.sid, next, line));
+            unknown && (on || now > since.after(STRAGGLES))
         })
     }
 }
