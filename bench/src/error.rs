@@ -19,6 +19,11 @@ pub(crate) enum Error {
     /// A socket of a client.
     #[error("a client's socket on 127.0.0.1: {0}")]
     Socket(std::io::Error),
+    /// The subscriber's process of a bench.
+    #[error(
+        "the bench's own subscriber process: {0}; run it again, and look for what else ended it"
+    )]
+    Subscriber(std::io::Error),
     /// No session of many could be used.
     #[error(
         "{sessions} sessions in a row could not be used; the last one because {reason}; give sessions \
@@ -63,6 +68,7 @@ impl Error {
             Self::Harness(_)
             | Self::Adapter(_)
             | Self::Socket(_)
+            | Self::Subscriber(_)
             | Self::NoSession { .. }
             | Self::Write { .. } => 1,
         }

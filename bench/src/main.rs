@@ -1,6 +1,6 @@
 //! What do failures and losses cost, measured?
 //!
-//! `twinfeed-bench arbiter` measures what deduplication and arbitration cost. `twinfeed-bench repair` measures how what both streams lost is given again. `twinfeed-bench failover` starts the real processes from the `twinfeed` program, hurts the active
+//! `twinfeed-bench arbiter` measures what deduplication and arbitration cost. `twinfeed-bench latency` measures how late records are, against bare sockets. `twinfeed-bench repair` measures how what both streams lost is given again. `twinfeed-bench failover` starts the real processes from the `twinfeed` program, hurts the active
 //! adapter hundreds of times in every way that matters, and writes down what the application saw.
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ mod chance;
 mod error;
 mod failover;
 mod host;
+mod latency;
 mod program;
 mod repair;
 mod report;
@@ -32,6 +33,8 @@ enum Command {
     Arbiter(arbiter::Args),
     /// Kill, stop, end and cut off the active adapter, and measure what the application sees.
     Failover(failover::Args),
+    /// How late a record is that two legs bring, by what bare sockets take for the same.
+    Latency(latency::Args),
     /// Lose the same on both streams, alone and in a storm, and measure how long it takes to be given it.
     Repair(repair::Args),
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let done = match Bench::parse().command {
         Command::Arbiter(args) => arbiter::run(&args),
         Command::Failover(args) => failover::run(&args),
+        Command::Latency(args) => latency::run(&args),
         Command::Repair(args) => repair::run(&args),
     };
     match done {
