@@ -347,7 +347,7 @@ fn messages_that_stand_in_an_epoch_that_was_left_are_missing() {
                 // The other adapter was told of it, too, and placed it where it was by then.
                 scene.message(&mut one);
             }
-            for _ in 0..20 {
+            for _ in 0..40 {
                 scene.beat(&mut one);
                 scene.beat(&mut zero);
                 scene.pass(ms(5));
@@ -393,7 +393,7 @@ fn what_one_false_word_counts_in_an_epoch_that_was_left_is_not_missing() {
 fn what_counts_on_in_an_epoch_that_was_left_is_missing_in_turn() {
     for policy in POLICIES {
         let (mut scene, mut zero, mut one) = left_behind(policy);
-        for _ in 0..40 {
+        for _ in 0..80 {
             zero.message();
             scene.beat(&mut zero);
             scene.beat(&mut one);
@@ -486,5 +486,54 @@ fn what_is_held_between_missing_messages_makes_nobody_wait_anew() {
         assert!(waited <= most, "{policy:?}: {waited:?}");
         let messages = told.iter().filter(|it| matches!(it, Message(..))).count();
         assert_eq!(messages, 30, "{policy:?}: {told:?}");
+    }
+}
+
+#[test]
+fn what_is_asked_for_is_not_missing_because_it_stands_behind_elsewhere() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = left_behind(policy);
+        scene.arbiter.set_fill_server(Leg::One, true);
+        scene.message(&mut zero);
+        scene.beat(&mut zero);
+        scene.beat(&mut zero);
+        for _ in 0..25 {
+            scene.pass(ms(5));
+            scene.beat(&mut one);
+            scene.beat(&mut zero);
+        }
+        // Leg 1 places it, and that is lost: it is asked for.
+        let message = one.message();
+        scene.beat(&mut one);
+        let mut asked = false;
+        for _ in 0..60 {
+            scene.pass(ms(1));
+            asked |= scene.arbiter.poll_request().is_some();
+        }
+        assert!(asked && scene.arbiter.is_asking(), "{policy:?}");
+        let mut again = message;
+        mark_retransmitted(&mut again);
+        scene
+            .arbiter
+            .on_fill(Leg::One, scene.now, &again, &mut scene.log);
+        assert_eq!(scene.told(), [Message(1, 1)], "{policy:?}");
+    }
+}
+
+#[test]
+fn one_false_word_of_a_leg_that_is_left_behind_holds_nothing_up() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = left_behind(policy);
+        scene.message(&mut zero);
+        let mut stray = zero;
+        stray.header.epoch = Epoch(77);
+        scene.beat(&mut stray);
+        zero.header.dsn = stray.header.dsn;
+        for _ in 0..60 {
+            scene.beat(&mut zero);
+            scene.beat(&mut one);
+            scene.pass(ms(5));
+        }
+        assert_eq!(scene.told(), [Missing(1, 2)], "{policy:?}");
     }
 }

@@ -1056,6 +1056,53 @@ fn what_was_said_to_come_before_is_gone_to_once_everybody_has_gone_there() {
     assert!(told.contains(&Told::Record(22, 0, Leg::One)), "{told:?}");
 }
 
+#[test]
+fn who_has_gone_back_for_an_echo_comes_again_to_where_the_application_was() {
+    let (mut kit, zero, mut one) = pair();
+    let in_two = |header: &mut Header| {
+        header.epoch = Epoch(2);
+        header.predecessor = Epoch(1);
+    };
+    let mut zero = zero.with(in_two);
+    one = one.with(in_two);
+    kit.records(&mut zero, &run(1..=3));
+    kit.records(&mut one, &run(1..=3));
+    for _ in 0..4 {
+        beats(&mut kit, [&mut zero, &mut one], 3, 4);
+        kit.pass(ms(10));
+    }
+    kit.told();
+    // Leg 1 is not heard, and leg 0's next process hears what is left of the epoch before.
+    let mut newborn = zero.with(|header| {
+        header.incarnation = Incarnation(999);
+        header.epoch = Epoch(1);
+        header.predecessor = Epoch::NONE;
+    });
+    kit.records(&mut newborn, &run(501..=502));
+    for _ in 0..40 {
+        kit.beat(&mut newborn, 502, 503);
+        kit.pass(ms(10));
+    }
+    assert_eq!(resets(&mut kit), [(1, at(1, 0))], "nobody says otherwise");
+    newborn = newborn.with(in_two);
+    for sender in [&mut newborn, &mut one] {
+        kit.records(sender, &run(4..=6));
+    }
+    for _ in 0..40 {
+        beats(&mut kit, [&mut newborn, &mut one], 6, 7);
+        kit.pass(ms(10));
+    }
+    let told = kit.told();
+    let numbers: Vec<_> = told
+        .iter()
+        .filter_map(|told| match told {
+            Told::Record(number, ..) => Some(*number),
+            Told::Event(_) => None,
+        })
+        .collect();
+    assert_eq!(numbers, [4, 5, 6], "{told:?}");
+}
+
 /// What its adapter took back once says nothing of where the leg stands after it has come to the application again.
 #[test]
 fn who_stepped_back_and_has_climbed_again_may_lag() {

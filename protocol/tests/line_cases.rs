@@ -325,7 +325,28 @@ fn cases() {
             "begin 8 at 1 complete after 0, 1a, 2b, 3c",
         ),
         (
-            "but follows it, if nothing else is heard for four times as long",
+            "nor as long as it is spoken of",
+            "A 8 1 a b; +2; B 7 9 x; B 7 10 y; B 7 11 z; B 7 end 12; +9000; A 8 hb 3; B 7 end 12; +9000; B 7 end 12; A 8 3 c; B 8 3 c",
+            "begin 8 at 1 complete after 0, 1a, 2b, stale, fresh, stale, fresh, 3c",
+        ),
+        (
+            "and goes on to the next one past it",
+            "A 8 1 a b; +2; B 7 9 x; B 7 10 y; B 7 11 z; B 7 end 12; A 8 end 3; +10; A 9 1 a; A 9 2 b; A 9 3 c; B 7 end 12; A 9 4 d; \
+             A 9 5 e; +3000",
+            "begin 8 at 1 complete after 0, 1a, 2b, ended 8 at 3, begin 9 at 1 complete after 8, 1a, 2b, 3c, 4d, 5e, stale",
+        ),
+        (
+            "a session that begins on a line that was not there before is not waited for as long",
+            "A 7 1 a b; +2; A 7 end 3; +60000; B 8 1 a; +400; B 8 2 b; +400; B 8 3 c; +400; B 8 4 d; +3",
+            "begin 7 at 1 complete after 0, 1a, 2b, ended 7 at 3, begin 8 at 1 complete after 7, 1a, 2b, 3c, 4d",
+        ),
+        (
+            "what may be older waits for as long as that,",
+            "A 8 1 a b; +2; B 7 9 x; B 7 10 y; B 7 11 z; B 7 end 12; +11900",
+            "begin 8 at 1 complete after 0, 1a, 2b, stale",
+        ),
+        (
+            "and is followed, if nothing else is heard for four times as long",
             "A 8 1 a b; +2; B 7 9 x; B 7 10 y; B 7 11 z; B 7 end 12; +11999; B 7 end 12; +1",
             "begin 8 at 1 complete after 0, 1a, 2b, stale, fresh, begin 7 at 9 after 8, 9x, 10y, 11z, ended 7 at 12",
         ),

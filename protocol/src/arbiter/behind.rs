@@ -8,7 +8,7 @@
 //! An adapter that stays where its source has ended may go on to place messages there. Who has gone on with the other one is never told
 //! them in their place, and as long as nobody in its epoch counts them they would be missing without a word. So heartbeats of epochs that were
 //! left are heard for this alone. The other adapter was told of them, too, and may place them where it is: it has `lag_time` and some heartbeats for
-//! that, which costs nobody anything.
+//! that, which costs nobody anything. Nor is anything given up while something else is missing that is waited, or asked, for: it may come with that.
 //!
 //! One heartbeat alone may be anybody's: what two in a row count is believed. An epoch that may be come back to says nothing of what lies behind.
 
@@ -18,10 +18,14 @@ use twinfeed_wire::{Adm, Datagram, Generation};
 
 use super::cursor::Cursor;
 use super::fence::Count;
+use super::leg::LegSide;
 use super::source::{Out, Source};
 use crate::event::{DiscontinuityCause, Handler, Leg};
 use crate::limits::Limits;
 use crate::time::Time;
+
+/// Heartbeats in which they may still be placed elsewhere: longer than two adapters need to agree on a place.
+const PATIENCE: u32 = 12;
 
 /// What the heartbeats of a leg count whose newest word is of an epoch that was left.
 #[derive(Clone, Copy, Debug)]
@@ -92,12 +96,13 @@ impl Source {
         // What is counted meanwhile waits for its own time.
         let waits = self.behind.filter(|(_, all)| cursor.adm < *all);
         let (since, all) = *self.behind.insert(waits.unwrap_or((out.now, counted)));
-        // They may be among what is not believed yet.
-        let doubted = self
-            .legs
-            .iter()
-            .any(|side| side.quarantine.newest().is_some());
-        if doubted || self.judged_at < since.after(self.behind_patience(out.limits)) {
+        // They may be among what is not believed yet, or come with what is missing.
+        let doubted = |side: &LegSide| side.transmits() && side.quarantine.newest().is_some();
+        let open = self.hole.is_some() || self.owed_since.is_some() || cursor.next.part != 0;
+        if open
+            || self.legs.iter().any(doubted)
+            || self.judged_at < since.after(self.behind_patience(out.limits))
+        {
             return false;
         }
         let until = self.up_to_held(&cursor, all.min(counted), |_, entry| {
@@ -106,16 +111,14 @@ impl Source {
         if until <= cursor.adm {
             return false;
         }
-        let (hole, skipping) = (self.hole, self.skipping);
         self.skip_messages(until, out);
-        (self.hole, self.skipping) = (hole, skipping);
         true
     }
 
     /// How long they may still be placed elsewhere.
     fn behind_patience(&self, limits: &Limits) -> Duration {
         let [zero, one] = &self.legs;
-        limits.lag_time + zero.heartbeat.max(one.heartbeat) * 4
+        limits.lag_time + zero.heartbeat.max(one.heartbeat) * PATIENCE
     }
 
     /// When they are given up.

@@ -196,6 +196,7 @@ impl Source {
         }
         self.announce = Some(DiscontinuityCause::Join);
         self.forget_counted_behind();
+        self.messages_waited = None;
         self.in_front_of_join = None;
         self.ended = false;
     }

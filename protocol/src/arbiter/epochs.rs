@@ -122,7 +122,7 @@ impl Source {
                 None if self.is_early(since, out.limits) => false,
                 // What was said to come before is not gone back to for a moment's sake.
                 None if target == cursor.predecessor => {
-                    self.end_due().is_some_and(|due| self.judged_at >= due)
+                    self.back_due().is_some_and(|due| self.judged_at >= due)
                 }
                 Some(None) if end.is_none() => {
                     let patience = self.end_patience(target, out.limits);
@@ -232,7 +232,10 @@ impl Source {
             let turn = |epoch| side.view(epoch).map(|view| view.turn);
             side.transmits() && turn(cursor.epoch).is_some_and(|here| turn(epoch) > Some(here))
         };
-        let mut speaking = self.legs.iter().filter(|side| speaks(side));
+        let mut speaking = self
+            .legs
+            .iter()
+            .filter(|side| speaks(side) && !side.standby);
         !self.is_left(epoch) && speaking.all(there) && self.legs.iter().any(from_here)
     }
 
@@ -265,6 +268,12 @@ impl Source {
     pub(super) fn end_due(&self) -> Option<Time> {
         let longest = self.legs.iter().map(end_said_within).max()?;
         Some(self.deserted_since?.after(longest))
+    }
+
+    /// When what was said to come before is gone to, if everybody has gone there.
+    pub(super) fn back_due(&self) -> Option<Time> {
+        let longest = self.legs[0].heartbeat.max(self.legs[1].heartbeat);
+        Some(self.deserted_since?.after(longest * BACK))
     }
 
     /// Whether a leg is still in the cursor's epoch: a live one that has not ended it, or, when the way on is
@@ -379,7 +388,11 @@ impl Source {
             (view.first, view.complete) = (left.first, left.complete);
         }
         // Who has told nothing of an epoch was not in it: somebody may yet go on there.
-        let named = self.is_named(epoch, &left);
+        let named = match epoch == left.predecessor {
+            // Whoever has gone back there may come again.
+            true => self.link(epoch, &left).is_some(),
+            false => self.is_named(epoch, &left),
+        };
         let untold = self.announce == Some(DiscontinuityCause::Join) && !named;
         let next = match cause {
             ResetCause::Epoch { .. } => {
@@ -443,6 +456,7 @@ impl Source {
         }
         self.ended = false;
         self.hole = None;
+        self.messages_waited = None;
         self.orphan_since = None;
         self.deserted_since = None;
         self.regress_since = None;
@@ -539,6 +553,9 @@ fn below_at_all<'a>(
     };
     live.next().is_some_and(said) && live.all(said)
 }
+
+/// Heartbeats for which everybody must speak of what was said to come before, so that it is gone to.
+const BACK: u32 = 12;
 
 /// On a busy stream a heartbeat comes every three intervals.
 fn end_said_within(side: &LegSide) -> Duration {

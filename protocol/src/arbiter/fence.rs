@@ -206,7 +206,7 @@ impl Source {
         let sound = !self.recount && !cursor.adopts && !cursor.apart;
         cursor.generation = generation;
         self.outranked_since = None;
-        self.owed_since = None;
+        (self.owed_since, self.messages_waited) = (None, None);
         let inherited = shared.is_some_and(|shared| cursor.adm <= shared);
         if !inherited {
             let unknown = shared.is_none() || self.announce == Some(DiscontinuityCause::Join);
@@ -233,7 +233,7 @@ impl Source {
         (cursor.adopts, cursor.apart) = (true, false);
         self.given_up = None;
         (self.recount, self.to_lead_apart) = (true, false);
-        self.owed_since = None;
+        (self.owed_since, self.messages_waited) = (None, None);
         self.forget_counted_behind();
     }
 

@@ -390,6 +390,7 @@ impl Source {
             after(self.deserted_since, hold),
             early(self.deserted_since),
             self.end_due(),
+            self.back_due(),
             after(self.regress_since, self.regress_patience()),
             after(self.miscounted_since, self.regress_patience()),
             after(self.outranked_since, hold),

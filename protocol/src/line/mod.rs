@@ -328,7 +328,17 @@ impl Lines {
             // Where nothing was begun yet, nothing is worth protecting.
             let lately = self.state != LinesState::Unborn
                 && word.now < candidate.said.after(self.limits.silence);
-            if candidate.contradict(word.line, self.limits.confirmations, lately) {
+            let confirmations = self.limits.confirmations;
+            let stands = candidate.contradict(word.line, confirmations, lately);
+            // Who was in the epoch at hand goes on to the next one; what may have been before it is in nobody's way.
+            let was_here = self.current.lines[word.line.index()] != 0;
+            let outdone = kind == Kind::Epoch
+                && was_here
+                && self
+                    .candidate
+                    .as_ref()
+                    .is_some_and(|it| self.may_be_older(it));
+            if stands && !outdone {
                 self.account.counters.quarantine_dropped += word.count;
                 return;
             }

@@ -11,7 +11,7 @@ use crate::time::Time;
 use super::candidate::{Candidate, Kind};
 use super::{Line, Lines, LinesState};
 
-/// How many times as long an epoch waits to which nobody has gone on from the one at hand.
+/// For how many times as long nobody speaks of the epoch at hand before one is believed that may have been before it.
 const OLDER: u32 = 4;
 
 impl Lines {
@@ -64,10 +64,16 @@ impl Lines {
             let due = since.max(a).max(b).after(longest);
             return (candidate.said >= due).then_some(due);
         }
+        let usual = self.patience(since, longest, |line| candidate.has_voted(line));
         let due = match candidate.kind {
-            // Nobody has gone from the one at hand to this one: it may be older, and what is left of it on a slow line.
-            Kind::Epoch if !self.is_next(candidate) => since.after(longest * OLDER),
-            _ => self.patience(since, longest, |line| candidate.has_voted(line)),
+            Kind::Epoch if self.may_be_older(candidate) => {
+                // What is left of it is not waited out while anybody speaks of the one at hand; what goes on and on is no rest.
+                let [a, b] = self.current.heard;
+                let deserted = a.max(b).after(longest * OLDER);
+                let brings = self.kept.progress >= since.after(longest * OLDER);
+                usual.max(if brings { self.kept.progress } else { deserted })
+            }
+            _ => usual,
         };
         // The next epoch does not end what a server is asked for, as long as what is kept of it finds room.
         let asked = match candidate.kind {
@@ -104,6 +110,14 @@ impl Lines {
             (_, Kind::Regress) => false,
         };
         at_once.then_some(confirmed)
+    }
+
+    /// Whether what waits may have been before the epoch at hand, as what is left of it on a slow line: nobody has gone there from that,
+    /// and it does not begin.
+    pub(super) fn may_be_older(&self, candidate: &Candidate) -> bool {
+        let at_hand = matches!(self.state, LinesState::Open | LinesState::Stale);
+        let begins = self.kept.first == self.limits.origin_first;
+        at_hand && candidate.kind == Kind::Epoch && !begins && !self.is_next(candidate)
     }
 
     /// Whether a line has gone on from the epoch at hand to what waits. One that never spoke of the epoch at hand may be behind it
