@@ -173,7 +173,6 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     }
     let cores = cores(&args.cores)?;
     let host = Host::look();
-    affinity::pin(cores[0]).map_err(|error| flag("--cores", &error.to_string()))?;
     let (mut rows, mut datagram) = (Vec::new(), 0);
     for &rate in &args.rates {
         let mut heard = [const { Vec::new() }; 3];
@@ -181,7 +180,7 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
             for turn in 0..Way::ALL.len() {
                 // Each way comes first, second and last equally often.
                 let way = (turn + round) % Way::ALL.len();
-                let came = one(Way::ALL[way], rate, args, cores[1])?;
+                let came = one(Way::ALL[way], rate, args, cores)?;
                 datagram = came.1;
                 heard[way].push(came.0);
             }
@@ -236,10 +235,22 @@ const fn expected(rate: u64, args: &Args) -> u64 {
 }
 
 /// One way in one round; also how long a datagram is.
-fn one(way: Way, rate: u64, args: &Args, core: usize) -> Result<(Heard, usize), Error> {
-    let mut subscriber = Subscriber::start(way, args.size, core)?;
+fn one(way: Way, rate: u64, args: &Args, cores: [usize; 2]) -> Result<(Heard, usize), Error> {
+    let mut subscriber = Subscriber::start(way, args.size, cores[1])?;
     let to = subscriber.addresses()?;
-    let length = publisher::publish(way, to, (rate, expected(rate, args)), args.size)?;
+    let publish = || {
+        // A thread of its own: what this one is pinned to, the next subscriber would inherit.
+        affinity::pin(cores[0]).map_err(|error| Error::Flag {
+            flag: "--cores",
+            fault: error.to_string(),
+        })?;
+        publisher::publish(way, to, (rate, expected(rate, args)), args.size)
+    };
+    let length = std::thread::scope(|scope| scope.spawn(publish).join());
+    let length = match length {
+        Ok(length) => length?,
+        Err(panic) => std::panic::resume_unwind(panic),
+    };
     Ok((subscriber.finish()?, length))
 }
 
