@@ -9,6 +9,15 @@ use fence_support::*;
 use twinfeed_protocol::*;
 use twinfeed_wire::*;
 
+/// Both legs say where they stand, so many times, so many ms apart.
+fn both_speak(scene: &mut Scene, [first, second]: [&mut Adapter; 2], times: u32, apart: u64) {
+    for _ in 0..times {
+        scene.beat(first);
+        scene.beat(second);
+        scene.pass(ms(apart));
+    }
+}
+
 #[test]
 fn a_leg_that_counts_less_fills_holes_and_does_not_lead() {
     for policy in POLICIES {
@@ -108,21 +117,13 @@ fn a_message_at_the_tail_is_missing_without_any_record_behind_it() {
         let (mut scene, mut zero, mut one) = paired(policy, 1);
         zero.message();
         // Leg 1 has not reached its place, and never does.
-        for _ in 0..5 {
-            scene.beat(&mut zero);
-            scene.beat(&mut one);
-            scene.pass(ms(5));
-        }
+        both_speak(&mut scene, [&mut zero, &mut one], 5, 5);
         assert_eq!(scene.told(), [Missing(1, 2)], "{policy:?}");
         // What is held behind the missing one is delivered.
         zero.message();
         scene.message(&mut zero);
         scene.beat(&mut zero);
-        for _ in 0..5 {
-            scene.beat(&mut zero);
-            scene.beat(&mut one);
-            scene.pass(ms(5));
-        }
+        both_speak(&mut scene, [&mut zero, &mut one], 5, 5);
         assert_eq!(scene.told(), [Missing(2, 3), Message(1, 3)]);
     }
 }
@@ -154,11 +155,7 @@ fn messages_of_an_active_whose_memory_has_a_hole_reach_everybody() {
         scene.data(&mut one, 1);
         assert_eq!(scene.told(), [Data(6, 3), Message(1, 3)]);
         zero.message();
-        for _ in 0..6 {
-            scene.beat(&mut zero);
-            scene.beat(&mut one);
-            scene.pass(ms(5));
-        }
+        both_speak(&mut scene, [&mut zero, &mut one], 6, 5);
         assert_eq!(scene.told(), [Missing(4, 5)]);
     }
 }
@@ -236,11 +233,7 @@ fn whoever_joined_at_an_absurd_count_is_healed() {
                 leg.header.base_adm = Adm(2);
                 leg.next = 2;
             }
-            for _ in 0..20 {
-                scene.beat(&mut zero);
-                scene.beat(&mut one);
-                scene.pass(ms(5));
-            }
+            both_speak(&mut scene, [&mut zero, &mut one], 20, 5);
             scene.message(&mut zero);
             scene.message(&mut one);
             scene.data(&mut zero, 1);
@@ -347,11 +340,7 @@ fn messages_that_stand_in_an_epoch_that_was_left_are_missing() {
                 // The other adapter was told of it, too, and placed it where it was by then.
                 scene.message(&mut one);
             }
-            for _ in 0..40 {
-                scene.beat(&mut one);
-                scene.beat(&mut zero);
-                scene.pass(ms(5));
-            }
+            both_speak(&mut scene, [&mut one, &mut zero], 40, 5);
             let expected = match comes {
                 true => Message(1, 1),
                 false => Missing(1, 2),
@@ -380,11 +369,7 @@ fn what_one_false_word_counts_in_an_epoch_that_was_left_is_not_missing() {
         zero.header.epoch = Epoch(2);
         zero.header.base_adm = Adm(1);
         zero.next = 2;
-        for _ in 0..20 {
-            scene.beat(&mut zero);
-            scene.beat(&mut one);
-            scene.pass(ms(5));
-        }
+        both_speak(&mut scene, [&mut zero, &mut one], 20, 5);
         assert_eq!(scene.told(), [], "{policy:?}");
     }
 }
@@ -529,11 +514,7 @@ fn one_false_word_of_a_leg_that_is_left_behind_holds_nothing_up() {
         stray.header.epoch = Epoch(77);
         scene.beat(&mut stray);
         zero.header.dsn = stray.header.dsn;
-        for _ in 0..60 {
-            scene.beat(&mut zero);
-            scene.beat(&mut one);
-            scene.pass(ms(5));
-        }
+        both_speak(&mut scene, [&mut zero, &mut one], 60, 5);
         assert_eq!(scene.told(), [Missing(1, 2)], "{policy:?}");
     }
 }

@@ -19,13 +19,12 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use twinfeed_net::affinity;
 
 use crate::error::Error;
 use crate::host::Host;
-use crate::report::hgrm;
+use crate::report::hgrm::{self, histogram};
 use crate::stats::Sample;
 
 /// What is sent, how fast, and how often.
@@ -42,7 +41,7 @@ pub(crate) struct Args {
     /// Bytes of a record.
     #[arg(long, value_name = "BYTES", default_value_t = 64)]
     size: usize,
-    /// How long each way is measured in a round, ms; what comes in the first tenth is not counted.
+    /// How long each way is measured in a round, ms.
     #[arg(long, value_name = "MS", default_value_t = 1_500)]
     round_ms: u64,
     /// Rounds, in which the ways take turns.
@@ -54,13 +53,13 @@ pub(crate) struct Args {
     /// Writes the figures as JSON, too, and beside it a `.hgrm` of each way and rate.
     #[arg(long, value_name = "FILE")]
     json: Option<std::path::PathBuf>,
-    /// The subscriber's process: the way, the size, the core.
-    #[arg(long, hide = true, value_name = "WAY:SIZE:CORE")]
+    /// The subscriber's process: the way and the core.
+    #[arg(long, hide = true, value_name = "WAY:CORE")]
     subscribe: Option<String>,
 }
 
 /// How records go.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Way {
     /// Bare sockets, both copies.
@@ -135,6 +134,8 @@ struct Row {
     p99_by_floor: [f64; 3],
     /// Records that did not come, in rounds that are counted all the same.
     lost: u64,
+    /// Copies of what had come on the other leg.
+    copies: u64,
     dropped: u64,
     broken: u64,
     #[serde(skip)]
@@ -236,7 +237,7 @@ const fn expected(rate: u64, args: &Args) -> u64 {
 
 /// One way in one round; also how long a datagram is.
 fn one(way: Way, rate: u64, args: &Args, cores: [usize; 2]) -> Result<(Heard, usize), Error> {
-    let mut subscriber = Subscriber::start(way, args.size, cores[1])?;
+    let mut subscriber = Subscriber::start(way, cores[1])?;
     let to = subscriber.addresses()?;
     let publish = || {
         // A thread of its own: what this one is pinned to, the next subscriber would inherit.
@@ -261,11 +262,11 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    fn start(way: Way, size: usize, core: usize) -> Result<Self, Error> {
+    fn start(way: Way, core: usize) -> Result<Self, Error> {
         let program = std::env::current_exe().map_err(Error::Subscriber)?;
         let mut child = Command::new(program)
             .args(["latency", "--subscribe"])
-            .arg(format!("{}:{size}:{core}", way.key()))
+            .arg(format!("{}:{core}", way.key()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -329,20 +330,9 @@ fn row(way: Way, rate: u64, rounds: &[Heard], floor: &[Heard], expected: u64) ->
         lost: (expected * rounds.len() as u64).saturating_sub(sum(|heard| heard.records)),
         dropped: sum(|heard| heard.dropped),
         broken: sum(|heard| heard.broken),
-        late: all
-            .iter_recorded()
-            .map(|step| [step.value_iterated_to(), step.count_at_value()])
-            .collect(),
+        copies: sum(|heard| heard.copies),
+        late: hgrm::counts(&all),
     }
-}
-
-fn histogram<'a>(counts: impl IntoIterator<Item = &'a [u64; 2]>) -> Histogram<u64> {
-    let mut histogram = subscriber::histogram();
-    for &[value, count] in counts {
-        // A resizing histogram takes every value.
-        let _ = histogram.record_n(value, count);
-    }
-    histogram
 }
 
 fn print(figures: &Figures) {

@@ -14,26 +14,19 @@ use twinfeed_protocol::{Delivered, Event, Handler, Leg, Limits, OrderingClass, T
 use super::publisher::{END, LEAST_SIZE, SID, stream};
 use super::{Heard, PATIENCE, Way};
 use crate::error::Error;
+use crate::report::hgrm;
 
 /// Bytes of kernel buffer that each socket asks for.
 const BUFFER: usize = 4 << 20;
-
-/// Of three figures, as large as need be.
-pub(super) fn histogram() -> Histogram<u64> {
-    let Ok(histogram) = Histogram::new(3) else {
-        unreachable!("three figures are possible")
-    };
-    histogram
-}
 
 /// The process: says its addresses, hears until the end, says what it heard.
 pub(super) fn run(what: &str) -> Result<(), Error> {
     let parts: Vec<&str> = what.split(':').collect();
     let flag = || Error::Flag {
         flag: "--subscribe",
-        fault: "WAY:SIZE:CORE".to_owned(),
+        fault: "WAY:CORE".to_owned(),
     };
-    let &[way, _, core] = parts.as_slice() else {
+    let &[way, core] = parts.as_slice() else {
         return Err(flag());
     };
     let way = Way::named(way).ok_or_else(flag)?;
@@ -64,7 +57,7 @@ struct Told {
 
 impl Told {
     fn new() -> Self {
-        let mut late = histogram();
+        let mut late = hgrm::histogram(&[]);
         // Grown before it is needed.
         let _ = late.record(60_000_000_000);
         late.clear();
@@ -91,10 +84,7 @@ impl Told {
     }
 
     fn finish(mut self) -> Heard {
-        let steps = self.late.iter_recorded();
-        self.heard.late = steps
-            .map(|step| [step.value_iterated_to(), step.count_at_value()])
-            .collect();
+        self.heard.late = hgrm::counts(&self.late);
         self.heard
     }
 }

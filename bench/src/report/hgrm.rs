@@ -6,15 +6,29 @@ use std::io::{self, Write};
 
 use hdrhistogram::Histogram;
 
-/// Writes the distribution of `[nanoseconds, count]`.
-pub(crate) fn write(out: &mut impl Write, counts: &[[u64; 2]]) -> io::Result<()> {
-    let Ok(mut histogram) = Histogram::<u64>::new(3) else {
+/// The histogram of `[nanoseconds, count]`, to three figures.
+pub(crate) fn histogram<'a>(counts: impl IntoIterator<Item = &'a [u64; 2]>) -> Histogram<u64> {
+    let Ok(mut histogram) = Histogram::new(3) else {
         unreachable!("three figures are possible")
     };
     for &[value, count] in counts {
         // A resizing histogram takes every value.
         let _ = histogram.record_n(value, count);
     }
+    histogram
+}
+
+/// The same the other way round.
+pub(crate) fn counts(histogram: &Histogram<u64>) -> Vec<[u64; 2]> {
+    let steps = histogram.iter_recorded();
+    steps
+        .map(|step| [step.value_iterated_to(), step.count_at_value()])
+        .collect()
+}
+
+/// Writes the distribution of `[nanoseconds, count]`.
+pub(crate) fn write(out: &mut impl Write, counts: &[[u64; 2]]) -> io::Result<()> {
+    let histogram = histogram(counts);
     writeln!(
         out,
         "{:>12} {:>14} {:>10} {:>14}\n",
