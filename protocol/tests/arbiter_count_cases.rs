@@ -518,3 +518,32 @@ fn one_false_word_of_a_leg_that_is_left_behind_holds_nothing_up() {
         assert_eq!(scene.told(), [Missing(1, 2)], "{policy:?}");
     }
 }
+
+#[test]
+fn what_waits_to_be_believed_is_not_missing_because_it_stands_behind_elsewhere() {
+    for policy in POLICIES {
+        let (mut scene, mut zero, mut one) = left_behind(policy);
+        scene.message(&mut zero);
+        both_speak(&mut scene, [&mut zero, &mut one], 26, 5);
+        assert_eq!(scene.told(), [], "{policy:?}: nearly long enough");
+        // Leg 1 goes on to an epoch that nobody has confirmed, and brings it there.
+        let ends = one.beat_of(true);
+        scene.give(Leg::One, &ends);
+        one.header.predecessor = Epoch(2);
+        one.header.epoch = Epoch(3);
+        one.next = 1;
+        scene.data(&mut one, 1);
+        scene.message(&mut one);
+        for _ in 0..4 {
+            scene.pass(ms(5));
+            scene.beat(&mut zero);
+        }
+        assert!(!scene.told().contains(&Missing(1, 2)), "{policy:?}");
+        for _ in 0..3 {
+            scene.beat(&mut one);
+        }
+        scene.data(&mut one, 1);
+        let told = scene.told();
+        assert!(told.contains(&Message(1, 1)), "{policy:?}: {told:?}");
+    }
+}
