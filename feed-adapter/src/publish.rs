@@ -30,7 +30,9 @@ use crate::tap::Tap;
 /// # Errors
 /// Names the setting at fault.
 pub fn open_sender(config: &Config) -> Result<Sender, AdapterError> {
-    let mut setup = SenderConfig::new(config.host.publish_from).hops(config.publish.multicast_ttl);
+    let mut setup = SenderConfig::new(config.host.publish_from)
+        .hops(config.publish.multicast_ttl)
+        .connect(true);
     if let Some(interface) = &config.host.publish_interface {
         setup = setup.interface(interface.clone());
     }

@@ -129,6 +129,67 @@ fn a_path_that_refuses_segmentation_gets_single_datagrams() {
 }
 
 #[test]
+fn a_lone_destination_is_sent_to_from_the_same_port_whoever_comes_and_goes() {
+    for v6 in [false, true] {
+        let (mut first, mut second) = (receiver(v6), receiver(v6));
+        let mut sender = Sender::open(&SenderConfig::new(loopback(v6)).connect(true)).unwrap();
+        let mut to = sender.destinations(2).unwrap();
+        let sent = numbered(4, 64);
+        let (one, rest) = (&sent[..1], &sent[1..]);
+        for round in 0..3 {
+            to.insert(DestinationKey(1), first.local_addr()).unwrap();
+            for some in [one, rest, one] {
+                sender.send(&slices(some)[..], &mut to);
+            }
+            to.insert(DestinationKey(2), second.local_addr()).unwrap();
+            sender.send(&slices(one)[..], &mut to);
+            to.remove(DestinationKey(1)).unwrap();
+            sender.send(&slices(one)[..], &mut to);
+            to.remove(DestinationKey(2)).unwrap();
+            let (first, second) = (receive(&mut first, 6), receive(&mut second, 2));
+            let from =
+                |all: &[common::Owned]| all.iter().all(|it| it.source == sender.local_addr());
+            assert!(from(&first) && from(&second), "v6 {v6} round {round}");
+            let expected = [one, rest, one, one].concat();
+            assert_eq!(payloads(first), expected, "v6 {v6} round {round}");
+            assert_eq!(
+                payloads(second),
+                [one, one].concat(),
+                "v6 {v6} round {round}"
+            );
+        }
+        assert_eq!(sender.counters().failed, 0);
+        // The port is nobody else's, and nothing is received on it.
+        assert!(Sender::open(&SenderConfig::new(sender.local_addr()).connect(true)).is_err());
+        let shared = Receiver::sharing(&sender, 8, 2_048).unwrap_err();
+        assert!(shared.to_string().contains("connects"), "{shared}");
+    }
+}
+
+#[test]
+fn a_lone_destination_that_is_dead_is_counted_and_may_come_back() {
+    for connect in [false, true] {
+        let mut sender =
+            Sender::open(&SenderConfig::new(loopback(false)).connect(connect)).unwrap();
+        let address = dead(false);
+        let mut to = destinations(&sender, &[address]);
+        let sent = numbered(20, 64);
+        for one in &sent {
+            sender.send(&[one.as_slice()][..], &mut to);
+        }
+        sender.take_reports(&mut to);
+        let counters = to.counters(DestinationKey(0)).unwrap();
+        assert!(counters.refused > 0, "{connect} {counters:?}");
+        assert_eq!(sender.counters().reported, counters.refused, "{connect}");
+        let mut back = Receiver::open(&ReceiverConfig::unicast(address)).unwrap();
+        for one in &sent {
+            sender.send(&[one.as_slice()][..], &mut to);
+        }
+        assert_eq!(payloads(receive(&mut back, 20)), sent, "{connect}");
+    }
+}
+
+#[test]
 fn nobody_to_send_to_is_no_call() {
     let mut sender = sender(false);
     let mut to = sender.destinations(1).unwrap();

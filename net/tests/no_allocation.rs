@@ -8,7 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use common::{destinations, loopback, numbered, receiver, sender, slices};
-use twinfeed_net::udp::{Outbox, Receiver, ReceiverConfig};
+use twinfeed_net::udp::{Outbox, Receiver, ReceiverConfig, Sender, SenderConfig, Timestamps};
 
 /// The system's allocator, counting what the thread under test asks for.
 struct Counting;
@@ -117,4 +117,23 @@ fn an_empty_receive_and_every_idle_step_allocate_nothing() {
         });
         assert_eq!(count, 0, "{strategy}");
     }
+}
+
+#[test]
+fn one_datagram_to_a_lone_destination_allocates_nothing_on_either_side() {
+    let config = ReceiverConfig::unicast(loopback(false)).timestamps(Timestamps::Off);
+    let mut live = Receiver::open(&config).unwrap();
+    let mut sender = Sender::open(&SenderConfig::new(loopback(false)).connect(true)).unwrap();
+    let mut to = destinations(&sender, &[live.local_addr()]);
+    let (mut received, mut alone) = (0, 0);
+    let mut round = || {
+        sender.send(&[&b"alone"[..]][..], &mut to);
+        received += live.receive().unwrap().count();
+        alone += u32::from(!live.is_drained());
+        received += live.receive().unwrap().count();
+    };
+    round();
+    assert_eq!(allocations(|| (0..200).for_each(|_| round())), 0);
+    assert_eq!(received, 201);
+    assert!(alone > 150, "{alone}: the short way was not walked");
 }

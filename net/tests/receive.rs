@@ -93,6 +93,64 @@ fn an_overrun_is_told_with_the_first_datagram_after_it() {
 }
 
 #[test]
+fn one_that_comes_alone_is_taken_as_it_came() {
+    for v6 in [false, true] {
+        let config = ReceiverConfig::unicast(loopback(v6))
+            .slot(64)
+            .timestamps(Timestamps::Off);
+        let mut receiver = Receiver::open(&config).unwrap();
+        let mut sender = sender(v6);
+        let mut to = destinations(&sender, &[receiver.local_addr()]);
+        let mut alone = 0;
+        for length in [8_usize, 64, 65, 1, 0, 2_000, 63] {
+            let sent = vec![length as u8; length];
+            sender.send(&[sent.as_slice()][..], &mut to);
+            let received = receive(&mut receiver, 1).remove(0);
+            assert_eq!(received.bytes, sent[..length.min(64)], "v6 {v6}");
+            assert_eq!(received.truncated, length > 64, "v6 {v6} {length}");
+            assert_eq!(received.source, sender.local_addr());
+            // Taken alone, nobody knows what is behind it.
+            alone += u32::from(!receiver.is_drained());
+            assert!(receiver.receive().unwrap().is_empty() && receiver.is_drained());
+        }
+        assert!(alone > 4, "{alone}");
+    }
+}
+
+#[test]
+fn an_overrun_after_a_lull_is_told_with_the_first_datagram_after_it() {
+    let config = ReceiverConfig::unicast(loopback(false))
+        .receive_buffer(16_384)
+        .timestamps(Timestamps::Off);
+    let mut receiver = Receiver::open(&config).unwrap();
+    let mut sender = Sender::open(&SenderConfig::new(loopback(false)).segment(false)).unwrap();
+    let mut to = destinations(&sender, &[receiver.local_addr()]);
+    let (mut before, mut alone) = (0, 0);
+    for round in 0..20 {
+        for _ in 0..3 {
+            sender.send(&[&b"lull"[..]][..], &mut to);
+            receive(&mut receiver, 1);
+            alone += u32::from(!receiver.is_drained());
+            assert!(receiver.receive().unwrap().is_empty());
+        }
+        sender.send(&slices(&numbered(200, 512))[..], &mut to);
+        let dropped = receiver.kernel_drops_now().unwrap() - before;
+        before += dropped;
+        assert!(dropped > 0, "200 datagrams of 512 bytes fit into 16 KiB");
+        let kept = receive(&mut receiver, 200 - dropped as usize);
+        assert!(kept.iter().all(|datagram| datagram.kernel_drops == 0));
+        assert!(receiver.receive().unwrap().is_empty());
+        sender.send(&[&b"after"[..]][..], &mut to);
+        assert_eq!(
+            receive(&mut receiver, 1)[0].kernel_drops,
+            dropped,
+            "round {round}"
+        );
+    }
+    assert!(alone > 20, "{alone}: the short way was not walked");
+}
+
+#[test]
 fn what_a_caller_leaves_in_a_batch_is_counted() {
     let (mut receiver, mut sender) = (receiver(false), sender(false));
     let mut to = destinations(&sender, &[receiver.local_addr()]);

@@ -18,7 +18,7 @@ use crate::joining::Joining;
 use crate::metrics::{Snapshot, SourceSnapshot};
 use crate::pace::Pace;
 use crate::queue::{Command, Notice, Plan, PollerEnd};
-use crate::receive::{BATCH, LegReceived, LegSocket};
+use crate::receive::{LegReceived, LegSocket};
 
 /// How often a snapshot is shown, ns.
 const SHOW_EVERY_NS: u64 = 50_000_000;
@@ -365,7 +365,7 @@ fn leave_out(
     policy != SlowPolicy::Disconnect
 }
 
-/// Reads every socket once, then again until the budget is used or nothing is there; whether everything that had come was taken
+/// Reads every socket once, then again until the budget is used or all that had come was taken; whether everything that had come was taken
 /// is the second answer.
 fn receive(
     budget: usize,
@@ -385,13 +385,13 @@ fn receive(
             let socket = &mut sockets[(*turn + step) % count];
             let taken = socket.receive(arbiter, at, received, guard);
             work += taken;
-            drained &= taken < BATCH;
+            drained &= socket.is_drained();
             if guard.has_panicked() {
                 return (work, false);
             }
         }
         *turn = (*turn + 1) % count.max(1);
-        if work == before || work >= budget {
+        if drained || work == before || work >= budget {
             return (work, drained);
         }
     }

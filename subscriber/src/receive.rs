@@ -21,7 +21,7 @@ use twinfeed_protocol::{Handler, Leg, Time};
 use crate::builder::SLOT;
 use crate::error::Error;
 
-/// Datagrams taken per receive call, and so the grain of a poll's budget.
+/// Most datagrams taken per receive call, and so the grain of a poll's budget.
 pub const BATCH: usize = 64;
 
 /// Names a socket between the two halves.
@@ -222,6 +222,11 @@ impl LegSocket {
         taken
     }
 
+    /// Whether the last call took everything that had come.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.receiver.is_drained()
+    }
+
     /// Takes what waits and looks at nothing of it; returns how many datagrams that was. Who sends faster than this is not waited for.
     pub(crate) fn discard(&mut self, received: &mut [LegReceived; 2]) -> u64 {
         let received = &mut received[self.leg.index()];
@@ -231,13 +236,13 @@ impl LegSocket {
                 received.errors += 1;
                 break;
             };
-            let mut taken = 0;
+            let mut taken = 0_u64;
             for datagram in batch {
                 taken += 1;
                 received.kernel_drops += u64::from(datagram.kernel_drops);
             }
-            discarded += taken as u64;
-            if taken < BATCH {
+            discarded += taken;
+            if self.receiver.is_drained() {
                 break;
             }
         }

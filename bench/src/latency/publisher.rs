@@ -98,7 +98,7 @@ enum Leg {
 impl Leg {
     fn framed(leg: usize, to: SocketAddr) -> Result<Self, Error> {
         let net = |error: twinfeed_net::Error| Error::Socket(std::io::Error::other(error));
-        let config = SenderConfig::new((Ipv4Addr::LOCALHOST, 0).into());
+        let config = SenderConfig::new((Ipv4Addr::LOCALHOST, 0).into()).connect(true);
         let sender = Sender::open(&config).map_err(net)?;
         let mut destinations = sender.destinations(1).map_err(net)?;
         destinations

@@ -117,6 +117,54 @@ impl ReceiveBatch {
         Ok(self.filled)
     }
 
+    /// Takes the one message that has waited longest, without waiting: how many messages there are now, 0 or 1.
+    ///
+    /// About half the price of [`Self::receive`] for a message that is alone, and two thirds for a socket that is empty; but the kernel says
+    /// nothing beside it (no [`Said`]).
+    pub(crate) fn receive_one(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        let filled = std::mem::take(&mut self.filled);
+        let headers = self.headers.as_mut_slice();
+        headers[..filled].iter_mut().for_each(reset);
+        let mut length = Name::CAPACITY as libc::socklen_t;
+        // SAFETY: the first slot of the arena and the first name are live memory owned by `self`, at
+        // least as long as is said here (`slot` bytes, invariant of `iovecs`, and the name's capacity),
+        // `&mut self` excludes readers, and `length` is a live local.
+        let result = unsafe {
+            libc::recvfrom(
+                socket.as_raw_fd(),
+                self.arena.address(0).cast(),
+                self.slot,
+                libc::MSG_DONTWAIT | libc::MSG_TRUNC,
+                self.names.address(0).cast(),
+                &raw mut length,
+            )
+        };
+        // With MSG_TRUNC it is the length that the message had, at most that of a UDP datagram.
+        let Ok(whole) = usize::try_from(result) else {
+            let error = io::Error::last_os_error();
+            return if is_nothing_there(&error) {
+                Ok(0)
+            } else {
+                Err(error)
+            };
+        };
+        let header = &mut headers[0];
+        header.msg_len = whole.min(self.slot) as libc::c_uint;
+        header.msg_hdr.msg_controllen = 0;
+        header.msg_hdr.msg_flags = if whole > self.slot {
+            libc::MSG_TRUNC
+        } else {
+            0
+        };
+        self.filled = 1;
+        Ok(1)
+    }
+
+    /// How many messages one call can take.
+    pub(crate) fn capacity(&self) -> usize {
+        self.headers.len()
+    }
+
     /// The message at `index` of the last batch; `None` beyond it.
     pub(crate) fn message(&self, index: usize) -> Option<Message<'_>> {
         let header = self.headers.as_slice()[..self.filled].get(index)?;

@@ -94,18 +94,20 @@ impl<'a> Loading<'_, 'a> {
         self.segments += 1;
     }
 
-    /// Adds one message: the segments of `run`, to `name`, cut every `cut` bytes if given.
+    /// Adds one message: the segments of `run`, to `name` or where the socket is connected to, cut every `cut` bytes if given.
     ///
     /// # Panics
     /// If the load is full or `run` is not of segments added before.
-    pub(crate) fn message(&mut self, name: &'a Name, run: Range<usize>, cut: Option<u16>) {
+    pub(crate) fn message(&mut self, name: Option<&'a Name>, run: Range<usize>, cut: Option<u16>) {
         assert!(
             run.start < run.end && run.end <= self.segments,
             "run {run:?}"
         );
         let mut header = empty_header();
-        header.msg_hdr.msg_name = std::ptr::from_ref(name).cast_mut().cast();
-        header.msg_hdr.msg_namelen = name.length();
+        if let Some(name) = name {
+            header.msg_hdr.msg_name = std::ptr::from_ref(name).cast_mut().cast();
+            header.msg_hdr.msg_namelen = name.length();
+        }
         header.msg_hdr.msg_iov = self.batch.iovecs.address(run.start);
         header.msg_hdr.msg_iovlen = run.len() as _;
         if let Some(cut) = cut {
@@ -179,6 +181,38 @@ impl<'a> Loading<'_, 'a> {
             count => Ok(count as usize),
         }
     }
+}
+
+/// Sends one datagram, without waiting: to `name`, or where the socket is connected to.
+///
+/// # Errors
+/// What send(2) says; nothing was sent then.
+pub(crate) fn send_one(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    name: Option<&Name>,
+) -> io::Result<()> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    let (to, length) = match name {
+        Some(name) => (std::ptr::from_ref(name).cast(), name.length()),
+        None => (std::ptr::null(), 0),
+    };
+    // SAFETY: payload and name are live borrows of the lengths stated beside them and are only read; no name is null with
+    // length 0.
+    let result = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            flags,
+            to,
+            length,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Takes one entry from the socket's error queue: the destination it is about, and the error.

@@ -139,6 +139,7 @@ pub struct SenderConfig {
     pub(super) send_buffer: Option<usize>,
     pub(super) batch: usize,
     pub(super) segment: bool,
+    pub(super) connect: bool,
 }
 
 impl SenderConfig {
@@ -163,6 +164,7 @@ impl SenderConfig {
             send_buffer: Some(Self::DEFAULT_SEND_BUFFER),
             batch: Self::DEFAULT_BATCH,
             segment: true,
+            connect: false,
         }
     }
 
@@ -206,6 +208,15 @@ impl SenderConfig {
     #[must_use]
     pub fn segment(mut self, segment: bool) -> Self {
         self.segment = segment;
+        self
+    }
+
+    /// Whether a list with a single destination, which is no group, has a connected socket of its own at the same address and port: it saves
+    /// the look-up of the route for each datagram. Nothing can be received on a port from which this is done, so
+    /// [`Receiver::sharing`](super::Receiver::sharing) refuses such a sender.
+    #[must_use]
+    pub fn connect(mut self, connect: bool) -> Self {
+        self.connect = connect;
         self
     }
 }

@@ -7,6 +7,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use super::lone::Lone;
 use crate::sys::name::Name;
 
 /// The caller's name for one destination.
@@ -105,6 +106,8 @@ pub struct Destinations {
     /// reads the names while the counters are written.
     pub(super) names: Vec<Name>,
     pub(super) entries: Vec<Entry>,
+    /// Invariant: connected to the only entry there is, or not connected.
+    pub(super) lone: Lone,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +127,7 @@ impl Destinations {
             limit,
             names: Vec::with_capacity(limit),
             entries: Vec::with_capacity(limit),
+            lone: Lone::Untried,
         }
     }
 
@@ -156,6 +160,7 @@ impl Destinations {
             let limit = self.limit;
             return Err(DestinationError::Full { address, limit });
         }
+        self.lone = Lone::Untried;
         self.names.push(Name::new(address));
         self.entries.push(Entry {
             key,
@@ -168,6 +173,7 @@ impl Destinations {
     /// Takes a destination off the list and gives back its counters; the others keep their order.
     pub fn remove(&mut self, key: DestinationKey) -> Option<DestinationCounters> {
         let place = self.entries.iter().position(|entry| entry.key == key)?;
+        self.lone = Lone::Untried;
         self.names.remove(place);
         Some(self.entries.remove(place).counters)
     }
@@ -200,6 +206,14 @@ impl Destinations {
     /// How many there may be.
     pub fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// The only one there is.
+    pub(super) fn only(&self) -> Option<SocketAddr> {
+        match self.entries.as_slice() {
+            [entry] => Some(entry.address),
+            _ => None,
+        }
     }
 
     /// Counts a failure that the network reported later; one of a destination removed meanwhile

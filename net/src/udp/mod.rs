@@ -24,6 +24,8 @@ mod buffer;
 mod config;
 mod datagrams;
 mod destinations;
+mod lone;
+mod pace;
 mod receiver;
 mod sender;
 mod train;

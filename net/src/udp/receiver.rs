@@ -14,6 +14,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::batch::{Batch, BatchState, ReceiverCounters};
 use super::buffer::{BufferReport, Direction};
 use super::config::{ReceiverConfig, Timestamps};
+use super::pace::Pace;
 use super::sender::Sender;
 use crate::Error;
 use crate::interface::{self, Interface};
@@ -26,6 +27,7 @@ use crate::sys::time;
 pub struct Receiver {
     socket: Socket,
     batch: ReceiveBatch,
+    pace: Pace,
     state: BatchState,
     local: SocketAddr,
     buffer: BufferReport,
@@ -64,6 +66,7 @@ impl Receiver {
         Ok(Self {
             local: bound_address(&socket, address)?,
             batch: ReceiveBatch::new(config.batch, slot),
+            pace: pace(config, buffer),
             state: BatchState::default(),
             buffer,
             user_times: config.timestamps == Timestamps::User,
@@ -86,6 +89,7 @@ impl Receiver {
         Ok(Self {
             local,
             batch: ReceiveBatch::new(batch, slot.next_multiple_of(8)),
+            pace: Pace::new(doubled / 2, slot),
             state: BatchState::default(),
             buffer: BufferReport {
                 direction: Direction::Receive,
@@ -105,12 +109,22 @@ impl Receiver {
         self.socket.send_to(bytes, &SockAddr::from(to)).map(|_| ())
     }
 
-    /// Takes what has arrived, without waiting; an empty batch if nothing has.
+    /// Takes what has arrived, without waiting; an empty batch if nothing has. There may be more than what came: see
+    /// [`Self::is_drained`].
     ///
     /// # Errors
-    /// What recvmmsg(2) says about the socket itself; never about a datagram's content.
+    /// What recvmmsg(2) or recvfrom(2) says about the socket itself; never about a datagram's content.
     pub fn receive(&mut self) -> io::Result<Batch<'_>> {
-        let count = self.batch.receive(self.socket.as_fd())?;
+        let socket = self.socket.as_fd();
+        let count = if self.pace.alone() {
+            let count = self.batch.receive_one(socket)?;
+            self.pace.took_one(count);
+            count
+        } else {
+            let count = self.batch.receive(socket)?;
+            self.pace.took_batch(count, self.batch.capacity());
+            count
+        };
         self.state.counters.calls += 1;
         self.state.counters.empty_calls += u64::from(count == 0);
         Ok(Batch {
@@ -121,6 +135,12 @@ impl Receiver {
             next: 0,
             merged: None,
         })
+    }
+
+    /// Whether the last call took everything that had arrived. From a socket that was empty one datagram is taken alone, and what is
+    /// behind it by the next call.
+    pub fn is_drained(&self) -> bool {
+        self.pace.is_empty()
     }
 
     /// The address it is bound to, with the port the kernel chose if it was to choose.
@@ -178,6 +198,16 @@ fn check(config: &ReceiverConfig) -> Result<(), Error> {
             Err(Error::FamilyMismatch { one, other })
         }
         (None, false, None) | (Some(_), true, _) => Ok(()),
+    }
+}
+
+/// Times and merged datagrams are told by the kernel with each message.
+fn pace(config: &ReceiverConfig, buffer: BufferReport) -> Pace {
+    match config.timestamps {
+        Timestamps::Off | Timestamps::User if !config.merge => {
+            Pace::new(buffer.granted, config.slot)
+        }
+        _ => Pace::batches(),
     }
 }
 

@@ -12,8 +12,9 @@
 //! kernel then pins on whatever message comes next: `IP_RECVERR` keeps the report with the
 //! address it is about, so it is counted for the right one and the innocent message is repeated.
 //!
-//! The socket stays unconnected, so one call serves the whole fan-out. A connected socket would
-//! save the route look-up of a lone datagram, and cost a call for each further destination.
+//! The socket stays unconnected, so one call serves the whole fan-out. A list with a single destination may have a connected one beside it
+//! ([`super::lone`]). A lone datagram to a lone destination takes the short way, a plain send; if that fails, the long one, which knows what to
+//! do about it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,7 +31,7 @@ use super::train::{Train, couple, uncouple};
 use crate::Error;
 use crate::interface::Interface;
 use crate::sys::option;
-use crate::sys::send::{Loading, SendBatch, take_queued_error};
+use crate::sys::send::{Loading, SendBatch, send_one, take_queued_error};
 
 /// One sending socket with its preallocated batch.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ pub struct Sender {
     plan: Vec<Planned>,
     segment: bool,
     counters: SenderCounters,
+    config: SenderConfig,
 }
 
 /// What a sender has counted since it was opened.
@@ -102,6 +104,7 @@ impl Sender {
             plan: Vec::with_capacity(config.batch),
             segment: config.segment && known,
             counters: SenderCounters::default(),
+            config: config.clone(),
             socket,
         })
     }
@@ -126,9 +129,24 @@ impl Sender {
     ) -> Sent {
         let before = self.counters;
         let (count, step) = (datagrams.count(), self.batch.segments());
+        if let Some(to) = destinations.only() {
+            let (main, local) = (&self.socket, self.local);
+            destinations.lone.try_once(main, local, &self.config, to);
+            if count == 1 && self.send_alone(datagrams.datagram(0), destinations) {
+                return Sent {
+                    taken: 1,
+                    failed: 0,
+                };
+            }
+        }
         if !destinations.is_empty() {
             for first in (0..count).step_by(step) {
                 self.send_some(datagrams, first, step.min(count - first), destinations);
+            }
+            if self.counters.failed > before.failed {
+                let failed = destinations.entries.first();
+                let errno = failed.map_or(0, |entry| entry.counters.last_errno);
+                destinations.lone.failed(errno);
             }
         }
         Sent {
@@ -140,11 +158,47 @@ impl Sender {
     /// Counts the failures that the network has reported meanwhile; for a sender that has nothing
     /// to send and wants to know who is gone. [`Self::send`] does so by itself.
     pub fn take_reports(&mut self, destinations: &mut Destinations) {
-        self.counters.reported += take_reports(self.socket.as_fd(), &mut destinations.entries);
+        let Destinations { entries, lone, .. } = destinations;
+        for socket in [Some(self.socket.as_fd()), lone.socket()]
+            .into_iter()
+            .flatten()
+        {
+            self.counters.reported += take_reports(socket, entries);
+        }
+    }
+
+    /// One datagram to the one destination, if nothing is in the way.
+    fn send_alone(&mut self, bytes: &[u8], destinations: &mut Destinations) -> bool {
+        let (socket, name) = match destinations.lone.socket() {
+            Some(lone) => (lone, None),
+            None => (self.socket.as_fd(), destinations.names.first()),
+        };
+        self.counters.calls += 1;
+        match send_one(socket, bytes, name) {
+            Ok(()) => {
+                self.counters.taken += 1;
+                destinations.entries[0].counters.taken += 1;
+                true
+            }
+            Err(error) => {
+                destinations.lone.failed(errno(&error));
+                false
+            }
+        }
     }
 
     /// The same socket once more.
+    ///
+    /// # Errors
+    /// Of a sender that connects sockets to the same port, which would take what arrives; and what the system says.
     pub(super) fn shared_socket(&self) -> Result<Socket, Error> {
+        if self.config.connect {
+            let reason = io::Error::new(
+                io::ErrorKind::Unsupported,
+                "its sender connects sockets to the port",
+            );
+            return Err(Error::socket("share", self.local)(reason));
+        }
         let shared = self.socket.try_clone();
         shared.map_err(Error::socket("share", self.local))
     }
@@ -184,9 +238,15 @@ impl Sender {
             uncouple(count, &mut self.trains);
         }
         let room = self.batch.messages();
-        let Destinations { names, entries, .. } = destinations;
+        let Destinations {
+            names,
+            entries,
+            lone,
+            ..
+        } = destinations;
+        let connected = lone.socket();
         let mut round = Round {
-            socket: self.socket.as_fd(),
+            socket: connected.unwrap_or(self.socket.as_fd()),
             loading: self.batch.load(),
             plan: &mut self.plan,
             entries,
@@ -201,6 +261,7 @@ impl Sender {
                 if round.plan.len() == room {
                     round.flush();
                 }
+                let name = connected.is_none().then_some(name);
                 round.loading.message(name, train.run.clone(), train.cut);
                 round.plan.push(Planned {
                     destination,
@@ -344,7 +405,7 @@ fn may_be_about_segments(error: &io::Error) -> bool {
     )
 }
 
-fn set_buffer(socket: &Socket, config: &SenderConfig) -> Result<BufferReport, Error> {
+pub(super) fn set_buffer(socket: &Socket, config: &SenderConfig) -> Result<BufferReport, Error> {
     let local = config.local;
     if let Some(bytes) = config.send_buffer {
         let set = socket.set_send_buffer_size(bytes);
@@ -360,7 +421,7 @@ fn set_buffer(socket: &Socket, config: &SenderConfig) -> Result<BufferReport, Er
 }
 
 /// Never fragment (ip(7): `IP_PMTUDISC_DO` sets DF); keep reports with their addresses.
-fn set_path(socket: &Socket, local: SocketAddr) -> Result<(), Error> {
+pub(super) fn set_path(socket: &Socket, local: SocketAddr) -> Result<(), Error> {
     let options = if local.is_ipv4() {
         [
             (
