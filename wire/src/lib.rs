@@ -24,6 +24,7 @@ mod datagram;
 mod emit;
 mod error;
 pub mod fill;
+mod glance;
 mod header;
 mod heartbeat;
 mod ids;
@@ -41,6 +42,7 @@ pub use datagram::{
 };
 pub use emit::{Refused, Writer, longest_body, write_heartbeat};
 pub use error::Malformed;
+pub use glance::{Furthest, Glance, Speaker, sid_in};
 pub use header::{
     Flags, HEADER_LENGTH, HEADER_WORDS, Header, MAGIC, VERSION, mark_retransmitted, restamp,
 };

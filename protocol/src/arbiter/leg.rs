@@ -11,6 +11,7 @@ use twinfeed_wire::{
 
 use super::behind::CountedBehind;
 use super::counters::LegStatus;
+use super::flow::Known;
 use super::hold::Hold;
 use super::quarantine::Quarantine;
 use super::view::View;
@@ -56,6 +57,8 @@ pub(super) enum Succession {
 #[derive(Debug)]
 pub(super) struct LegSide {
     pub(super) stream: Option<StreamId>,
+    /// Who spoke last, if its next datagram may take a short way.
+    pub(super) known: Option<Known>,
     pub(super) generation: Generation,
     pub(super) incarnation: Incarnation,
     retired: [Incarnation; RETIRED_INCARNATIONS],
@@ -126,6 +129,7 @@ impl LegSide {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             stream: None,
+            known: None,
             generation: Generation(0),
             incarnation: Incarnation(0),
             retired: [Incarnation(0); RETIRED_INCARNATIONS],
@@ -221,6 +225,41 @@ impl LegSide {
         }
         *furthest = Some(header.dsn);
         follows
+    }
+
+    /// Whether a datagram of so many is the one behind the newest.
+    #[inline]
+    pub(super) fn follows(&self, dsn: Dsn) -> bool {
+        self.highest_dsn
+            .is_some_and(|highest| highest.0.checked_add(1) == Some(dsn.0))
+    }
+
+    /// Whether this was the newest that came, and is believed.
+    pub(super) fn was_next(&self, header: &Header) -> bool {
+        let dsn = Some(header.dsn);
+        header.incarnation == self.incarnation
+            && self.highest_dsn == dsn
+            && self.believed_dsn == dsn
+    }
+
+    /// Notes that the one behind the newest came, of the same sender, and is believed: what [`LegSide::admit`], [`LegSide::believe`] and
+    /// hearing of it come to then.
+    #[inline]
+    pub(super) fn hear_next(&mut self, now: Time, gap_messages: u64) {
+        self.seen_dsns = self.seen_dsns << 1 | 1;
+        self.left_out = false;
+        self.highest_dsn = self.highest_dsn.map(|dsn| Dsn(dsn.0.saturating_add(1)));
+        self.believed_dsn = self.highest_dsn;
+        self.last_heard = now;
+        self.silence = Duration::ZERO;
+        self.gaps_when_heard = gap_messages;
+    }
+
+    /// Which view is of `epoch`.
+    #[inline]
+    pub(super) fn place_of(&self, epoch: Epoch) -> Option<usize> {
+        let is_of = |view: &Option<View>| view.as_ref().is_some_and(|view| view.epoch == epoch);
+        self.views.iter().position(is_of)
     }
 
     fn replace(&mut self, header: &Header) {

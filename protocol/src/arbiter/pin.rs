@@ -39,6 +39,13 @@ pub(super) struct Pin {
     ordered: Option<Leg>,
 }
 
+impl Pin {
+    /// Whether one leg alone is delivered.
+    pub(super) fn is_set(&self) -> bool {
+        self.leg.is_some()
+    }
+}
+
 impl Source {
     /// Whether nothing that `leg` brings is delivered, because another one is pinned.
     pub(super) fn is_apart(&self, leg: Leg) -> bool {

@@ -140,6 +140,11 @@ impl Quarantine {
         }
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.claims.is_empty()
+    }
+
     /// What waits, in order of arrival.
     pub(super) fn claims(&self) -> impl Iterator<Item = &Claim> {
         self.claims.iter().map(|(claim, _)| claim)

@@ -40,10 +40,10 @@ impl Arrivals {
             self.at = (self.at + 1) % KEPT_ARRIVALS;
             return None;
         }
-        let first = self
-            .kept
-            .iter()
-            .find(|(known, _, by)| *known == place && *by != leg);
+        // Newest first: the other leg is seldom far behind.
+        let (newer, older) = self.kept.split_at(self.at);
+        let mut known = newer.iter().rev().chain(older.iter().rev());
+        let first = known.find(|(known, _, by)| *known == place && *by != leg);
         first.map(|&(_, at, by)| (at, by))
     }
 }
@@ -51,7 +51,12 @@ impl Arrivals {
 impl Source {
     /// Measures by how much the legs are apart: the same place brought by both.
     pub(super) fn note_arrival(&mut self, leg: Leg, datagram: &Datagram<'_>, now: Time) {
-        let place = Place::start(datagram.highest_sseq());
+        self.note_place(leg, datagram.highest_sseq(), now);
+    }
+
+    /// Notes that `leg` brought a datagram that reaches up to a number.
+    pub(super) fn note_place(&mut self, leg: Leg, highest_sseq: u64, now: Time) {
+        let place = Place::start(highest_sseq);
         if let Some((at, by)) = self.arrivals.note(place, now, leg) {
             // A moving average over 16 measurements.
             let lead = crate::time::nanos(now.since(at));

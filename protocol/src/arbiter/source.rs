@@ -129,6 +129,10 @@ pub(super) struct Source {
     /// What needs room, while a bound is reached.
     pub(super) pressure: Option<Pressure>,
     pub(super) arrivals: Arrivals,
+    /// Datagrams may take the short ways.
+    pub(super) flows: bool,
+    /// Copies and next datagrams that did.
+    pub(super) short_ways: [u64; 2],
 }
 
 impl Source {
@@ -176,11 +180,14 @@ impl Source {
             moved: false,
             pressure: None,
             arrivals: Arrivals::new(),
+            flows: true,
+            short_ways: [0; 2],
         }
     }
 
     pub(super) fn set_stream(&mut self, leg: Leg, stream: StreamId) {
-        self.legs[leg.index()].stream = Some(stream);
+        let side = &mut self.legs[leg.index()];
+        (side.stream, side.known) = (Some(stream), None);
     }
 
     #[inline]
@@ -203,6 +210,7 @@ impl Source {
         out: &mut Out<'_, H>,
     ) {
         let header = datagram.header();
+        self.legs[leg.index()].known = None;
         if self.legs[leg.index()].stream != Some(header.stream) {
             out.counters.foreign_stream += 1;
             return;
@@ -242,6 +250,7 @@ impl Source {
             self.release_in_front(leg.other(), &claim, out);
             self.process(leg, datagram, late, out);
             self.release_believed(&Leg::BOTH, &claim, |_| true, out);
+            self.remember(leg, datagram, bytes);
         }
         if self.owed_switch.is_some() {
             self.tell_owed(out);
@@ -408,7 +417,7 @@ impl Source {
     }
 
     /// Whether anything waits for a decision; the steady state of two equal legs is that nothing does.
-    fn unsettled(&self, header: &Header) -> bool {
+    pub(super) fn unsettled(&self, header: &Header) -> bool {
         let settled = self.cursor.is_some_and(|cursor| {
             cursor.context == header.context
                 && cursor.epoch == header.epoch
@@ -444,7 +453,7 @@ impl Source {
         self.compare_digests(leg, header, heartbeat, out);
     }
 
-    fn on_record<H: Handler + ?Sized>(
+    pub(super) fn on_record<H: Handler + ?Sized>(
         &mut self,
         leg: Leg,
         turn: u32,
