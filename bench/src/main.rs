@@ -6,6 +6,7 @@
 
 mod arbiter;
 mod chance;
+mod child;
 mod error;
 mod failover;
 mod host;
@@ -14,6 +15,7 @@ mod program;
 mod repair;
 mod report;
 mod stats;
+mod throughput;
 
 use std::process::ExitCode;
 
@@ -37,6 +39,8 @@ enum Command {
     Latency(latency::Args),
     /// Lose the same on both streams, alone and in a storm, and measure how long it takes to be given it.
     Repair(repair::Args),
+    /// How many messages a second reach an application that loses none, by what the same socket calls carry.
+    Throughput(throughput::Args),
 }
 
 /// Exit codes: 0; 1 a promise broke, or the bench could not be completed; 2 usage.
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Command::Failover(args) => failover::run(&args),
         Command::Latency(args) => latency::run(&args),
         Command::Repair(args) => repair::run(&args),
+        Command::Throughput(args) => throughput::run(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -22,6 +22,7 @@ use twinfeed_wire::{
 use crate::datagram::put_right;
 use crate::heap;
 use crate::input::Input;
+use crate::tape::{Tape, alike};
 
 const ORDERED: Sid = Sid(1);
 const UNORDERED: Sid = Sid(2);
@@ -83,6 +84,22 @@ fn course(bytes: &[u8], mut servers: Option<Servers>) {
             arbiter.set_fill_server(leg, servers.is_some());
         }
     }
+    // One that takes every datagram the long way.
+    let Ok(mut twin) = Arbiter::new(limits) else {
+        unreachable!("the limits can be worked with")
+    };
+    for (sid, class) in [
+        (ORDERED, OrderingClass::Ordered),
+        (UNORDERED, OrderingClass::Unordered),
+    ] {
+        twin.add_source(sid, class);
+        for leg in Leg::BOTH {
+            twin.set_stream(sid, leg, stream(sid, leg));
+            twin.set_fill_server(leg, servers.is_some());
+        }
+    }
+    twin.without_short_ways();
+    let mut long = Tape::default();
     let mut watch = Watch::default();
     let mut now = Time(1_000_000_000);
     let mut senders = Senders::default();
@@ -105,21 +122,33 @@ fn course(bytes: &[u8], mut servers: Option<Servers>) {
         let span = Duration::from_micros(u64::from(input.word()));
         let before = heap::calls();
         watch.allocated = 0;
-        match (datagram, control, answer) {
-            (Some(datagram), ..) => arbiter.on_datagram(leg, now, &datagram, &mut watch),
+        let then = now;
+        match (&datagram, control, &answer) {
+            (Some(datagram), ..) => arbiter.on_datagram(leg, now, datagram, &mut watch),
             (_, Some(control), _) => arbiter.on_control(control, now, &mut watch),
-            (_, _, Some(answer)) => arbiter.on_fill(leg, now, &answer, &mut watch),
+            (_, _, Some(answer)) => arbiter.on_fill(leg, now, answer, &mut watch),
             (None, None, None) => now = pass(&mut arbiter, now, now.after(span), &mut watch),
         }
+        let asked = heap::calls() - before - watch.allocated;
+        assert_eq!(asked, 0, "the arbiter allocates nothing once it is warm");
+        match (&datagram, control, &answer) {
+            (Some(datagram), ..) => twin.on_datagram(leg, now, datagram, &mut long),
+            (_, Some(control), _) => twin.on_control(control, now, &mut long),
+            (_, _, Some(answer)) => twin.on_fill(leg, now, answer, &mut long),
+            (None, None, None) => drop(pass(&mut twin, then, then.after(span), &mut long)),
+        }
+        assert_eq!(watch.tape, long, "what the short ways tell");
+        alike(&arbiter, &twin, &[ORDERED, UNORDERED]);
         while let Some(ask) = arbiter.poll_request() {
+            let other = twin.poll_request();
+            assert_eq!(format!("{other:?}"), format!("{:?}", Some(ask)));
             let Some(servers) = &mut servers else {
                 panic!("nobody can be asked: {ask:?}")
             };
             assert!(arbiter.is_asking(), "who asks waits for an answer");
             servers.take(ask);
         }
-        let asked = heap::calls() - before - watch.allocated;
-        assert_eq!(asked, 0, "the arbiter allocates nothing once it is warm");
+        assert!(twin.poll_request().is_none(), "nor does it ask for more");
     }
 }
 
@@ -436,6 +465,8 @@ struct Told {
 struct Watch {
     told: [Told; 2],
     closed: bool,
+    /// All that was told.
+    tape: Tape,
     /// How often it asked for memory itself.
     allocated: u64,
 }
@@ -458,6 +489,7 @@ impl Watch {
 impl Handler for Watch {
     fn record(&mut self, record: &Delivered<'_>) {
         let before = heap::calls();
+        self.tape.record(record);
         let Pos {
             sid,
             epoch,
@@ -508,6 +540,7 @@ impl Handler for Watch {
 
     fn event(&mut self, event: &Event) {
         let before = heap::calls();
+        self.tape.event(event);
         assert!(!self.closed, "nothing is told after the end");
         match *event {
             Event::Gap {

@@ -36,6 +36,7 @@ pub mod seeds;
 mod snapshot;
 mod soup;
 mod store;
+mod tape;
 mod transfer;
 mod words;
 

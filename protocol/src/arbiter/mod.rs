@@ -47,6 +47,7 @@ mod source;
 mod standby;
 mod unordered;
 mod view;
+mod wants;
 
 pub use counters::{Counters, LegStatus};
 pub use fill::Ask;
@@ -57,10 +58,11 @@ use twinfeed_wire::{Datagram, Generation, Sid, StreamId, sid_in};
 use crate::event::{CloseReason, Event, Handler, Leg};
 use crate::limits::{BadLimit, Limits};
 use crate::repair::RepairCounters;
-use crate::time::{Time, earlier};
+use crate::time::Time;
 
 use places::Places;
 use source::{Out, Source};
+use wants::Wants;
 
 /// Whether the order of a source stream's records means anything.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -108,6 +110,7 @@ pub struct Arbiter {
     limits: Limits,
     sources: Vec<Source>,
     places: Places,
+    wants: Wants,
     counters: Counters,
     /// Which legs' adapters can be asked for what is missing.
     askable: [bool; 2],
@@ -125,6 +128,7 @@ impl Arbiter {
             limits,
             sources: Vec::new(),
             places: Places::new(),
+            wants: Wants::default(),
             counters: Counters::default(),
             askable: [false; 2],
             closed: false,
@@ -139,12 +143,14 @@ impl Arbiter {
                 source.repair.set_server(leg, self.askable[leg.index()]);
             }
             self.places.add(sid, self.sources.len());
+            self.wants.add();
             self.sources.push(source);
         }
     }
 
     /// Names the stream that carries `sid` on `leg`; datagrams of any other stream are counted as foreign.
     pub fn set_stream(&mut self, sid: Sid, leg: Leg, stream: StreamId) {
+        self.wants.touch_all();
         if let Some(source) = self.sources.iter_mut().find(|source| source.sid == sid) {
             source.set_stream(leg, stream);
         }
@@ -171,6 +177,7 @@ impl Arbiter {
             handler,
         };
         if let Some(place) = place {
+            self.wants.touch(place);
             return self.sources[place].on_bytes(leg, bytes, &mut out);
         }
         match Datagram::parse(bytes) {
@@ -199,6 +206,7 @@ impl Arbiter {
         if self.closed {
             return;
         }
+        self.wants.touch_all();
         let (limits, counters) = (&self.limits, &mut self.counters);
         let mut out = Out {
             now,
@@ -228,6 +236,7 @@ impl Arbiter {
 
     /// Whether the adapter of `leg` can be asked for what is missing; at first nobody can.
     pub fn set_fill_server(&mut self, leg: Leg, known: bool) {
+        self.wants.touch_all();
         self.askable[leg.index()] = known;
         for source in &mut self.sources {
             source.repair.set_server(leg, known);
@@ -243,7 +252,7 @@ impl Arbiter {
     /// Whether an answer may come; while none may nobody need look.
     #[must_use]
     pub fn is_asking(&self) -> bool {
-        self.sources.iter().any(|source| source.repair.is_open())
+        self.wants.is_asking(&self.sources, &self.limits)
     }
 
     /// Decides what is due.
@@ -251,6 +260,7 @@ impl Arbiter {
         if self.closed {
             return;
         }
+        self.wants.touch_all();
         let (limits, counters) = (&self.limits, &mut self.counters);
         let mut out = Out {
             now,
@@ -269,11 +279,7 @@ impl Arbiter {
         if self.closed {
             return None;
         }
-        let least = self
-            .sources
-            .iter()
-            .map(|source| source.next_deadline(&self.limits));
-        least.fold(None, earlier)
+        self.wants.deadline(&self.sources, &self.limits)
     }
 
     /// Takes in what does not come from a leg.
@@ -286,6 +292,7 @@ impl Arbiter {
         if self.closed {
             return;
         }
+        self.wants.touch_all();
         let (limits, counters) = (&self.limits, &mut self.counters);
         let mut out = Out {
             now,

@@ -35,6 +35,7 @@ impl Arbiter {
     /// [`CannotResume`], and nothing is changed.
     pub fn resume(&mut self, from: &Told) -> Result<(), CannotResume> {
         let sid = from.next.sid;
+        self.wants.touch_all();
         let source = self.sources.iter_mut().find(|source| source.sid == sid);
         let source = source.ok_or(CannotResume::Unknown(sid))?;
         if source.seen.is_some() {
@@ -77,6 +78,7 @@ impl Arbiter {
     /// Goes on from here instead of from where it joined, as long as nothing was told; returns whether it does. What follows from that is
     /// decided by [`Arbiter::on_deadline`], which is due.
     pub fn resume_untold(&mut self, from: &Told) -> bool {
+        self.wants.touch_all();
         let mut sources = self.sources.iter_mut();
         match sources.find(|source| source.sid == from.next.sid) {
             Some(source) if source.is_untold() => {

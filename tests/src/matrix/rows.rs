@@ -183,7 +183,7 @@ pub const ROWS: &[Row] = &[
             Test("wire/tests/roundtrip.rs", "noise_never_panics"),
             Test(LEGS, "a_foreign_sender_is_counted_and_changes_nothing"),
         ],
-        "a line over a threshold of such packets is not called suspect",
+        "a line over a threshold of such packets is not called suspect; a corrupted copy of what was delivered may be counted as a copy (decision 24)",
     ),
     row(
         "N8",

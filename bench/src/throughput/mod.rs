@@ -1,0 +1,366 @@
+//! How many messages a second reach an application that loses none?
+//!
+//! ```text
+//!  publisher, one process                                     subscriber, one process
+//!  full datagrams ─► leg 0's socket ──── UDP, loopback ──────► both sockets in turn ─► arbiter ─► handler: counts
+//!                 └► leg 1's socket ────────────────────────►
+//!                 ◄─────────── "taken on both legs: so many" ──────────────────────────────┘
+//! ```
+//!
+//! The publisher goes as fast as the subscriber takes: at most `--window` datagrams of a leg are on their way, so that no buffer overflows and nobody has to look
+//! for the rate at which one just does not. Ways take turns within each round. *Floor* makes the same socket calls (`net`: batches, segmentation,
+//! merging) with datagrams of the same length that nobody frames, proves or arbitrates: both copies are sent and drained, the first of a number counts. Both processes
+//! spin, each on a core of its own. What is judged are ratios to the floor of the same round.
+
+mod sides;
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use twinfeed_net::affinity;
+
+use crate::child::Other;
+use crate::error::Error;
+use crate::host::Host;
+use crate::stats::Sample;
+
+/// What is sent, and how often.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Bytes of a record.
+    #[arg(
+        long,
+        value_name = "N,N",
+        value_delimiter = ',',
+        default_value = "64,256"
+    )]
+    sizes: Vec<usize>,
+    /// How long each way is measured in a round, ms.
+    #[arg(long, value_name = "MS", default_value_t = 500)]
+    round_ms: u64,
+    /// Rounds, in which the ways take turns.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    rounds: usize,
+    /// Datagrams of a leg that are on their way at most.
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    window: u64,
+    /// Datagrams that a sender hands to the kernel at once.
+    #[arg(long, value_name = "N", default_value_t = 44)]
+    batch: usize,
+    /// Cores of the publisher and of the subscriber; the first two that are allowed, if left out.
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    cores: Vec<usize>,
+    /// Writes the figures as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    json: Option<std::path::PathBuf>,
+    /// The subscriber's process: the way, the core, and where it says what it has taken.
+    #[arg(long, hide = true, value_name = "WAY,CORE,ADDRESS")]
+    subscribe: Option<String>,
+}
+
+/// How records go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+struct Way {
+    /// Framed, proven, arbitrated.
+    product: bool,
+    /// How many copies are sent.
+    legs: usize,
+    /// Whether the kernel merges datagrams on arrival (`UDP_GRO`).
+    merge: bool,
+}
+
+impl Way {
+    /// The floors first: each is what the others with as many legs, merged alike, are held against.
+    const ALL: [Self; 8] = [
+        Self::new(false, 1, false),
+        Self::new(false, 2, false),
+        Self::new(true, 1, false),
+        Self::new(true, 2, false),
+        Self::new(false, 1, true),
+        Self::new(false, 2, true),
+        Self::new(true, 1, true),
+        Self::new(true, 2, true),
+    ];
+
+    const fn new(product: bool, legs: usize, merge: bool) -> Self {
+        Self {
+            product,
+            legs,
+            merge,
+        }
+    }
+
+    const fn floor(self) -> Self {
+        Self {
+            product: false,
+            ..self
+        }
+    }
+
+    fn words(self) -> String {
+        let what = if self.product { "twinfeed" } else { "floor" };
+        let legs = if self.legs == 1 {
+            "one leg"
+        } else {
+            "two legs"
+        };
+        let merged = if self.merge { ", merged" } else { "" };
+        format!("{what}, {legs}{merged}")
+    }
+}
+
+/// What the subscriber's process says in the end.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+struct Heard {
+    /// Records that came first.
+    records: u64,
+    /// From the first of them to the last, ns.
+    ns: u64,
+    copies: u64,
+    /// Gaps, resets and what came in no order.
+    broken: u64,
+    dropped: u64,
+}
+
+impl Heard {
+    /// Records a second.
+    fn rate(&self) -> u64 {
+        let per_second = u128::from(self.records) * 1_000_000_000 / u128::from(self.ns.max(1));
+        u64::try_from(per_second).unwrap_or(u64::MAX)
+    }
+}
+
+/// One way with records of one size, over rounds.
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    way: Way,
+    size: usize,
+    together: usize,
+    /// Records a second: the least, the median and the most of the rounds.
+    rate: [u64; 3],
+    /// By that of the floor in the same round, likewise.
+    by_floor: [f64; 3],
+    /// Rounds in which something was lost, dropped or out of order.
+    spoiled: u64,
+    lost: u64,
+    copies: u64,
+    records: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Figures {
+    host: Host,
+    rounds: usize,
+    round_ms: u64,
+    window: u64,
+    batch: usize,
+    cores: [usize; 2],
+    rows: Vec<Row>,
+}
+
+/// Runs the bench; returns whether everything came once and in order.
+pub(crate) fn run(args: &Args) -> Result<bool, Error> {
+    if let Some(what) = &args.subscribe {
+        return sides::subscribe(what).map(|()| true);
+    }
+    let flag = |flag, fault: &str| Error::Flag {
+        flag,
+        fault: fault.to_owned(),
+    };
+    let fits = |size: &usize| (8..=1_200).contains(size);
+    if args.sizes.is_empty() || !args.sizes.iter().all(fits) {
+        return Err(flag("--sizes", "8 to 1200 bytes"));
+    }
+    if args.rounds == 0 || args.round_ms < 10 {
+        return Err(flag("--rounds", "at least 1, of at least 10 ms each"));
+    }
+    if !(1..=256).contains(&args.batch) || args.window < args.batch as u64 {
+        return Err(flag("--batch", "1 to 256, and no more than `--window`"));
+    }
+    let cores = cores(&args.cores)?;
+    let host = Host::look();
+    let mut rows = Vec::new();
+    for &size in &args.sizes {
+        let mut heard = Way::ALL.map(|_| Vec::new());
+        for round in 0..args.rounds {
+            for turn in 0..Way::ALL.len() {
+                let place = (turn + round) % Way::ALL.len();
+                heard[place].push(one(Way::ALL[place], size, args, cores)?);
+            }
+        }
+        for (way, rounds) in Way::ALL.into_iter().zip(&heard) {
+            let floor = Way::ALL.iter().position(|other| *other == way.floor());
+            rows.push(row(way, size, rounds, &heard[floor.unwrap_or(0)]));
+        }
+    }
+    let figures = Figures {
+        host,
+        rounds: args.rounds,
+        round_ms: args.round_ms,
+        window: args.window,
+        batch: args.batch,
+        cores,
+        rows,
+    };
+    print(&figures);
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&figures).unwrap_or_default();
+        std::fs::write(path, text).map_err(Error::write(path))?;
+    }
+    Ok(figures.rows.iter().all(|row| row.spoiled == 0))
+}
+
+fn cores(wanted: &[usize]) -> Result<[usize; 2], Error> {
+    let flag = |fault: String| Error::Flag {
+        flag: "--cores",
+        fault,
+    };
+    match *wanted {
+        [publisher, subscriber] => Ok([publisher, subscriber]),
+        [] => match *affinity::allowed_cores().map_err(|error| flag(error.to_string()))? {
+            [first, second, ..] => Ok([first, second]),
+            _ => Err(flag("two cores are needed, and one is allowed".to_owned())),
+        },
+        _ => Err(flag("the publisher's and the subscriber's".to_owned())),
+    }
+}
+
+/// One way in one round: what was heard, and how many records were sent.
+fn one(way: Way, size: usize, args: &Args, cores: [usize; 2]) -> Result<(Heard, u64), Error> {
+    let credit = sides::Credit::open()?;
+    let what = serde_json::to_string(&(way, cores[1], credit.address()?)).unwrap_or_default();
+    let mut subscriber = Other::start(&["throughput", "--subscribe", &what])?;
+    let to: [SocketAddr; 2] = subscriber.hear()?;
+    let publish = || {
+        // A thread of its own: what this one is pinned to, the next subscriber would inherit.
+        affinity::pin(cores[0]).map_err(|error| Error::Flag {
+            flag: "--cores",
+            fault: error.to_string(),
+        })?;
+        sides::publish(way, to, size, args, credit)
+    };
+    let sent = std::thread::scope(|scope| scope.spawn(publish).join());
+    let sent = match sent {
+        Ok(sent) => sent?,
+        Err(panic) => std::panic::resume_unwind(panic),
+    };
+    Ok((subscriber.finish()?, sent))
+}
+
+fn row(way: Way, size: usize, rounds: &[(Heard, u64)], floor: &[(Heard, u64)]) -> Row {
+    let three = |sample: &Sample| [0.0, 50.0, 100.0].map(|at| sample.percentile(at).unwrap_or(0));
+    let rates = Sample::new(rounds.iter().map(|(heard, _)| heard.rate()).collect());
+    let thousandths = |((here, _), (there, _)): (&(Heard, u64), &(Heard, u64))| {
+        here.rate().saturating_mul(1_000) / there.rate().max(1)
+    };
+    let ratios = Sample::new(rounds.iter().zip(floor).map(thousandths).collect());
+    let lost = |(heard, sent): &(Heard, u64)| sent.saturating_sub(heard.records);
+    let spoils = |round: &&(Heard, u64)| lost(round) + round.0.broken + round.0.dropped > 0;
+    Row {
+        way,
+        size,
+        together: sides::together(size),
+        rate: three(&rates),
+        by_floor: three(&ratios).map(|ratio| ratio as f64 / 1_000.0),
+        spoiled: rounds.iter().filter(spoils).count() as u64,
+        lost: rounds.iter().map(lost).sum(),
+        copies: rounds.iter().map(|(heard, _)| heard.copies).sum(),
+        records: rounds.iter().map(|(heard, _)| heard.records).sum(),
+    }
+}
+
+fn print(figures: &Figures) {
+    let host = &figures.host;
+    println!(
+        "{} cores, {}, load {}, commit {}, {} build; publisher on core {}, subscriber on core {}",
+        host.cores,
+        host.processor,
+        host.load,
+        host.commit,
+        host.profile,
+        figures.cores[0],
+        figures.cores[1]
+    );
+    println!(
+        "UDP over loopback, {} datagrams at once, at most {} of a leg on their way; {} rounds of {} ms each; million records a second\n",
+        figures.batch, figures.window, figures.rounds, figures.round_ms
+    );
+    println!(
+        "{:<28}{:>6}{:>10}{:>26}{:>24}{:>9}{:>8}",
+        "way", "bytes", "together", "median (least … most)", "by floor's", "spoiled", "lost"
+    );
+    for row in &figures.rows {
+        let millions = row.rate.map(|rate| rate as f64 / 1e6);
+        let [least, median, most] = millions;
+        let rate = format!("{median:.2} ({least:.2} … {most:.2})");
+        let [least, median, most] = row.by_floor;
+        let ratio = format!("{median:.2} ({least:.2} … {most:.2})");
+        println!(
+            "{:<28}{:>6}{:>10}{rate:>26}{ratio:>24}{:>9}{:>8}",
+            row.way.words(),
+            row.size,
+            row.together,
+            row.spoiled,
+            row.lost
+        );
+    }
+    let _ = std::io::stdout().flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_by_the_time_that_records_took_and_its_ratio_is_of_the_same_round() {
+        let heard = |records, ns| {
+            (
+                Heard {
+                    records,
+                    ns,
+                    ..Heard::default()
+                },
+                records,
+            )
+        };
+        let (here, floor) = (
+            [heard(100, 1_000), heard(400, 1_000)],
+            [heard(200, 1_000), heard(500, 1_000)],
+        );
+        let row = row(Way::ALL[2], 64, &here, &floor);
+        assert_eq!(row.rate, [100_000_000, 100_000_000, 400_000_000]);
+        assert_eq!(row.by_floor, [0.5, 0.5, 0.8]);
+        assert_eq!((row.spoiled, row.lost), (0, 0));
+    }
+
+    #[test]
+    fn a_round_that_lost_something_is_marked() {
+        let whole = Heard {
+            records: 10,
+            ns: 5,
+            ..Heard::default()
+        };
+        let rounds = [
+            (whole, 10),
+            (whole, 11),
+            (Heard { broken: 1, ..whole }, 10),
+            (
+                Heard {
+                    dropped: 1,
+                    ..whole
+                },
+                10,
+            ),
+        ];
+        let row = row(Way::ALL[2], 64, &rounds, &rounds);
+        assert_eq!((row.spoiled, row.lost), (3, 1));
+    }
+
+    #[test]
+    fn every_way_has_a_floor_among_them() {
+        for way in Way::ALL {
+            assert!(Way::ALL.contains(&way.floor()));
+        }
+    }
+}
