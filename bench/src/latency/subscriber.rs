@@ -1,25 +1,36 @@
-//! The receiving side: the poller's turn written out (both sockets, the arbiter, what is due), or two bare sockets.
+//! The receiving side: a process that hears until the end, however records come, and says how late they were.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use twinfeed_net::affinity;
 use twinfeed_net::clock::monotonic_ns;
-use twinfeed_net::udp::{Receiver, ReceiverConfig, Timestamps};
-use twinfeed_protocol::arbiter::{Arbiter, Control};
-use twinfeed_protocol::{Delivered, Event, Handler, Leg, Limits, OrderingClass, Time};
 
-use super::publisher::{END, LEAST_SIZE, SID, stream};
-use super::{Heard, PATIENCE, Way};
+use super::publisher::LEAST_SIZE;
+use super::way::Way;
+use super::{Heard, PATIENCE, floor, product};
 use crate::error::Error;
 use crate::report::hgrm;
 
 /// Bytes of kernel buffer that each socket asks for.
-const BUFFER: usize = 4 << 20;
+pub(super) const BUFFER: usize = 4 << 20;
 
-/// The process: says its addresses, hears until the end, says what it heard.
+/// How the receiving half of a way hears.
+///
+/// It is opened in a thread that is pinned; its doors are told to the publisher; then it takes one turn after the other.
+pub(super) trait Subscribe {
+    /// Where the publisher finds it.
+    fn doors(&self) -> Result<Vec<String>, Error>;
+
+    /// Takes what is here; returns whether the end was said.
+    fn turn(&mut self, told: &mut Told) -> Result<bool, Error>;
+
+    /// Adds what it counted itself.
+    fn finish(&mut self, heard: &mut Heard);
+}
+
+/// The process: says its doors, hears until the end, says what it heard.
 pub(super) fn run(what: &str) -> Result<(), Error> {
     let parts: Vec<&str> = what.split(':').collect();
     let flag = || Error::Flag {
@@ -32,10 +43,22 @@ pub(super) fn run(what: &str) -> Result<(), Error> {
     let way = Way::named(way).ok_or_else(flag)?;
     let core = core.parse().map_err(|_| flag())?;
     affinity::pin(core).map_err(|_| flag())?;
-    let heard = match way {
-        Way::Floor => bare()?,
-        Way::OneLeg | Way::TwoLegs => product()?,
-    };
+    match way {
+        Way::Floor => hear(floor::Subscriber::open()?),
+        Way::OneLeg | Way::TwoLegs => hear(product::Subscriber::open()?),
+    }
+}
+
+fn hear(mut way: impl Subscribe) -> Result<(), Error> {
+    say(&way.doors()?)?;
+    let (mut told, begun) = (Told::new(), Instant::now());
+    while !way.turn(&mut told)? {
+        if told.heard.records == 0 && begun.elapsed() > PATIENCE {
+            break;
+        }
+    }
+    let mut heard = told.finish();
+    way.finish(&mut heard);
     say(&heard)
 }
 
@@ -49,9 +72,9 @@ fn say(what: &impl serde::Serialize) -> Result<(), Error> {
 
 /// Counts what comes, and how late.
 #[derive(Debug)]
-struct Told {
+pub(super) struct Told {
     late: Histogram<u64>,
-    heard: Heard,
+    pub(super) heard: Heard,
     last: u64,
 }
 
@@ -68,9 +91,10 @@ impl Told {
         }
     }
 
-    fn record(&mut self, number: u64, due: &[u8]) {
+    /// A record that should be the first of its number, and behind the one before.
+    pub(super) fn record(&mut self, number: u64, record: &[u8]) {
         let now = monotonic_ns();
-        let Some(due) = due.first_chunk::<LEAST_SIZE>() else {
+        let Some(due) = record.first_chunk::<LEAST_SIZE>() else {
             self.heard.broken += 1;
             return;
         };
@@ -83,112 +107,22 @@ impl Told {
             .record(now.saturating_sub(u64::from_le_bytes(*due)));
     }
 
+    /// One of several copies of a message, a number and its record: the first of a number counts.
+    pub(super) fn copy(&mut self, message: &[u8]) {
+        let Some((number, record)) = message.split_first_chunk() else {
+            self.heard.broken += 1;
+            return;
+        };
+        let number = u64::from_le_bytes(*number);
+        if number > self.last {
+            self.record(number, record);
+        } else {
+            self.heard.copies += 1;
+        }
+    }
+
     fn finish(mut self) -> Heard {
         self.heard.late = hgrm::counts(&self.late);
         self.heard
     }
-}
-
-impl Handler for Told {
-    fn record(&mut self, record: &Delivered<'_>) {
-        Self::record(self, record.pos.sseq, record.body);
-    }
-
-    fn event(&mut self, event: &Event) {
-        let usual = matches!(
-            event,
-            Event::Leg { .. } | Event::Discontinuity { .. } | Event::Recovered { .. }
-        );
-        self.heard.broken += u64::from(!usual);
-    }
-}
-
-fn product() -> Result<Heard, Error> {
-    let net = |error: twinfeed_net::Error| Error::Socket(std::io::Error::other(error));
-    let open = || {
-        let config = ReceiverConfig::unicast((Ipv4Addr::LOCALHOST, 0).into());
-        let config = config.receive_buffer(BUFFER).timestamps(Timestamps::Off);
-        Receiver::open(&config).map_err(net)
-    };
-    let mut sockets = [open()?, open()?];
-    let Ok(mut arbiter) = Arbiter::new(Limits::default()) else {
-        unreachable!("the defaults can be worked with")
-    };
-    arbiter.add_source(SID, OrderingClass::Ordered);
-    for leg in Leg::BOTH {
-        arbiter.set_stream(SID, leg, stream(leg.index()));
-    }
-    say(&sockets.each_ref().map(Receiver::local_addr))?;
-    let (mut told, begun, mut ended, mut turn) = (Told::new(), Instant::now(), false, 0);
-    while !ended {
-        let now = Time(monotonic_ns());
-        for step in 0..sockets.len() {
-            let at = (turn + step) % sockets.len();
-            let leg = Leg::BOTH[at];
-            let batch = sockets[at].receive().map_err(Error::Socket)?;
-            for datagram in batch {
-                if datagram.kernel_drops > 0 {
-                    let datagrams = u64::from(datagram.kernel_drops);
-                    told.heard.dropped += datagrams;
-                    arbiter.on_control(Control::LocalDrops { leg, datagrams }, now, &mut told);
-                }
-                if datagram.bytes == END {
-                    ended = true;
-                } else {
-                    arbiter.on_datagram(leg, now, datagram.bytes, &mut told);
-                }
-            }
-        }
-        turn = (turn + 1) % sockets.len();
-        if arbiter.next_deadline().is_some_and(|due| due <= now) {
-            arbiter.on_deadline(now, &mut told);
-        }
-        if told.heard.records == 0 && begun.elapsed() > PATIENCE {
-            break;
-        }
-    }
-    told.heard.copies = arbiter.counters().duplicates;
-    Ok(told.finish())
-}
-
-fn bare() -> Result<Heard, Error> {
-    let open = || -> Result<UdpSocket, Error> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::Socket)?;
-        socket.set_nonblocking(true).map_err(Error::Socket)?;
-        // As large as the other's; a refusal leaves what the kernel gives.
-        let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(BUFFER);
-        Ok(socket)
-    };
-    let sockets = [open()?, open()?];
-    let mut addresses = Vec::new();
-    for socket in &sockets {
-        addresses.push(socket.local_addr().map_err(Error::Socket)?);
-    }
-    say(&addresses)?;
-    let (mut told, begun, mut ended) = (Told::new(), Instant::now(), false);
-    let mut buffer = [0; 2_048];
-    while !ended {
-        for socket in &sockets {
-            let Ok(length) = socket.recv(&mut buffer) else {
-                continue;
-            };
-            if buffer[..length] == END {
-                ended = true;
-                continue;
-            }
-            let Some(number) = buffer.first_chunk::<8>() else {
-                continue;
-            };
-            let number = u64::from_le_bytes(*number);
-            if number > told.last {
-                told.record(number, &buffer[8..16]);
-            } else {
-                told.heard.copies += 1;
-            }
-        }
-        if told.heard.records == 0 && begun.elapsed() > PATIENCE {
-            break;
-        }
-    }
-    Ok(told.finish())
 }
