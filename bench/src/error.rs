@@ -24,6 +24,15 @@ pub(crate) enum Error {
         "the bench's own subscriber process: {0}; run it again, and look for what else ended it"
     )]
     Subscriber(std::io::Error),
+    /// Another system that is measured along with ours.
+    #[cfg(feature = "peers")]
+    #[error("{name}: {fault}; leave it out with `--ways`")]
+    Peer {
+        /// Which.
+        name: &'static str,
+        /// What it said.
+        fault: String,
+    },
     /// No session of many could be used.
     #[error(
         "{sessions} sessions in a row could not be used; the last one because {reason}; give sessions \
@@ -65,6 +74,8 @@ impl Error {
         match self {
             Self::Flag { .. } => 2,
             Self::Administration(error) => error.exit_code(),
+            #[cfg(feature = "peers")]
+            Self::Peer { .. } => 69,
             Self::Harness(_)
             | Self::Adapter(_)
             | Self::Socket(_)

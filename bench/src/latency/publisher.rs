@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use twinfeed_net::affinity;
 use twinfeed_net::clock::monotonic_ns;
 
+#[cfg(feature = "aeron")]
+use super::peers::aeron::{self, Media};
 use super::way::Way;
 use super::{floor, product};
 use crate::error::Error;
@@ -24,8 +26,8 @@ pub(super) trait Publish {
     /// Sends the record of that number now. What cannot leave is lost, and the other side counts it.
     fn send(&mut self, number: u64, record: &[u8]);
 
-    /// One turn of what it has to do while nothing is due.
-    fn wait(&mut self) {
+    /// One turn of what it has to do while nothing is due for so long, ns.
+    fn wait(&mut self, _left: u64) {
         std::hint::spin_loop();
     }
 
@@ -55,6 +57,12 @@ pub(super) fn publish(way: Way, to: &[String], pace: Pace) -> Result<Option<usiz
         Way::Floor => paced(floor::Publisher::open(to, pace.size)?, pace),
         Way::OneLeg => paced(product::Publisher::open(to, 1, pace.size)?, pace),
         Way::TwoLegs => paced(product::Publisher::open(to, 2, pace.size)?, pace),
+        #[cfg(feature = "aeron")]
+        Way::Aeron => paced(aeron::Publisher::open(Media::ONE, to)?, pace),
+        #[cfg(feature = "aeron")]
+        Way::AeronTwo => paced(aeron::Publisher::open(Media::TWO, to)?, pace),
+        #[cfg(feature = "aeron")]
+        Way::AeronIpc => paced(aeron::Publisher::open(Media::Ipc, to)?, pace),
     }
 }
 
@@ -68,8 +76,8 @@ fn paced(mut way: impl Publish, pace: Pace) -> Result<Option<usize>, Error> {
     let begin = monotonic_ns() + 5_000_000;
     for number in 0..pace.count {
         let due = begin + number * 1_000_000_000 / pace.rate;
-        while monotonic_ns() < due {
-            way.wait();
+        while let left @ 1.. = due.saturating_sub(monotonic_ns()) {
+            way.wait(left);
         }
         record[..LEAST_SIZE].copy_from_slice(&due.to_le_bytes());
         way.send(number + 1, &record);

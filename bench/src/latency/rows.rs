@@ -103,6 +103,10 @@ impl Row {
         }
     }
 
+    pub(super) const fn ours(&self) -> bool {
+        self.way.ours()
+    }
+
     /// Whether everything came once and in order, or a socket says why not.
     pub(super) const fn sound(&self) -> bool {
         self.broken == 0 && (self.lost == 0 || self.dropped > 0)

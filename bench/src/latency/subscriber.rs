@@ -7,6 +7,8 @@ use hdrhistogram::Histogram;
 use twinfeed_net::affinity;
 use twinfeed_net::clock::monotonic_ns;
 
+#[cfg(feature = "aeron")]
+use super::peers::aeron::{self, Media};
 use super::publisher::LEAST_SIZE;
 use super::way::Way;
 use super::{Heard, PATIENCE, floor, product};
@@ -46,6 +48,12 @@ pub(super) fn run(what: &str) -> Result<(), Error> {
     match way {
         Way::Floor => hear(floor::Subscriber::open()?),
         Way::OneLeg | Way::TwoLegs => hear(product::Subscriber::open()?),
+        #[cfg(feature = "aeron")]
+        Way::Aeron => hear(aeron::Subscriber::open(Media::ONE)?),
+        #[cfg(feature = "aeron")]
+        Way::AeronTwo => hear(aeron::Subscriber::open(Media::TWO)?),
+        #[cfg(feature = "aeron")]
+        Way::AeronIpc => hear(aeron::Subscriber::open(Media::Ipc)?),
     }
 }
 
@@ -105,6 +113,15 @@ impl Told {
         let _ = self
             .late
             .record(now.saturating_sub(u64::from_le_bytes(*due)));
+    }
+
+    /// A message that comes once, a number and its record.
+    #[cfg(feature = "peers")]
+    pub(super) fn only(&mut self, message: &[u8]) {
+        match message.split_first_chunk() {
+            Some((number, record)) => self.record(u64::from_le_bytes(*number), record),
+            None => self.heard.broken += 1,
+        }
     }
 
     /// One of several copies of a message, a number and its record: the first of a number counts.

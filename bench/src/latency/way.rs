@@ -13,6 +13,15 @@ pub(super) enum Way {
     OneLeg,
     /// The product, both legs.
     TwoLegs,
+    /// Aeron over UDP, one publication.
+    #[cfg(feature = "aeron")]
+    Aeron,
+    /// Aeron over UDP, two publications of the same, merged by number in the application.
+    #[cfg(feature = "aeron")]
+    AeronTwo,
+    /// Aeron in shared memory.
+    #[cfg(feature = "aeron")]
+    AeronIpc,
 }
 
 impl Way {
@@ -27,7 +36,18 @@ impl Way {
             Self::Floor => "floor",
             Self::OneLeg => "one_leg",
             Self::TwoLegs => "two_legs",
+            #[cfg(feature = "aeron")]
+            Self::Aeron => "aeron",
+            #[cfg(feature = "aeron")]
+            Self::AeronTwo => "aeron_two",
+            #[cfg(feature = "aeron")]
+            Self::AeronIpc => "aeron_ipc",
         }
+    }
+
+    /// Whether it is the product or its floor, and no other system.
+    pub(super) const fn ours(self) -> bool {
+        matches!(self, Self::Floor | Self::OneLeg | Self::TwoLegs)
     }
 
     /// What the table calls it.
