@@ -31,6 +31,7 @@ fn stream(leg: usize) -> StreamId {
 /// A sender for each leg.
 pub(super) struct Publisher {
     legs: Vec<Sending>,
+    /// Where those legs lead: the end that came on another would overtake what waits on these.
     to: Vec<SocketAddr>,
     datagram: usize,
 }
@@ -45,9 +46,10 @@ struct Sending {
 impl Publisher {
     /// So many legs, for records of that size.
     pub(super) fn open(to: &[String], legs: usize, size: usize) -> Result<Self, Error> {
-        let to = addresses(to)?;
+        let mut to = addresses(to)?;
+        to.truncate(legs);
         let leg = |(leg, to): (usize, &SocketAddr)| Sending::open(leg, *to);
-        let legs = to.iter().enumerate().take(legs).map(leg);
+        let legs = to.iter().enumerate().map(leg);
         Ok(Self {
             legs: legs.collect::<Result<_, _>>()?,
             to,
