@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use twinfeed_net::affinity;
 use twinfeed_net::clock::monotonic_ns;
 
+#[cfg(any(feature = "nats", feature = "zenoh"))]
+use super::peers;
 #[cfg(feature = "aeron")]
 use super::peers::aeron::{self, Media};
 use super::way::Way;
@@ -63,6 +65,10 @@ pub(super) fn publish(way: Way, to: &[String], pace: Pace) -> Result<Option<usiz
         Way::AeronTwo => paced(aeron::Publisher::open(Media::TWO, to)?, pace),
         #[cfg(feature = "aeron")]
         Way::AeronIpc => paced(aeron::Publisher::open(Media::Ipc, to)?, pace),
+        #[cfg(feature = "zenoh")]
+        Way::Zenoh => paced(peers::zenoh::Publisher::open(to)?, pace),
+        #[cfg(feature = "nats")]
+        Way::Nats => paced(peers::nats::Publisher::open(to)?, pace),
     }
 }
 

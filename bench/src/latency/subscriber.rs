@@ -7,6 +7,8 @@ use hdrhistogram::Histogram;
 use twinfeed_net::affinity;
 use twinfeed_net::clock::monotonic_ns;
 
+#[cfg(any(feature = "nats", feature = "zenoh"))]
+use super::peers;
 #[cfg(feature = "aeron")]
 use super::peers::aeron::{self, Media};
 use super::publisher::LEAST_SIZE;
@@ -54,6 +56,10 @@ pub(super) fn run(what: &str) -> Result<(), Error> {
         Way::AeronTwo => hear(aeron::Subscriber::open(Media::TWO)?),
         #[cfg(feature = "aeron")]
         Way::AeronIpc => hear(aeron::Subscriber::open(Media::Ipc)?),
+        #[cfg(feature = "zenoh")]
+        Way::Zenoh => hear(peers::zenoh::Subscriber::open()?),
+        #[cfg(feature = "nats")]
+        Way::Nats => hear(peers::nats::Subscriber::open()?),
     }
 }
 
@@ -101,7 +107,10 @@ impl Told {
 
     /// A record that should be the first of its number, and behind the one before.
     pub(super) fn record(&mut self, number: u64, record: &[u8]) {
-        let now = monotonic_ns();
+        self.record_at(monotonic_ns(), number, record);
+    }
+
+    fn record_at(&mut self, now: u64, number: u64, record: &[u8]) {
         let Some(due) = record.first_chunk::<LEAST_SIZE>() else {
             self.heard.broken += 1;
             return;
@@ -115,11 +124,11 @@ impl Told {
             .record(now.saturating_sub(u64::from_le_bytes(*due)));
     }
 
-    /// A message that comes once, a number and its record.
+    /// A message that comes once, a number and its record, and came then.
     #[cfg(feature = "peers")]
-    pub(super) fn only(&mut self, message: &[u8]) {
+    pub(super) fn only(&mut self, now: u64, message: &[u8]) {
         match message.split_first_chunk() {
-            Some((number, record)) => self.record(u64::from_le_bytes(*number), record),
+            Some((number, record)) => self.record_at(now, u64::from_le_bytes(*number), record),
             None => self.heard.broken += 1,
         }
     }

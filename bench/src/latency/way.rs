@@ -22,6 +22,12 @@ pub(super) enum Way {
     /// Aeron in shared memory.
     #[cfg(feature = "aeron")]
     AeronIpc,
+    /// Zenoh, two peers over TCP.
+    #[cfg(feature = "zenoh")]
+    Zenoh,
+    /// NATS, through its server, over TCP.
+    #[cfg(feature = "nats")]
+    Nats,
 }
 
 impl Way {
@@ -42,6 +48,10 @@ impl Way {
             Self::AeronTwo => "aeron_two",
             #[cfg(feature = "aeron")]
             Self::AeronIpc => "aeron_ipc",
+            #[cfg(feature = "zenoh")]
+            Self::Zenoh => "zenoh",
+            #[cfg(feature = "nats")]
+            Self::Nats => "nats",
         }
     }
 

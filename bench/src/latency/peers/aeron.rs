@@ -18,10 +18,12 @@ use rusteron_media_driver::{
     Aeron, AeronCError, AeronContext, AeronDriver, AeronDriverContext, AeronExclusivePublication,
     AeronOfferError, AeronSubscription, Handlers,
 };
+use twinfeed_net::clock::monotonic_ns;
 
 use super::super::publisher::{END, Publish};
 use super::super::subscriber::{Subscribe, Told};
 use super::super::{Heard, PATIENCE};
+use super::{QUIET_NS, fault};
 use crate::error::Error;
 
 /// Which of the three.
@@ -41,6 +43,7 @@ impl Media {
     pub(in super::super) const TWO: Self = Self::Udp { publications: 2 };
 }
 
+const NAME: &str = "Aeron";
 /// Bytes of a socket's buffers, and of a receiver's window (low-latency-c-media-driver).
 const WINDOW: usize = 2 << 20;
 /// Of a message's frame: the header, and the multiple that its length is rounded up to (Aeron's transport protocol
@@ -50,9 +53,6 @@ const HEADER: usize = 32;
 const FRAGMENTS: usize = 10;
 /// Turns of a subscriber for each one of what no message passes through: the client's conductor, and with IPC the driver, too.
 const SELDOM: u32 = 1_024;
-/// Before a record is due, the publisher's driver gets no turn that could be in its way. That is kind to Aeron: a publisher that does not know what comes when would
-/// run into such a turn now and then.
-const QUIET_NS: u64 = 2_000;
 /// How long the driver goes on behind the last message, for who has to ask for it again.
 const LAST_MS: u128 = 40;
 
@@ -66,15 +66,15 @@ impl Node {
     /// With a driver of its own, in a directory that nobody else has.
     fn with_driver() -> Result<(Self, String), Error> {
         let directory = format!("/dev/shm/twinfeed-bench-aeron-{}", std::process::id());
-        let driver = driver(&directory).map_err(fault("the embedded media driver"))?;
-        let client = client(&directory).map_err(fault("the client"))?;
+        let driver = driver(&directory).map_err(fault(NAME, "the embedded media driver"))?;
+        let client = client(&directory).map_err(fault(NAME, "the client"))?;
         let driver = Some(driver);
         Ok((Self { client, driver }, directory))
     }
 
     /// With the driver whose directory that is.
     fn attached(directory: &str) -> Result<Self, Error> {
-        let client = client(directory).map_err(fault("the client"))?;
+        let client = client(directory).map_err(fault(NAME, "the client"))?;
         Ok(Self {
             client,
             driver: None,
@@ -104,14 +104,12 @@ impl Node {
         loop {
             self.turn_driver();
             self.turn_client();
-            if let Some(there) = there().map_err(fault(what))? {
+            if let Some(there) = there().map_err(fault(NAME, what))? {
                 return Ok(there);
             }
             if begun.elapsed() > PATIENCE {
-                return Err(Error::Peer {
-                    name: "Aeron",
-                    fault: format!("{what}: nothing for {} s", PATIENCE.as_secs()),
-                });
+                let waited = format!("nothing for {} s", PATIENCE.as_secs());
+                return Err(fault(NAME, what)(waited));
             }
         }
     }
@@ -165,7 +163,7 @@ impl Publisher {
             let adding = node
                 .client
                 .async_add_exclusive_publication(&text(channel), stream)
-                .map_err(fault("a publication"))?;
+                .map_err(fault(NAME, "a publication"))?;
             let publication = node.until("a publication", || adding.poll())?;
             node.until("a subscriber", || {
                 Ok(publication.is_connected().then_some(()))
@@ -251,7 +249,7 @@ impl Subscriber {
             let adding = node
                 .client
                 .async_add_subscription(&text(channel), stream, Handlers::NONE, Handlers::NONE)
-                .map_err(fault("a subscription"))?;
+                .map_err(fault(NAME, "a subscription"))?;
             let subscription = node.until("a subscription", || adding.poll())?;
             if media == Media::Ipc {
                 doors.push(directory.clone());
@@ -295,12 +293,12 @@ impl Subscribe for Subscriber {
                     } else if merged {
                         told.copy(message);
                     } else {
-                        told.only(message);
+                        told.only(monotonic_ns(), message);
                     }
                 },
                 FRAGMENTS,
             );
-            polled.map_err(fault("a poll"))?;
+            polled.map_err(fault(NAME, "a poll"))?;
         }
         Ok(self.ended == self.subscriptions.len())
     }
@@ -326,11 +324,4 @@ const ANY_PORT: &str = "aeron:udp?endpoint=127.0.0.1:0";
 /// As C has it; none of ours has a zero within.
 fn text(text: &str) -> CString {
     CString::new(text).unwrap_or_default()
-}
-
-fn fault(what: &'static str) -> impl FnOnce(AeronCError) -> Error {
-    move |error| Error::Peer {
-        name: "Aeron",
-        fault: format!("{what}: {error}"),
-    }
 }
