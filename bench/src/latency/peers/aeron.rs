@@ -11,6 +11,7 @@
 //! apart, for an invoker has none.
 
 use std::ffi::CString;
+use std::path::Path;
 use std::time::Instant;
 
 use rusteron_media_driver::bindings::aeron_threading_mode_t;
@@ -44,6 +45,9 @@ impl Media {
 }
 
 const NAME: &str = "Aeron";
+/// Where a driver's directory is, in shared memory, and how it is called before the number of its process.
+const MEMORY: &str = "/dev/shm";
+const DIRECTORY: &str = "twinfeed-bench-aeron-";
 /// Bytes of a socket's buffers, and of a receiver's window (low-latency-c-media-driver).
 const WINDOW: usize = 2 << 20;
 /// Of a message's frame: the header, and the multiple that its length is rounded up to (Aeron's transport protocol
@@ -65,7 +69,8 @@ struct Node {
 impl Node {
     /// With a driver of its own, in a directory that nobody else has.
     fn with_driver() -> Result<(Self, String), Error> {
-        let directory = format!("/dev/shm/twinfeed-bench-aeron-{}", std::process::id());
+        sweep();
+        let directory = format!("{MEMORY}/{DIRECTORY}{}", std::process::id());
         let driver = driver(&directory).map_err(fault(NAME, "the embedded media driver"))?;
         let client = client(&directory).map_err(fault(NAME, "the client"))?;
         let driver = Some(driver);
@@ -111,6 +116,17 @@ impl Node {
                 let waited = format!("nothing for {} s", PATIENCE.as_secs());
                 return Err(fault(NAME, what)(waited));
             }
+        }
+    }
+}
+
+/// Removes what drivers left behind whose processes were killed: memory that nobody gives back otherwise.
+fn sweep() {
+    for entry in std::fs::read_dir(MEMORY).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(DIRECTORY));
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }
