@@ -217,6 +217,46 @@ fn merged_datagrams_come_out_as_they_went_in() {
 }
 
 #[test]
+fn what_comes_in_bursts_comes_out_as_it_went_in_merged_or_not() {
+    let config = ReceiverConfig::unicast(loopback(false))
+        .receive_buffer(4 << 20)
+        .timestamps(Timestamps::Off)
+        .merge_under_load();
+    let mut receiver = Receiver::open(&config).unwrap();
+    let mut sender = sender(false);
+    let mut to = destinations(&sender, &[receiver.local_addr()]);
+    let (mut fewest, mut alone) = (u64::MAX, 0);
+    for round in 0..6 {
+        for burst in [1, 60, 3, 120, 1, 60, 60] {
+            let mut sent = numbered(burst, 1_472);
+            sent.push(vec![round; 8]);
+            assert_eq!(sender.send(&slices(&sent)[..], &mut to).taken, sent.len());
+            let before = receiver.counters().calls;
+            assert_eq!(
+                payloads(receive(&mut receiver, sent.len())),
+                sent,
+                "{round} {burst}"
+            );
+            if burst == 60 {
+                fewest = fewest.min(receiver.counters().calls - before);
+            }
+            sender.send(&[&b"alone"[..]][..], &mut to);
+            assert_eq!(payloads(receive(&mut receiver, 1)), [b"alone"]);
+            alone += u32::from(!receiver.is_drained());
+        }
+        // A lull.
+        for _ in 0..3_000 {
+            assert!(receiver.receive().unwrap().is_empty());
+        }
+    }
+    assert!(alone >= 6, "{alone}: after a lull nothing is merged");
+    if sender.segments() {
+        assert_eq!(fewest, 1, "61 datagrams of a backlog are two messages");
+    }
+    assert_eq!(receiver.counters().kernel_drops, 0);
+}
+
+#[test]
 fn a_batch_left_amid_a_merged_message_counts_it() {
     let config = ReceiverConfig::unicast(loopback(false)).merge(true);
     let Ok(mut receiver) = Receiver::open(&config) else {

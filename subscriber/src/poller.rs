@@ -68,7 +68,7 @@ impl DataPoller {
     /// Takes what has arrived, up to about `budget` datagrams of each feed, and delivers what can be
     /// delivered; returns the work done (datagrams, commands and deadlines; 0: nothing was there).
     ///
-    /// Every socket is read at least once, in batches of [`crate::BATCH`], legs in turn, so that
+    /// Every socket is read at least once, in batches of at most [`crate::BATCH`] datagrams, or eight trains of them under load, legs in turn, so that
     /// neither leg starves and the work may exceed the budget by one batch per socket. The clock is read
     /// once: everything in one poll happens at one time.
     ///

@@ -21,7 +21,7 @@ use twinfeed_protocol::{Handler, Leg, Time};
 use crate::builder::SLOT;
 use crate::error::Error;
 
-/// Most datagrams taken per receive call, and so the grain of a poll's budget.
+/// Messages of the kernel taken per receive call, datagrams unless it has merged some under load, and so the grain of a poll's budget.
 pub const BATCH: usize = 64;
 
 /// Names a socket between the two halves.
@@ -151,7 +151,8 @@ impl LegSocket {
             .receive_buffer(settings.receive_buffer)
             .batch(BATCH)
             .slot(settings.slot())
-            .timestamps(Timestamps::Off);
+            .timestamps(Timestamps::Off)
+            .merge_under_load();
         let receiver = Receiver::open(&config)?;
         let buffer = receiver.buffer();
         if settings.strict_buffer && buffer.is_clamped() {

@@ -197,7 +197,11 @@ pub(super) fn subscribe(what: &str) -> Result<(), Error> {
     let open = || {
         let config = ReceiverConfig::unicast((Ipv4Addr::LOCALHOST, 0).into());
         let config = config.receive_buffer(BUFFER).timestamps(Timestamps::Off);
-        Receiver::open(&config.merge(way.merge)).map_err(net)
+        let config = match way.merge {
+            true => config.merge_under_load(),
+            false => config,
+        };
+        Receiver::open(&config).map_err(net)
     };
     let mut sockets = [open()?, open()?];
     say(&sockets.each_ref().map(Receiver::local_addr))?;

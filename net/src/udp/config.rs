@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::merging::Merging;
 use crate::interface::Selector;
 
 /// Which receive time a [`Datagram`](super::Datagram) carries.
@@ -34,7 +35,7 @@ pub struct ReceiverConfig {
     pub(super) batch: usize,
     pub(super) slot: usize,
     pub(super) timestamps: Timestamps,
-    pub(super) merge: bool,
+    pub(super) merging: Merging,
     pub(super) busy_poll_us: u32,
 }
 
@@ -60,7 +61,7 @@ impl ReceiverConfig {
             batch: Self::DEFAULT_BATCH,
             slot: Self::DEFAULT_SLOT,
             timestamps: Timestamps::default(),
-            merge: false,
+            merging: Merging::NEVER,
             busy_poll_us: 0,
         }
     }
@@ -116,7 +117,19 @@ impl ReceiverConfig {
     /// time, and are eight-byte aligned only if their length is a multiple of eight.
     #[must_use]
     pub fn merge(mut self, merge: bool) -> Self {
-        self.merge = merge;
+        self.merging = if merge {
+            Merging::ALWAYS
+        } else {
+            Merging::NEVER
+        };
+        self
+    }
+
+    /// Lets the kernel merge them while there is a backlog, and only then: a datagram that comes alone is cheaper if none is merged. Where the kernel does
+    /// not know how (before Linux 5.0), nothing is merged. There are few slots of [`Self::MAX_SLOT`] beside the others.
+    #[must_use]
+    pub fn merge_under_load(mut self) -> Self {
+        self.merging = Merging::UNDER_LOAD;
         self
     }
 

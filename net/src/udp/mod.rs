@@ -25,6 +25,7 @@ mod config;
 mod datagrams;
 mod destinations;
 mod lone;
+mod merging;
 mod pace;
 mod receiver;
 mod sender;

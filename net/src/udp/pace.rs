@@ -90,6 +90,11 @@ impl Pace {
         }
     }
 
+    /// Something may have been dropped of which nobody has told, whatever was taken.
+    pub(super) fn doubt(&mut self) {
+        self.unheard = true;
+    }
+
     fn saw_empty(&mut self) {
         self.empty = true;
         self.unheard |= self.fit.is_none_or(|fit| self.taken > fit);

@@ -8,12 +8,14 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::batch::{Batch, BatchState, ReceiverCounters};
 use super::buffer::{BufferReport, Direction};
 use super::config::{ReceiverConfig, Timestamps};
+use super::merging::{Merging, Switch};
 use super::pace::Pace;
 use super::sender::Sender;
 use crate::Error;
@@ -21,12 +23,16 @@ use crate::interface::{self, Interface};
 use crate::sys::option;
 use crate::sys::receive::ReceiveBatch;
 use crate::sys::time;
+use crate::wait::{Interest, wait};
 
 /// One receiving socket with its preallocated batch.
 #[derive(Debug)]
 pub struct Receiver {
     socket: Socket,
     batch: ReceiveBatch,
+    /// For messages that the kernel has merged, where it may.
+    merged: Option<ReceiveBatch>,
+    merging: Merging,
     pace: Pace,
     state: BatchState,
     local: SocketAddr,
@@ -58,14 +64,15 @@ impl Receiver {
         if let Some(interface) = &interface {
             join(&socket, address, interface, config.source)?;
         }
-        let slot = if config.merge {
-            ReceiverConfig::MAX_SLOT
-        } else {
-            config.slot.next_multiple_of(8)
-        };
+        let merged = config.merging.may_be_on().then(|| {
+            let messages = config.batch.min(MERGED_MESSAGES);
+            ReceiveBatch::new(messages, ReceiverConfig::MAX_SLOT)
+        });
         Ok(Self {
             local: bound_address(&socket, address)?,
-            batch: ReceiveBatch::new(config.batch, slot),
+            batch: ReceiveBatch::new(config.batch, config.slot.next_multiple_of(8)),
+            merged,
+            merging: config.merging,
             pace: pace(config, buffer),
             state: BatchState::default(),
             buffer,
@@ -89,6 +96,8 @@ impl Receiver {
         Ok(Self {
             local,
             batch: ReceiveBatch::new(batch, slot.next_multiple_of(8)),
+            merged: None,
+            merging: Merging::NEVER,
             pace: Pace::new(doubled / 2, slot),
             state: BatchState::default(),
             buffer: BufferReport {
@@ -116,20 +125,32 @@ impl Receiver {
     /// What recvmmsg(2) or recvfrom(2) says about the socket itself; never about a datagram's content.
     pub fn receive(&mut self) -> io::Result<Batch<'_>> {
         let socket = self.socket.as_fd();
-        let count = if self.pace.alone() {
-            let count = self.batch.receive_one(socket)?;
+        let messages = match &mut self.merged {
+            Some(merged) if self.merging.is_on() => merged,
+            _ => &mut self.batch,
+        };
+        let count = if !self.merging.is_on() && self.pace.alone() {
+            let count = messages.receive_one(socket)?;
             self.pace.took_one(count);
             count
         } else {
-            let count = self.batch.receive(socket)?;
-            self.pace.took_batch(count, self.batch.capacity());
+            let count = messages.receive(socket)?;
+            self.pace.took_batch(count, messages.capacity());
             count
         };
+        if self.merging.is_on() {
+            // Few of them fill a buffer.
+            self.pace.doubt();
+        }
+        if let Some(to) = self.merging.took(count, self.pace.is_empty()) {
+            let on = switch(socket, to);
+            self.merging.switched(to, on);
+        }
         self.state.counters.calls += 1;
         self.state.counters.empty_calls += u64::from(count == 0);
         Ok(Batch {
             user_ns: (self.user_times && count > 0).then(time::realtime_ns),
-            messages: &self.batch,
+            messages,
             state: &mut self.state,
             count,
             next: 0,
@@ -201,10 +222,27 @@ fn check(config: &ReceiverConfig) -> Result<(), Error> {
     }
 }
 
+/// Slots for merged messages: each holds as much as a train of datagrams can, so that few calls are needed, and few bytes of cache.
+const MERGED_MESSAGES: usize = 8;
+
+/// Lets the kernel merge, or no more, and answers whether it does. Off it stays only if nothing has come since the socket was seen empty, for what was merged would not be split then.
+fn switch(socket: BorrowedFd<'_>, to: Switch) -> bool {
+    let set = |on| option::set_int(socket, libc::SOL_UDP, libc::UDP_GRO, on).is_ok();
+    match to {
+        Switch::On => set(1),
+        Switch::Off => !set(0) || has_arrived(socket) && set(1),
+    }
+}
+
+fn has_arrived(socket: BorrowedFd<'_>) -> bool {
+    let waits = wait([Interest::readable(socket)], Some(Duration::ZERO));
+    waits.map_or(true, |ready| !ready.is_empty())
+}
+
 /// Times and merged datagrams are told by the kernel with each message.
 fn pace(config: &ReceiverConfig, buffer: BufferReport) -> Pace {
     match config.timestamps {
-        Timestamps::Off | Timestamps::User if !config.merge => {
+        Timestamps::Off | Timestamps::User if config.merging != Merging::ALWAYS => {
             Pace::new(buffer.granted, config.slot)
         }
         _ => Pace::batches(),
@@ -292,7 +330,7 @@ fn set_marks(socket: &Socket, config: &ReceiverConfig) -> Result<(), Error> {
             )?;
         }
     }
-    if config.merge {
+    if config.merging == Merging::ALWAYS {
         let remedy = "it takes Linux 5.0; leave `merge` off";
         set(libc::SOL_UDP, libc::UDP_GRO, 1, "UDP_GRO", remedy)?;
     }
