@@ -124,6 +124,14 @@ pub enum Error {
         /// Largest allowed value.
         max: u64,
     },
+    /// A configured number has to be a power of two.
+    #[error("{name} = {value} is not a power of two")]
+    NotAPowerOfTwo {
+        /// The setting.
+        name: &'static str,
+        /// What was asked for.
+        value: u64,
+    },
     /// The kernel refused a socket option.
     #[error("cannot set {option} on {address}: {reason}; {remedy}")]
     OptionRefused {

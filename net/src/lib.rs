@@ -7,6 +7,8 @@
 //!                     │                                          kernel_drops, truncated }
 //!                     └─ as_fd ─► idle::Idler (spin · yield · backoff · block)
 //!
+//!  same host ──► ring::RingWriter ══ shared memory ══► ring::RingReader (many, read-only)
+//!
 //!                                              memory ──► large tables in huge pages
 //!                                              parting ─► sockets first, memory last, when killed
 //!  bytes ──────► udp::Sender ─── sendmmsg ─► Destinations (bounded, one counter set each)
@@ -42,6 +44,7 @@ pub mod idle;
 pub mod interface;
 pub mod memory;
 pub mod parting;
+pub mod ring;
 pub mod sync;
 mod sys;
 pub mod tcp;

@@ -1,4 +1,4 @@
-//! Receiving and sending allocate nothing after they are set up.
+//! Receiving and sending, by sockets and by a ring, allocate nothing after they are set up.
 #![allow(unsafe_code, reason = "a counting allocator is an unsafe trait")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -136,4 +136,29 @@ fn one_datagram_to_a_lone_destination_allocates_nothing_on_either_side() {
     assert_eq!(allocations(|| (0..200).for_each(|_| round())), 0);
     assert_eq!(received, 201);
     assert!(alone > 150, "{alone}: the short way was not walked");
+}
+
+#[test]
+fn a_ring_allocates_nothing_written_read_or_lapped() {
+    use std::os::fd::AsFd as _;
+    use twinfeed_net::ring::{RingConfig, RingReader, RingWriter};
+
+    let mut writer = RingWriter::create(&RingConfig::new(1).slots(8)).unwrap();
+    let mut reader = RingReader::open(writer.as_fd(), RingReader::DEFAULT_MOST_BYTES).unwrap();
+    let mut outbox = Outbox::new(8, 4_096);
+    (0..8).for_each(|_| outbox.push(&[7; 200]).unwrap());
+    let (mut received, mut lost) = (0, 0);
+    let count = allocations(|| {
+        for round in 0..200 {
+            // Every other round laps the reader.
+            (0..=round % 2).for_each(|_| assert_eq!(writer.publish(&outbox).taken, 8));
+            while let Some(datagram) = reader.receive().unwrap() {
+                received += 1;
+                lost += datagram.lost;
+            }
+            assert!(!reader.is_closed());
+        }
+    });
+    assert_eq!(count, 0);
+    assert_eq!((received, lost), (100 * 8 + 100 * 4, 100 * 12));
 }

@@ -15,13 +15,13 @@ pub use crossbeam::{atomic::AtomicCell, queue::ArrayQueue};
 #[cfg(not(twinfeed_loom))]
 pub use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU64},
+    atomic::{AtomicBool, AtomicU64, fence},
 };
 
 #[cfg(twinfeed_loom)]
 pub use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU64},
+    atomic::{AtomicBool, AtomicU64, fence},
 };
 #[cfg(twinfeed_loom)]
 pub use model::{ArrayQueue, AtomicCell};

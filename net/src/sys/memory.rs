@@ -66,21 +66,27 @@ impl<T> Drop for Fixed<T> {
     }
 }
 
-/// Eight bytes at an eight-byte address: the unit of a receive buffer, so that every slot whose
+/// Eight bytes at an eight-byte address: the unit of a receive buffer and of a reader's copy, so that every slot whose
 /// size is a multiple of eight begins aligned.
 #[repr(C, align(8))]
-#[derive(Clone, Copy)]
-pub(super) struct Block([u8; Block::BYTES]);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block([u8; Block::BYTES]);
 
 impl Block {
     /// Bytes in one block.
-    pub(super) const BYTES: usize = 8;
+    pub(crate) const BYTES: usize = 8;
     /// A block of zeros.
-    pub(super) const ZERO: Self = Self([0; Self::BYTES]);
+    pub(crate) const ZERO: Self = Self([0; Self::BYTES]);
+
+    /// The bytes of a word, as they lie in memory.
+    #[inline]
+    pub(crate) const fn of(word: u64) -> Self {
+        Self(word.to_ne_bytes())
+    }
 }
 
 /// The bytes of `blocks`, in order.
-pub(super) fn bytes_of(blocks: &[Block]) -> &[u8] {
+pub(crate) fn bytes_of(blocks: &[Block]) -> &[u8] {
     let length = size_of_val(blocks);
     // SAFETY: `Block` is exactly eight initialised bytes without padding, so the same memory is a
     // valid `[u8]` of the same length in bytes, and the borrow of `blocks` is handed on.

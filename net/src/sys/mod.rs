@@ -11,6 +11,8 @@
 //! option   get/setsockopt        poll     ppoll
 //! time     clock_gettime         sched    affinity, thread names
 //! ifaddrs  the interface list    parting  a process that shares the memory
+//! shared   memory of a sealed file that other processes map
+//! pass     a file handed to another process, and who that is
 //! ```
 //!
 //! Invariant: one operation per `unsafe` block, with the proof of its conditions above it.
@@ -25,10 +27,12 @@ pub(crate) mod memory;
 pub(crate) mod name;
 pub(crate) mod option;
 pub(crate) mod parting;
+pub(crate) mod pass;
 pub(crate) mod poll;
 pub(crate) mod receive;
 pub(crate) mod sched;
 pub(crate) mod send;
+pub(crate) mod shared;
 pub(crate) mod time;
 
 use std::io;

@@ -1,0 +1,120 @@
+//! How is a datagram written where others read meanwhile, and how do they know that they read it whole?
+//!
+//! Each slot has a stamp: `2n + 1` while datagram `n` is being written, `2n + 2` once it is whole. The stamp stands in the
+//! datagram's first line, so whoever polls it has that line when it changes.
+//!
+//! ```text
+//! writer   stamp = 2n+1 │ fence(release) │ words, relaxed │ stamp = 2n+2, release
+//! reader   stamp = 2n+2? │ fence(acquire) │ words, relaxed │ fence(acquire) │ stamp = 2n+2 still?
+//! ```
+//!
+//! A reader that saw a word of a later datagram sees that one's odd stamp behind its second fence, for the writer's fence
+//! stands between the two (Boehm: "Can Seqlocks Get Along with Programming Language Memory Models?", 2012, section 4; the
+//! words themselves are atomics, so nothing here is a data race). A reader never stores.
+
+use super::error::Broken;
+use super::layout::{Geometry, NEXT_AT, SLOT_HEADER};
+use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sys::memory::Block;
+use crate::sys::shared::Words;
+
+/// Numbers from here on are lies: at a billion a second it takes 146 years to count so far.
+pub(super) const NO_NUMBER: u64 = 1 << 62;
+
+const fn being_written(number: u64) -> u64 {
+    2 * number + 1
+}
+
+const fn whole(number: u64) -> u64 {
+    2 * number + 2
+}
+
+/// Writes datagram `number`, the one behind the last one written.
+///
+/// # Panics
+/// If it is longer than `geometry` allows, or `cells` are fewer.
+#[inline]
+pub(super) fn write(cells: &[AtomicU64], geometry: &Geometry, number: u64, datagram: &[u8]) {
+    let at = geometry.slot(number);
+    let slot = &cells[at..at + geometry.slot_words()];
+    slot[0].store(being_written(number), Ordering::Relaxed);
+    fence(Ordering::Release);
+    slot[1].store(datagram.len() as u64, Ordering::Relaxed);
+    let (words, rest) = datagram.as_chunks::<8>();
+    let (full, behind) = slot[SLOT_HEADER..].split_at(words.len());
+    for (cell, word) in full.iter().zip(words) {
+        cell.store(u64::from_ne_bytes(*word), Ordering::Relaxed);
+    }
+    if !rest.is_empty() {
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        behind[0].store(u64::from_ne_bytes(last), Ordering::Relaxed);
+    }
+    slot[0].store(whole(number), Ordering::Release);
+    // For who joins or was lapped; nobody who keeps up looks there.
+    cells[NEXT_AT].store(number + 1, Ordering::Relaxed);
+}
+
+/// What a reader found in a slot.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Found {
+    /// The datagram, of so many bytes, is in the reader's own memory.
+    Whole(usize),
+    /// It is not there yet.
+    Nothing,
+    /// A later one stands there, or is being written there.
+    Passed {
+        /// Its number.
+        by: u64,
+    },
+}
+
+/// Copies datagram `number` into `own`, if it is there.
+///
+/// `own` holds at least the longest datagram.
+#[inline]
+pub(super) fn read(
+    words: Words<'_>,
+    geometry: &Geometry,
+    number: u64,
+    own: &mut [Block],
+) -> Result<Found, Broken> {
+    let slot = words.part(geometry.slot(number), geometry.slot_words());
+    let stamp = slot.load(0);
+    if stamp != whole(number) {
+        return other(geometry, number, stamp);
+    }
+    fence(Ordering::Acquire);
+    let length = slot.load(1);
+    // Whoever was passed meanwhile may see the length of a later datagram; no length is too long by that.
+    let Some(bytes) = usize::try_from(length)
+        .ok()
+        .filter(|&bytes| bytes <= geometry.longest())
+    else {
+        let longest = geometry.longest();
+        return Err(Broken::Length { length, longest });
+    };
+    let datagram = slot.part(SLOT_HEADER, bytes.div_ceil(8));
+    for (block, word) in own.iter_mut().zip(datagram.loads()) {
+        *block = Block::of(word);
+    }
+    fence(Ordering::Acquire);
+    match slot.load(0) {
+        stamp if stamp == whole(number) => Ok(Found::Whole(bytes)),
+        stamp => other(geometry, number, stamp),
+    }
+}
+
+/// What a stamp says that is not the one looked for.
+#[inline]
+fn other(geometry: &Geometry, expected: u64, stamp: u64) -> Result<Found, Broken> {
+    if stamp <= being_written(expected) {
+        return Ok(Found::Nothing);
+    }
+    let by = (stamp - 1) / 2;
+    let laps = (by - expected) % geometry.slots() as u64;
+    if laps != 0 || by >= NO_NUMBER {
+        return Err(Broken::Stamp { stamp, expected });
+    }
+    Ok(Found::Passed { by })
+}
