@@ -19,6 +19,9 @@ pub(crate) enum Error {
     /// A socket of a client.
     #[error("a client's socket on 127.0.0.1: {0}")]
     Socket(std::io::Error),
+    /// Memory that is shared.
+    #[error("shared memory: {0}")]
+    Memory(std::io::Error),
     /// The subscriber's process of a bench.
     #[error(
         "the bench's own subscriber process: {0}; run it again, and look for what else ended it"
@@ -79,6 +82,7 @@ impl Error {
             Self::Harness(_)
             | Self::Adapter(_)
             | Self::Socket(_)
+            | Self::Memory(_)
             | Self::Subscriber(_)
             | Self::NoSession { .. }
             | Self::Write { .. } => 1,

@@ -1,6 +1,6 @@
 //! What do failures and losses cost, measured?
 //!
-//! `twinfeed-bench arbiter` measures what deduplication and arbitration cost. `twinfeed-bench latency` measures how late records are, against bare sockets. `twinfeed-bench repair` measures how what both streams lost is given again. `twinfeed-bench failover` starts the real processes from the `twinfeed` program, hurts the active
+//! `twinfeed-bench arbiter` measures what deduplication and arbitration cost. `twinfeed-bench latency` measures how late records are, against bare sockets, `twinfeed-bench memory` the same by shared memory. `twinfeed-bench repair` measures how what both streams lost is given again. `twinfeed-bench failover` starts the real processes from the `twinfeed` program, hurts the active
 //! adapter hundreds of times in every way that matters, and writes down what the application saw.
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ mod error;
 mod failover;
 mod host;
 mod latency;
+mod memory;
 mod program;
 mod repair;
 mod report;
@@ -37,6 +38,8 @@ enum Command {
     Failover(failover::Args),
     /// How late a record is that two legs bring, by what bare sockets take for the same.
     Latency(latency::Args),
+    /// How late a record is that shared memory brings, by what a bare queue in it takes for the same.
+    Memory(memory::Args),
     /// Lose the same on both streams, alone and in a storm, and measure how long it takes to be given it.
     Repair(repair::Args),
     /// How many messages a second reach an application that loses none, by what the same socket calls carry.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Arbiter(args) => arbiter::run(&args),
         Command::Failover(args) => failover::run(&args),
         Command::Latency(args) => latency::run(&args),
+        Command::Memory(args) => memory::run(&args),
         Command::Repair(args) => repair::run(&args),
         Command::Throughput(args) => throughput::run(&args),
     };

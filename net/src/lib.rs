@@ -45,6 +45,7 @@ pub mod interface;
 pub mod memory;
 pub mod parting;
 pub mod ring;
+pub mod shared;
 pub mod sync;
 mod sys;
 pub mod tcp;
