@@ -143,7 +143,7 @@ fn a_ring_allocates_nothing_written_read_or_lapped() {
     use std::os::fd::AsFd as _;
     use twinfeed_net::ring::{RingConfig, RingReader, RingWriter};
 
-    let mut writer = RingWriter::create(&RingConfig::new(1).slots(8)).unwrap();
+    let mut writer = RingWriter::create(&RingConfig::new(1).slots(16)).unwrap();
     let mut reader = RingReader::open(writer.as_fd(), RingReader::DEFAULT_MOST_BYTES).unwrap();
     let mut outbox = Outbox::new(8, 4_096);
     (0..8).for_each(|_| outbox.push(&[7; 200]).unwrap());
@@ -160,5 +160,5 @@ fn a_ring_allocates_nothing_written_read_or_lapped() {
         }
     });
     assert_eq!(count, 0);
-    assert_eq!((received, lost), (100 * 8 + 100 * 4, 100 * 12));
+    assert_eq!((received, lost), (200 * 8, 100 * 8));
 }

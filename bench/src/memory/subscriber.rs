@@ -211,8 +211,8 @@ fn bare(taken: &SharedWords, from: &mut In) -> Result<Came, Error> {
     }
 }
 
-/// The poller's turn written out. A turn that finds nothing costs as little as it can: the clock is read once there is
-/// something to be done at that time, and now and then for what is due.
+/// The poller's turn written out: the clock, both rings, the arbiter. Of turns without anything one in some looks for what
+/// is due.
 fn product(taken: &SharedWords, ins: &mut [In]) -> Result<Came, Error> {
     let Ok(mut arbiter) = Arbiter::new(Limits::default()) else {
         unreachable!("the defaults can be worked with")
@@ -225,6 +225,8 @@ fn product(taken: &SharedWords, ins: &mut [In]) -> Result<Came, Error> {
     let (mut told, mut ended, mut empty) = (Told::new(), 0, 0_u64);
     let until = monotonic_ns() + 12 * PATIENCE_NS;
     while ended < ins.len() {
+        // Before it is looked, so that what comes does not wait for the clock.
+        let now = Time(monotonic_ns());
         let mut found = false;
         for (from, leg) in ins.iter_mut().zip(Leg::BOTH) {
             for _ in 0..BATCH {
@@ -232,7 +234,6 @@ fn product(taken: &SharedWords, ins: &mut [In]) -> Result<Came, Error> {
                     break;
                 };
                 found = true;
-                let now = Time(monotonic_ns());
                 if lost > 0 {
                     let datagrams = lost;
                     told.came.lost += datagrams;
@@ -251,7 +252,6 @@ fn product(taken: &SharedWords, ins: &mut [In]) -> Result<Came, Error> {
         }
         empty += 1;
         if empty.is_multiple_of(EMPTY_TURNS) {
-            let now = Time(monotonic_ns());
             if arbiter.next_deadline().is_some_and(|due| due <= now) {
                 arbiter.on_deadline(now, &mut told);
             }
@@ -266,5 +266,5 @@ fn product(taken: &SharedWords, ins: &mut [In]) -> Result<Came, Error> {
 
 /// Datagrams of one ring in one turn.
 const BATCH: usize = 64;
-/// Turns without anything between two readings of the clock.
+/// Turns without anything between two looks for what is due.
 const EMPTY_TURNS: u64 = 64;

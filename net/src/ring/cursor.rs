@@ -1,6 +1,6 @@
 //! Where does a reader stand, and where does it go on when it was lapped?
 //!
-//! A reader that was lapped goes on in the middle of what the ring still holds: the newer half is kept, and the writer
+//! A reader that was lapped (the ring holds one datagram less than it has slots) goes on in the middle of what the ring still holds: the newer half is kept, and the writer
 //! has to write as much again before it comes by once more.
 //!
 //! ```text

@@ -1,19 +1,23 @@
 //! How is a datagram written where others read meanwhile, and how do they know that they read it whole?
 //!
-//! Each slot has a stamp: `2n + 1` while datagram `n` is being written, `2n + 2` once it is whole. The stamp stands in the
+//! Each slot has a stamp: `2n + 1` from when it is open for datagram `n`, `2n + 2` once it is whole. The stamp stands in the
 //! datagram's first line, so whoever polls it has that line when it changes.
 //!
 //! ```text
-//! writer   stamp = 2n+1 │ fence(release) │ words, relaxed │ stamp = 2n+2, release
+//! writer   words of n, relaxed │ stamp of n = 2n+2, release │ stamp of n+1 = 2n+3 │ fence(release) │ words of n+1 …
 //! reader   stamp = 2n+2? │ fence(acquire) │ words, relaxed │ fence(acquire) │ stamp = 2n+2 still?
 //! ```
 //!
 //! A reader that saw a word of a later datagram sees that one's odd stamp behind its second fence, for the writer's fence
 //! stands between the two (Boehm: "Can Seqlocks Get Along with Programming Language Memory Models?", 2012, section 4; the
 //! words themselves are atomics, so nothing here is a data race). A reader never stores.
+//!
+//! A slot is opened as soon as the one before it is whole, so that its lines are the writer's own again before there is
+//! anything to write; the price is that the ring holds one datagram less than it has slots. Of a datagram the first line
+//! is written last: readers poll it, and each look of theirs takes it away from the writer.
 
 use super::error::Broken;
-use super::layout::{Geometry, NEXT_AT, SLOT_HEADER};
+use super::layout::{Geometry, LINE, NEXT_AT, SLOT_HEADER};
 use crate::sync::{AtomicU64, Ordering, fence};
 use crate::sys::memory::Block;
 use crate::sys::shared::Words;
@@ -29,7 +33,22 @@ const fn whole(number: u64) -> u64 {
     2 * number + 2
 }
 
-/// Writes datagram `number`, the one behind the last one written.
+/// Opens the slot of datagram `number`, which is written next, and takes its first `lines` lines from whoever has them.
+///
+/// # Panics
+/// If `cells` are fewer than `geometry` says.
+#[inline]
+pub(super) fn open(cells: &[AtomicU64], geometry: &Geometry, number: u64, lines: usize) {
+    let at = geometry.slot(number);
+    let slot = &cells[at..at + geometry.slot_words()];
+    slot[0].store(being_written(number), Ordering::Relaxed);
+    fence(Ordering::Release);
+    for line in slot.chunks_exact(LINE).take(lines).skip(1) {
+        line[0].store(0, Ordering::Relaxed);
+    }
+}
+
+/// Writes datagram `number`, whose slot is open, and opens the next one's.
 ///
 /// # Panics
 /// If it is longer than `geometry` allows, or `cells` are fewer.
@@ -37,22 +56,30 @@ const fn whole(number: u64) -> u64 {
 pub(super) fn write(cells: &[AtomicU64], geometry: &Geometry, number: u64, datagram: &[u8]) {
     let at = geometry.slot(number);
     let slot = &cells[at..at + geometry.slot_words()];
-    slot[0].store(being_written(number), Ordering::Relaxed);
-    fence(Ordering::Release);
-    slot[1].store(datagram.len() as u64, Ordering::Relaxed);
     let (words, rest) = datagram.as_chunks::<8>();
     let (full, behind) = slot[SLOT_HEADER..].split_at(words.len());
-    for (cell, word) in full.iter().zip(words) {
-        cell.store(u64::from_ne_bytes(*word), Ordering::Relaxed);
-    }
     if !rest.is_empty() {
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);
         behind[0].store(u64::from_ne_bytes(last), Ordering::Relaxed);
     }
+    let first = full.len().min(LINE - SLOT_HEADER);
+    copy(&full[first..], &words[first..]);
+    copy(&full[..first], &words[..first]);
+    slot[1].store(datagram.len() as u64, Ordering::Relaxed);
     slot[0].store(whole(number), Ordering::Release);
     // For who joins or was lapped; nobody who keeps up looks there.
     cells[NEXT_AT].store(number + 1, Ordering::Relaxed);
+    // The next datagram may well be as long.
+    let lines = (SLOT_HEADER + datagram.len().div_ceil(8)).div_ceil(LINE);
+    open(cells, geometry, number + 1, lines);
+}
+
+#[inline]
+fn copy(cells: &[AtomicU64], words: &[[u8; 8]]) {
+    for (cell, word) in cells.iter().zip(words) {
+        cell.store(u64::from_ne_bytes(*word), Ordering::Relaxed);
+    }
 }
 
 /// What a reader found in a slot.

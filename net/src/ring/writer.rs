@@ -21,11 +21,11 @@ pub struct RingConfig {
 }
 
 impl RingConfig {
-    /// Datagrams that the ring holds unless set: 8,192, which is 82 ms of 100,000 a second.
+    /// Slots unless set: 8,192, which is 82 ms of 100,000 datagrams a second.
     pub const DEFAULT_SLOTS: usize = 8_192;
-    /// Fewest datagrams that a ring can hold.
+    /// Fewest slots of a ring.
     pub const LEAST_SLOTS: usize = LEAST_SLOTS;
-    /// Most datagrams that a ring can hold.
+    /// Most slots of a ring.
     pub const MOST_SLOTS: usize = MOST_SLOTS;
     /// Longest datagram unless set, bytes: what fits an Ethernet frame.
     pub const DEFAULT_LONGEST: usize = 1_472;
@@ -41,8 +41,9 @@ impl RingConfig {
         }
     }
 
-    /// How many datagrams the ring holds, of whatever length: a power of two, [`Self::LEAST_SLOTS`] to
-    /// [`Self::MOST_SLOTS`]. A reader that is so many behind has lost some.
+    /// How many slots, each for one datagram of whatever length: a power of two, [`Self::LEAST_SLOTS`] to
+    /// [`Self::MOST_SLOTS`]. One is always open for what comes next: a reader that is so many datagrams behind has lost
+    /// some.
     #[must_use]
     pub fn slots(mut self, datagrams: usize) -> Self {
         self.slots = datagrams;
@@ -109,6 +110,7 @@ impl RingWriter {
             mapping.cells()[at].store(word, Ordering::Relaxed);
         }
         mapping.cells()[STATE_AT].store(OPEN, Ordering::Relaxed);
+        slot::open(mapping.cells(), &geometry, 0, 1);
         // Behind the mapping that writes, so that it stays the only one.
         shared::seal(file.as_fd(), shared::SIZE_AND_WRITERS)
             .map_err(RingError::kernel("seal against other writers"))?;
