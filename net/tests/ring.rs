@@ -71,18 +71,18 @@ fn every_reader_reads_every_datagram_and_then_that_it_is_over() {
 
 #[test]
 fn what_is_handed_out_is_aligned_and_is_the_readers_own() {
-    let mut writer = ring(2, 64);
+    let mut writer = ring(4, 64);
     let mut reader = open(&writer);
     writer.push(&[1; 20]).unwrap();
     let datagram = reader.receive().unwrap().unwrap();
     assert_eq!(datagram.bytes.as_ptr().align_offset(8), 0);
     (0..100).for_each(|_| writer.push(&[2; 20]).unwrap());
     assert_eq!(datagram.bytes, [1; 20]);
-    assert_eq!(reader.receive().unwrap().unwrap().lost, 99);
+    assert_eq!(reader.receive().unwrap().unwrap().lost, 98);
     let counters = reader.counters();
     assert_eq!(
         (counters.datagrams, counters.lost, counters.laps),
-        (2, 99, 1)
+        (2, 98, 1)
     );
 }
 
@@ -92,12 +92,12 @@ fn sizes_out_of_bounds_are_refused_by_name() {
         let config = RingConfig::new(1).slots(slots).longest(longest);
         RingWriter::create(&config).unwrap_err().to_string()
     };
-    assert!(refusal(1, 64).contains("ring slots = 1 is out of bounds"));
+    assert!(refusal(2, 64).contains("ring slots = 2 is out of bounds"));
     assert!(refusal(1 << 21, 64).contains("ring slots"));
     assert!(refusal(6, 64).contains("ring slots = 6 is not a power of two"));
     assert!(refusal(4, 65_537).contains("ring longest"));
-    assert_eq!(ring(2, 0).longest(), 8);
-    assert_eq!(ring(2, 9).longest(), 16);
+    assert_eq!(ring(4, 0).longest(), 8);
+    assert_eq!(ring(4, 9).longest(), 16);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn nobody_who_has_the_file_can_write_into_it_or_cut_it() {
     use std::io::Write as _;
     use std::os::unix::fs::FileExt as _;
 
-    let mut writer = ring(2, 64);
+    let mut writer = ring(4, 64);
     let file = File::from(writer.as_fd().try_clone_to_owned().unwrap());
     assert!((&file).write(&[1]).is_err());
     assert!(file.write_at(&[1], 4_096).is_err());
@@ -157,6 +157,7 @@ fn who_asks_is_given_the_ring_or_refused_by_user() {
 
     let take = RingTake::ask(&name).unwrap();
     assert!(take.poll().unwrap().is_none());
+    let offers = take.peer().unwrap();
     let mut asked = None;
     let answer = offer.answer(writer.as_fd(), |peer| {
         asked = Some(*peer);
@@ -165,6 +166,7 @@ fn who_asks_is_given_the_ring_or_refused_by_user() {
     let asked = asked.unwrap();
     assert_eq!(answer.unwrap(), Some(Asked::Given(asked)));
     assert_eq!(asked.process, std::process::id().cast_signed());
+    assert_eq!(offers, asked, "both are this process");
     let file = settled(&take).unwrap();
     let mut reader = RingReader::open(file.as_fd(), MOST).unwrap();
     drop((file, take));
@@ -226,7 +228,7 @@ fn who_says_something_else_or_hands_nothing_over_offers_no_ring() {
 #[test]
 fn a_path_serves_as_well_as_a_name() {
     let path = std::env::temp_dir().join(format!("twinfeed-ring-{}", std::process::id()));
-    let (writer, offer) = (ring(2, 8), RingOffer::bind(&path).unwrap());
+    let (writer, offer) = (ring(4, 8), RingOffer::bind(&path).unwrap());
     let take = RingTake::ask(&path).unwrap();
     offer.answer(writer.as_fd(), |_| true).unwrap();
     let file = settled(&take);

@@ -1,6 +1,6 @@
 //! Where does a reader stand, and where does it go on when it was lapped?
 //!
-//! A reader that was lapped (the ring holds one datagram less than it has slots) goes on in the middle of what the ring still holds: the newer half is kept, and the writer
+//! A reader that was lapped goes on in the middle of what the ring still holds: the newer half is kept, and the writer
 //! has to write as much again before it comes by once more.
 //!
 //! ```text
@@ -9,7 +9,7 @@
 //! ```
 
 use super::error::Broken;
-use super::layout::{Geometry, NEXT_AT};
+use super::layout::{AHEAD, Geometry, NEXT_AT};
 use super::slot::{self, Found, NO_NUMBER};
 use crate::sys::memory::Block;
 use crate::sys::shared::Words;
@@ -75,15 +75,15 @@ impl Cursor {
     /// Goes on behind what was passed by datagram `by`.
     #[cold]
     fn skip(&mut self, words: Words<'_>, by: u64) -> Result<(), Broken> {
-        // The slot and this word may be seen in either order; the larger is the newer.
-        let next = words.load(NEXT_AT).max(by);
+        // The slot, which is open for `by` or holds it, and this word may be seen in either order; the larger is the newer.
+        let next = words.load(NEXT_AT).max(by + 1 - AHEAD);
         if next >= NO_NUMBER {
             return Err(Broken::Stamp {
                 stamp: next,
                 expected: self.number,
             });
         }
-        // `by` is at least a lap ahead, so this is ahead as well.
+        // `by` is at least a lap ahead, and no more than half of the slots are open, so this is ahead as well.
         let goes_on = next - self.geometry.slots() as u64 / 2;
         self.lost += goes_on - self.number;
         self.number = goes_on;

@@ -22,7 +22,8 @@ use crate::sys::pass;
 /// What is said beside the file.
 const WORD: [u8; 8] = *b"TWINRING";
 
-/// Who asks, as the kernel says; processes of other hosts cannot.
+/// Who asks, or offers, as the kernel says; processes of other hosts cannot. Users of another user namespace than ours that
+/// have no number here are all 65,534.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Peer {
     /// Its process when it connected, for a log; it may be another's by now.
@@ -31,6 +32,21 @@ pub struct Peer {
     pub user: u32,
     /// Its effective group.
     pub group: u32,
+}
+
+impl Peer {
+    fn of(socket: BorrowedFd<'_>) -> io::Result<Self> {
+        let pass::Peer {
+            process,
+            user,
+            group,
+        } = pass::peer(socket)?;
+        Ok(Self {
+            process,
+            user,
+            group,
+        })
+    }
 }
 
 /// What became of one who asked.
@@ -93,12 +109,7 @@ impl RingOffer {
                 _ => return Err(RingError::kernel("answer who asks for")(error)),
             },
         };
-        let peer = pass::peer(stream.as_fd()).map_err(RingError::kernel("learn who asks for"))?;
-        let peer = Peer {
-            process: peer.process,
-            user: peer.user,
-            group: peer.group,
-        };
+        let peer = Peer::of(stream.as_fd()).map_err(RingError::kernel("learn who asks for"))?;
         if !admit(&peer) {
             return Ok(Some(Asked::Refused(peer)));
         }
@@ -138,6 +149,14 @@ impl RingTake {
         };
         let stream = asked().map_err(RingError::kernel("ask for"))?;
         Ok(Self { stream })
+    }
+
+    /// Who offers. A name without a file is whoever's who takes it first: ask before the file is opened.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn peer(&self) -> Result<Peer, RingError> {
+        Peer::of(self.stream.as_fd()).map_err(RingError::kernel("learn who offers"))
     }
 
     /// The ring's file, once it is there; see [`RingReader::open`](super::RingReader::open).

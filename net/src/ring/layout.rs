@@ -36,8 +36,11 @@ pub(super) const SLOT_HEADER: usize = 2;
 /// Words of a cache line.
 pub(super) const LINE: usize = 8;
 
-/// Slots of the smallest ring.
-pub(super) const LEAST_SLOTS: usize = 2;
+/// Slots that are open: the next datagram's and those behind it.
+pub(super) const AHEAD: u64 = if cfg!(twinfeed_loom) { 1 } else { 2 };
+
+/// Slots of the smallest ring, of which half can be open.
+pub(super) const LEAST_SLOTS: usize = 2 * AHEAD as usize;
 /// Slots of the largest ring.
 pub(super) const MOST_SLOTS: usize = 1 << 20;
 /// Longest datagram of the narrowest ring, bytes.

@@ -1,7 +1,7 @@
 //! How do datagrams reach subscribers on the adapter's own host without the network?
 //!
 //! A ring in shared memory: one process writes what it also sends by UDP, any number of others read. A write costs the
-//! writer a copy and two stores, whoever reads; it makes no system call, waits for nobody and reads nothing that a reader
+//! writer a copy and three stores, whoever reads; it makes no system call, waits for nobody and reads nothing that a reader
 //! could have written, for readers can write nowhere: the kernel maps the memory for them to read, and no handle that they
 //! have gives more.
 //!

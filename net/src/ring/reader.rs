@@ -124,3 +124,92 @@ impl RingReader {
         self.counters
     }
 }
+
+#[cfg(all(test, not(twinfeed_loom), not(miri)))]
+mod tests {
+    use std::os::fd::{AsFd as _, OwnedFd};
+
+    use super::super::layout::{LONGEST_AT, NEXT_AT, SLOTS_AT};
+    use super::*;
+    use crate::sys::shared::{SIZE, SIZE_AND_WRITERS, Seals, Write};
+
+    const MOST: u64 = RingReader::DEFAULT_MOST_BYTES;
+
+    /// A file as a writer would leave it, of so many bytes more or less, with these words changed and sealed so.
+    fn file(more: i64, lies: &[(usize, u64)], seals: Option<Seals>) -> OwnedFd {
+        let geometry = Geometry::new(4, 64).unwrap();
+        let bytes = (geometry.words() as u64 * 8)
+            .checked_add_signed(more)
+            .unwrap();
+        let file = shared::create(c"twinfeed-test", bytes).unwrap();
+        shared::seal(file.as_fd(), SIZE).unwrap();
+        let mapping = Mapping::<Write>::new(file.as_fd(), (bytes / 8) as usize).unwrap();
+        for (at, word) in geometry.header(7).into_iter().chain(lies.iter().copied()) {
+            if let Some(cell) = mapping.cells().get(at) {
+                cell.store(word, Ordering::Relaxed);
+            }
+        }
+        if let Some(seals) = seals {
+            shared::seal(file.as_fd(), seals).unwrap();
+        }
+        file
+    }
+
+    #[test]
+    fn a_header_that_lies_is_held_against_the_file() {
+        let open = |more, lies: &[(usize, u64)]| {
+            RingReader::open(file(more, lies, Some(SIZE_AND_WRITERS)).as_fd(), MOST)
+        };
+        assert_eq!(open(0, &[]).unwrap().incarnation(), 7);
+        let sizes = |opened: Result<RingReader, RingError>| match opened {
+            Err(RingError::Sizes { slots, longest }) => Some((slots, longest)),
+            _ => None,
+        };
+        assert_eq!(sizes(open(0, &[(SLOTS_AT, 8)])), Some((8, 64)));
+        assert_eq!(sizes(open(0, &[(SLOTS_AT, 1 << 60)])), Some((1 << 60, 64)));
+        assert_eq!(sizes(open(0, &[(LONGEST_AT, 65_536)])), Some((4, 65_536)));
+        assert_eq!(sizes(open(8, &[])), Some((4, 64)));
+        assert_eq!(sizes(open(-8, &[])), Some((4, 64)));
+        for (more, lies) in [
+            (4, vec![]),
+            (-8 * 4 * 24 - 8, vec![]),
+            (0, vec![(0, 0)]),
+            (0, vec![(NEXT_AT, u64::MAX)]),
+        ] {
+            let opened = open(more, &lies);
+            assert!(matches!(opened, Err(RingError::NoRing)), "{more} {lies:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_or_cut_is_not_opened() {
+        for (file, sealed) in [
+            (file(0, &[], None), false),
+            (file(0, &[], Some(SIZE)), false),
+            (file(0, &[], Some(SIZE_AND_WRITERS)), true),
+        ] {
+            match RingReader::open(file.as_fd(), MOST) {
+                Ok(_) => assert!(sealed),
+                Err(error) => assert!(!sealed && matches!(error, RingError::Unsealed), "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_writer_that_lies_later_is_broken_and_nothing_more() {
+        let geometry = Geometry::new(4, 64).unwrap();
+        let file = file(0, &[], None);
+        let writing = Mapping::<Write>::new(file.as_fd(), geometry.words()).unwrap();
+        shared::seal(file.as_fd(), SIZE_AND_WRITERS).unwrap();
+        let mut reader = RingReader::open(file.as_fd(), MOST).unwrap();
+        // The sizes are not asked a second time; the slots are looked at one by one.
+        writing.cells()[SLOTS_AT].store(u64::MAX, Ordering::Relaxed);
+        assert_eq!(reader.receive(), Ok(None));
+        let slot = geometry.slot(0);
+        writing.cells()[slot + 1].store(65, Ordering::Relaxed);
+        writing.cells()[slot].store(2, Ordering::Relaxed);
+        let (length, longest) = (65, 64);
+        assert_eq!(reader.receive(), Err(Broken::Length { length, longest }));
+        assert_eq!(reader.counters(), RingCounters::default());
+    }
+}

@@ -1,10 +1,10 @@
 //! How is a datagram written where others read meanwhile, and how do they know that they read it whole?
 //!
-//! Each slot has a stamp: `2n + 1` from when it is open for datagram `n`, `2n + 2` once it is whole. The stamp stands in the
-//! datagram's first line, so whoever polls it has that line when it changes.
+//! Each slot has a stamp: `2n + 1` from when it is open for datagram `n`, `2n + 2` once that is whole. The stamp stands in
+//! the datagram's first line, so whoever polls it has that line when it changes.
 //!
 //! ```text
-//! writer   words of n, relaxed │ stamp of n = 2n+2, release │ stamp of n+1 = 2n+3 │ fence(release) │ words of n+1 …
+//! writer   open slots n, n+1 │ words of n, relaxed │ stamp of n = 2n+2, release │ stamp of n+2 = 2n+5 │ fence(release) │ …
 //! reader   stamp = 2n+2? │ fence(acquire) │ words, relaxed │ fence(acquire) │ stamp = 2n+2 still?
 //! ```
 //!
@@ -12,18 +12,23 @@
 //! stands between the two (Boehm: "Can Seqlocks Get Along with Programming Language Memory Models?", 2012, section 4; the
 //! words themselves are atomics, so nothing here is a data race). A reader never stores.
 //!
-//! A slot is opened as soon as the one before it is whole, so that its lines are the writer's own again before there is
-//! anything to write; the price is that the ring holds one datagram less than it has slots. Of a datagram the first line
-//! is written last: readers poll it, and each look of theirs takes it away from the writer.
+//! Readers poll the next datagram's first line, and each look takes it away from the writer. So a slot is opened before it
+//! is the one they look at, its other lines are fetched before they are needed, and the first line is written last: then it
+//! goes from the writer to a reader once per datagram. The price is that the ring holds less than it has slots, by as many
+//! as are open.
 
 use super::error::Broken;
-use super::layout::{Geometry, LINE, NEXT_AT, SLOT_HEADER};
+use super::layout::{AHEAD, Geometry, LINE, NEXT_AT, SLOT_HEADER};
 use crate::sync::{AtomicU64, Ordering, fence};
 use crate::sys::memory::Block;
+use crate::sys::prefetch::to_write;
 use crate::sys::shared::Words;
 
 /// Numbers from here on are lies: at a billion a second it takes 146 years to count so far.
 pub(super) const NO_NUMBER: u64 = 1 << 62;
+
+/// How far ahead of what is written lines are fetched: further than what is open.
+const FETCHED: u64 = 2 * AHEAD;
 
 const fn being_written(number: u64) -> u64 {
     2 * number + 1
@@ -33,19 +38,19 @@ const fn whole(number: u64) -> u64 {
     2 * number + 2
 }
 
-/// Opens the slot of datagram `number`, which is written next, and takes its first `lines` lines from whoever has them.
+/// Opens the slot of datagram `number`.
+#[inline]
+fn open(cells: &[AtomicU64], geometry: &Geometry, number: u64) {
+    cells[geometry.slot(number)].store(being_written(number), Ordering::Relaxed);
+    fence(Ordering::Release);
+}
+
+/// Opens the first slots of a new ring.
 ///
 /// # Panics
 /// If `cells` are fewer than `geometry` says.
-#[inline]
-pub(super) fn open(cells: &[AtomicU64], geometry: &Geometry, number: u64, lines: usize) {
-    let at = geometry.slot(number);
-    let slot = &cells[at..at + geometry.slot_words()];
-    slot[0].store(being_written(number), Ordering::Relaxed);
-    fence(Ordering::Release);
-    for line in slot.chunks_exact(LINE).take(lines).skip(1) {
-        line[0].store(0, Ordering::Relaxed);
-    }
+pub(super) fn begin(cells: &[AtomicU64], geometry: &Geometry) {
+    (0..AHEAD).for_each(|number| open(cells, geometry, number));
 }
 
 /// Writes datagram `number`, whose slot is open, and opens the next one's.
@@ -70,9 +75,13 @@ pub(super) fn write(cells: &[AtomicU64], geometry: &Geometry, number: u64, datag
     slot[0].store(whole(number), Ordering::Release);
     // For who joins or was lapped; nobody who keeps up looks there.
     cells[NEXT_AT].store(number + 1, Ordering::Relaxed);
-    // The next datagram may well be as long.
-    let lines = (SLOT_HEADER + datagram.len().div_ceil(8)).div_ceil(LINE);
-    open(cells, geometry, number + 1, lines);
+    open(cells, geometry, number + AHEAD);
+    // Later datagrams may well be as long.
+    let used = SLOT_HEADER + datagram.len().div_ceil(8);
+    let later = &cells[geometry.slot(number + FETCHED)..];
+    for line in (0..used).step_by(LINE) {
+        to_write(&later[line]);
+    }
 }
 
 #[inline]

@@ -42,8 +42,8 @@ impl RingConfig {
     }
 
     /// How many slots, each for one datagram of whatever length: a power of two, [`Self::LEAST_SLOTS`] to
-    /// [`Self::MOST_SLOTS`]. One is always open for what comes next: a reader that is so many datagrams behind has lost
-    /// some.
+    /// [`Self::MOST_SLOTS`]. Two are always open for what comes next: a reader that is one less than so many datagrams
+    /// behind has lost some.
     #[must_use]
     pub fn slots(mut self, datagrams: usize) -> Self {
         self.slots = datagrams;
@@ -110,7 +110,7 @@ impl RingWriter {
             mapping.cells()[at].store(word, Ordering::Relaxed);
         }
         mapping.cells()[STATE_AT].store(OPEN, Ordering::Relaxed);
-        slot::open(mapping.cells(), &geometry, 0, 1);
+        slot::begin(mapping.cells(), &geometry);
         // Behind the mapping that writes, so that it stays the only one.
         shared::seal(file.as_fd(), shared::SIZE_AND_WRITERS)
             .map_err(RingError::kernel("seal against other writers"))?;

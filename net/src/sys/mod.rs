@@ -13,6 +13,7 @@
 //! ifaddrs  the interface list    parting  a process that shares the memory
 //! shared   memory of a sealed file that other processes map
 //! pass     a file handed to another process, and who that is
+//! prefetch a hint to the processor
 //! ```
 //!
 //! Invariant: one operation per `unsafe` block, with the proof of its conditions above it.
@@ -29,6 +30,7 @@ pub(crate) mod option;
 pub(crate) mod parting;
 pub(crate) mod pass;
 pub(crate) mod poll;
+pub(crate) mod prefetch;
 pub(crate) mod receive;
 pub(crate) mod sched;
 pub(crate) mod send;
