@@ -103,10 +103,10 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     if !(2 * LEAST_SIZE..=MOST_SIZE).contains(&args.size) {
         return Err(flag("--size", "16 to 1200 bytes"));
     }
-    if args.rounds == 0 || args.round_ms < 10 || args.most == 0 {
+    if args.rounds == 0 || !(10..=5_000).contains(&args.round_ms) || args.most == 0 {
         return Err(flag(
             "--rounds",
-            "at least 1, of at least 10 ms each, and a record",
+            "at least 1, of 10 to 5000 ms each, and a record",
         ));
     }
     if !args
@@ -219,7 +219,7 @@ fn one(
             let halves = publisher::ping_pong(&mut outs[0], &mut back, length, ns)?;
             return Ok(Some(halves));
         };
-        publisher::publish(way, pace, &mut outs, &taken, (count, args.size, length));
+        publisher::publish(way, pace, &mut outs, &taken, (count, args.size, length))?;
         Ok(None)
     };
     let published = std::thread::scope(|scope| scope.spawn(publish).join());

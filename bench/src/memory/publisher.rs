@@ -64,13 +64,13 @@ pub(super) enum In {
 impl In {
     /// The next record's bytes, and how many were lost before it.
     #[inline]
-    pub(super) fn receive(&mut self) -> Option<(&[u8], u64)> {
+    pub(super) fn receive(&mut self) -> Result<Option<(&[u8], u64)>, Error> {
         match self {
-            Self::Spsc(queue) => queue.receive().map(|bytes| (bytes, 0)),
-            Self::Ring(reader) => {
-                let datagram = reader.receive().ok().flatten()?;
-                Some((datagram.bytes, datagram.lost))
-            }
+            Self::Spsc(queue) => Ok(queue.receive().map(|bytes| (bytes, 0))),
+            Self::Ring(reader) => match reader.receive() {
+                Ok(datagram) => Ok(datagram.map(|datagram| (datagram.bytes, datagram.lost))),
+                Err(broken) => Err(memory(broken)),
+            },
         }
     }
 }
@@ -99,7 +99,7 @@ pub(super) fn ping_pong(
         bytes[..8].copy_from_slice(&number.to_le_bytes());
         out.push(&bytes);
         let mut polls = 0_u64;
-        while back.receive().is_none() {
+        while back.receive()?.is_none() {
             polls += 1;
             if polls.is_multiple_of(PATIENT_POLLS) && monotonic_ns() > until + super::PATIENCE_NS {
                 return Err(memory("no answer came"));
@@ -128,7 +128,7 @@ pub(super) fn publish(
     outs: &mut [Out],
     taken: &SharedWords,
     (count, size, length): (u64, usize, usize),
-) {
+) -> Result<(), Error> {
     let mut body = vec![0; size];
     let mut bytes = vec![0; length];
     let mut outbox = Outbox::new(1, DEFAULT_DATAGRAM);
@@ -144,9 +144,16 @@ pub(super) fn publish(
             }
             Pace::Most | Pace::PingPong => {
                 // The ring has no way to wait for readers; here they say how far they are, so that nothing is lost.
+                let mut polls = 0_u64;
                 while number.is_multiple_of(GRAIN)
                     && number > taken.words()[0].load(Acquire) + SLOTS as u64 / 2
                 {
+                    polls += 1;
+                    if polls.is_multiple_of(PATIENT_POLLS)
+                        && monotonic_ns() > begin + super::PATIENCE_NS
+                    {
+                        return Err(memory("the reader takes nothing more"));
+                    }
                     std::hint::spin_loop();
                 }
                 0
@@ -169,6 +176,7 @@ pub(super) fn publish(
     for out in outs {
         out.push(if way.is_product() { &[0xff] } else { &bytes });
     }
+    Ok(())
 }
 
 /// Records between two words of how far a reader is.

@@ -100,9 +100,9 @@ fn answer(way: Way, length: usize, name: &str, from: &mut In) -> Result<Came, Er
         std::thread::yield_now();
     }
     let (mut polls, mut came) = (0_u64, Came::default());
-    let until = monotonic_ns() + 12 * PATIENCE_NS;
+    let until = monotonic_ns() + 2 * PATIENCE_NS;
     loop {
-        let Some((bytes, _)) = from.receive() else {
+        let Some((bytes, _)) = from.receive()? else {
             polls += 1;
             if polls.is_multiple_of(PATIENT_POLLS) && monotonic_ns() > until {
                 return Err(memory("the end did not come"));
@@ -188,9 +188,9 @@ impl Handler for Told {
 fn bare(taken: &SharedWords, from: &mut In) -> Result<Came, Error> {
     say(&())?;
     let (mut told, mut polls) = (Told::new(), 0_u64);
-    let until = monotonic_ns() + 12 * PATIENCE_NS;
+    let until = monotonic_ns() + 2 * PATIENCE_NS;
     loop {
-        let Some((bytes, lost)) = from.receive() else {
+        let Some((bytes, lost)) = from.receive()? else {
             polls += 1;
             if polls.is_multiple_of(PATIENT_POLLS) && monotonic_ns() > until {
                 return Err(memory("the end did not come"));
@@ -223,14 +223,14 @@ fn product(taken: &SharedWords, ins: &mut [In]) -> Result<Came, Error> {
     }
     say(&())?;
     let (mut told, mut ended, mut empty) = (Told::new(), 0, 0_u64);
-    let until = monotonic_ns() + 12 * PATIENCE_NS;
+    let until = monotonic_ns() + 2 * PATIENCE_NS;
     while ended < ins.len() {
         // Before it is looked, so that what comes does not wait for the clock.
         let now = Time(monotonic_ns());
         let mut found = false;
         for (from, leg) in ins.iter_mut().zip(Leg::BOTH) {
             for _ in 0..BATCH {
-                let Some((bytes, lost)) = from.receive() else {
+                let Some((bytes, lost)) = from.receive()? else {
                     break;
                 };
                 found = true;
