@@ -125,7 +125,8 @@ impl RingReader {
     }
 }
 
-#[cfg(all(test, not(twinfeed_loom), not(miri)))]
+#[cfg(test)]
+#[cfg(not(any(twinfeed_loom, miri)))]
 mod tests {
     use std::os::fd::{AsFd as _, OwnedFd};
 
