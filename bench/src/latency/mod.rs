@@ -14,8 +14,8 @@
 mod floor;
 #[cfg(feature = "peers")]
 mod peers;
-mod product;
-mod publisher;
+pub(crate) mod product;
+pub(crate) mod publisher;
 mod rows;
 mod subscriber;
 mod way;
@@ -133,7 +133,7 @@ fn ways(wanted: &[Way]) -> Vec<Way> {
         .collect()
 }
 
-fn cores(wanted: &[usize]) -> Result<[usize; 2], Error> {
+pub(crate) fn cores(wanted: &[usize]) -> Result<[usize; 2], Error> {
     let flag = |fault: String| Error::Flag {
         flag: "--cores",
         fault,

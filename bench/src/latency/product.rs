@@ -21,10 +21,10 @@ use super::subscriber::{BUFFER, Subscribe, Told};
 use crate::error::Error;
 
 /// The one source stream.
-const SID: Sid = Sid(1);
+pub(crate) const SID: Sid = Sid(1);
 
 /// The stream of a leg.
-fn stream(leg: usize) -> StreamId {
+pub(crate) fn stream(leg: usize) -> StreamId {
     StreamId(10 + leg as u32)
 }
 
@@ -103,7 +103,7 @@ pub(super) fn datagram(size: usize) -> usize {
 }
 
 /// Writes one datagram with one record; returns its length.
-fn frame(leg: usize, number: u64, body: &[u8], room: &mut [u8]) -> usize {
+pub(crate) fn frame(leg: usize, number: u64, body: &[u8], room: &mut [u8]) -> usize {
     let header = Header {
         stream: stream(leg),
         generation: Generation(1),

@@ -14,9 +14,9 @@ use super::{floor, product};
 use crate::error::Error;
 
 /// When it was due, ns of the monotonic clock, at the head of each record.
-pub(super) const LEAST_SIZE: usize = 8;
+pub(crate) const LEAST_SIZE: usize = 8;
 /// What fits a datagram with its headers.
-pub(super) const MOST_SIZE: usize = 1_200;
+pub(crate) const MOST_SIZE: usize = 1_200;
 /// The word behind the last record: no record is as short.
 pub(super) const END: [u8; 1] = [0xff];
 

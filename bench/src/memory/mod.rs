@@ -31,7 +31,8 @@ use twinfeed_wire::DEFAULT_DATAGRAM;
 
 use crate::error::Error;
 use crate::host::Host;
-use crate::latency::publisher::{LEAST_SIZE, MOST_SIZE, frame};
+use crate::latency::product::frame;
+use crate::latency::publisher::{LEAST_SIZE, MOST_SIZE};
 use crate::report::hgrm;
 use print::Figures;
 use publisher::{Out, memory};

@@ -13,7 +13,8 @@ use twinfeed_wire::DEFAULT_DATAGRAM;
 use super::spsc::Spsc;
 use super::ways::{Pace, SLOTS, Way};
 use crate::error::Error;
-use crate::latency::publisher::{LEAST_SIZE, frame};
+use crate::latency::product::frame;
+use crate::latency::publisher::LEAST_SIZE;
 
 /// The number that ends it all, where numbers stand bare; a byte alone does where datagrams are framed.
 pub(super) const END: u64 = u64::MAX;

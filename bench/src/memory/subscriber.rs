@@ -18,7 +18,8 @@ use super::spsc::Spsc;
 use super::ways::{SLOTS, Way};
 use super::{Came, PATIENCE_NS};
 use crate::error::Error;
-use crate::latency::publisher::{LEAST_SIZE, SID, stream};
+use crate::latency::product::{SID, stream};
+use crate::latency::publisher::LEAST_SIZE;
 use crate::report::hgrm;
 
 /// The process: takes what it is to read from, reads to the end, says what came. `what` is WAY:CORE:LENGTH:ECHO:NAME.

@@ -178,7 +178,7 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     if !(1..=256).contains(&args.batch) || args.window < args.batch as u64 {
         return Err(flag("--batch", "1 to 256, and no more than `--window`"));
     }
-    let cores = cores(&args.cores)?;
+    let cores = crate::latency::cores(&args.cores)?;
     let host = Host::look();
     let mut rows = Vec::new();
     for &size in &args.sizes {
@@ -209,21 +209,6 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
         std::fs::write(path, text).map_err(Error::write(path))?;
     }
     Ok(figures.rows.iter().all(|row| row.spoiled == 0))
-}
-
-fn cores(wanted: &[usize]) -> Result<[usize; 2], Error> {
-    let flag = |fault: String| Error::Flag {
-        flag: "--cores",
-        fault,
-    };
-    match *wanted {
-        [publisher, subscriber] => Ok([publisher, subscriber]),
-        [] => match *affinity::allowed_cores().map_err(|error| flag(error.to_string()))? {
-            [first, second, ..] => Ok([first, second]),
-            _ => Err(flag("two cores are needed, and one is allowed".to_owned())),
-        },
-        _ => Err(flag("the publisher's and the subscriber's".to_owned())),
-    }
 }
 
 /// One way in one round: what was heard, and how many records were sent.
