@@ -177,7 +177,6 @@ fn a_lone_destination_that_is_dead_is_counted_and_may_come_back() {
         for one in &sent {
             sender.send(&[one.as_slice()][..], &mut to);
         }
-        sender.take_reports(&mut to);
         let counters = to.counters(DestinationKey(0)).unwrap();
         assert!(counters.refused > 0, "{connect} {counters:?}");
         assert_eq!(sender.counters().reported, counters.refused, "{connect}");

@@ -188,8 +188,26 @@ impl LegSocket {
         self.senders = senders;
     }
 
-    /// Takes one batch and puts it to the arbiter; returns how many datagrams it was.
+    /// Takes what has come, about a batch at most, and puts it to the arbiter; returns how many datagrams it was.
     pub(crate) fn receive(
+        &mut self,
+        arbiter: &mut Arbiter,
+        now: Time,
+        received: &mut [LegReceived; 2],
+        handler: &mut impl Handler,
+    ) -> usize {
+        let mut taken = 0;
+        loop {
+            let more = self.receive_once(arbiter, now, received, handler);
+            taken += more;
+            // One call may take a single datagram of many, or a few messages.
+            if more == 0 || taken >= BATCH || self.receiver.is_drained() {
+                return taken;
+            }
+        }
+    }
+
+    fn receive_once(
         &mut self,
         arbiter: &mut Arbiter,
         now: Time,
@@ -296,6 +314,37 @@ mod tests {
             socket.receive(&mut arbiter, Time(1), &mut received, &mut Nobody);
         }
         assert_eq!((received[0].datagrams, received[0].too_long), (1, 2));
+    }
+
+    #[test]
+    fn what_waits_is_taken_at_once_however_few_a_call_takes() {
+        struct Nobody;
+        impl Handler for Nobody {
+            fn record(&mut self, _: &twinfeed_protocol::Delivered<'_>) {}
+            fn event(&mut self, _: &twinfeed_protocol::Event) {}
+        }
+        let settings = crate::testing::socket_settings();
+        let local = "127.0.0.1:0".parse().unwrap();
+        let mut socket = LegSocket::unicast(SocketKey(0), Leg::Zero, local, &settings).unwrap();
+        socket.set_senders(Senders::Anybody);
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut arbiter = Arbiter::new(twinfeed_protocol::Limits::default()).unwrap();
+        let mut received = [LegReceived::default(); 2];
+        // Lengths differ, so that nothing is merged, and a backlog of a hundred is.
+        for burst in [1, 1, 8, 1, 40, 100, 20, 1, 14] {
+            let mut taken = 0;
+            for number in 0..burst {
+                let length = 8 + number % 7;
+                sender.send_to(&vec![0; length], socket.local()).unwrap();
+            }
+            // Loopback: it is there when the call returns.
+            for turn in 0..=burst / BATCH {
+                taken += socket.receive(&mut arbiter, Time(1), &mut received, &mut Nobody);
+                let last = turn == burst / BATCH;
+                assert_eq!(socket.is_drained(), last, "{taken} of {burst}");
+            }
+            assert_eq!(taken, burst);
+        }
     }
 
     #[test]

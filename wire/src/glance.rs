@@ -69,15 +69,15 @@ pub struct Glance<'a> {
     records: &'a [u8],
 }
 
-/// The last record of a datagram.
+/// From where to where a datagram's records lead.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Furthest {
-    /// Number of its source message.
-    pub sseq: u64,
-    /// Index within that.
-    pub part: u16,
-    /// Whether it is the last one there.
-    pub is_last: bool,
+pub struct Stretch {
+    /// Number and part of the first record.
+    pub first: (u64, u16),
+    /// The number that the first record directly follows.
+    pub prev: u64,
+    /// The number behind the last record, which ends its source message.
+    pub end: u64,
 }
 
 impl<'a> Glance<'a> {
@@ -109,45 +109,52 @@ impl<'a> Glance<'a> {
         self.base_sseq
     }
 
-    /// The last record, where none is an administrative message or counts more of those than the header, each stands behind the one before it, and
-    /// all fit: what a datagram in the midst of a stream looks like. `None` otherwise, and where there is none.
+    /// From where to where the records lead, where it looks as it does amid a stream: each directly follows the one before it, the last one ends its
+    /// source message, none is an administrative message or counts more of those than the header, and all fit. `None` otherwise, and where there is none.
+    ///
+    /// A number that was changed on its way does not follow the one before it.
     #[must_use]
     #[inline]
-    pub fn furthest(&self) -> Option<Furthest> {
+    pub fn stretch(&self) -> Option<Stretch> {
         let mut rest = self.records;
-        let mut last: Option<(u32, Furthest)> = None;
+        let mut first = None;
+        // Number and part that a record has if it goes on with the message before, and whether that is over.
+        let mut before: Option<(u64, u16, bool)> = None;
         for _ in 0..self.count {
             let (raw, behind) = RawRecord::ref_from_prefix(rest).ok()?;
             let length = usize::from(raw.body_length.get());
             let whole = padded(length);
-            let offset = raw.sseq_offset.get();
-            let sseq = self.base_sseq.checked_add(u64::from(offset))?;
-            let (part, distance) = (raw.part.get(), u64::from(raw.prev_distance.get()));
+            let sseq = self
+                .base_sseq
+                .checked_add(u64::from(raw.sseq_offset.get()))?;
+            let prev = sseq.checked_sub(u64::from(raw.prev_distance.get()))?;
+            let part = raw.part.get();
             if raw.kind == BodyKind::Administrative.code() || raw.adm_offset.get() != 0 {
                 return None;
             }
-            if sseq < distance || behind.len() < whole {
+            if behind.len() < whole
+                || length != whole && behind[length..whole].iter().any(|&byte| byte != 0)
+            {
                 return None;
             }
-            if length != whole && behind[length..whole].iter().any(|&byte| byte != 0) {
+            let follows = match before {
+                None => true,
+                Some((number, _, true)) => part == 0 && prev <= number && number < sseq,
+                Some((number, next, false)) => sseq == number && part == next,
+            };
+            if !follows {
                 return None;
             }
-            if last.is_some_and(|(before, it)| (before, it.part) >= (offset, part)) {
-                return None;
-            }
+            first.get_or_insert(((sseq, part), prev));
             let is_last = RecordFlags(raw.flags).has(RecordFlags::LAST);
-            last = Some((
-                offset,
-                Furthest {
-                    sseq,
-                    part,
-                    is_last,
-                },
-            ));
+            before = Some((sseq, part.checked_add(1)?, is_last));
             rest = &behind[whole..];
         }
-        last.filter(|(_, it)| rest.is_empty() && it.sseq < u64::MAX)
-            .map(|(_, it)| it)
+        let ((first, prev), (last, _, true)) = (first?, before?) else {
+            return None;
+        };
+        let end = last.checked_add(1).filter(|end| *end < u64::MAX)?;
+        rest.is_empty().then_some(Stretch { first, prev, end })
     }
 }
 
@@ -243,47 +250,51 @@ mod tests {
     }
 
     #[test]
-    fn the_last_record_is_found_where_all_is_as_usual() {
-        let last = |records: &[(u64, u16, bool, usize)]| {
+    fn a_stretch_is_seen_where_each_record_follows_the_one_before() {
+        let stretch = |records: &[(u64, u16, bool, usize)]| {
             let bytes = datagram(header(), records);
-            Glance::at(&bytes).and_then(|it| it.furthest())
+            Glance::at(&bytes).and_then(|it| it.stretch())
         };
-        let at = |sseq, part, is_last| {
-            Some(Furthest {
-                sseq,
-                part,
-                is_last,
-            })
-        };
-        assert_eq!(last(&[(13, 0, true, 56)]), at(13, 0, true));
-        assert_eq!(
-            last(&[(13, 0, false, 3), (13, 1, false, 0), (13, 2, true, 9)]),
-            at(13, 2, true)
-        );
-        assert_eq!(
-            last(&[(13, 0, true, 8), (20, 0, false, 8)]),
-            at(20, 0, false)
-        );
-        for table in [
+        let of = |first, prev, end| Some(Stretch { first, prev, end });
+        assert_eq!(stretch(&[(13, 0, true, 56)]), of((13, 0), 12, 14));
+        let parts = [
+            (13, 0, false, 3),
+            (13, 1, false, 0),
+            (13, 2, true, 9),
+            (14, 0, true, 8),
+        ];
+        assert_eq!(stretch(&parts), of((13, 0), 12, 15));
+        assert_eq!(stretch(&parts[1..]), of((13, 1), 12, 15));
+        let broken = [
             &[][..],
+            // Its last message goes on.
+            &parts[..2],
+            // One that ends goes on, one that goes on has ended, a part is missing, another message begins amid one.
+            &[(13, 0, true, 8), (13, 1, true, 8)],
+            &[(13, 0, false, 8), (14, 0, true, 8)],
+            &[(13, 0, false, 8), (13, 2, true, 8)],
+            &[(13, 0, false, 8), (14, 1, true, 8)],
+            // Backwards, on the spot, and over numbers that it does not call silent.
             &[(14, 0, true, 8), (13, 0, true, 8)],
-            &[(14, 1, true, 8), (14, 1, true, 8)],
-        ] {
-            assert_eq!(last(table), None, "{table:?}");
+            &[(14, 0, true, 8), (14, 0, true, 8)],
+            &[(13, 0, true, 8), (20, 0, true, 8)],
+        ];
+        for records in broken {
+            assert_eq!(stretch(records), None, "{records:?}");
         }
     }
 
     #[test]
-    fn a_datagram_that_cannot_be_read_whole_has_no_last_record() {
+    fn a_datagram_that_cannot_be_read_whole_has_no_stretch() {
         let whole = datagram(header(), &[(13, 0, true, 3), (14, 0, true, 56)]);
-        let last = |bytes: &[u8]| Glance::at(bytes).and_then(|it| it.furthest());
-        assert!(last(&whole).is_some());
+        let stretch = |bytes: &[u8]| Glance::at(bytes).and_then(|it| it.stretch());
+        assert!(stretch(&whole).is_some());
         for cut in 0..whole.len() {
-            assert_eq!(last(&whole[..cut]), None, "cut at {cut}");
+            assert_eq!(stretch(&whole[..cut]), None, "cut at {cut}");
         }
         let mut longer = whole.clone();
         longer.extend([0; 8]);
-        assert_eq!(last(&longer), None);
+        assert_eq!(stretch(&longer), None);
         // Record 0: an administrative message; one that counts more; one that lies about its length; a body behind which
         // something stands; a number in front of the first.
         for (at, value) in [
@@ -295,7 +306,7 @@ mod tests {
         ] {
             let mut other = whole.clone();
             other[at] = value;
-            assert_eq!(last(&other), None, "{at}");
+            assert_eq!(stretch(&other), None, "{at}");
         }
     }
 
@@ -303,19 +314,15 @@ mod tests {
     fn what_is_proven_is_seen_alike() {
         let bytes = datagram(
             header(),
-            &[(13, 0, true, 8), (19, 0, false, 8), (19, 1, true, 40)],
+            &[(13, 0, true, 8), (14, 0, false, 8), (14, 1, true, 40)],
         );
-        let (whole, glance) = (
-            Datagram::parse(&bytes).expect("written"),
-            Glance::at(&bytes).expect("long enough"),
-        );
+        let whole = Datagram::parse(&bytes).expect("written");
+        let glance = Glance::at(&bytes).expect("long enough");
         assert_eq!(
             (glance.dsn, glance.count),
             (whole.header().dsn, whole.header().count)
         );
-        assert_eq!(
-            (glance.adm, glance.furthest().map(|it| it.sseq)),
-            (14, Some(whole.highest_sseq()))
-        );
+        let end = glance.stretch().map(|it| it.end);
+        assert_eq!((glance.adm, end), (14, Some(whole.highest_sseq() + 1)));
     }
 }

@@ -42,7 +42,7 @@ pub use datagram::{
 };
 pub use emit::{Refused, Writer, longest_body, write_heartbeat};
 pub use error::Malformed;
-pub use glance::{Furthest, Glance, Speaker, sid_in};
+pub use glance::{Glance, Speaker, Stretch, sid_in};
 pub use header::{
     Flags, HEADER_LENGTH, HEADER_WORDS, Header, MAGIC, VERSION, mark_retransmitted, restamp,
 };

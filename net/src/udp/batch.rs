@@ -16,7 +16,7 @@ pub struct Datagram<'r> {
     /// When it was received, if the receiver asks for times.
     pub received: Option<Timestamp>,
     /// Datagrams this socket dropped between the one before and this one (`SO_RXQ_OVFL`): the
-    /// thread came too late, or the buffer is too small.
+    /// thread came too late, or the buffer is too small. Where the kernel merges them, a merged message counts once.
     pub kernel_drops: u32,
     /// Whether the slot was too short: `bytes` is a prefix.
     pub truncated: bool,

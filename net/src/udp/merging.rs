@@ -12,7 +12,7 @@
 //! ```
 //!
 //! What was merged before it was switched off, and is read after, would not be split. So it is switched off only where the socket was seen empty, and on again where
-//! something has come meanwhile.
+//! something has come meanwhile. What the kernel was merging in that very moment may still come whole: then it is too long for its slot, and counted as cut.
 
 /// How a receiver's datagrams come, and when that changes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -181,6 +181,10 @@ impl Sender {
                 true
             }
             Err(error) => {
+                if may_concern_another(&error) {
+                    let reported = take_reports(socket, &mut destinations.entries);
+                    self.counters.reported += reported;
+                }
                 destinations.lone.failed(errno(&error));
                 false
             }

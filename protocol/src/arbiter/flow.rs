@@ -9,7 +9,8 @@
 //! ```
 //!
 //! What the short ways do is what the long one would do: they leave out what would come to nothing. The one difference is that a *copy* is not
-//! checked against corruption. It can do no harm: of what it says, the leg is only believed to have passed places that the application has passed.
+//! checked against corruption. Of what it says only this is believed: that its leg goes on, record by record, from where it stood, and no further than the
+//! application has come. A number that was changed on its way leads from nowhere, and the datagram is proven.
 
 use twinfeed_wire::{
     ContextId, Datagram, Epoch, Flags, Generation, Glance, Header, Record, Records, Speaker,
@@ -72,18 +73,18 @@ impl Source {
             return false;
         }
         let side = &self.legs[leg.index()];
-        let Some(last) = glance.furthest().filter(|_| side.follows(glance.dsn)) else {
+        let Some(stretch) = glance.stretch().filter(|_| side.follows(glance.dsn)) else {
             return false;
         };
-        let passed = match last.is_last {
-            true => Place::start(last.sseq.saturating_add(1)),
-            false => Place {
-                sseq: last.sseq,
-                part: last.part.saturating_add(1),
-            },
-        };
-        // What ends a message in which the application is amid is contradicted, and is proven first.
-        if passed > cursor.next || last.part == u16::MAX {
+        // A number that was changed on its way does not join where its leg stood, and is proven first.
+        let stands = side.view(cursor.epoch).map(|view| view.next);
+        let joins = stands.is_some_and(|stands| {
+            let (sseq, part) = stretch.first;
+            Place { sseq, part } <= stands
+                || part == 0 && stands.part == 0 && stretch.prev < stands.sseq
+        });
+        let passed = Place::start(stretch.end);
+        if !joins || passed > cursor.next {
             return false;
         }
         let epoch = cursor.epoch;
@@ -97,7 +98,7 @@ impl Source {
         if let Some(view) = side.view_mut(epoch) {
             view.on_record(passed, true);
         }
-        self.note_place(leg, last.sseq, out.now);
+        self.note_place(leg, stretch.end - 1, out.now);
         true
     }
 
