@@ -23,9 +23,9 @@ use twinfeed_wire::{
     Msn, Record, RecordFlags, Sid, StreamId, Writer,
 };
 
+use crate::cost::{self, Cost};
 use crate::error::Error;
 use crate::host::Host;
-use crate::stats::Sample;
 
 /// What is handed over, and how often.
 #[derive(Clone, Debug, clap::Args)]
@@ -63,26 +63,6 @@ enum Kind {
     Read,
     One,
     Both,
-}
-
-/// ns a message, over rounds.
-#[derive(Clone, Debug, Serialize)]
-struct Cost {
-    median: f64,
-    least: f64,
-    most: f64,
-}
-
-impl Cost {
-    fn of(tenths: Vec<u64>) -> Self {
-        let sample = Sample::new(tenths);
-        let at = |percent| sample.percentile(percent).unwrap_or(0) as f64 / SCALE;
-        Self {
-            median: at(50.0),
-            least: at(0.0),
-            most: at(100.0),
-        }
-    }
 }
 
 /// One line of the table.
@@ -149,6 +129,15 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
         std::fs::write(path, text).map_err(Error::write(path))?;
     }
     Ok(sound)
+}
+
+/// Hands over so many messages of one source, first-arrival, for who counts instructions; how many those were, or `None`
+/// when one was not told once and in order.
+pub(crate) fn hand_over(both: bool, together: usize, messages: u64) -> Option<u64> {
+    let mut stage = Stage::new(Policy::FirstArrival, 1, together);
+    let kind = if both { Kind::Both } else { Kind::One };
+    let (_, sound) = stage.run(kind, messages);
+    sound.then_some(stage.told.records)
 }
 
 fn measure(policy: Policy, (sources, together): (u32, usize), args: &Args) -> (Row, bool) {
@@ -275,11 +264,11 @@ impl Stage {
             Kind::One | Kind::Both => self.told.records,
         };
         let sound = told == handed && self.told.out_of_order == 0 && self.told.events == 0;
-        // At most some hours in ns.
-        let tenths = (spent * SCALE as u128 / u128::from(handed)) as u64;
-        (tenths, sound)
+        (cost::tenths(spent, handed), sound)
     }
 
+    /// `bench/instructions` counts what is in here, by this name.
+    #[inline(never)]
     fn hand_over(&mut self, legs: &[Leg]) {
         let mut at = 0;
         for length in &self.lengths {
@@ -401,8 +390,6 @@ fn print(figures: &Figures) {
 const AT_ONCE: u64 = 1_024;
 /// Records that fit [`DEFAULT_DATAGRAM`].
 const MOST_TOGETHER: usize = 16;
-/// Tenths of ns.
-const SCALE: f64 = 10.0;
 
 #[cfg(test)]
 mod tests {

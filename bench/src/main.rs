@@ -1,15 +1,19 @@
 //! What do failures and losses cost, measured?
 //!
 //! `twinfeed-bench arbiter` measures what deduplication and arbitration cost. `twinfeed-bench latency` measures how late records are, against bare sockets, `twinfeed-bench memory` the same by shared memory. `twinfeed-bench repair` measures how what both streams lost is given again. `twinfeed-bench failover` starts the real processes from the `twinfeed` program, hurts the active
+//! `twinfeed-bench arbiter` measures what deduplication and arbitration cost. `twinfeed-bench decode` measures what an adapter's core makes of its source. `twinfeed-bench latency` measures how late records are, against bare sockets. `twinfeed-bench repair` measures how what both streams lost is given again. `twinfeed-bench failover` starts the real processes from the `twinfeed` program, hurts the active
 //! adapter hundreds of times in every way that matters, and writes down what the application saw.
 #![forbid(unsafe_code)]
 
 mod arbiter;
 mod chance;
 mod child;
+mod cost;
+mod decode;
 mod error;
 mod failover;
 mod host;
+mod instructions;
 mod latency;
 mod memory;
 mod program;
@@ -34,8 +38,13 @@ struct Bench {
 enum Command {
     /// What one message costs an application's arbiter, on the leg that wins and on the one that loses.
     Arbiter(arbiter::Args),
+    /// What one message costs an adapter's core, from the packet to the datagram.
+    Decode(decode::Args),
     /// Kill, stop, end and cut off the active adapter, and measure what the application sees.
     Failover(failover::Args),
+    /// Take one path so often, for `bench/instructions`.
+    #[command(hide = true)]
+    Instructions(instructions::Args),
     /// How late a record is that two legs bring, by what bare sockets take for the same.
     Latency(latency::Args),
     /// How late a record is that shared memory brings, by what a bare queue in it takes for the same.
@@ -50,7 +59,9 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Bench::parse().command {
         Command::Arbiter(args) => arbiter::run(&args),
+        Command::Decode(args) => decode::run(&args),
         Command::Failover(args) => failover::run(&args),
+        Command::Instructions(args) => instructions::run(&args),
         Command::Latency(args) => latency::run(&args),
         Command::Memory(args) => memory::run(&args),
         Command::Repair(args) => repair::run(&args),

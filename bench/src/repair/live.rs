@@ -16,7 +16,6 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use twinfeed_net::clock;
 use twinfeed_wire::Header;
@@ -25,6 +24,7 @@ use super::client::Client;
 use super::rig::{Feed, LONGEST, Rig};
 use super::rounds::{Pool, compare};
 use crate::chance::Chance;
+use crate::cost::thread_ns;
 use crate::error::Error;
 use crate::stats::{RESAMPLES, Sample};
 
@@ -379,13 +379,6 @@ fn burn(cost: u64) {
     while thread_ns() < until {
         core::hint::spin_loop();
     }
-}
-
-/// Processor time of this thread, ns.
-fn thread_ns() -> u64 {
-    let at = clock_gettime(ClockId::ThreadCPUTime);
-    let (seconds, nanos) = (at.tv_sec.unsigned_abs(), at.tv_nsec.unsigned_abs());
-    seconds * 1_000_000_000 + nanos
 }
 
 /// Processor time of this process's thread of that name, ns: the first field of its `schedstat`.
