@@ -1,6 +1,6 @@
 //! How do values become a datagram, without a copy too many?
 //!
-//! A [`Writer`] fills a buffer of the caller's. It knows the two reasons to start another datagram: no
+//! A [`Writer`] fills a buffer of the caller's, a [`Draft`] one that it does not keep. They know the two reasons to start another datagram: no
 //! room, and a position that its offsets cannot express.
 
 use zerocopy::IntoBytes;
@@ -41,8 +41,7 @@ pub const fn longest_body(max_datagram: usize) -> usize {
 #[derive(Debug)]
 pub struct Writer<'b> {
     buffer: &'b mut [u8],
-    length: usize,
-    header: Header,
+    draft: Draft,
 }
 
 impl<'b> Writer<'b> {
@@ -57,24 +56,10 @@ impl<'b> Writer<'b> {
             buffer.len() >= HEADER_LENGTH,
             "a datagram holds at least its header"
         );
-        Self::resume(buffer, Header { count: 0, ..header }, HEADER_LENGTH)
-    }
-
-    /// Goes on with a datagram that was begun earlier in the same buffer: `header` and `length` are what
-    /// [`Writer::suspend`] gave.
-    #[must_use]
-    pub fn resume(buffer: &'b mut [u8], header: Header, length: usize) -> Self {
         Self {
             buffer,
-            length,
-            header,
+            draft: Draft::begin(header),
         }
-    }
-
-    /// Leaves the datagram unfinished in its buffer.
-    #[must_use]
-    pub fn suspend(self) -> (Header, usize) {
-        (self.header, self.length)
     }
 
     /// Appends one record.
@@ -82,6 +67,46 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Refused`] says why it does not fit; the datagram is unchanged.
     pub fn push(&mut self, record: &Record<'_>) -> Result<(), Refused> {
+        self.draft.push(self.buffer, record)
+    }
+
+    /// The header as it stands, with the records counted so far.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        self.draft.header()
+    }
+
+    /// Completes the datagram and returns its length in bytes.
+    #[must_use]
+    pub fn finish(self, dsn: Dsn, flags: Flags, sent_at: u64) -> usize {
+        self.draft.finish(self.buffer, dsn, flags, sent_at)
+    }
+}
+
+/// A data datagram under way whose bytes are elsewhere: every call is given the same buffer, whose length is the limit of
+/// the datagram's and at least a header's.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft {
+    length: usize,
+    header: Header,
+}
+
+impl Draft {
+    /// Begins a datagram; see [`Writer::begin`].
+    #[must_use]
+    pub const fn begin(header: Header) -> Self {
+        Self {
+            length: HEADER_LENGTH,
+            header: Header { count: 0, ..header },
+        }
+    }
+
+    /// Appends one record.
+    ///
+    /// # Errors
+    /// [`Refused`] says why it does not fit; the datagram is unchanged.
+    #[inline]
+    pub fn push(&mut self, buffer: &mut [u8], record: &Record<'_>) -> Result<(), Refused> {
         let prev_distance = record
             .sseq
             .checked_sub(record.prev)
@@ -90,10 +115,11 @@ impl<'b> Writer<'b> {
         let sseq_offset = offset::<u32>(record.sseq, self.header.base_sseq)?;
         let adm_offset = offset::<u16>(record.adm.0, self.header.base_adm.0)?;
         let body_length = u16::try_from(record.body.len()).map_err(|_| Refused::Full)?;
-        let end = self.length + RECORD_HEADER_LENGTH + padded(record.body.len());
-        if end > self.buffer.len() || self.header.count == u16::MAX {
-            return Err(Refused::Full);
-        }
+        let length = RECORD_HEADER_LENGTH + padded(record.body.len());
+        let room = buffer
+            .get_mut(self.length..self.length + length)
+            .ok_or(Refused::Full)?;
+        let count = self.header.count.checked_add(1).ok_or(Refused::Full)?;
         let raw = RawRecord {
             kind: record.kind.code(),
             flags: record.flags.0,
@@ -103,12 +129,15 @@ impl<'b> Writer<'b> {
             sseq_offset: U32::new(sseq_offset),
             prev_distance: U32::new(prev_distance),
         };
-        let body = self.length + RECORD_HEADER_LENGTH;
-        self.buffer[self.length..body].copy_from_slice(raw.as_bytes());
-        self.buffer[body..body + record.body.len()].copy_from_slice(record.body);
-        self.buffer[body + record.body.len()..end].fill(0);
-        self.length = end;
-        self.header.count += 1;
+        let (front, body) = room.split_at_mut(RECORD_HEADER_LENGTH);
+        front.copy_from_slice(raw.as_bytes());
+        // What the body does not reach of its last word.
+        if let Some(last) = body.last_chunk_mut::<8>() {
+            *last = [0; 8];
+        }
+        body[..record.body.len()].copy_from_slice(record.body);
+        self.length += length;
+        self.header.count = count;
         Ok(())
     }
 
@@ -118,17 +147,23 @@ impl<'b> Writer<'b> {
         &self.header
     }
 
+    /// How long the datagram is so far, bytes.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+
     /// Completes the datagram and returns its length in bytes.
     #[must_use]
-    pub fn finish(self, dsn: Dsn, flags: Flags, sent_at: u64) -> usize {
+    pub fn finish(&self, buffer: &mut [u8], dsn: Dsn, flags: Flags, sent_at: u64) -> usize {
         let header = Header {
             dsn,
             flags,
             sent_at,
             ..self.header
         };
-        self.buffer[..HEADER_LENGTH].copy_from_slice(&header.to_bytes());
-        seal(&mut self.buffer[..self.length]);
+        buffer[..HEADER_LENGTH].copy_from_slice(&header.to_bytes());
+        seal(&mut buffer[..self.length]);
         self.length
     }
 }
@@ -174,6 +209,7 @@ pub fn write_heartbeat(
     length
 }
 
+#[inline]
 fn offset<T: TryFrom<u64>>(number: u64, base: u64) -> Result<T, Refused> {
     number
         .checked_sub(base)

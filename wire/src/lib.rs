@@ -40,7 +40,7 @@ pub use datagram::{
     BodyKind, DEFAULT_DATAGRAM, DEFAULT_DATAGRAM_V6, Datagram, LONGEST_DATAGRAM,
     RECORD_HEADER_LENGTH, Record, RecordFlags, Records, SMALLEST_MAX_DATAGRAM,
 };
-pub use emit::{Refused, Writer, longest_body, write_heartbeat};
+pub use emit::{Draft, Refused, Writer, longest_body, write_heartbeat};
 pub use error::Malformed;
 pub use glance::{Glance, Speaker, Stretch, sid_in};
 pub use header::{

@@ -4,14 +4,14 @@
 //! it share one receive time and one header; whoever changes what the header says finishes it first.
 
 use twinfeed_wire::{
-    Beat, Dsn, Flags, HEADER_LENGTH, Header, RangeDigest, Record, Refused, Writer, write_heartbeat,
+    Beat, Draft, Dsn, Flags, Header, RangeDigest, Record, Refused, write_heartbeat,
 };
 
 #[derive(Debug)]
 pub(super) struct Outgoing {
     buffer: Box<[u8]>,
-    /// The datagram begun in `buffer` and its length, if one is.
-    begun: Option<(Header, usize)>,
+    /// The datagram in `buffer`; none is under way as long as it has no record.
+    draft: Draft,
     next_dsn: Dsn,
 }
 
@@ -20,7 +20,7 @@ impl Outgoing {
     pub(super) fn new(max_datagram: usize) -> Self {
         Self {
             buffer: vec![0; max_datagram - max_datagram % 8].into_boxed_slice(),
-            begun: None,
+            draft: Draft::begin(Header::default()),
             next_dsn: Dsn(1),
         }
     }
@@ -29,51 +29,58 @@ impl Outgoing {
         self.next_dsn
     }
 
+    #[inline]
     pub(super) const fn is_begun(&self) -> bool {
-        self.begun.is_some()
+        self.draft.header().count > 0
     }
 
     /// Receive time of the records under way; 0 when there are none.
-    pub(super) fn received_at(&self) -> u64 {
-        self.begun
-            .as_ref()
-            .map_or(0, |(header, _)| header.received_at)
+    pub(super) const fn received_at(&self) -> u64 {
+        if self.is_begun() {
+            self.draft.header().received_at
+        } else {
+            0
+        }
     }
 
-    /// Appends `record`, beginning a datagram with `header` when none is under way. `false`: it does not go
-    /// into the one under way; finish that first.
-    pub(super) fn push(&mut self, header: &Header, record: &Record<'_>) -> bool {
-        let (begun, length) = self.begun.take().unwrap_or((*header, HEADER_LENGTH));
-        let mut writer = Writer::resume(&mut self.buffer, begun, length);
-        let pushed = match writer.push(record) {
+    /// Begins a datagram; none is under way.
+    pub(super) fn begin(&mut self, header: Header) {
+        debug_assert!(!self.is_begun(), "what is under way is finished first");
+        self.draft = Draft::begin(header);
+    }
+
+    /// Appends `record` to the datagram begun last. `false`: it does not go into that one; finish it first.
+    pub(super) fn push(&mut self, record: &Record<'_>) -> bool {
+        match self.draft.push(&mut self.buffer, record) {
             Ok(()) => true,
             Err(Refused::Full | Refused::Offset | Refused::Distance) => false,
-        };
-        let (begun, length) = writer.suspend();
-        self.begun = (begun.count > 0).then_some((begun, length));
-        pushed
+        }
     }
 
     /// The datagram under way, complete, if there is one.
     pub(super) fn finish(&mut self, flags: Flags, sent_at: u64) -> Option<&[u8]> {
-        let (header, length) = self.begun.take()?;
+        if !self.is_begun() {
+            return None;
+        }
         let dsn = self.take_dsn();
-        let length = Writer::resume(&mut self.buffer, header, length).finish(dsn, flags, sent_at);
-        Some(&self.buffer[..length])
+        Some(self.complete(dsn, flags, sent_at))
     }
 
     /// How many records are under way, and how long their datagram is, bytes.
     pub(super) fn begun(&self) -> Option<(usize, usize)> {
-        let (header, length) = self.begun.as_ref()?;
-        Some((usize::from(header.count), *length))
+        let records = usize::from(self.draft.header().count);
+        self.is_begun().then(|| (records, self.draft.length()))
     }
 
     /// The datagram under way, complete but for its number and the time at which it is sent.
     pub(super) fn finish_unnumbered(&mut self, flags: Flags) -> Option<&[u8]> {
-        let (header, length) = self.begun.take()?;
-        let writer = Writer::resume(&mut self.buffer, header, length);
-        let length = writer.finish(Dsn(0), flags, 0);
-        Some(&self.buffer[..length])
+        self.is_begun().then(|| self.complete(Dsn(0), flags, 0))
+    }
+
+    fn complete(&mut self, dsn: Dsn, flags: Flags, sent_at: u64) -> &[u8] {
+        let draft = core::mem::replace(&mut self.draft, Draft::begin(Header::default()));
+        let length = draft.finish(&mut self.buffer, dsn, flags, sent_at);
+        &self.buffer[..length]
     }
 
     /// A heartbeat. It is written where records would be: none may be under way.
@@ -83,7 +90,7 @@ impl Outgoing {
         beat: &Beat,
         digests: &[RangeDigest],
     ) -> &[u8] {
-        debug_assert!(self.begun.is_none(), "records are finished first");
+        debug_assert!(!self.is_begun(), "records are finished first");
         let length = write_heartbeat(&mut self.buffer, header, beat, digests);
         &self.buffer[..length]
     }

@@ -12,6 +12,7 @@ use crate::digest;
 
 impl Sequencer {
     /// Appends one record, in a new datagram when it does not go into the one under way.
+    #[inline]
     pub(super) fn append(
         &mut self,
         now: Now,
@@ -19,16 +20,14 @@ impl Sequencer {
         record: &Record<'_>,
         out: &mut impl Transmit,
     ) {
-        let header = Header {
-            first_msn: self.next_msn,
-            base_sseq: record.sseq,
-            base_adm: record.adm,
-            received_at,
-            ..self.header()
-        };
-        if !self.outgoing.push(&header, record) {
-            self.send_records(now, out);
-            let pushed = self.outgoing.push(&header, record);
+        let begun = self.outgoing.is_begun();
+        if !(begun && self.outgoing.push(record)) {
+            if begun {
+                self.send_records(now, out);
+            }
+            let header = self.header_from(record, received_at);
+            self.outgoing.begin(header);
+            let pushed = self.outgoing.push(record);
             debug_assert!(pushed, "lengths and distances were checked before");
         }
         let added = digest::of_record(
@@ -167,6 +166,17 @@ impl Sequencer {
             inherited: self.inherited,
         };
         (header, beat)
+    }
+
+    /// What stands in front of a datagram whose first record this is.
+    fn header_from(&self, record: &Record<'_>, received_at: u64) -> Header {
+        Header {
+            first_msn: self.next_msn,
+            base_sseq: record.sseq,
+            base_adm: record.adm,
+            received_at,
+            ..self.header()
+        }
     }
 
     /// What stands in every header.

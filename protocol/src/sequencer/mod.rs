@@ -269,18 +269,19 @@ impl Sequencer {
         if self.outgoing.received_at() != received_at {
             self.send_records(now, out);
         }
-        for (part, (kind, flags, body)) in (0..=u16::MAX).zip(parts::cut(bodies)) {
+        let (prev, adm) = (self.run.prev, self.adm);
+        parts::cut(bodies, |part, kind, flags, body| {
             let record = Record {
                 kind,
                 flags,
                 part,
                 sseq,
-                prev: self.run.prev,
-                adm: self.adm,
+                prev,
+                adm,
                 body,
             };
             self.append(now, received_at, &record, out);
-        }
+        });
         self.run.prev = sseq;
         self.run.next_sseq = sseq + 1;
     }

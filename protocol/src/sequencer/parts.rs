@@ -18,48 +18,51 @@ pub const LONGEST_PART: usize = longest_body(SMALLEST_MAX_DATAGRAM);
 pub const MOST_PARTS: usize = 1 << 16;
 
 /// Into how many records `bodies` are cut, or `None` when they cannot be expressed.
+#[inline]
 pub(super) fn count<'a>(bodies: impl Iterator<Item = Body<'a>>) -> Option<usize> {
     let mut parts = 0_usize;
     for body in bodies {
-        let pieces = pieces(body.bytes.len());
+        let fits = body.bytes.len() <= LONGEST_PART;
         match body.kind {
             BodyKind::Opaque => {}
-            BodyKind::Dbn if pieces == 1 => {}
+            BodyKind::Dbn if fits => {}
             BodyKind::Dbn | BodyKind::Administrative | BodyKind::Unknown(_) => return None,
         }
-        parts = parts.checked_add(pieces)?;
+        // An empty body is a record too.
+        let pieces = if fits {
+            1
+        } else {
+            body.bytes.len().div_ceil(LONGEST_PART)
+        };
+        parts = parts.saturating_add(pieces);
     }
     (parts <= MOST_PARTS).then_some(parts)
 }
 
-/// The records in order: kind, flags and the bytes of each.
+/// Visits the records in order: part, kind, flags and the bytes of each. They are at most [`MOST_PARTS`].
+#[inline]
 pub(super) fn cut<'a>(
     bodies: impl ExactSizeIterator<Item = Body<'a>>,
-) -> impl Iterator<Item = (BodyKind, RecordFlags, &'a [u8])> {
+    mut record: impl FnMut(u16, BodyKind, RecordFlags, &'a [u8]),
+) {
     let last = bodies.len().wrapping_sub(1);
-    bodies.enumerate().flat_map(move |(index, body)| {
-        let pieces = pieces(body.bytes.len());
-        (0..pieces).map(move |piece| {
-            let from = piece * LONGEST_PART;
-            let until = body.bytes.len().min(from + LONGEST_PART);
-            let flags = if piece + 1 < pieces {
-                RecordFlags::CONTINUED
-            } else if index == last {
-                RecordFlags::LAST
-            } else {
-                RecordFlags::default()
-            };
-            (body.kind, flags, &body.bytes[from..until])
-        })
-    })
-}
-
-/// An empty body is a record too.
-const fn pieces(length: usize) -> usize {
-    if length == 0 {
-        1
-    } else {
-        length.div_ceil(LONGEST_PART)
+    let mut part = 0_u16;
+    for (index, body) in bodies.enumerate() {
+        let mut rest = body.bytes;
+        while let Some((piece, behind)) = rest.split_at_checked(LONGEST_PART)
+            && !behind.is_empty()
+        {
+            record(part, body.kind, RecordFlags::CONTINUED, piece);
+            part = part.wrapping_add(1);
+            rest = behind;
+        }
+        let flags = match index == last {
+            true => RecordFlags::LAST,
+            false => RecordFlags::default(),
+        };
+        record(part, body.kind, flags, rest);
+        // Behind the last of the most there can be nothing follows.
+        part = part.wrapping_add(1);
     }
 }
 
