@@ -40,7 +40,10 @@ pub(super) struct Taken<'h> {
 
 #[derive(Debug)]
 pub(super) struct Hold {
+    /// As many as a power of two, at least as many as numbers can be told apart: a number finds its slot by a mask.
     slots: Box<[Slot]>,
+    /// How many numbers can be told apart.
+    span: usize,
     /// Block after block. Zeroed memory that nothing writes to before it is needed costs a process nothing,
     /// neither while it lives nor when the kernel takes it apart after its death.
     blocks: Box<[u8]>,
@@ -60,7 +63,8 @@ impl Hold {
     pub(super) fn new(messages: usize, bytes: usize) -> Self {
         let count = bytes.div_ceil(BLOCK);
         Self {
-            slots: vec![Slot::Blank; messages].into_boxed_slice(),
+            slots: vec![Slot::Blank; messages.next_power_of_two()].into_boxed_slice(),
+            span: messages,
             blocks: vec![0; count * BLOCK].into_boxed_slice(),
             behind: vec![0; count].into_boxed_slice(),
             free: NONE,
@@ -73,7 +77,7 @@ impl Hold {
 
     /// How many numbers the ring can tell apart.
     pub(super) fn span(&self) -> u64 {
-        self.slots.len() as u64
+        self.span as u64
     }
 
     /// How many messages are held.
@@ -83,7 +87,7 @@ impl Hold {
 
     /// Whether less than half of it is taken.
     pub(super) fn is_roomy(&self) -> bool {
-        self.held < self.slots.len().div_ceil(2) && self.free_count > self.behind.len() / 2
+        self.held < self.span.div_ceil(2) && self.free_count > self.behind.len() / 2
     }
 
     pub(super) fn is_held(&self, number: u64) -> bool {
@@ -189,8 +193,8 @@ impl Hold {
     }
 
     fn index(&self, number: u64) -> usize {
-        // Less than the ring's length, which is a usize.
-        (number % self.slots.len() as u64) as usize
+        // The length is a power of two, and what is below it a usize.
+        number as usize & (self.slots.len() - 1)
     }
 }
 

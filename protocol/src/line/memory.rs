@@ -20,17 +20,22 @@ pub(super) enum Repeat {
 
 #[derive(Debug)]
 pub(super) struct Memory {
+    /// As many as a power of two, at least as many as are remembered: a number finds its place by a mask.
     digests: Box<[u64]>,
+    /// How many numbers are remembered.
+    span: u64,
 }
 
 impl Memory {
     pub(super) fn new(span: usize) -> Self {
         Self {
-            digests: vec![0; span].into_boxed_slice(),
+            digests: vec![0; span.next_power_of_two()].into_boxed_slice(),
+            span: span as u64,
         }
     }
 
     /// `number` came, for the first time.
+    #[inline]
     pub(super) fn came(&mut self, number: u64, bytes: &[u8]) {
         let index = self.index(number);
         self.digests[index] = digest(bytes);
@@ -44,7 +49,7 @@ impl Memory {
 
     /// `number`, which lies below `horizon`, came again.
     pub(super) fn compare(&self, number: u64, bytes: &[u8], horizon: u64) -> Repeat {
-        if horizon - number > self.digests.len() as u64 {
+        if horizon - number > self.span {
             return Repeat::Forgotten;
         }
         match self.digests[self.index(number)] {
@@ -56,12 +61,12 @@ impl Memory {
 
     /// How many numbers back it reaches.
     pub(super) fn span(&self) -> u64 {
-        self.digests.len() as u64
+        self.span
     }
 
     fn index(&self, number: u64) -> usize {
-        // Less than the ring's length, which is a usize.
-        (number % self.digests.len() as u64) as usize
+        // The length is a power of two, and what is below it a usize.
+        number as usize & (self.digests.len() - 1)
     }
 }
 

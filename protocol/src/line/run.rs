@@ -369,6 +369,7 @@ impl Run {
     }
 
     /// Delivers the unbroken run of held messages that starts at `next`.
+    #[inline]
     pub(super) fn drain(&mut self, account: &mut Account, out: &mut impl Source) {
         while self.next < self.horizon && self.hold.is_held(self.next) {
             if let Some(taken) = self.hold.take(self.next) {
@@ -453,8 +454,10 @@ impl Run {
         account: &mut Account,
         out: &mut impl Source,
     ) {
-        // What is left in its slot is since when it is missing.
-        let _ = self.hold.take(number);
+        if number < self.horizon {
+            // What is left in its slot is since when it is missing.
+            let _ = self.hold.take(number);
+        }
         self.hand_over(number, bytes, received_at, account, out);
         self.drain(account, out);
     }
@@ -474,6 +477,7 @@ impl Run {
         self.horizon = self.horizon.max(self.next);
     }
 
+    #[inline]
     fn fresh(&mut self, word: &Word, number: u64, bytes: &[u8], account: &mut Account) {
         self.memory.came(number, bytes);
         self.progress = word.now;
