@@ -7,6 +7,8 @@
 //!
 //! Nothing here knows a datagram, or what a body says.
 
+use std::ops::Range;
+
 use twinfeed_wire::BodyKind;
 use twinfeed_wire::record::{DbnRecord, MAX_RECORD_LENGTH};
 use zerocopy::IntoBytes;
@@ -19,18 +21,32 @@ pub const LONGEST_MESSAGE: usize = u16::MAX as usize;
 /// The bodies that one source message became.
 #[derive(Debug)]
 pub struct Parts {
-    words: Vec<u64>,
-    entries: Vec<Entry>,
+    words: Box<[u64]>,
+    /// How many of the words are taken.
+    used: usize,
+    entries: Box<[Entry]>,
+    /// How many of the entries count.
+    count: usize,
     longest_body: usize,
 }
 
-/// One body: which words it occupies and how many of their bytes count.
+/// One body: where its bytes stand.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     kind: BodyKind,
-    first_word: usize,
-    length: usize,
     continued: bool,
+    /// Of the first byte, from the start of the arena.
+    at: u32,
+    length: u32,
+}
+
+impl Entry {
+    const NONE: Self = Self {
+        kind: BodyKind::Opaque,
+        continued: false,
+        at: 0,
+        length: 0,
+    };
 }
 
 /// One body of a source message.
@@ -57,31 +73,33 @@ impl Parts {
         let most_parts = MOST_RECORDS + LONGEST_MESSAGE / longest_body + 1;
         let most_bytes = MOST_RECORDS * MAX_RECORD_LENGTH + LONGEST_MESSAGE + 8;
         Self {
-            words: Vec::with_capacity(most_bytes / 8 + 1),
-            entries: Vec::with_capacity(most_parts),
+            words: vec![0; most_bytes / 8 + 1].into_boxed_slice(),
+            used: 0,
+            entries: vec![Entry::NONE; most_parts].into_boxed_slice(),
+            count: 0,
             longest_body,
         }
     }
 
     /// Forgets all bodies.
     pub fn clear(&mut self) {
-        self.words.clear();
-        self.entries.clear();
+        (self.used, self.count) = (0, 0);
     }
 
     /// How many bodies there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.count
     }
 
     /// Whether the message became nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.count == 0
     }
 
     /// Appends a record.
+    #[inline]
     pub fn push_record<R: DbnRecord>(&mut self, record: &R) {
         self.push(BodyKind::Dbn, record.as_bytes(), false);
     }
@@ -101,45 +119,50 @@ impl Parts {
 
     /// The last record of type `R`, to change it.
     pub fn last_record_mut<R: DbnRecord>(&mut self) -> Option<&mut R> {
+        let arena = self.words.as_mut_bytes();
         let is_r = |entry: &&Entry| {
-            entry.kind == BodyKind::Dbn && R::view(bytes(&self.words, entry)).is_some()
+            entry.kind == BodyKind::Dbn && R::view(&arena[entry.range()]).is_some()
         };
-        let entry = *self.entries.iter().rev().find(is_r)?;
-        let bytes = self.words[entry.first_word..].as_mut_bytes();
-        R::mut_from_bytes(&mut bytes[..entry.length]).ok()
+        let entry = *self.entries[..self.count].iter().rev().find(is_r)?;
+        R::mut_from_bytes(&mut arena[entry.range()]).ok()
     }
 
     /// The bodies, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Part<'_>> + Clone {
-        let count = self.entries.len();
-        self.entries
+        let (arena, count) = (self.words.as_bytes(), self.count);
+        self.entries[..count]
             .iter()
             .enumerate()
             .map(move |(index, entry)| Part {
                 part: index as u16, // most_parts is far below 2^16
                 kind: entry.kind,
-                bytes: bytes(&self.words, entry),
+                bytes: &arena[entry.range()],
                 last: index + 1 == count,
                 continued: entry.continued,
             })
     }
 
+    #[inline]
     fn push(&mut self, kind: BodyKind, body: &[u8], continued: bool) {
-        let first_word = self.words.len();
-        self.words.resize(first_word + body.len().div_ceil(8), 0);
-        self.words[first_word..].as_mut_bytes()[..body.len()].copy_from_slice(body);
-        self.entries.push(Entry {
+        let at = self.used * 8;
+        self.words.as_mut_bytes()[at..at + body.len()].copy_from_slice(body);
+        self.used += body.len().div_ceil(8);
+        // The arena has less than 2^17 bytes.
+        self.entries[self.count] = Entry {
             kind,
-            first_word,
-            length: body.len(),
             continued,
-        });
-        debug_assert!(self.entries.len() <= MOST_RECORDS + LONGEST_MESSAGE / self.longest_body + 1);
+            at: at as u32,
+            length: body.len() as u32,
+        };
+        self.count += 1;
     }
 }
 
-fn bytes<'a>(words: &'a [u64], entry: &Entry) -> &'a [u8] {
-    &words[entry.first_word..].as_bytes()[..entry.length]
+impl Entry {
+    fn range(&self) -> Range<usize> {
+        let at = self.at as usize;
+        at..at + self.length as usize
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +207,6 @@ mod tests {
     fn a_long_body_is_cut_and_says_so() {
         let bytes: Vec<u8> = (0..LONGEST_MESSAGE).map(|n| n as u8).collect();
         let mut parts = Parts::new(1_327);
-        let (words, entries) = (parts.words.capacity(), parts.entries.capacity());
         parts.push_opaque(&bytes);
         assert_eq!(parts.iter().next().unwrap().bytes.len(), 1_320);
         let together: Vec<u8> = parts.iter().flat_map(|part| part.bytes.to_vec()).collect();
@@ -194,8 +216,9 @@ mod tests {
             parts.push_record(&twinfeed_wire::record::InstrumentDefMsg::default());
         }
         assert_eq!(
-            (parts.words.capacity(), parts.entries.capacity()),
-            (words, entries)
+            parts.len(),
+            parts.entries.len(),
+            "there is no more room than that"
         );
     }
 
