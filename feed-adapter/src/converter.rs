@@ -20,7 +20,7 @@ use crate::decode::itch50::MEMORY_VERSION;
 use crate::decode::{DecodeError, Decoder, LONGEST_MESSAGE, Parts, TradingDay, itch50};
 use crate::fault_points;
 use crate::note::{News, Notes};
-use crate::source::moldudp64::Session;
+use crate::source::moldudp64::{Messages, Session};
 use crate::transfer::Whole;
 use crate::transfer::giving::{Giving, Progress, Standing};
 use crate::transfer::taking::{CatchUp, Taking};
@@ -250,6 +250,20 @@ impl<T: Transmit> At<'_, T> {
     /// The packet at hand belongs to this session.
     pub fn in_session(&mut self, session: Session) {
         self.converter.session = Some(session);
+    }
+}
+
+impl<T> At<'_, T> {
+    /// These messages come very soon, unless they came before: begins to fetch what is remembered of their orders. Nothing
+    /// changes.
+    pub fn foresee(&self, messages: Messages<'_>) {
+        let next = self.converter.sequencer.next_pos();
+        let next = next.map_or(0, |pos| pos.sseq);
+        if messages.next_sequence() > next {
+            for (_, message) in messages {
+                self.converter.decoder.foresee(message);
+            }
+        }
     }
 }
 

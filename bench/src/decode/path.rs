@@ -18,7 +18,8 @@ use twinfeed_feed_adapter::decode::{
     Decoder as _, Faults, LONGEST_MESSAGE, Parts, TradingDay, itch50,
 };
 use twinfeed_feed_adapter::note::Notes;
-use twinfeed_feed_adapter::source::moldudp64::{Packet, Session};
+use twinfeed_feed_adapter::source::ahead::Ahead;
+use twinfeed_feed_adapter::source::moldudp64::{Messages, Packet, Session};
 use twinfeed_net::udp::{Outbox, ReceiverConfig};
 use twinfeed_protocol::line::{Line, LineLimits, Lines};
 use twinfeed_protocol::sequencer::{Body, Now, Sequencer, SequencerConfig, Transmit};
@@ -240,7 +241,9 @@ impl Machines {
                 parts,
                 bodies,
             } => {
+                let mut ahead = Ahead::new(packets.clone());
                 for packet in packets.flat_map(Packet::parse) {
+                    ahead.turn(packet.count(), |messages| foresee(decoder, messages));
                     for (sseq, message) in packet.messages() {
                         let _ = decoder.convert(sseq, message, parts);
                         *bodies += parts.len() as u64;
@@ -254,7 +257,9 @@ impl Machines {
                 sequencer,
                 out,
             } => {
+                let mut ahead = Ahead::new(packets.clone());
                 for packet in packets.flat_map(Packet::parse) {
+                    ahead.turn(packet.count(), |messages| foresee(decoder, messages));
                     now.unix_ns += 1;
                     for (sseq, message) in packet.messages() {
                         let _ = decoder.convert(sseq, message, parts);
@@ -276,10 +281,12 @@ impl Machines {
                 out,
             } => {
                 for line in speaking.iter() {
+                    let mut ahead = Ahead::new(packets.clone());
                     for packet in packets.clone().flat_map(Packet::parse) {
                         // The kernel stamps each packet.
                         now.unix_ns += 1;
                         let mut at = converter.at(now, out);
+                        ahead.turn(packet.count(), |messages| at.foresee(messages));
                         at.in_session(packet.session());
                         lines.on_packet(
                             *line,
@@ -297,6 +304,12 @@ impl Machines {
                 out.send();
             }
         }
+    }
+}
+
+fn foresee(decoder: &itch50::Converter, messages: Messages<'_>) {
+    for (_, message) in messages {
+        decoder.foresee(message);
     }
 }
 

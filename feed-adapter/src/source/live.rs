@@ -16,6 +16,7 @@ use twinfeed_protocol::line::{Line, Lines, Way};
 use twinfeed_protocol::sequencer::{Now, Transmit};
 use twinfeed_wire::{Epoch, Sid};
 
+use super::ahead::Ahead;
 use super::moldudp64::{Kind, Packet, Session};
 pub use super::requests::RequestCounters;
 use super::requests::Requests;
@@ -283,6 +284,7 @@ impl Input {
             return 0;
         };
         let mut packets = 0;
+        let mut ahead = Ahead::new(batch.payloads());
         for datagram in batch {
             packets += 1;
             let mut gate = Gate {
@@ -294,6 +296,7 @@ impl Input {
             };
             if let Some(packet) = gate.admit(&datagram) {
                 let received_at = datagram.received.map_or(now.unix_ns, |stamp| stamp.ns);
+                ahead.turn(packet.count(), |messages| out.foresee(messages));
                 hear(now, *line, &packet, received_at, lines, epochs, out);
             }
         }

@@ -137,6 +137,18 @@ impl<'a> Packet<'a> {
         })
     }
 
+    /// The messages of what looks like a packet, as far as they are whole; nothing is checked, for who looks ahead.
+    #[must_use]
+    pub fn glance(datagram: &'a [u8]) -> Option<Messages<'a>> {
+        let (header, rest) = RawHeader::ref_from_prefix(datagram).ok()?;
+        let count = header.count.get();
+        (count != END_OF_SESSION).then(|| Messages {
+            sequence: header.sequence.get(),
+            left: count,
+            rest,
+        })
+    }
+
     /// The session.
     #[must_use]
     pub fn session(&self) -> Session {
@@ -186,10 +198,19 @@ pub struct Messages<'a> {
     rest: &'a [u8],
 }
 
+impl Messages<'_> {
+    /// Number of the message that follows the last one.
+    #[must_use]
+    pub const fn next_sequence(&self) -> u64 {
+        self.sequence.saturating_add(self.left as u64)
+    }
+}
+
 impl<'a> Iterator for Messages<'a> {
     /// Number and bytes.
     type Item = (u64, &'a [u8]);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let (message, rest) = split(self.rest)?;
@@ -207,9 +228,10 @@ impl<'a> Iterator for Messages<'a> {
 impl ExactSizeIterator for Messages<'_> {}
 
 /// The first length-prefixed block and what follows it.
+#[inline]
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = U16::ref_from_prefix(bytes).ok()?;
-    rest.split_at_checked(usize::from(length.get()))
+    let (length, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
 /// Why a datagram is not a packet.

@@ -165,16 +165,23 @@ impl ReceiveBatch {
         self.headers.len()
     }
 
-    /// The message at `index` of the last batch; `None` beyond it.
-    pub(crate) fn message(&self, index: usize) -> Option<Message<'_>> {
+    /// The payload of the message at `index`; of what the kernel merged, all.
+    pub(crate) fn payload(&self, index: usize) -> Option<&[u8]> {
         let header = self.headers.as_slice()[..self.filled].get(index)?;
         let start = index * self.slot;
         let length = (header.msg_len as usize).min(self.slot);
+        Some(&bytes_of(self.arena.as_slice())[start..start + length])
+    }
+
+    /// The message at `index` of the last batch; `None` beyond it.
+    pub(crate) fn message(&self, index: usize) -> Option<Message<'_>> {
+        let bytes = self.payload(index)?;
+        let header = &self.headers.as_slice()[index];
         #[allow(clippy::unnecessary_cast, reason = "32 bits wide with musl")]
         let said_length = (header.msg_hdr.msg_controllen as usize).min(CONTROL_BYTES);
         let Control(control) = &self.control.as_slice()[index];
         Some(Message {
-            bytes: &bytes_of(self.arena.as_slice())[start..start + length],
+            bytes,
             source: self.names.as_slice()[index].address(),
             truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             said: control::said(&control[..said_length]),

@@ -128,6 +128,12 @@ impl Batch<'_> {
 }
 
 impl<'r> Batch<'r> {
+    /// The payloads of all messages of the kernel, without taking them: for who looks ahead.
+    pub fn payloads(&self) -> impl Iterator<Item = &'r [u8]> + use<'r> {
+        let messages: &'r ReceiveBatch = self.messages;
+        (0..self.count).map_while(|index| messages.payload(index))
+    }
+
     fn next_message(&mut self) -> Option<Datagram<'r>> {
         let messages: &'r ReceiveBatch = self.messages;
         let Message {

@@ -15,7 +15,9 @@ use zerocopy::little_endian::{U16, U32, U64};
 
 use super::Foreign;
 use super::memory::Memory;
-use super::message::{MESSAGES, Message, MessageError, MessageHeader, Price4, Price8};
+use super::message::{
+    MESSAGES, Message, MessageError, MessageHeader, Price4, Price8, each_reference,
+};
 use crate::decode::{
     DecodeError, Decoder, Faults, LONGEST_MESSAGE, MessageType, Parts, TradingDay,
 };
@@ -95,6 +97,12 @@ impl Converter {
     /// Goes on with what `other` remembers, which then remembers what this one did. Counts stay.
     pub const fn exchange_memory(&mut self, other: &mut Self) {
         core::mem::swap(&mut self.memory, &mut other.memory);
+    }
+
+    /// This message will be converted very soon: begins to fetch what is remembered of its orders. Nothing changes.
+    #[inline]
+    pub fn foresee(&self, message: &[u8]) {
+        each_reference(message, |reference| self.memory.orders.foresee(reference));
     }
 
     /// Counts an error and says what is published in the message's place.
@@ -201,11 +209,20 @@ impl Decoder for Converter {
 
 impl Converter {
     fn count(&mut self, letter: u8) {
-        if let Some(index) = MESSAGES.iter().position(|entry| entry.0 == letter) {
-            self.counts[index] += 1;
-        }
+        // What was parsed is in the table.
+        self.counts[usize::from(PLACES[usize::from(letter)])] += 1;
     }
 }
+
+/// The place of each letter in [`MESSAGES`]; of what is no message's, the first.
+const PLACES: [u8; 256] = {
+    let (mut places, mut place) = ([0; 256], 0);
+    while place < MESSAGES.len() {
+        places[MESSAGES[place].0 as usize] = place as u8;
+        place += 1;
+    }
+    places
+};
 
 /// Whether the records of a message hold all that it said.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -166,6 +166,25 @@ macro_rules! messages {
 }
 use messages;
 
+/// Visits the order references in a message that is not checked in any way: for who looks ahead.
+#[inline]
+pub(super) fn each_reference(bytes: &[u8], mut visit: impl FnMut(u64)) {
+    let Some((b'A' | b'C' | b'D' | b'E' | b'F' | b'U' | b'X', behind)) = bytes.split_first() else {
+        return;
+    };
+    let Some((_, references)) = behind.split_first_chunk::<{ HEADER_LENGTH - 1 }>() else {
+        return;
+    };
+    if let Some((reference, behind)) = references.split_first_chunk() {
+        visit(u64::from_be_bytes(*reference));
+        if bytes[0] == OrderReplace::TYPE
+            && let Some(new) = behind.first_chunk()
+        {
+            visit(u64::from_be_bytes(*new));
+        }
+    }
+}
+
 /// A struct that is one message.
 trait Body: FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned {
     const TYPE: u8;
@@ -192,6 +211,7 @@ macro_rules! all_messages {
             /// # Errors
             ///
             /// [`MessageError`] names the type, the length it has and the length it should have.
+            #[inline]
             pub fn parse(bytes: &'a [u8]) -> Result<Self, MessageError> {
                 let Some(&message_type) = bytes.first() else {
                     return Err(MessageError::Empty);
