@@ -309,11 +309,15 @@ mod tests {
             let mut paths = Way::ALL.map(|way| Path::new(way, 4_000, true));
             let (mut flow, mut packets) = (Flow::new(content, 7), Packets::default());
             while flow.fill(300, &mut packets) {
-                paths.iter_mut().for_each(|path| drop(path.take(&packets)));
+                for path in &mut paths {
+                    path.take(&packets);
+                }
             }
             for together in [1, 3, MOST_TOGETHER] {
                 flow.speak(5_000, together, &mut packets);
-                paths.iter_mut().for_each(|path| drop(path.take(&packets)));
+                for path in &mut paths {
+                    path.take(&packets);
+                }
                 let records = paths.each_ref().map(Path::records);
                 assert!(records.iter().all(|it| *it == records[0]), "{records:?}");
                 assert!(records[0] > 0);
