@@ -54,14 +54,14 @@ pub(super) struct Path {
 
 enum Machines {
     Decoded {
-        decoder: itch50::Converter,
+        decoder: Box<itch50::Converter>,
         parts: Parts,
         bodies: u64,
     },
     Framed {
-        decoder: itch50::Converter,
+        decoder: Box<itch50::Converter>,
         parts: Parts,
-        sequencer: Sequencer,
+        sequencer: Box<Sequencer>,
         out: Sink,
     },
     Whole {
@@ -87,7 +87,7 @@ impl Path {
             time: Time(1_000_000_000),
             unix_ns: 1_577_716_200_000_000_000,
         };
-        let decoder = || itch50::Converter::new(settings, day);
+        let decoder = || Box::new(itch50::Converter::new(settings, day));
         // Bodies are cut by the sequencer.
         let parts = || Parts::new(LONGEST_MESSAGE + 1);
         let mut out = Sink::new(reads);
@@ -109,7 +109,7 @@ impl Path {
                 Machines::Framed {
                     decoder: decoder(),
                     parts: parts(),
-                    sequencer,
+                    sequencer: Box::new(sequencer),
                     out,
                 }
             }
@@ -280,7 +280,7 @@ impl Machines {
                 epoch,
                 out,
             } => {
-                for line in speaking.iter() {
+                for line in *speaking {
                     let mut ahead = Ahead::new(packets.clone());
                     for packet in packets.clone().flat_map(Packet::parse) {
                         // The kernel stamps each packet.
