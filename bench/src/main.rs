@@ -1,7 +1,8 @@
 //! What do failures and losses cost, measured?
 //!
-//! `twinfeed-bench arbiter` measures what deduplication and arbitration cost. `twinfeed-bench latency` measures how late records are, against bare sockets, `twinfeed-bench memory` the same by shared memory. `twinfeed-bench repair` measures how what both streams lost is given again. `twinfeed-bench failover` starts the real processes from the `twinfeed` program, hurts the active
-//! `twinfeed-bench arbiter` measures what deduplication and arbitration cost. `twinfeed-bench decode` measures what an adapter's core makes of its source. `twinfeed-bench latency` measures how late records are, against bare sockets. `twinfeed-bench repair` measures how what both streams lost is given again. `twinfeed-bench failover` starts the real processes from the `twinfeed` program, hurts the active
+//! `arbiter` measures what deduplication and arbitration cost, `decode` what an adapter's core makes of its source. `latency` measures how late records
+//! are, against bare sockets and peers, `memory` the same by shared memory, `throughput` how many a second come without a loss. `repair` measures how what both
+//! streams lost is given again. `failover` starts the real processes from the `twinfeed` program, hurts the active
 //! adapter hundreds of times in every way that matters, and writes down what the application saw.
 #![forbid(unsafe_code)]
 
