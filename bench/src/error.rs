@@ -72,6 +72,18 @@ impl Error {
         move |source| Self::Write { path, source }
     }
 
+    /// For `map_err`: which other system, and what it was about.
+    #[cfg(feature = "peers")]
+    pub(crate) fn peer<E: std::fmt::Display>(
+        name: &'static str,
+        what: &'static str,
+    ) -> impl FnOnce(E) -> Self {
+        move |error| Self::Peer {
+            name,
+            fault: format!("{what}: {error}"),
+        }
+    }
+
     /// Exit code: 2 usage, 69 something it depends on is unavailable, otherwise 1.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {

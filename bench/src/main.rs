@@ -6,6 +6,8 @@
 //! adapter hundreds of times in every way that matters, and writes down what the application saw.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "aeron")]
+mod aeron;
 mod arbiter;
 mod chance;
 mod child;

@@ -8,9 +8,11 @@ use twinfeed_net::clock::monotonic_ns;
 #[cfg(any(feature = "nats", feature = "zenoh"))]
 use super::peers;
 #[cfg(feature = "aeron")]
-use super::peers::aeron::{self, Media};
+use super::peers::aeron;
 use super::way::Way;
 use super::{floor, product};
+#[cfg(feature = "aeron")]
+use crate::aeron::Media;
 use crate::error::Error;
 
 /// When it was due, ns of the monotonic clock, at the head of each record.

@@ -10,10 +10,12 @@ use twinfeed_net::clock::monotonic_ns;
 #[cfg(any(feature = "nats", feature = "zenoh"))]
 use super::peers;
 #[cfg(feature = "aeron")]
-use super::peers::aeron::{self, Media};
+use super::peers::aeron;
 use super::publisher::LEAST_SIZE;
 use super::way::Way;
 use super::{Heard, PATIENCE, floor, product};
+#[cfg(feature = "aeron")]
+use crate::aeron::Media;
 use crate::error::Error;
 use crate::report::hgrm;
 

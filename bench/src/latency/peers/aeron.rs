@@ -1,211 +1,48 @@
 //! Aeron: UDP in one publication, UDP in two whose copies the application merges by number, and IPC.
 //!
 //! ```text
-//!  publisher's process, one thread                         subscriber's process, one thread
-//!  due ─► offer ─► term buffer ─► driver's turn ── UDP ──► driver's turn ─► image ─► poll: how late?
-//!  due ─► offer ─► term buffer (shared memory) ────────────────────────────────────► poll: how late?
+//!  publisher's process, one thread            subscriber's process, one thread
+//!  due ─► offer ─► driver's turn ──── UDP ──► driver's turn ─► poll: how late?
+//!  due ─► offer ──── shared memory ──────────────────────────► poll: how late?
 //! ```
-//!
-//! Two spinning processes leave no core to a driver with threads of its own, so each process has an embedded one in `INVOKER` mode: it works when its thread
-//! gives it a turn. For IPC there is one driver, the subscriber's. Settings are those of Aeron's own `low-latency-c-media-driver` (aeron-samples/scripts), idle strategies
-//! apart, for an invoker has none.
 
-use std::ffi::CString;
-use std::path::Path;
 use std::time::Instant;
 
-use rusteron_media_driver::bindings::aeron_threading_mode_t;
-use rusteron_media_driver::{
-    Aeron, AeronCError, AeronContext, AeronDriver, AeronDriverContext, AeronExclusivePublication,
-    AeronOfferError, AeronSubscription, Handlers,
-};
 use twinfeed_net::clock::monotonic_ns;
 
+use super::super::Heard;
 use super::super::publisher::{END, Publish};
 use super::super::subscriber::{Subscribe, Told};
-use super::super::{Heard, PATIENCE};
-use super::{QUIET_NS, fault};
+use super::QUIET_NS;
+use crate::aeron::{Media, Publications, Subscriptions, frame};
 use crate::error::Error;
 
-/// Which of the three.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in super::super) enum Media {
-    /// UDP, so many publications with the same messages.
-    Udp {
-        /// How many.
-        publications: usize,
-    },
-    /// Shared memory.
-    Ipc,
-}
-
-impl Media {
-    pub(in super::super) const ONE: Self = Self::Udp { publications: 1 };
-    pub(in super::super) const TWO: Self = Self::Udp { publications: 2 };
-}
-
-const NAME: &str = "Aeron";
-/// Where a driver's directory is, in shared memory, and how it is called before the number of its process.
-const MEMORY: &str = "/dev/shm";
-const DIRECTORY: &str = "twinfeed-bench-aeron-";
-/// Bytes of a socket's buffers, and of a receiver's window (low-latency-c-media-driver).
-const WINDOW: usize = 2 << 20;
-/// Of a message's frame: the header, and the multiple that its length is rounded up to (Aeron's transport protocol
-/// specification, data frame).
-const HEADER: usize = 32;
 /// Fragments that one poll takes at most, as in Aeron's samples.
 const FRAGMENTS: usize = 10;
-/// Turns of a subscriber for each one of what no message passes through: the client's conductor, and with IPC the driver, too.
-const SELDOM: u32 = 1_024;
 /// How long the driver goes on behind the last message, for who has to ask for it again.
 const LAST_MS: u128 = 40;
 
-/// An Aeron client and, except where another process has it, the driver; closed in this order.
-struct Node {
-    client: Aeron,
-    driver: Option<AeronDriver>,
-}
-
-impl Node {
-    /// With a driver of its own, in a directory that nobody else has.
-    fn with_driver() -> Result<(Self, String), Error> {
-        sweep();
-        let directory = format!("{MEMORY}/{DIRECTORY}{}", std::process::id());
-        let driver = driver(&directory).map_err(fault(NAME, "the embedded media driver"))?;
-        let client = client(&directory).map_err(fault(NAME, "the client"))?;
-        let driver = Some(driver);
-        Ok((Self { client, driver }, directory))
-    }
-
-    /// With the driver whose directory that is.
-    fn attached(directory: &str) -> Result<Self, Error> {
-        let client = client(directory).map_err(fault(NAME, "the client"))?;
-        Ok(Self {
-            client,
-            driver: None,
-        })
-    }
-
-    /// One turn of the driver, if it is here.
-    fn turn_driver(&self) {
-        if let Some(driver) = &self.driver {
-            // What goes wrong in a turn is in the driver's own log, and shows as loss here.
-            let _ = driver.main_do_work();
-        }
-    }
-
-    /// One turn of the client's conductor: what becomes of images, and signs of life.
-    fn turn_client(&self) {
-        let _ = self.client.main_do_work();
-    }
-
-    /// Goes on until that is there.
-    fn until<T>(
-        &self,
-        what: &'static str,
-        mut there: impl FnMut() -> Result<Option<T>, AeronCError>,
-    ) -> Result<T, Error> {
-        let begun = Instant::now();
-        loop {
-            self.turn_driver();
-            self.turn_client();
-            if let Some(there) = there().map_err(fault(NAME, what))? {
-                return Ok(there);
-            }
-            if begun.elapsed() > PATIENCE {
-                let waited = format!("nothing for {} s", PATIENCE.as_secs());
-                return Err(fault(NAME, what)(waited));
-            }
-        }
-    }
-}
-
-/// Removes what drivers left behind whose processes were killed: memory that nobody gives back otherwise.
-fn sweep() {
-    for entry in std::fs::read_dir(MEMORY).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let process = name.to_str().and_then(|name| name.strip_prefix(DIRECTORY));
-        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-fn driver(directory: &str) -> Result<AeronDriver, AeronCError> {
-    let context = AeronDriverContext::new()?;
-    context.set_dir(&text(directory))?;
-    context.set_dir_delete_on_start(true)?;
-    context.set_dir_delete_on_shutdown(true)?;
-    context.set_threading_mode(aeron_threading_mode_t::AERON_THREADING_MODE_INVOKER)?;
-    context.set_term_buffer_sparse_file(false)?;
-    context.set_socket_so_rcvbuf(WINDOW)?;
-    context.set_socket_so_sndbuf(WINDOW)?;
-    context.set_rcv_initial_window_length(WINDOW)?;
-    let driver = AeronDriver::new(&context)?;
-    driver.start(true)?;
-    driver.main_do_work()?;
-    Ok(driver)
-}
-
-fn client(directory: &str) -> Result<Aeron, AeronCError> {
-    let context = AeronContext::new()?;
-    context.set_dir(&text(directory))?;
-    context.set_use_conductor_agent_invoker(true)?;
-    context.set_pre_touch_mapped_memory(true)?;
-    context.set_error_handler(Some(|code: i32, message: &str| {
-        eprintln!("twinfeed-bench: Aeron's client: {code}: {message}");
-    }))?;
-    let client = Aeron::new(&context)?;
-    client.start()?;
-    Ok(client)
-}
-
 /// The sending half.
 pub(in super::super) struct Publisher {
-    publications: Vec<AeronExclusivePublication>,
-    node: Node,
+    publications: Publications,
     media: Media,
     message: Vec<u8>,
 }
 
 impl Publisher {
     pub(in super::super) fn open(media: Media, doors: &[String]) -> Result<Self, Error> {
-        let (node, channels) = match media {
-            Media::Udp { .. } => (Node::with_driver()?.0, doors.to_vec()),
-            Media::Ipc => (Node::attached(&doors.concat())?, vec![IPC.to_owned()]),
-        };
-        let mut publications = Vec::new();
-        for (stream, channel) in (FIRST_STREAM..).zip(&channels) {
-            let adding = node
-                .client
-                .async_add_exclusive_publication(&text(channel), stream)
-                .map_err(fault(NAME, "a publication"))?;
-            let publication = node.until("a publication", || adding.poll())?;
-            node.until("a subscriber", || {
-                Ok(publication.is_connected().then_some(()))
-            })?;
-            publications.push(publication);
-        }
         Ok(Self {
-            publications,
-            node,
+            publications: Publications::open(media, doors)?,
             media,
             message: Vec::new(),
         })
     }
 
-    /// Offers to each publication until it is taken, unless nobody is there any more.
+    /// Offers until it is taken, unless nobody is there any more.
     fn offer(&self, message: &[u8]) {
-        for publication in &self.publications {
-            while let Err(AeronOfferError::BackPressured | AeronOfferError::AdminAction) =
-                publication.offer(message)
-            {
-                self.node.turn_driver();
-                self.node.turn_client();
-            }
-        }
+        self.publications.offer(message);
         // Here it leaves, if it does so through a socket.
-        self.node.turn_driver();
+        self.publications.turn_driver();
     }
 }
 
@@ -215,12 +52,12 @@ impl Publish for Publisher {
         self.message.extend_from_slice(&number.to_le_bytes());
         self.message.extend_from_slice(record);
         self.offer(&self.message);
-        self.node.turn_client();
+        self.publications.turn_client();
     }
 
     fn wait(&mut self, left: u64) {
         if left > QUIET_NS {
-            self.node.turn_driver();
+            self.publications.turn_driver();
         }
         std::hint::spin_loop();
     }
@@ -228,59 +65,29 @@ impl Publish for Publisher {
     fn end(&mut self) -> Result<(), Error> {
         self.offer(&END);
         let begun = Instant::now();
-        while self.node.driver.is_some() && begun.elapsed().as_millis() < LAST_MS {
-            self.node.turn_driver();
-            self.node.turn_client();
+        while self.publications.driven() && begun.elapsed().as_millis() < LAST_MS {
+            self.publications.turn_driver();
+            self.publications.turn_client();
         }
         Ok(())
     }
 
     fn datagram(&self) -> Option<usize> {
-        let frame = (HEADER + self.message.len()).next_multiple_of(HEADER);
-        matches!(self.media, Media::Udp { .. }).then_some(frame)
+        matches!(self.media, Media::Udp { .. }).then(|| frame(self.message.len()))
     }
 }
 
 /// The receiving half.
 pub(in super::super) struct Subscriber {
-    subscriptions: Vec<AeronSubscription>,
-    node: Node,
-    doors: Vec<String>,
-    /// Whether messages pass through the driver.
-    driven: bool,
-    turn: u32,
+    subscriptions: Subscriptions,
     /// Publications that said their end.
     ended: usize,
 }
 
 impl Subscriber {
     pub(in super::super) fn open(media: Media) -> Result<Self, Error> {
-        let (node, directory) = Node::with_driver()?;
-        let (channels, driven) = match media {
-            Media::Udp { publications } => (vec![ANY_PORT; publications], true),
-            Media::Ipc => (vec![IPC], false),
-        };
-        let (mut subscriptions, mut doors) = (Vec::new(), Vec::new());
-        for (stream, channel) in (FIRST_STREAM..).zip(channels) {
-            let adding = node
-                .client
-                .async_add_subscription(&text(channel), stream, Handlers::NONE, Handlers::NONE)
-                .map_err(fault(NAME, "a subscription"))?;
-            let subscription = node.until("a subscription", || adding.poll())?;
-            if media == Media::Ipc {
-                doors.push(directory.clone());
-            } else {
-                let endpoint = node.until("a port", || endpoint(&subscription))?;
-                doors.push(format!("aeron:udp?endpoint={endpoint}"));
-            }
-            subscriptions.push(subscription);
-        }
         Ok(Self {
-            subscriptions,
-            node,
-            doors,
-            driven,
-            turn: 0,
+            subscriptions: Subscriptions::open(media)?,
             ended: 0,
         })
     }
@@ -288,56 +95,22 @@ impl Subscriber {
 
 impl Subscribe for Subscriber {
     fn doors(&self) -> Result<Vec<String>, Error> {
-        Ok(self.doors.clone())
+        Ok(self.subscriptions.doors().to_vec())
     }
 
     fn turn(&mut self, told: &mut Told) -> Result<bool, Error> {
-        self.turn = self.turn.wrapping_add(1);
-        let seldom = self.turn.is_multiple_of(SELDOM);
-        if self.driven || seldom {
-            self.node.turn_driver();
-        }
-        if seldom {
-            self.node.turn_client();
-        }
-        let merged = self.subscriptions.len() > 1;
-        for subscription in &self.subscriptions {
-            let polled = subscription.poll_fn(
-                |message, _header| {
-                    if message == END {
-                        self.ended += 1;
-                    } else if merged {
-                        told.copy(message);
-                    } else {
-                        told.only(monotonic_ns(), message);
-                    }
-                },
-                FRAGMENTS,
-            );
-            polled.map_err(fault(NAME, "a poll"))?;
-        }
-        Ok(self.ended == self.subscriptions.len())
+        let copies = self.subscriptions.copies();
+        self.subscriptions.turn(FRAGMENTS, |message| {
+            if message == END {
+                self.ended += 1;
+            } else if copies > 1 {
+                told.copy(message);
+            } else {
+                told.only(monotonic_ns(), message);
+            }
+        })?;
+        Ok(self.ended == copies)
     }
 
     fn finish(&mut self, _heard: &mut Heard) {}
-}
-
-/// The address that the driver has bound, once it has.
-fn endpoint(subscription: &AeronSubscription) -> Result<Option<String>, AeronCError> {
-    let mut bytes = [0; 64];
-    if subscription.resolved_endpoint(&mut bytes)? == 0 {
-        return Ok(None);
-    }
-    let endpoint = bytes.split(|byte| *byte == 0).next().unwrap_or(&[]);
-    Ok(Some(String::from_utf8_lossy(endpoint).into_owned()))
-}
-
-/// Of the first publication; the next has the next.
-const FIRST_STREAM: i32 = 1_001;
-const IPC: &str = "aeron:ipc";
-const ANY_PORT: &str = "aeron:udp?endpoint=127.0.0.1:0";
-
-/// As C has it; none of ours has a zero within.
-fn text(text: &str) -> CString {
-    CString::new(text).unwrap_or_default()
 }

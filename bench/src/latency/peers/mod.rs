@@ -9,6 +9,7 @@ pub(super) mod nats;
 #[cfg(feature = "zenoh")]
 pub(super) mod zenoh;
 
+#[cfg(any(feature = "nats", feature = "zenoh"))]
 use crate::error::Error;
 
 /// Before a record is due, a publisher gives no turn to what could be in its way, such as a driver. That is kind to a peer: a publisher that does not know
@@ -29,12 +30,4 @@ fn free_port() -> Result<u16, Error> {
     let listener = std::net::TcpListener::bind(any).map_err(Error::Socket)?;
     let address = listener.local_addr().map_err(Error::Socket)?;
     Ok(address.port())
-}
-
-/// For `map_err`: which system, and what it was about.
-fn fault<E: std::fmt::Display>(name: &'static str, what: &'static str) -> impl FnOnce(E) -> Error {
-    move |error| Error::Peer {
-        name,
-        fault: format!("{what}: {error}"),
-    }
 }

@@ -21,7 +21,7 @@ use twinfeed_net::clock::monotonic_ns;
 use super::super::publisher::{END, Publish};
 use super::super::subscriber::{Subscribe, Told};
 use super::super::{Heard, PATIENCE};
-use super::{QUIET_NS, fault, free_port, message};
+use super::{QUIET_NS, free_port, message};
 use crate::error::Error;
 
 const NAME: &str = "NATS";
@@ -36,7 +36,7 @@ const WAITING: usize = 1 << 20;
 /// A client in a runtime that runs when this thread lets it.
 fn connect(door: &str) -> Result<(Runtime, Client), Error> {
     let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(fault(NAME, "a runtime"))?;
+    let runtime = runtime.map_err(Error::peer(NAME, "a runtime"))?;
     let options = async_nats::ConnectOptions::new().subscription_capacity(WAITING);
     let begun = Instant::now();
     loop {
@@ -44,7 +44,7 @@ fn connect(door: &str) -> Result<(Runtime, Client), Error> {
         match runtime.block_on(options.clone().connect(door)) {
             Ok(client) => return Ok((runtime, client)),
             Err(error) if begun.elapsed() > PATIENCE => {
-                return Err(fault(NAME, "the server")(error));
+                return Err(Error::peer(NAME, "the server")(error));
             }
             Err(_) => sleep(Duration::from_millis(10)),
         }
@@ -116,14 +116,16 @@ impl Subscriber {
             let mut subscription = client
                 .subscribe(SUBJECT)
                 .await
-                .map_err(fault(NAME, "a subscription"))?;
+                .map_err(Error::peer(NAME, "a subscription"))?;
             client
                 .publish(SUBJECT, HELLO.to_vec().into())
                 .await
-                .map_err(fault(NAME, "a first message"))?;
+                .map_err(Error::peer(NAME, "a first message"))?;
             match subscription.next().await {
                 Some(_) => Ok(subscription),
-                None => Err(fault(NAME, "a first message")("the subscription ended")),
+                None => Err(Error::peer(NAME, "a first message")(
+                    "the subscription ended",
+                )),
             }
         })?;
         Ok(Self {
@@ -172,7 +174,7 @@ impl Server {
             .spawn();
         server
             .map(Self)
-            .map_err(fault(NAME, "setpriv, to start nats-server"))
+            .map_err(Error::peer(NAME, "setpriv, to start nats-server"))
     }
 }
 

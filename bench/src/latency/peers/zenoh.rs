@@ -20,7 +20,7 @@ use zenoh::{Config, Session, Wait};
 use super::super::publisher::{END, Publish};
 use super::super::subscriber::{Subscribe, Told};
 use super::super::{Heard, PATIENCE};
-use super::{fault, free_port, message};
+use super::{free_port, message};
 use crate::error::Error;
 
 const NAME: &str = "Zenoh";
@@ -41,10 +41,10 @@ fn open(listen: Option<&str>, connect: Option<&str>) -> Result<Session, Error> {
         Vec::from_iter(listen),
         Vec::from_iter(connect),
     );
-    let config = Config::from_json5(&config).map_err(fault(NAME, "the configuration"))?;
+    let config = Config::from_json5(&config).map_err(Error::peer(NAME, "the configuration"))?;
     zenoh::open(config)
         .wait()
-        .map_err(fault(NAME, "the session"))
+        .map_err(Error::peer(NAME, "the session"))
 }
 
 /// The sending half.
@@ -61,15 +61,18 @@ impl Publisher {
             .congestion_control(CongestionControl::Block)
             .express(true)
             .wait()
-            .map_err(fault(NAME, "the publisher"))?;
+            .map_err(Error::peer(NAME, "the publisher"))?;
         let begun = Instant::now();
         loop {
             let status = put.matching_status().wait();
-            if status.map_err(fault(NAME, "a subscriber"))?.matching() {
+            if status
+                .map_err(Error::peer(NAME, "a subscriber"))?
+                .matching()
+            {
                 break;
             }
             if begun.elapsed() > PATIENCE {
-                return Err(fault(NAME, "a subscriber")("nobody came"));
+                return Err(Error::peer(NAME, "a subscriber")("nobody came"));
             }
             sleep(Duration::from_millis(1));
         }
@@ -87,7 +90,7 @@ impl Publish for Publisher {
 
     fn end(&mut self) -> Result<(), Error> {
         let said = self.put.put(END.as_slice()).wait();
-        said.map_err(fault(NAME, "the end"))?;
+        said.map_err(Error::peer(NAME, "the end"))?;
         // What was handed over is read before the session closes behind it.
         sleep(2 * OFTEN);
         Ok(())
@@ -137,7 +140,7 @@ impl Subscriber {
                 }
             })
             .wait()
-            .map_err(fault(NAME, "the subscriber"))?;
+            .map_err(Error::peer(NAME, "the subscriber"))?;
         Ok(Self {
             arrivals,
             spare: room(),
