@@ -10,16 +10,20 @@
 //! The publisher goes as fast as the subscriber takes: at most `--window` datagrams of a leg are on their way, so that no buffer overflows and nobody has to look
 //! for the rate at which one just does not. Ways take turns within each round. *Floor* makes the same socket calls (`net`: batches, segmentation,
 //! merging) with datagrams of the same length that nobody frames, proves or arbitrates: both copies are sent and drained, the first of a number counts. Both processes
-//! spin, each on a core of its own. What is judged are ratios to the floor of the same round.
+//! spin, each on a core of its own. What is judged are ratios to the floor of the same round. Other systems, which have a flow control of their own, are further ways
+//! where they are built.
 
+#[cfg(feature = "aeron")]
+mod aeron;
 mod sides;
+mod way;
 
 use std::io::Write;
-use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use twinfeed_net::affinity;
 
+use self::way::{Means, Way};
 use crate::child::Other;
 use crate::error::Error;
 use crate::host::Host;
@@ -36,6 +40,9 @@ pub(crate) struct Args {
         default_value = "64,256"
     )]
     sizes: Vec<usize>,
+    /// Which ways, the floors among them if there are to be ratios; all that this build has, if left out.
+    #[arg(long, value_name = "WAY,WAY", value_delimiter = ',', value_enum)]
+    ways: Vec<Way>,
     /// How long each way is measured in a round, ms.
     #[arg(long, value_name = "MS", default_value_t = 500)]
     round_ms: u64,
@@ -48,6 +55,10 @@ pub(crate) struct Args {
     /// Datagrams that a sender hands to the kernel at once.
     #[arg(long, value_name = "N", default_value_t = 44)]
     batch: usize,
+    /// Bytes of Aeron's datagrams at most (Aeron's own default, an Ethernet frame's).
+    #[cfg(feature = "aeron")]
+    #[arg(long, value_name = "BYTES", default_value_t = 1_408)]
+    aeron_mtu: usize,
     /// Cores of the publisher and of the subscriber; the first two that are allowed, if left out.
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     cores: Vec<usize>,
@@ -57,57 +68,6 @@ pub(crate) struct Args {
     /// The subscriber's process: the way, the core, and where it says what it has taken.
     #[arg(long, hide = true, value_name = "WAY,CORE,ADDRESS")]
     subscribe: Option<String>,
-}
-
-/// How records go.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-struct Way {
-    /// Framed, proven, arbitrated.
-    product: bool,
-    /// How many copies are sent.
-    legs: usize,
-    /// Whether the kernel merges datagrams on arrival (`UDP_GRO`).
-    merge: bool,
-}
-
-impl Way {
-    /// The floors first: each is what the others with as many legs, merged alike, are held against.
-    const ALL: [Self; 8] = [
-        Self::new(false, 1, false),
-        Self::new(false, 2, false),
-        Self::new(true, 1, false),
-        Self::new(true, 2, false),
-        Self::new(false, 1, true),
-        Self::new(false, 2, true),
-        Self::new(true, 1, true),
-        Self::new(true, 2, true),
-    ];
-
-    const fn new(product: bool, legs: usize, merge: bool) -> Self {
-        Self {
-            product,
-            legs,
-            merge,
-        }
-    }
-
-    const fn floor(self) -> Self {
-        Self {
-            product: false,
-            ..self
-        }
-    }
-
-    fn words(self) -> String {
-        let what = if self.product { "twinfeed" } else { "floor" };
-        let legs = if self.legs == 1 {
-            "one leg"
-        } else {
-            "two legs"
-        };
-        let merged = if self.merge { ", merged" } else { "" };
-        format!("{what}, {legs}{merged}")
-    }
 }
 
 /// What the subscriber's process says in the end.
@@ -136,11 +96,12 @@ impl Heard {
 struct Row {
     way: Way,
     size: usize,
-    together: usize,
+    /// Records that a datagram holds, if there are datagrams.
+    together: Option<usize>,
     /// Records a second: the least, the median and the most of the rounds.
     rate: [u64; 3],
-    /// By that of the floor in the same round, likewise.
-    by_floor: [f64; 3],
+    /// By that of the floor in the same round, if it was measured, likewise.
+    by_floor: Option<[f64; 3]>,
     /// Rounds in which something was lost, dropped or out of order.
     spoiled: u64,
     lost: u64,
@@ -155,6 +116,8 @@ struct Figures {
     round_ms: u64,
     window: u64,
     batch: usize,
+    #[cfg(feature = "aeron")]
+    aeron_mtu: usize,
     cores: [usize; 2],
     rows: Vec<Row>,
 }
@@ -178,20 +141,26 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     if !(1..=256).contains(&args.batch) || args.window < args.batch as u64 {
         return Err(flag("--batch", "1 to 256, and no more than `--window`"));
     }
+    #[cfg(feature = "aeron")]
+    if !(1_408..=65_504).contains(&args.aeron_mtu) || !args.aeron_mtu.is_multiple_of(32) {
+        return Err(flag("--aeron-mtu", "1408 to 65504 bytes, a multiple of 32"));
+    }
     let cores = crate::latency::cores(&args.cores)?;
+    let ways = Way::wanted(&args.ways);
     let host = Host::look();
     let mut rows = Vec::new();
     for &size in &args.sizes {
-        let mut heard = Way::ALL.map(|_| Vec::new());
+        let mut heard = vec![Vec::new(); ways.len()];
         for round in 0..args.rounds {
-            for turn in 0..Way::ALL.len() {
-                let place = (turn + round) % Way::ALL.len();
-                heard[place].push(one(Way::ALL[place], size, args, cores)?);
+            for turn in 0..ways.len() {
+                let place = (turn + round) % ways.len();
+                heard[place].push(one(ways[place], size, args, cores)?);
             }
         }
-        for (way, rounds) in Way::ALL.into_iter().zip(&heard) {
-            let floor = Way::ALL.iter().position(|other| *other == way.floor());
-            rows.push(row(way, size, rounds, &heard[floor.unwrap_or(0)]));
+        for (&way, rounds) in ways.iter().zip(&heard) {
+            let floor = ways.iter().position(|other| *other == way.floor());
+            let floor = floor.map(|at| heard[at].as_slice());
+            rows.push(row(way, (size, together(way, size, args)), rounds, floor));
         }
     }
     let figures = Figures {
@@ -200,6 +169,8 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
         round_ms: args.round_ms,
         window: args.window,
         batch: args.batch,
+        #[cfg(feature = "aeron")]
+        aeron_mtu: args.aeron_mtu,
         cores,
         rows,
     };
@@ -208,7 +179,19 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
         let text = serde_json::to_string_pretty(&figures).unwrap_or_default();
         std::fs::write(path, text).map_err(Error::write(path))?;
     }
-    Ok(figures.rows.iter().all(|row| row.spoiled == 0))
+    // What another system loses is said, and no promise of ours.
+    let sound = |row: &Row| row.spoiled == 0 || !row.way.ours();
+    Ok(figures.rows.iter().all(sound))
+}
+
+/// Records of so many bytes that one of its datagrams holds, if there are datagrams.
+fn together(way: Way, size: usize, args: &Args) -> Option<usize> {
+    let _ = args;
+    match way.means() {
+        Means::Sockets(_) => Some(sides::together(size)),
+        #[cfg(feature = "aeron")]
+        Means::Aeron(media) => aeron::together(media, size, args.aeron_mtu),
+    }
 }
 
 /// One way in one round: what was heard, and how many records were sent.
@@ -216,14 +199,18 @@ fn one(way: Way, size: usize, args: &Args, cores: [usize; 2]) -> Result<(Heard, 
     let credit = sides::Credit::open()?;
     let what = serde_json::to_string(&(way, cores[1], credit.address()?)).unwrap_or_default();
     let mut subscriber = Other::start(&["throughput", "--subscribe", &what])?;
-    let to: [SocketAddr; 2] = subscriber.hear()?;
+    let doors: Vec<String> = subscriber.hear()?;
     let publish = || {
         // A thread of its own: what this one is pinned to, the next subscriber would inherit.
         affinity::pin(cores[0]).map_err(|error| Error::Flag {
             flag: "--cores",
             fault: error.to_string(),
         })?;
-        sides::publish(way, to, size, args, credit)
+        match way.means() {
+            Means::Sockets(way) => sides::publish(way, &doors, size, args, credit),
+            #[cfg(feature = "aeron")]
+            Means::Aeron(media) => aeron::publish(media, &doors, size, args, credit),
+        }
     };
     let sent = std::thread::scope(|scope| scope.spawn(publish).join());
     let sent = match sent {
@@ -233,21 +220,29 @@ fn one(way: Way, size: usize, args: &Args, cores: [usize; 2]) -> Result<(Heard, 
     Ok((subscriber.finish()?, sent))
 }
 
-fn row(way: Way, size: usize, rounds: &[(Heard, u64)], floor: &[(Heard, u64)]) -> Row {
+fn row(
+    way: Way,
+    (size, together): (usize, Option<usize>),
+    rounds: &[(Heard, u64)],
+    floor: Option<&[(Heard, u64)]>,
+) -> Row {
     let three = |sample: &Sample| [0.0, 50.0, 100.0].map(|at| sample.percentile(at).unwrap_or(0));
     let rates = Sample::new(rounds.iter().map(|(heard, _)| heard.rate()).collect());
     let thousandths = |((here, _), (there, _)): (&(Heard, u64), &(Heard, u64))| {
         here.rate().saturating_mul(1_000) / there.rate().max(1)
     };
-    let ratios = Sample::new(rounds.iter().zip(floor).map(thousandths).collect());
+    let by_floor = floor.map(|floor| {
+        let ratios = Sample::new(rounds.iter().zip(floor).map(thousandths).collect());
+        three(&ratios).map(|ratio| ratio as f64 / 1_000.0)
+    });
     let lost = |(heard, sent): &(Heard, u64)| sent.saturating_sub(heard.records);
     let spoils = |round: &&(Heard, u64)| lost(round) + round.0.broken + round.0.dropped > 0;
     Row {
         way,
         size,
-        together: sides::together(size),
+        together,
         rate: three(&rates),
-        by_floor: three(&ratios).map(|ratio| ratio as f64 / 1_000.0),
+        by_floor,
         spoiled: rounds.iter().filter(spoils).count() as u64,
         lost: rounds.iter().map(lost).sum(),
         copies: rounds.iter().map(|(heard, _)| heard.copies).sum(),
@@ -279,13 +274,16 @@ fn print(figures: &Figures) {
         let millions = row.rate.map(|rate| rate as f64 / 1e6);
         let [least, median, most] = millions;
         let rate = format!("{median:.2} ({least:.2} … {most:.2})");
-        let [least, median, most] = row.by_floor;
-        let ratio = format!("{median:.2} ({least:.2} … {most:.2})");
+        let ratio =
+            |[least, median, most]: [f64; 3]| format!("{median:.2} ({least:.2} … {most:.2})");
+        let ratio = row.by_floor.map_or("–".to_owned(), ratio);
+        let together = row
+            .together
+            .map_or("–".to_owned(), |count| count.to_string());
         println!(
-            "{:<28}{:>6}{:>10}{rate:>26}{ratio:>24}{:>9}{:>8}",
+            "{:<28}{:>6}{together:>10}{rate:>26}{ratio:>24}{:>9}{:>8}",
             row.way.words(),
             row.size,
-            row.together,
             row.spoiled,
             row.lost
         );
@@ -313,9 +311,9 @@ mod tests {
             [heard(100, 1_000), heard(400, 1_000)],
             [heard(200, 1_000), heard(500, 1_000)],
         );
-        let row = row(Way::ALL[2], 64, &here, &floor);
+        let row = row(Way::OneLeg, (64, Some(14)), &here, Some(&floor));
         assert_eq!(row.rate, [100_000_000, 100_000_000, 400_000_000]);
-        assert_eq!(row.by_floor, [0.5, 0.5, 0.8]);
+        assert_eq!(row.by_floor, Some([0.5, 0.5, 0.8]));
         assert_eq!((row.spoiled, row.lost), (0, 0));
     }
 
@@ -338,14 +336,7 @@ mod tests {
                 10,
             ),
         ];
-        let row = row(Way::ALL[2], 64, &rounds, &rounds);
-        assert_eq!((row.spoiled, row.lost), (3, 1));
-    }
-
-    #[test]
-    fn every_way_has_a_floor_among_them() {
-        for way in Way::ALL {
-            assert!(Way::ALL.contains(&way.floor()));
-        }
+        let row = row(Way::OneLeg, (64, Some(14)), &rounds, None);
+        assert_eq!((row.spoiled, row.lost, row.by_floor), (3, 1, None));
     }
 }

@@ -15,7 +15,10 @@ use twinfeed_wire::{
     Incarnation, Msn, RECORD_HEADER_LENGTH, Record, RecordFlags, Sid, StreamId, Writer,
 };
 
-use super::{Args, Heard, Way};
+#[cfg(feature = "aeron")]
+use super::aeron;
+use super::way::{Means, Sockets, Way};
+use super::{Args, Heard};
 use crate::child::say;
 use crate::error::Error;
 
@@ -25,9 +28,9 @@ const BUFFER: usize = 8 << 20;
 /// Datagrams of which one word back to the publisher is said.
 const WORD_EVERY: u64 = 32;
 /// How long either side waits for the other one.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The word behind the last record: no datagram is as short.
-const END: [u8; 1] = [0xff];
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// The word behind the last record: no datagram is as short, and no record.
+pub(super) const END: [u8; 1] = [0xff];
 /// How often that is said.
 const ENDS: usize = 20;
 
@@ -62,6 +65,15 @@ impl Credit {
         self.socket.local_addr().map_err(Error::Socket)
     }
 
+    /// What was taken, as far as it is known by now.
+    pub(super) fn look(&mut self) -> u64 {
+        let mut word = [0; 8];
+        while self.socket.recv(&mut word).is_ok() {
+            self.taken = self.taken.max(u64::from_le_bytes(word));
+        }
+        self.taken
+    }
+
     /// Waits until so many were taken; `false` when that does not come about.
     fn wait(&mut self, taken: u64) -> bool {
         let begun = Instant::now();
@@ -79,14 +91,15 @@ impl Credit {
 
 /// Sends for as long as is asked; returns how many records that was.
 pub(super) fn publish(
-    way: Way,
-    to: [SocketAddr; 2],
+    way: Sockets,
+    doors: &[String],
     size: usize,
     args: &Args,
     mut credit: Credit,
 ) -> Result<u64, Error> {
+    let to = addresses(doors)?;
     let mut legs = Vec::new();
-    for (leg, to) in to.into_iter().enumerate().take(way.legs) {
+    for (leg, &to) in to.iter().enumerate().take(way.legs) {
         let config = SenderConfig::new((Ipv4Addr::LOCALHOST, 0).into()).connect(true);
         let sender = Sender::open(&config).map_err(net)?;
         let mut destinations = sender.destinations(1).map_err(net)?;
@@ -129,9 +142,15 @@ pub(super) fn publish(
     Ok(datagrams * together as u64)
 }
 
+/// The addresses in what the subscriber said.
+fn addresses(doors: &[String]) -> Result<Vec<SocketAddr>, Error> {
+    let address = |text: &String| text.parse().map_err(net);
+    doors.iter().map(address).collect()
+}
+
 /// Puts a batch of datagrams into the outbox.
 fn send(
-    (way, leg): (Way, usize),
+    (way, leg): (Sockets, usize),
     before: u64,
     (together, body): (usize, &[u8]),
     bare: &mut [u8],
@@ -191,9 +210,17 @@ fn frame(
 
 /// The subscriber's process: says its addresses, hears until the end, says what it heard.
 pub(super) fn subscribe(what: &str) -> Result<(), Error> {
-    let (way, core, back): (Way, usize, SocketAddr) =
+    let (way, core, to): (Way, usize, SocketAddr) =
         serde_json::from_str(what).map_err(|error| Error::Subscriber(error.into()))?;
     affinity::pin(core).map_err(net)?;
+    match way.means() {
+        Means::Sockets(way) => hear(way, to),
+        #[cfg(feature = "aeron")]
+        Means::Aeron(media) => aeron::subscribe(media, to),
+    }
+}
+
+fn hear(way: Sockets, to: SocketAddr) -> Result<(), Error> {
     let open = || {
         let config = ReceiverConfig::unicast((Ipv4Addr::LOCALHOST, 0).into());
         let config = config.receive_buffer(BUFFER).timestamps(Timestamps::Off);
@@ -205,14 +232,20 @@ pub(super) fn subscribe(what: &str) -> Result<(), Error> {
     };
     let mut sockets = [open()?, open()?];
     say(&sockets.each_ref().map(Receiver::local_addr))?;
-    let word = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::Socket)?;
-    word.connect(back).map_err(Error::Socket)?;
+    let word = back(to)?;
     let taken = &mut sockets[..way.legs];
     let heard = match way.product {
         true => arbitrated(taken, &word)?,
         false => bare(taken, &word)?,
     };
     say(&heard)
+}
+
+/// Where words back to the publisher are said.
+pub(super) fn back(to: SocketAddr) -> Result<UdpSocket, Error> {
+    let word = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::Socket)?;
+    word.connect(to).map_err(Error::Socket)?;
+    Ok(word)
 }
 
 /// Says how many datagrams of both legs were taken, now and then.
@@ -239,8 +272,8 @@ impl Word<'_> {
 
 /// Counts what comes.
 #[derive(Debug, Default)]
-struct Told {
-    heard: Heard,
+pub(super) struct Told {
+    pub(super) heard: Heard,
     last: u64,
     first_at: u64,
 }
@@ -259,8 +292,19 @@ impl Handler for Told {
 }
 
 impl Told {
+    /// One of several copies: the first of a number counts, as so many records.
+    pub(super) fn copy(&mut self, number: u64, records: u64) {
+        if number > self.last {
+            self.heard.broken += u64::from(number != self.last + 1);
+            self.last = number;
+            self.heard.records += records;
+        } else {
+            self.heard.copies += records;
+        }
+    }
+
     /// Notes the time of a turn in which records came; returns whether nothing has come for too long.
-    fn clock(&mut self, now: u64, before: u64, begun: &Instant) -> bool {
+    pub(super) fn clock(&mut self, now: u64, before: u64, begun: &Instant) -> bool {
         if self.heard.records > before {
             if self.first_at == 0 {
                 self.first_at = now;
@@ -333,14 +377,7 @@ fn bare(sockets: &mut [Receiver], word: &UdpSocket) -> Result<Heard, Error> {
                     ended = true;
                     continue;
                 };
-                let number = u64::from_le_bytes(*number);
-                if number > told.last {
-                    told.heard.broken += u64::from(number != told.last + 1);
-                    told.last = number;
-                    told.heard.records += together(datagram.bytes);
-                } else {
-                    told.heard.copies += together(datagram.bytes);
-                }
+                told.copy(u64::from_le_bytes(*number), together(datagram.bytes));
             }
         }
         word.say(sockets);
