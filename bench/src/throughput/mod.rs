@@ -150,18 +150,7 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     let host = Host::look();
     let mut rows = Vec::new();
     for &size in &args.sizes {
-        let mut heard = vec![Vec::new(); ways.len()];
-        for round in 0..args.rounds {
-            for turn in 0..ways.len() {
-                let place = (turn + round) % ways.len();
-                heard[place].push(one(ways[place], size, args, cores)?);
-            }
-        }
-        for (&way, rounds) in ways.iter().zip(&heard) {
-            let floor = ways.iter().position(|other| *other == way.floor());
-            let floor = floor.map(|at| heard[at].as_slice());
-            rows.push(row(way, (size, together(way, size, args)), rounds, floor));
-        }
+        rows.extend(measure(&ways, size, args, cores)?);
     }
     let figures = Figures {
         host,
@@ -184,14 +173,26 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     Ok(figures.rows.iter().all(sound))
 }
 
-/// Records of so many bytes that one of its datagrams holds, if there are datagrams.
-fn together(way: Way, size: usize, args: &Args) -> Option<usize> {
-    let _ = args;
-    match way.means() {
-        Means::Sockets(_) => Some(sides::together(size)),
-        #[cfg(feature = "aeron")]
-        Means::Aeron(media) => aeron::together(media, size, args.aeron_mtu),
+/// All the rounds with records of one size.
+fn measure(ways: &[Way], size: usize, args: &Args, cores: [usize; 2]) -> Result<Vec<Row>, Error> {
+    let mut heard = vec![Vec::new(); ways.len()];
+    for round in 0..args.rounds {
+        for turn in 0..ways.len() {
+            let place = (turn + round) % ways.len();
+            heard[place].push(one(ways[place], size, args, cores)?);
+        }
     }
+    let row = |(&way, rounds): (&Way, &Vec<_>)| {
+        let together = match way.means() {
+            Means::Sockets(_) => Some(sides::together(size)),
+            #[cfg(feature = "aeron")]
+            Means::Aeron(media) => aeron::together(media, size, args.aeron_mtu),
+        };
+        let floor = ways.iter().position(|other| *other == way.floor());
+        let floor = floor.map(|at| heard[at].as_slice());
+        row(way, (size, together), rounds, floor)
+    };
+    Ok(ways.iter().zip(&heard).map(row).collect())
 }
 
 /// One way in one round: what was heard, and how many records were sent.
@@ -265,6 +266,11 @@ fn print(figures: &Figures) {
     println!(
         "UDP over loopback, {} datagrams at once, at most {} of a leg on their way; {} rounds of {} ms each; million records a second\n",
         figures.batch, figures.window, figures.rounds, figures.round_ms
+    );
+    #[cfg(feature = "aeron")]
+    println!(
+        "Aeron: datagrams of {} bytes at most, by Aeron's own window\n",
+        figures.aeron_mtu
     );
     println!(
         "{:<28}{:>6}{:>10}{:>26}{:>24}{:>9}{:>8}",

@@ -65,11 +65,12 @@ impl Credit {
         self.socket.local_addr().map_err(Error::Socket)
     }
 
-    /// What was taken, as far as it is known by now.
+    /// Takes one word, if one is here; returns how much was taken as far as it is known.
     pub(super) fn look(&mut self) -> u64 {
         let mut word = [0; 8];
-        while self.socket.recv(&mut word).is_ok() {
-            self.taken = self.taken.max(u64::from_le_bytes(word));
+        match self.socket.recv(&mut word) {
+            Ok(_) => self.taken = self.taken.max(u64::from_le_bytes(word)),
+            Err(_) => std::hint::spin_loop(),
         }
         self.taken
     }
@@ -77,12 +78,10 @@ impl Credit {
     /// Waits until so many were taken; `false` when that does not come about.
     fn wait(&mut self, taken: u64) -> bool {
         let begun = Instant::now();
-        let mut word = [0; 8];
         while self.taken < taken {
-            match self.socket.recv(&mut word) {
-                Ok(_) => self.taken = self.taken.max(u64::from_le_bytes(word)),
-                Err(_) if begun.elapsed() > PATIENCE => return false,
-                Err(_) => std::hint::spin_loop(),
+            let before = self.taken;
+            if self.look() == before && begun.elapsed() > PATIENCE {
+                return false;
             }
         }
         true
