@@ -244,12 +244,11 @@ fn what_comes_in_bursts_comes_out_as_it_went_in_merged_or_not() {
             assert_eq!(payloads(receive(&mut receiver, 1)), [b"alone"]);
             alone += u32::from(!receiver.is_drained());
         }
-        // A lull.
-        for _ in 0..3_000 {
-            assert!(receiver.receive().unwrap().is_empty());
-        }
     }
-    assert!(alone >= 6, "{alone}: after a lull nothing is merged");
+    assert!(
+        alone > 0,
+        "{alone}: before the first backlog nothing is merged"
+    );
     if sender.segments() {
         assert_eq!(fewest, 1, "61 datagrams of a backlog are two messages");
     }

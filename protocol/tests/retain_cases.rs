@@ -9,6 +9,7 @@ use arbiter_kit::{R, Sender, run};
 use proptest::prelude::*;
 use twinfeed_protocol::retain::*;
 use twinfeed_protocol::{Leg, Time};
+use twinfeed_wire::fill::Stretch;
 use twinfeed_wire::fill::*;
 use twinfeed_wire::*;
 

@@ -19,6 +19,7 @@ use super::merging::{Merging, Switch};
 use super::pace::Pace;
 use super::sender::Sender;
 use crate::Error;
+use crate::clock::monotonic_ns;
 use crate::interface::{self, Interface};
 use crate::sys::option;
 use crate::sys::receive::ReceiveBatch;
@@ -142,7 +143,7 @@ impl Receiver {
             // Few of them fill a buffer.
             self.pace.doubt();
         }
-        if let Some(to) = self.merging.took(count, self.pace.is_empty()) {
+        if let Some(to) = self.merging.took(count, self.pace.is_empty(), monotonic_ns) {
             let on = switch(socket, to);
             self.merging.switched(to, on);
         }
