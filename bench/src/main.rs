@@ -9,6 +9,7 @@
 #[cfg(feature = "aeron")]
 mod aeron;
 mod arbiter;
+mod breach;
 mod chance;
 mod child;
 mod cost;

@@ -18,6 +18,7 @@ use super::Heard;
 use super::floor::say_end;
 use super::publisher::{END, Publish, addresses};
 use super::subscriber::{BUFFER, Subscribe, Told};
+use crate::breach::is_breach;
 use crate::error::Error;
 
 /// The one source stream.
@@ -206,11 +207,7 @@ impl Handler for Told {
     }
 
     fn event(&mut self, event: &Event) {
-        let usual = matches!(
-            event,
-            Event::Leg { .. } | Event::Discontinuity { .. } | Event::Recovered { .. }
-        );
-        self.heard.broken += u64::from(!usual);
+        self.heard.broken += u64::from(is_breach(event));
     }
 }
 

@@ -17,6 +17,7 @@ use super::publisher::{END, GRAIN, In, Out, PATIENT_POLLS, memory};
 use super::spsc::Spsc;
 use super::ways::{SLOTS, Way};
 use super::{Came, PATIENCE_NS};
+use crate::breach::is_breach;
 use crate::error::Error;
 use crate::latency::product::{SID, stream};
 use crate::latency::publisher::LEAST_SIZE;
@@ -178,11 +179,7 @@ impl Handler for Told {
     }
 
     fn event(&mut self, event: &Event) {
-        let usual = matches!(
-            event,
-            Event::Leg { .. } | Event::Discontinuity { .. } | Event::Recovered { .. }
-        );
-        self.came.broken += u64::from(!usual);
+        self.came.broken += u64::from(is_breach(event));
     }
 }
 

@@ -105,6 +105,10 @@ struct Row {
     /// Rounds in which something was lost, dropped or out of order.
     spoiled: u64,
     lost: u64,
+    /// Datagrams that a socket dropped.
+    dropped: u64,
+    /// Gaps, resets and what came in no order.
+    broken: u64,
     copies: u64,
     records: u64,
 }
@@ -246,6 +250,8 @@ fn row(
         by_floor,
         spoiled: rounds.iter().filter(spoils).count() as u64,
         lost: rounds.iter().map(lost).sum(),
+        dropped: rounds.iter().map(|(heard, _)| heard.dropped).sum(),
+        broken: rounds.iter().map(|(heard, _)| heard.broken).sum(),
         copies: rounds.iter().map(|(heard, _)| heard.copies).sum(),
         records: rounds.iter().map(|(heard, _)| heard.records).sum(),
     }
@@ -292,6 +298,19 @@ fn print(figures: &Figures) {
             row.size,
             row.spoiled,
             row.lost
+        );
+    }
+    for row in figures
+        .rows
+        .iter()
+        .filter(|row| row.dropped + row.broken > 0)
+    {
+        println!(
+            "{}, {} bytes: {} datagrams dropped by a receiver's socket, {} gaps and the like",
+            row.way.words(),
+            row.size,
+            row.dropped,
+            row.broken
         );
     }
     let _ = std::io::stdout().flush();

@@ -19,6 +19,7 @@ use twinfeed_wire::{
 use super::aeron;
 use super::way::{Means, Sockets, Way};
 use super::{Args, Heard};
+use crate::breach::is_breach;
 use crate::child::say;
 use crate::error::Error;
 
@@ -285,8 +286,7 @@ impl Handler for Told {
     }
 
     fn event(&mut self, event: &Event) {
-        let usual = matches!(event, Event::Leg { .. } | Event::Discontinuity { .. });
-        self.heard.broken += u64::from(!usual);
+        self.heard.broken += u64::from(is_breach(event));
     }
 }
 
