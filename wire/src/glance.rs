@@ -63,7 +63,7 @@ pub struct Glance<'a> {
     pub dsn: Dsn,
     /// How many records it says to have.
     pub count: u16,
-    /// Administrative messages before each of them, if [`Glance::furthest`] answers.
+    /// Administrative messages before each of them, if [`Glance::stretch`] answers.
     pub adm: u64,
     base_sseq: u64,
     records: &'a [u8],
