@@ -358,11 +358,7 @@ fn bytes_of(record: &impl DbnRecord) -> &[u8] {
 }
 
 fn print(figures: &Figures) {
-    let host = &figures.host;
-    println!(
-        "{} cores, {}, load {}, commit {}, {} build",
-        host.cores, host.processor, host.load, host.commit, host.profile
-    );
+    println!("{}", figures.host);
     println!(
         "{} messages of one 56-byte record, {} rounds of each kind in turn; ns a message: median (least … most)\n",
         figures.messages, figures.rounds

@@ -3,6 +3,7 @@
 //! Numbers mean nothing without the machine they come from. Whatever cannot be learnt is `unknown`,
 //! never guessed.
 
+use std::fmt;
 use std::fs;
 use std::process::Command;
 
@@ -28,6 +29,17 @@ pub(crate) struct Host {
     pub(crate) date: String,
     /// `release` or `debug`.
     pub(crate) profile: &'static str,
+}
+
+impl fmt::Display for Host {
+    /// The line above every table.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} cores, {}, load {}, commit {}, {} build",
+            self.cores, self.processor, self.load, self.commit, self.profile
+        )
+    }
 }
 
 impl Host {

@@ -279,6 +279,24 @@ impl AsFd for LegSocket {
 mod tests {
     use super::*;
 
+    struct Nobody;
+
+    impl Handler for Nobody {
+        fn record(&mut self, _: &twinfeed_protocol::Delivered<'_>) {}
+        fn event(&mut self, _: &twinfeed_protocol::Event) {}
+    }
+
+    /// A leg's socket that takes what anybody sends, who sends to it, and who is told.
+    fn stage() -> (LegSocket, std::net::UdpSocket, Arbiter, [LegReceived; 2]) {
+        let settings = crate::testing::socket_settings();
+        let local = "127.0.0.1:0".parse().unwrap();
+        let mut socket = LegSocket::unicast(SocketKey(0), Leg::Zero, local, &settings).unwrap();
+        socket.set_senders(Senders::Anybody);
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let arbiter = Arbiter::new(twinfeed_protocol::Limits::default()).unwrap();
+        (socket, sender, arbiter, [LegReceived::default(); 2])
+    }
+
     #[test]
     fn a_sender_counts_by_its_address_whatever_its_port() {
         let senders = Senders::of(["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()]);
@@ -295,18 +313,7 @@ mod tests {
 
     #[test]
     fn a_socket_has_room_for_a_limit_that_rises_under_way() {
-        struct Nobody;
-        impl Handler for Nobody {
-            fn record(&mut self, _: &twinfeed_protocol::Delivered<'_>) {}
-            fn event(&mut self, _: &twinfeed_protocol::Event) {}
-        }
-        let settings = crate::testing::socket_settings();
-        let local = "127.0.0.1:0".parse().unwrap();
-        let mut socket = LegSocket::unicast(SocketKey(0), Leg::Zero, local, &settings).unwrap();
-        socket.set_senders(Senders::Anybody);
-        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut arbiter = Arbiter::new(twinfeed_protocol::Limits::default()).unwrap();
-        let mut received = [LegReceived::default(); 2];
+        let (mut socket, sender, mut arbiter, mut received) = stage();
         for (longest, length) in [(1_472, 1_480), (SLOT, SLOT), (SLOT, SLOT + 8)] {
             socket.set_longest(longest);
             sender.send_to(&vec![0; length], socket.local()).unwrap();
@@ -318,18 +325,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_taken_at_once_however_few_a_call_takes() {
-        struct Nobody;
-        impl Handler for Nobody {
-            fn record(&mut self, _: &twinfeed_protocol::Delivered<'_>) {}
-            fn event(&mut self, _: &twinfeed_protocol::Event) {}
-        }
-        let settings = crate::testing::socket_settings();
-        let local = "127.0.0.1:0".parse().unwrap();
-        let mut socket = LegSocket::unicast(SocketKey(0), Leg::Zero, local, &settings).unwrap();
-        socket.set_senders(Senders::Anybody);
-        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut arbiter = Arbiter::new(twinfeed_protocol::Limits::default()).unwrap();
-        let mut received = [LegReceived::default(); 2];
+        let (mut socket, sender, mut arbiter, mut received) = stage();
         // Lengths differ, so that nothing is merged, and a backlog of a hundred is.
         for burst in [1, 1, 8, 1, 40, 100, 20, 1, 14] {
             let mut taken = 0;

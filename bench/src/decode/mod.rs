@@ -250,11 +250,7 @@ fn read_capture(path: &FilePath) -> Result<Vec<Vec<u8>>, Error> {
 }
 
 fn print(figures: &Figures) {
-    let host = &figures.host;
-    println!(
-        "{} cores, {}, load {}, commit {}, {} build",
-        host.cores, host.processor, host.load, host.commit, host.profile
-    );
+    println!("{}", figures.host);
     println!(
         "{} messages, {} rounds of each way in turn, seed {}; ns of a core a message: median (least … most)\n",
         figures.messages, figures.rounds, figures.seed

@@ -20,8 +20,6 @@ mod rows;
 mod subscriber;
 mod way;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use twinfeed_net::affinity;
@@ -29,6 +27,7 @@ use twinfeed_net::affinity;
 use self::publisher::Pace;
 use self::rows::{Came, Figures, Heard, Row};
 use self::way::Way;
+use crate::child::Other;
 use crate::error::Error;
 use crate::host::Host;
 
@@ -156,8 +155,9 @@ const fn expected(rate: u64, args: &Args) -> u64 {
 
 /// One way in one round.
 fn one(way: Way, pace: Pace, core: usize) -> Result<Came, Error> {
-    let mut subscriber = Subscriber::start(way, core)?;
-    let doors = subscriber.doors()?;
+    let what = format!("{}:{core}", way.key());
+    let mut subscriber = Other::start(&["latency", "--subscribe", &what])?;
+    let doors: Vec<String> = subscriber.hear()?;
     // A thread of its own: what this one is pinned to, the next subscriber would inherit.
     let publish = || publisher::publish(way, &doors, pace);
     let datagram = std::thread::scope(|scope| scope.spawn(publish).join());
@@ -169,54 +169,6 @@ fn one(way: Way, pace: Pace, core: usize) -> Result<Came, Error> {
         heard: subscriber.finish()?,
         datagram,
     })
-}
-
-/// The subscriber's process.
-struct Subscriber {
-    child: Child,
-    says: BufReader<ChildStdout>,
-}
-
-impl Subscriber {
-    fn start(way: Way, core: usize) -> Result<Self, Error> {
-        let program = std::env::current_exe().map_err(Error::Subscriber)?;
-        let mut child = Command::new(program)
-            .args(["latency", "--subscribe"])
-            .arg(format!("{}:{core}", way.key()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(Error::Subscriber)?;
-        let says = child.stdout.take().map(BufReader::new);
-        let says = says.ok_or_else(|| Error::Subscriber(std::io::ErrorKind::BrokenPipe.into()))?;
-        Ok(Self { child, says })
-    }
-
-    fn line(&mut self) -> Result<String, Error> {
-        let mut line = String::new();
-        self.says.read_line(&mut line).map_err(Error::Subscriber)?;
-        Ok(line)
-    }
-
-    fn doors(&mut self) -> Result<Vec<String>, Error> {
-        let line = self.line()?;
-        serde_json::from_str(&line).map_err(|error| Error::Subscriber(error.into()))
-    }
-
-    fn finish(mut self) -> Result<Heard, Error> {
-        let line = self.line()?;
-        let heard = serde_json::from_str(&line);
-        self.child.wait().map_err(Error::Subscriber)?;
-        heard.map_err(|error| Error::Subscriber(error.into()))
-    }
-}
-
-impl Drop for Subscriber {
-    fn drop(&mut self) {
-        // It may be waiting for what never comes.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// How long the subscriber waits for anything before it gives up.

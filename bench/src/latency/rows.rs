@@ -138,16 +138,9 @@ impl Figures {
 
     /// Prints the table.
     pub(super) fn print(&self) {
-        let host = &self.host;
         println!(
-            "{} cores, {}, load {}, commit {}, {} build; publisher on core {}, subscriber on core {}",
-            host.cores,
-            host.processor,
-            host.load,
-            host.commit,
-            host.profile,
-            self.cores[0],
-            self.cores[1]
+            "{}; publisher on core {}, subscriber on core {}",
+            self.host, self.cores[0], self.cores[1]
         );
         println!(
             "records of {} bytes, each sent alone, loopback; {} rounds of {} ms each; how late, µs\n",

@@ -1,6 +1,5 @@
 //! The receiving side: a process that hears until the end, however records come, and says how late they were.
 
-use std::io::Write;
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
@@ -16,6 +15,7 @@ use super::way::Way;
 use super::{Heard, PATIENCE, floor, product};
 #[cfg(feature = "aeron")]
 use crate::aeron::Media;
+use crate::child::say;
 use crate::error::Error;
 use crate::report::hgrm;
 
@@ -76,14 +76,6 @@ fn hear(mut way: impl Subscribe) -> Result<(), Error> {
     let mut heard = told.finish();
     way.finish(&mut heard);
     say(&heard)
-}
-
-fn say(what: &impl serde::Serialize) -> Result<(), Error> {
-    let mut out = std::io::stdout().lock();
-    let text = serde_json::to_string(what).unwrap_or_default();
-    writeln!(out, "{text}")
-        .and_then(|()| out.flush())
-        .map_err(Error::Subscriber)
 }
 
 /// Counts what comes, and how late.

@@ -17,11 +17,10 @@ mod spsc;
 mod subscriber;
 mod ways;
 
-use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use twinfeed_net::affinity;
 use twinfeed_net::clock::monotonic_ns;
@@ -29,6 +28,7 @@ use twinfeed_net::ring::{Asked, RingOffer};
 use twinfeed_net::shared::SharedWords;
 use twinfeed_wire::DEFAULT_DATAGRAM;
 
+use crate::child::Other;
 use crate::error::Error;
 use crate::host::Host;
 use crate::latency::product::frame;
@@ -199,14 +199,19 @@ fn one(
         outs.push(Out::create(way, length)?);
     }
     let offer = RingOffer::bind(Path::new(&name)).map_err(memory)?;
-    let mut subscriber = Subscriber::start(way, cores[1], length, pace, &name)?;
+    let echo = match pace {
+        Pace::PingPong => "echo",
+        _ => "take",
+    };
+    let what = format!("{}:{}:{length}:{echo}:{name}", way.key(), cores[1]);
+    let mut subscriber = Other::start(&["memory", "--subscribe", &what])?;
     for file in [taken.as_fd()]
         .into_iter()
         .chain(outs.iter().map(Out::file))
     {
         hand_over(&offer, file)?;
     }
-    subscriber.line()?;
+    let _: IgnoredAny = subscriber.hear()?;
     let publish = || -> Result<_, Error> {
         // A thread of its own: what this one is pinned to, the next subscriber would inherit.
         affinity::pin(cores[0]).map_err(|error| Error::Flag {
@@ -228,7 +233,7 @@ fn one(
         Ok(published) => published?,
         Err(panic) => std::panic::resume_unwind(panic),
     };
-    let mut came = subscriber.finish()?;
+    let mut came: Came = subscriber.finish()?;
     if let Some(halves) = halves {
         came.late = hgrm::counts(&halves);
     }
@@ -243,53 +248,5 @@ fn hand_over(offer: &RingOffer, file: BorrowedFd<'_>) -> Result<(), Error> {
             _ if monotonic_ns() > until => return Err(memory("nobody asked")),
             _ => std::thread::yield_now(),
         }
-    }
-}
-
-/// The subscriber's process.
-struct Subscriber {
-    child: Child,
-    says: BufReader<ChildStdout>,
-}
-
-impl Subscriber {
-    fn start(way: Way, core: usize, length: usize, pace: Pace, name: &str) -> Result<Self, Error> {
-        let program = std::env::current_exe().map_err(Error::Subscriber)?;
-        let echo = if pace == Pace::PingPong {
-            "echo"
-        } else {
-            "take"
-        };
-        let mut child = Command::new(program)
-            .args(["memory", "--subscribe"])
-            .arg(format!("{}:{core}:{length}:{echo}:{name}", way.key()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(Error::Subscriber)?;
-        let says = child.stdout.take().map(BufReader::new);
-        let says = says.ok_or_else(|| Error::Subscriber(std::io::ErrorKind::BrokenPipe.into()))?;
-        Ok(Self { child, says })
-    }
-
-    fn line(&mut self) -> Result<String, Error> {
-        let mut line = String::new();
-        self.says.read_line(&mut line).map_err(Error::Subscriber)?;
-        Ok(line)
-    }
-
-    fn finish(mut self) -> Result<Came, Error> {
-        let line = self.line()?;
-        let came = serde_json::from_str(&line);
-        self.child.wait().map_err(Error::Subscriber)?;
-        came.map_err(|error| Error::Subscriber(error.into()))
-    }
-}
-
-impl Drop for Subscriber {
-    fn drop(&mut self) {
-        // It may be waiting for what never comes.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -106,16 +106,9 @@ pub(super) fn row(
 }
 
 pub(super) fn print(figures: &Figures) {
-    let host = &figures.host;
     println!(
-        "{} cores, {}, load {}, commit {}, {} build; publisher on core {}, subscriber on core {}",
-        host.cores,
-        host.processor,
-        host.load,
-        host.commit,
-        host.profile,
-        figures.cores[0],
-        figures.cores[1]
+        "{}; publisher on core {}, subscriber on core {}",
+        figures.host, figures.cores[0], figures.cores[1]
     );
     println!(
         "records of {} bytes, one to a datagram of {} bytes, shared memory; {} rounds of {} ms each; how late, ns\n",

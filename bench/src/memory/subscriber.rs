@@ -1,6 +1,5 @@
 //! The reading side, a process of its own.
 
-use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::Ordering::Release;
@@ -18,6 +17,7 @@ use super::spsc::Spsc;
 use super::ways::{SLOTS, Way};
 use super::{Came, PATIENCE_NS};
 use crate::breach::is_breach;
+use crate::child::say;
 use crate::error::Error;
 use crate::latency::product::{SID, stream};
 use crate::latency::publisher::LEAST_SIZE;
@@ -79,14 +79,6 @@ pub(super) fn open(way: Way, length: usize, file: OwnedFd) -> Result<In, Error> 
     }
     let reader = RingReader::open(file.as_fd(), RingReader::DEFAULT_MOST_BYTES);
     reader.map(Box::new).map(In::Ring).map_err(memory)
-}
-
-fn say(what: &impl serde::Serialize) -> Result<(), Error> {
-    let mut out = std::io::stdout().lock();
-    let text = serde_json::to_string(what).unwrap_or_default();
-    writeln!(out, "{text}")
-        .and_then(|()| out.flush())
-        .map_err(Error::Subscriber)
 }
 
 /// Sends back what comes, until the end.

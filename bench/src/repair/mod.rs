@@ -193,11 +193,7 @@ fn part(clients: usize, holes: u32, lost: u32) -> Result<(Part, (u64, u64)), Err
 }
 
 fn print(figures: &Figures) {
-    let host = &figures.host;
-    println!(
-        "{} cores, {}, load {}, commit {}, {} build",
-        host.cores, host.processor, host.load, host.commit, host.profile
-    );
+    println!("{}", figures.host);
     println!(
         "{} datagrams lost in each hole; retained in the end: {} messages in {} bytes\n",
         figures.lost_datagrams, figures.retained_messages, figures.retained_bytes

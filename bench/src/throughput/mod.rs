@@ -258,16 +258,9 @@ fn row(
 }
 
 fn print(figures: &Figures) {
-    let host = &figures.host;
     println!(
-        "{} cores, {}, load {}, commit {}, {} build; publisher on core {}, subscriber on core {}",
-        host.cores,
-        host.processor,
-        host.load,
-        host.commit,
-        host.profile,
-        figures.cores[0],
-        figures.cores[1]
+        "{}; publisher on core {}, subscriber on core {}",
+        figures.host, figures.cores[0], figures.cores[1]
     );
     println!(
         "UDP over loopback, {} datagrams at once, at most {} of a leg on their way; {} rounds of {} ms each; million records a second\n",
