@@ -330,3 +330,16 @@ fn a_copy_that_arrives_corrupted_costs_no_more_than_one_that_is_lost() {
     }
     assert!(passed_over > 100, "{passed_over}: bodies are not proven");
 }
+
+#[test]
+fn a_deadline_that_is_remembered_moves_with_what_comes() {
+    let (mut kit, mut zero, mut one) = ordered(Limits::default());
+    kit.joined(&mut zero, &mut one, 3);
+    for number in 4..20 {
+        let before = kit.arbiter.next_deadline();
+        kit.now = kit.now.after(ms(1));
+        kit.records(&mut zero, &run(number..=number));
+        kit.records(&mut one, &run(number..=number));
+        assert!(kit.arbiter.next_deadline() > before, "{number}");
+    }
+}
