@@ -309,12 +309,15 @@ impl End {
         self.switches += verdict.switches;
         self.duplicates_dropped[index] = verdict.duplicates_dropped;
         let overload = verdict.overload() && !may_have_gaps;
-        // Whoever was past the place of a message that nobody agreed to is told so.
+        // Whoever was past the place of a message that nobody agreed to is told so: by a discontinuity behind which it comes, or, in the next
+        // epoch, where it has no place any more, by what is declared missing.
         let told = seen.breaks.iter().filter(|it| it.cause == "administrative");
         let told = (told.count() as u64).min(self.placed_alone);
-        self.told_of_them += told;
+        let missed = verdict.administrative_gaps.min(self.placed_alone - told);
+        self.told_of_them += told + missed;
         let verdict = &Verdict {
             breaks: verdict.breaks.saturating_sub(told),
+            administrative_gaps: verdict.administrative_gaps - missed,
             ..verdict.clone()
         };
         let judged = match may_have_gaps {
