@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use twinfeed_control::FeedName;
 use twinfeed_harness::probe::wire::MOST_EVENTS;
 use twinfeed_harness::probe::{Settings, serve};
-use twinfeed_subscriber::Selector;
+use twinfeed_subscriber::{Idle, Selector};
 
 use crate::failure::Failure;
 use crate::policy::PolicyWord;
@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Receive buffer per leg, bytes.
     #[arg(long, value_name = "BYTES")]
     receive_buffer: Option<usize>,
+    /// What the polling thread does while nothing comes, as in a configuration; who sleeps until something does reads no ring.
+    #[arg(long, value_name = "STRATEGY")]
+    idle: Option<Idle>,
     /// Where the last grant is kept.
     #[arg(long, value_name = "DIRECTORY")]
     state_dir: Option<PathBuf>,
@@ -54,6 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         log: args.log,
         events: args.events,
         receive_buffer: args.receive_buffer,
+        idle: args.idle,
         state_dir: args.state_dir.clone(),
         ca_file: args.ca_file.clone(),
         interface: args.interface.clone(),

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AdapterId, ConfigDigest, Constraints, ContextId, DataState, FeedName, Generation, Incarnation,
-    LineName, LineState, LinkState, PairState, PendingOrder, Pos, Role, Selection, Sid, StepDown,
-    StreamId, SubscriptionId, TakeoverCause, TransmitMode,
+    LineName, LineState, LinkState, OfferedRing, PairState, PendingOrder, Pos, Role, Selection,
+    Sid, StepDown, StreamId, SubscriptionId, TakeoverCause, TransmitMode,
 };
 
 /// `POST /v1/adapters/register`: this process wants the seat of its preferred role.
@@ -49,6 +49,9 @@ pub struct Register {
     /// Where subscribers that join ask this adapter for what there is (TCP), if it serves that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots: Option<SocketAddr>,
+    /// Where subscribers of its host take its ring, if it has one. A stream-admin that does not know of rings refuses whoever names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring: Option<OfferedRing>,
     /// Where this process serves `/metrics` and `/status.json`, if anywhere.
     #[serde(default)]
     pub operations_address: Option<String>,

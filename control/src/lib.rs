@@ -31,6 +31,7 @@ mod order;
 mod presence;
 mod problem;
 mod receipt;
+mod ring;
 mod role_change;
 mod status;
 mod subscription;
@@ -57,6 +58,7 @@ pub use order::{
 pub use presence::{BACKOFF_CEILING, RENEWALS_PER_LEASE, REQUEST_TIMEOUT, presumption_ms};
 pub use problem::{Problem, ProblemCode};
 pub use receipt::{Receipt, ReceiptAccepted, ReceiptEnd, Receipts};
+pub use ring::{LONGEST_HOST, LONGEST_RING_NAME, OfferedRing};
 pub use role_change::{RoleAction, RoleChange, RoleOrder, RoleOutcome, StepDown};
 pub use status::{
     FeedStatus, LegStatus, PairStatus, ReceivedReceipt, ServerStatus, Status, SubscriptionView,

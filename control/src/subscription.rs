@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AdapterId, Constraints, DataState, FeedName, Generation, Incarnation, LegIndex, LegState,
-    Policy, Pos, Role, Sid, StreamId, SubscriptionId, Transport,
+    OfferedRing, Policy, Pos, Role, Sid, StreamId, SubscriptionId, Transport,
 };
 
 /// Which source streams of a feed.
@@ -123,6 +123,9 @@ pub struct GrantedLeg {
     /// Where its adapter is asked for what there is (TCP), if it serves that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots: Option<SocketAddr>,
+    /// Where subscribers of its adapter's host take its ring, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring: Option<OfferedRing>,
     /// What stream-admin knows of it.
     pub state: LegState,
     /// Why it is not live.

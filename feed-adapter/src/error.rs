@@ -79,6 +79,9 @@ pub enum AdapterError {
         /// Why, and what helps.
         fault: String,
     },
+    /// The ring for subscribers of this host could not be had.
+    #[error("{0}; without `ring.enabled` everybody is served by the network")]
+    Ring(twinfeed_net::ring::RingError),
     /// The operating system refused something basic.
     #[error("cannot {action}: {error}")]
     System {
@@ -125,7 +128,7 @@ impl AdapterError {
             Self::State(error) if error.is_permission() => 77,
             Self::System { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => 77,
             Self::System { error, .. } if error.kind() == io::ErrorKind::AddrInUse => 75,
-            Self::State(_) | Self::System { .. } => 1,
+            Self::State(_) | Self::Ring(_) | Self::System { .. } => 1,
         }
     }
 }

@@ -40,6 +40,7 @@ pub mod present;
 pub mod publish;
 pub mod registration;
 pub mod remembering;
+pub mod ring;
 mod run;
 mod seating;
 mod signals;

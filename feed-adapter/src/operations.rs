@@ -14,8 +14,8 @@ use twinfeed_control::{LinkState, Role};
 use crate::config::Config;
 use crate::error::AdapterError;
 use crate::present::{
-    CONTEXT_COUNTERS, FILL_COUNTERS, FILL_GAUGES, Of, PAIR_COUNTERS, Present, SNAPSHOT_COUNTERS,
-    SNAPSHOT_GAUGES,
+    CONTEXT_COUNTERS, FILL_COUNTERS, FILL_GAUGES, Of, PAIR_COUNTERS, Present, RING_COUNTERS,
+    SNAPSHOT_COUNTERS, SNAPSHOT_GAUGES,
 };
 use crate::snapshot::{LineSnapshot, SourceSnapshot};
 use crate::snapshots::Lacking;
@@ -344,6 +344,9 @@ impl Collector for Metrics {
         pasts(&mut encoder, feed, &sources)?;
         self.fills(&mut encoder)?;
         self.snapshots(&mut encoder)?;
+        if let Some(ring) = self.present.rings() {
+            self.counted(&mut encoder, "ring", (RING_COUNTERS, &[]), &ring)?;
+        }
         for (name, help, value) in LINE_COUNTERS {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (labels, line) in lines(feed, &sources) {

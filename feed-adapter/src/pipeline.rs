@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use twinfeed_net::clock::Reading;
 use twinfeed_net::idle::Idler;
-use twinfeed_net::udp::Sender;
 use twinfeed_protocol::Time;
 use twinfeed_protocol::line::{Line, Lines};
 use twinfeed_protocol::pair::{PairLimits, PairState};
@@ -33,7 +32,7 @@ use crate::link::voice::Voice;
 use crate::mailbox::{Command, Inbox, Ordered};
 use crate::note::{News, Notes};
 use crate::pairing::{Pairing, Why, Wish, sid_of};
-use crate::publish::{Outlet, Through};
+use crate::publish::{Exit, Outlet, Through};
 use crate::snapshot::{LineSnapshot, Snapshots, SourceSnapshot};
 use crate::source::live::{HoleCounters, InputCounters, Live, RequestCounters};
 use crate::source::replay::Replay;
@@ -52,8 +51,8 @@ use transfers::Transfers;
 /// What the data thread has to do with the world.
 #[derive(Debug)]
 pub struct Ends {
-    /// The socket that streams are sent from.
-    pub sender: Sender,
+    /// What streams leave by.
+    pub exit: Exit,
     /// What other threads have to say.
     pub inbox: Inbox,
     /// What a person should read.
@@ -166,7 +165,7 @@ impl Pipeline {
         let now = read_clock();
         let mut work = self.obey(now);
         for place in 0..self.paths.len() {
-            match self.paths[place].turn(now, &mut self.ends.sender, &self.ends.notes) {
+            match self.paths[place].turn(now, &mut self.ends.exit, &self.ends.notes) {
                 Ok(packets) => work += packets,
                 Err(error) => {
                     self.drain(now);
@@ -262,7 +261,7 @@ impl Pipeline {
     fn originate(&mut self, now: Now, ordered: &Ordered) {
         let found = self.paths.iter_mut().find(|path| path.sid == ordered.sid);
         if let Some(path) = found {
-            let mut out = path.outlet.through(&mut self.ends.sender);
+            let mut out = path.outlet.through(&mut self.ends.exit);
             let stream = &mut path.converter.sequencer;
             path.pairing.originate(now, ordered, stream, &mut out);
             out.send();
@@ -288,7 +287,7 @@ impl Pipeline {
         };
         for path in &mut self.paths {
             if only.is_none_or(|sid| sid == path.sid) {
-                let mut out = path.outlet.through(&mut self.ends.sender);
+                let mut out = path.outlet.through(&mut self.ends.exit);
                 let stream = &mut path.converter.sequencer;
                 path.pairing.heard(now, (count, heard), stream, &mut out);
                 out.send();
@@ -376,7 +375,7 @@ impl Pipeline {
         mut tell: impl FnMut(&mut Sequencer, &mut Pairing, &mut Through<'_>),
     ) {
         for path in &mut self.paths {
-            let mut out = path.outlet.through(&mut self.ends.sender);
+            let mut out = path.outlet.through(&mut self.ends.exit);
             tell(&mut path.converter.sequencer, &mut path.pairing, &mut out);
             out.send();
         }
@@ -451,17 +450,12 @@ impl Path {
             lines,
             pairing: Pairing::new(sid, pair, standby, voice, notes, wishes),
             converter,
-            outlet: Outlet::new(config, sid, group, &ends.sender, ends.taps.clone())?,
+            outlet: Outlet::new(config, sid, group, &ends.exit, ends.taps.clone())?,
         })
     }
 
     /// This source's part of a cycle: how many packets there were.
-    fn turn(
-        &mut self,
-        now: Now,
-        sender: &mut Sender,
-        notes: &Notes,
-    ) -> Result<usize, AdapterError> {
+    fn turn(&mut self, now: Now, exit: &mut Exit, notes: &Notes) -> Result<usize, AdapterError> {
         let Self {
             input,
             lines,
@@ -472,7 +466,7 @@ impl Path {
         } = self;
         let processed = converter.sequencer.processed();
         let holds = pairing.is_holding() || fault_points::source_waits(processed);
-        let mut out = outlet.through(sender);
+        let mut out = outlet.through(exit);
         let mut at = converter.at(now, &mut out);
         let heard = match input {
             // Packets wait in the kernel's socket, for milliseconds at most.

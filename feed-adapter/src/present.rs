@@ -18,6 +18,7 @@ use twinfeed_wire::RangeDigest;
 use crate::fills::{FillCounters, Fills};
 use crate::pairing::PairSnapshot;
 use crate::pipeline::TransferCounters;
+use crate::ring::{RingCounters, Rings};
 use crate::snapshot::{Board, LineSnapshot, SourceSnapshot};
 use crate::snapshots::{Giver, SnapshotCounters};
 
@@ -71,6 +72,7 @@ pub struct Present {
     board: Board,
     fills: Arc<OnceLock<Fills>>,
     snapshots: Arc<OnceLock<Giver>>,
+    rings: Arc<OnceLock<Rings>>,
 }
 
 impl Present {
@@ -82,6 +84,7 @@ impl Present {
             board,
             fills: Arc::default(),
             snapshots: Arc::default(),
+            rings: Arc::default(),
         }
     }
 
@@ -105,6 +108,17 @@ impl Present {
     #[must_use]
     pub fn snapshots(&self) -> Option<SnapshotCounters> {
         self.snapshots.get().map(Giver::counters)
+    }
+
+    /// Whose counters of a ring are shown; the first counts.
+    pub fn show_rings(&self, rings: Rings) {
+        let _ = self.rings.set(rings);
+    }
+
+    /// What was counted of the ring, if this adapter has one.
+    #[must_use]
+    pub fn rings(&self) -> Option<RingCounters> {
+        self.rings.get().map(Rings::counters)
     }
 
     /// Of which source streams this adapter can tell what there is, and why not of the others; none if it serves no snapshots.
@@ -175,8 +189,13 @@ impl Present {
                     let all = SNAPSHOT_COUNTERS.iter();
                     all.map(move |(name, _, value)| (format!("snapshots_{name}_total"), value(of)))
                 });
+                let rings = self.rings();
+                let rings = rings.iter().flat_map(|of| {
+                    let all = RING_COUNTERS.iter();
+                    all.map(move |(name, _, value)| (format!("ring_{name}_total"), value(of)))
+                });
                 let all = counters(&sources).into_iter().chain(fills);
-                all.chain(snapshots).take(most).collect()
+                all.chain(rings).chain(snapshots).take(most).collect()
             },
             lines,
         }
@@ -411,6 +430,19 @@ pub(crate) const FILL_GAUGES: &[Of<FillCounters>] = &[
         of.messages
     }),
     ("held_bytes", "Bytes retained at present.", |of| of.bytes),
+];
+
+/// What an adapter counts of its ring: name, help, value.
+pub(crate) const RING_COUNTERS: &[Of<RingCounters>] = &[
+    ("given", "Askers who were given the ring.", |of| of.given),
+    ("refused", "Askers whose user may not have it.", |of| {
+        of.refused
+    }),
+    (
+        "failed",
+        "Askers who were gone, or to whom the kernel would not hand it.",
+        |of| of.failed,
+    ),
 ];
 
 /// What an adapter counts of snapshots: name, help, value.

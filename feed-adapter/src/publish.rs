@@ -6,12 +6,14 @@
 //!                                            └─► group
 //! ```
 //!
-//! Datagrams gather in an outbox and leave at the end of a batch, or earlier when the box is full. A
+//! A datagram stands in the ring for subscribers of this host, if there is one, as soon as it is made.
+//! For the network datagrams gather in an outbox and leave at the end of a batch, or earlier when the box is full. A
 //! destination that fails costs the others nothing; it is counted. Nothing here knows what a datagram
 //! says.
 
 use std::net::SocketAddr;
 
+use twinfeed_net::ring::RingWriter;
 use twinfeed_net::udp::{
     DestinationCounters, DestinationKey, Destinations, Outbox, Sender, SenderConfig,
 };
@@ -39,6 +41,21 @@ pub fn open_sender(config: &Config) -> Result<Sender, AdapterError> {
     Sender::open(&setup).map_err(AdapterError::socket("publish_from"))
 }
 
+/// What all streams of an adapter leave by.
+#[derive(Debug)]
+pub struct Exit {
+    sender: Sender,
+    ring: Option<RingWriter>,
+}
+
+impl Exit {
+    /// The network, and a ring for subscribers of this host if there is one.
+    #[must_use]
+    pub const fn new(sender: Sender, ring: Option<RingWriter>) -> Self {
+        Self { sender, ring }
+    }
+}
+
 /// One stream's way out.
 #[derive(Debug)]
 pub struct Outlet {
@@ -61,14 +78,15 @@ impl Outlet {
         config: &Config,
         sid: Sid,
         group: Option<SocketAddr>,
-        sender: &Sender,
+        exit: &Exit,
         taps: Vec<Tap>,
     ) -> Result<Self, AdapterError> {
         let limit = match config.publish.mode {
             PublishMode::Unicast => config.publish.max_destinations,
             PublishMode::Multicast => 1,
         };
-        let mut destinations = sender
+        let mut destinations = exit
+            .sender
             .destinations(limit)
             .map_err(AdapterError::socket("publish"))?;
         if let Some(group) = group {
@@ -118,11 +136,8 @@ impl Outlet {
     }
 
     /// Where the sequencer writes to.
-    pub fn through<'a>(&'a mut self, sender: &'a mut Sender) -> Through<'a> {
-        Through {
-            outlet: self,
-            sender,
-        }
+    pub const fn through<'a>(&'a mut self, exit: &'a mut Exit) -> Through<'a> {
+        Through { outlet: self, exit }
     }
 
     /// How many are sent to.
@@ -143,19 +158,23 @@ impl Outlet {
     }
 }
 
-/// An outlet and the socket, for the time of one call.
+/// An outlet and what it leaves by, for the time of one call.
 #[derive(Debug)]
 pub struct Through<'a> {
     outlet: &'a mut Outlet,
-    sender: &'a mut Sender,
+    exit: &'a mut Exit,
 }
 
 impl Through<'_> {
     /// Sends what has gathered.
     pub fn send(&mut self) {
         if !self.outlet.outbox.is_empty() {
-            self.sender
-                .send(&self.outlet.outbox, &mut self.outlet.destinations);
+            let Outlet {
+                outbox,
+                destinations,
+                ..
+            } = &mut *self.outlet;
+            self.exit.sender.send(outbox, destinations);
             self.outlet.outbox.clear();
             fault_points::sent();
         }
@@ -168,10 +187,11 @@ impl Through<'_> {
             destinations,
             ..
         } = &mut *self.outlet;
-        self.sender.send(outbox, destinations);
+        let sender = &mut self.exit.sender;
+        sender.send(outbox, destinations);
         outbox.clear();
         let _ = outbox.push(bytes);
-        self.sender.send(outbox, &mut some);
+        sender.send(outbox, &mut some);
         outbox.clear();
         fault_points::sent();
     }
@@ -186,6 +206,10 @@ impl Transmit for Through<'_> {
     fn replayed(&mut self, bytes: &[u8]) {
         if let Some(some) = fault_points::reaches_only(bytes, &self.outlet.destinations) {
             return self.send_to(some, bytes);
+        }
+        if let Some(ring) = &mut self.exit.ring {
+            // It was made for datagrams of `max_datagram` bytes, and none is longer.
+            let _ = ring.push(bytes);
         }
         if self.outlet.outbox.push(bytes).is_err() {
             self.send();

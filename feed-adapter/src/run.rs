@@ -47,9 +47,10 @@ use crate::orders::Orders;
 use crate::pairing::{MOST_WISHES, Wish};
 use crate::pipeline::{Ends, Pipeline};
 use crate::present::Present;
-use crate::publish::open_sender;
+use crate::publish::{Exit, open_sender};
 use crate::registration::{Learnt, Seat, now};
 use crate::remembering::Remembering;
+use crate::ring::BoundRing;
 use crate::seating::{client, held, incarnation, register, standing, take_seat};
 use crate::signals::signals;
 use crate::snapshot::{Board, Snapshots};
@@ -194,6 +195,7 @@ impl Adapter {
         let bound = BoundLink::bind(config.host.link).map_err(AdapterError::socket("link"))?;
         let bound_fills = BoundFills::bind(&config)?;
         let bound_snapshots = BoundSnapshots::bind(&config)?;
+        let (bound_ring, ring) = BoundRing::bind(&config, incarnation)?.unzip();
         let present = Present::new(standing(&config), Board::new(snapshots.clone()));
         let operations = operations::start(&config, &present)?;
 
@@ -209,6 +211,7 @@ impl Adapter {
             operations_address: address.map(|at| at.to_string()),
             fills: bound_fills.as_ref().map(BoundFills::address),
             snapshots: bound_snapshots.as_ref().map(BoundSnapshots::address),
+            ring: bound_ring.as_ref().map(BoundRing::offered),
             ..request
         };
         let seat = Seat::new(client(&config)?, request);
@@ -234,8 +237,11 @@ impl Adapter {
         if let Some(giver) = &giver {
             present.show_snapshots(giver.clone());
         }
+        if let Some(bound) = bound_ring {
+            present.show_rings(bound.start(stop.clone())?);
+        }
         let ends = Ends {
-            sender,
+            exit: Exit::new(sender, ring),
             inbox,
             notes: notes.clone(),
             snapshots,

@@ -178,6 +178,7 @@ pub(crate) fn register(
         operations_address: None,
         fills: None,
         snapshots: None,
+        ring: None,
         generation_held: held.map(|held| held.assignment.generation),
         unverified: false,
     }

@@ -333,6 +333,27 @@ fn a_host_finds_its_own_lines() {
 }
 
 #[test]
+fn a_ring_has_a_power_of_two_of_slots_or_is_refused_by_name() {
+    let with = |slots: &str| {
+        read(&format!(
+            "{GOOD}\n[ring]\nenabled = true\nslots = {slots}\n"
+        ))
+    };
+    assert!(with("16384").unwrap().ring.enabled);
+    for wrong in ["0", "1000", "3221225472"] {
+        let error = with(wrong).unwrap_err().to_string();
+        assert!(
+            error.contains("ring.slots") && error.contains("power of two"),
+            "{error}"
+        );
+    }
+    assert!(
+        !read(GOOD).unwrap().ring.enabled,
+        "who says nothing has none"
+    );
+}
+
+#[test]
 fn each_adapter_knows_where_the_other_listens() {
     let peer = |role| {
         let config = Config::parse(role, GOOD, &Overrides::default()).unwrap();
@@ -366,6 +387,7 @@ fn the_example_is_a_configuration_and_tells_the_defaults() {
                     "line ",
                     "interface",
                     "link_advertised",
+                    "directory",
                 ]
                 .iter()
                 .any(|key| rest.starts_with(key)) =>

@@ -127,6 +127,7 @@ fn keep_saying(
         operations_address: None,
         fills: None,
         snapshots: None,
+        ring: None,
         generation_held: None,
         unverified: false,
     };

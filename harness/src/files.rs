@@ -277,7 +277,7 @@ impl Files {
              publisher_id = {PUBLISHER}\nmax_open_orders = {orders}\n{sources}{publish}\
              [pair]\nsync_threshold = {threshold}\ntransmit = \"{transmit}\"\n{missed}{lead}\
              context_transfer = {transfer}\n\
-             {fills}\
+             {fills}{rings}\
              [stream_admin]\nurl = \"{url}\"\ntoken_file = \"tokens/adapter\"\n{trust}",
             publish = match self.hosts.streams {
                 Some(_) => "[publish]\nmode = \"multicast\"\n",
@@ -303,6 +303,10 @@ impl Files {
             }),
             transfer = run.context_transfer,
             fills = fills_toml(run),
+            rings = match run.rings {
+                true => "[ring]\nenabled = true\n",
+                false => "",
+            },
             threshold = run.sync_threshold,
             sources = self.sources_toml(run),
             url = self.url(),
@@ -517,6 +521,9 @@ impl Files {
         }
         if let Some(bytes) = run.receive_buffer {
             arguments.extend(["--receive-buffer".to_owned(), bytes.to_string()]);
+        }
+        if run.rings {
+            arguments.extend(["--idle", "yield"].map(str::to_owned));
         }
         if host != Host::THIS {
             arguments.extend(["--interface".to_owned(), host.address.to_string()]);

@@ -53,6 +53,8 @@ pub struct Run {
     pub retained: Option<usize>,
     /// Idle strategy of the adapters' data threads; `None`: their default.
     pub idle: Option<String>,
+    /// Whether the adapters have rings, and the probe, which yields instead of sleeping then, reads them.
+    pub rings: bool,
     /// Deliveries that the probe's log remembers.
     pub log: usize,
     /// Events that it tells one by one.
@@ -190,6 +192,7 @@ impl Default for Run {
             fills: true,
             retained: None,
             idle: None,
+            rings: false,
             log: 1 << 21,
             events: MOST_EVENTS,
             receive_buffer: None,

@@ -40,6 +40,7 @@ pub mod affinity;
 pub mod bell;
 pub mod clock;
 mod error;
+pub mod host;
 pub mod idle;
 pub mod interface;
 pub mod memory;

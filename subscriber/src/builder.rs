@@ -98,6 +98,9 @@ pub(crate) struct Settings {
     fill_port: u16,
     receive_buffer: usize,
     profile: Profile,
+    /// Whether rings are read, and whose beside this user's own and root's.
+    ring: bool,
+    ring_users: Vec<u32>,
 }
 
 impl Builder {
@@ -128,6 +131,8 @@ impl Builder {
                 fill_port: 0,
                 receive_buffer: DEFAULT_RECEIVE_BUFFER,
                 profile: Profile::default(),
+                ring: true,
+                ring_users: Vec::new(),
             },
         }
     }
@@ -271,6 +276,22 @@ impl Builder {
         self
     }
 
+    /// Whether a leg whose adapter is on this host is read from the adapter's ring in shared memory, where it has one; default yes, for
+    /// applications that do not sleep until something comes ([`Idle::Block`]), for nothing in memory wakes anybody. It is the same
+    /// stream, some microseconds earlier; while a ring cannot be had, or is silent, the leg comes by its sockets.
+    #[must_use]
+    pub fn ring(mut self, ring: bool) -> Self {
+        self.settings.ring = ring;
+        self
+    }
+
+    /// Users whose processes' rings are read, beside this process's own user and root.
+    #[must_use]
+    pub fn ring_users(mut self, users: impl IntoIterator<Item = u32>) -> Self {
+        self.settings.ring_users = users.into_iter().collect();
+        self
+    }
+
     /// Where the application begins; default [`From::Live`].
     ///
     /// With [`From::Snapshot`] each ordered source stream is joined with a snapshot of what there is, fetched from an adapter while what comes
@@ -307,7 +328,7 @@ impl Builder {
     /// # Errors
     /// [`Error::Setting`] or [`Error::Administration`] for a setting, [`Error::Network`] for a socket,
     /// [`Error::State`] for the state directory.
-    pub fn open(self) -> Result<(DataPoller, Control), Error> {
+    pub fn open(mut self) -> Result<(DataPoller, Control), Error> {
         self.settings.check()?;
         let mut client = Client::builder(&self.url);
         if let Some(token) = self.token {
@@ -326,6 +347,7 @@ impl Builder {
             Profile::Shared => Idle::default(),
             Profile::LowLatency => Idle::Spin,
         });
+        self.settings.ring &= !matches!(idle, Idle::Block { .. });
         let (poller_end, control_end) = queues();
         let filters = Mailbox::new();
         let joining = self.settings.tuning.joining();
@@ -387,6 +409,11 @@ impl Settings {
             });
         }
         self.tuning.check()
+    }
+
+    /// Whose rings are read, beside this user's own and root's; `None`: nobody's.
+    pub(crate) fn ring_users(&self) -> Option<Vec<u32>> {
+        self.ring.then(|| self.ring_users.clone())
     }
 
     pub(crate) fn policy(&self) -> admin::Policy {

@@ -124,6 +124,10 @@ pub struct SubscriberConfig {
     pub state_dir: Option<PathBuf>,
     /// How long a granted leg may be silent before it is reported.
     pub confirm_within: Option<Span>,
+    /// Whether legs of this host are read from shared memory, where the thread does not sleep until something comes.
+    pub ring: Option<bool>,
+    /// User ids whose rings are read, beside one's own and root's.
+    pub ring_users: Option<Vec<u32>>,
     /// `shared` or `low-latency`.
     pub profile: Option<ProfileWord>,
 }
@@ -234,6 +238,8 @@ impl SubscriberConfig {
                 FromWord::Snapshot => start::From::Snapshot,
             }),
             snapshots: self.snapshots,
+            ring: self.ring,
+            ring_users: self.ring_users.clone(),
             profile: self.profile.map(Profile::from),
         }
         builder
@@ -375,6 +381,8 @@ mod tests {
             core = 0
             state_dir = "s"
             confirm_within = "1s"
+            ring = false
+            ring_users = [1000]
             profile = "low-latency"
             "#
         );

@@ -19,6 +19,7 @@ use crate::metrics::{Snapshot, SourceSnapshot};
 use crate::pace::Pace;
 use crate::queue::{Command, Notice, Plan, PollerEnd};
 use crate::receive::{LegReceived, LegSocket};
+use crate::ring::{LegRing, RingState};
 
 /// How often a snapshot is shown, ns.
 const SHOW_EVERY_NS: u64 = 50_000_000;
@@ -32,6 +33,8 @@ pub(crate) struct Feed {
     arbiter: Option<Arbiter>,
     sids: Vec<Sid>,
     sockets: Vec<LegSocket>,
+    /// Of legs whose adapters are on this host, if they are read so.
+    rings: [Option<LegRing>; 2],
     /// Where adapters are asked for what was missed, if they are.
     fills: Option<FillSocket>,
     /// The socket that is read first next time.
@@ -61,6 +64,7 @@ impl Feed {
             arbiter: None,
             sids: Vec::new(),
             sockets: Vec::new(),
+            rings: [None, None],
             fills: None,
             turn: 0,
             received: [LegReceived::default(); 2],
@@ -99,6 +103,14 @@ impl Feed {
         let decided = time::earlier(arbiter, self.joining.next_deadline());
         let pace = self.pace.next_deadline();
         time::earlier(decided, pace.filter(|_| !self.sockets.is_empty()))
+    }
+
+    /// Whether something comes that wakes nobody.
+    pub(crate) fn reads_rings(&self) -> bool {
+        self.rings
+            .iter()
+            .flatten()
+            .any(|ring| ring.state() != RingState::Left)
     }
 
     /// Wants a snapshot of a source stream; `false` where there is none.
@@ -152,6 +164,7 @@ impl Feed {
             arbiter,
             sids,
             sockets,
+            rings,
             fills,
             turn,
             received,
@@ -181,7 +194,13 @@ impl Feed {
                     work += 1;
                     match command {
                         Command::Plan(plan) => {
-                            let ends = (&mut *sids, &mut *sockets, &mut *fills);
+                            let ends = Ends {
+                                sids,
+                                sockets,
+                                rings,
+                                fills,
+                                received,
+                            };
                             for (sid, class) in &plan.sources {
                                 joining.add_source(*sid, *class);
                             }
@@ -199,6 +218,7 @@ impl Feed {
                         Command::Close(reason) => {
                             close(reason, arbiter, at, &mut joining.through(at, &mut guard));
                             sockets.clear();
+                            *rings = [None, None];
                             *fills = None;
                             break;
                         }
@@ -217,19 +237,21 @@ impl Feed {
                         behind,
                         pace,
                         at,
-                        (sockets, received),
+                        (sockets, rings, received),
                         arbiter,
                         joining,
                         &mut guard,
                     )
                 {
                     sockets.clear();
+                    *rings = [None, None];
                     *fills = None;
                     end.abandon();
                     return 1;
                 }
                 let guard = &mut joining.through(at, &mut guard);
-                let (work, drained) = receive(budget, arbiter, sockets, turn, received, at, guard);
+                let ways = (&mut sockets[..], &mut *rings, &mut *turn);
+                let (work, drained) = receive(budget, arbiter, ways, received, at, guard);
                 if let Some(behind) = slow
                     && pace.policy() == SlowPolicy::Warn
                     && work > 0
@@ -336,14 +358,22 @@ fn leave_out(
     behind: Duration,
     pace: &mut Pace,
     at: Time,
-    (sockets, received): (&mut [LegSocket], &mut [LegReceived; 2]),
+    (sockets, rings, received): (
+        &mut [LegSocket],
+        &mut [Option<LegRing>; 2],
+        &mut [LegReceived; 2],
+    ),
     arbiter: &mut Arbiter,
     joining: &mut Joining,
     guard: &mut impl Handler,
 ) -> bool {
     let policy = pace.policy();
-    let discarded = sockets.iter_mut().map(|socket| socket.discard(received));
-    let discarded = discarded.sum();
+    let read = sockets
+        .iter_mut()
+        .filter(|socket| is_read(socket.leg(), rings));
+    let mut discarded: u64 = read.map(|socket| socket.discard(received)).sum();
+    let rings = rings.iter_mut().flatten();
+    discarded += rings.map(|ring| ring.discard(received)).sum::<u64>();
     // It waits for nothing any more.
     pace.drained(at);
     if discarded == 0 {
@@ -365,13 +395,19 @@ fn leave_out(
     policy != SlowPolicy::Disconnect
 }
 
-/// Reads every socket once, then again until the budget is used or all that had come was taken; whether everything that had come was taken
+/// Whether the sockets of a leg are read.
+fn is_read(leg: Leg, rings: &[Option<LegRing>; 2]) -> bool {
+    rings[leg.index()]
+        .as_ref()
+        .is_none_or(LegRing::reads_sockets)
+}
+
+/// Reads every ring and every socket once, then again until the budget is used or all that had come was taken; whether everything that had come was taken
 /// is the second answer.
 fn receive(
     budget: usize,
     arbiter: &mut Arbiter,
-    sockets: &mut [LegSocket],
-    turn: &mut usize,
+    (sockets, rings, turn): (&mut [LegSocket], &mut [Option<LegRing>; 2], &mut usize),
     received: &mut [LegReceived; 2],
     at: Time,
     guard: &mut impl StoppableHandler,
@@ -383,9 +419,20 @@ fn receive(
         let mut drained = true;
         for step in 0..count {
             let socket = &mut sockets[(*turn + step) % count];
+            if !is_read(socket.leg(), rings) {
+                continue;
+            }
             let taken = socket.receive(arbiter, at, received, guard);
             work += taken;
             drained &= socket.is_drained();
+            if guard.has_panicked() {
+                return (work, false);
+            }
+        }
+        // Behind the sockets: they may have brought the first of a ring.
+        for ring in rings.iter_mut().flatten() {
+            work += ring.receive(arbiter, at, received, guard);
+            drained &= ring.is_drained();
             if guard.has_panicked() {
                 return (work, false);
             }
@@ -397,13 +444,29 @@ fn receive(
     }
 }
 
+/// What a plan changes beside the arbiter.
+struct Ends<'a> {
+    sids: &'a mut Vec<Sid>,
+    sockets: &'a mut Vec<LegSocket>,
+    rings: &'a mut [Option<LegRing>; 2],
+    fills: &'a mut Option<FillSocket>,
+    received: &'a mut [LegReceived; 2],
+}
+
 fn put_in_force(
     plan: Plan,
     arbiter: &mut Option<Arbiter>,
-    (sids, sockets, fills): (&mut Vec<Sid>, &mut Vec<LegSocket>, &mut Option<FillSocket>),
+    ends: Ends<'_>,
     at: Time,
     guard: &mut impl Handler,
 ) {
+    let Ends {
+        sids,
+        sockets,
+        rings,
+        fills,
+        received,
+    } = ends;
     if let Some(first) = plan.arbiter {
         *arbiter = Some(first);
     }
@@ -424,7 +487,15 @@ fn put_in_force(
     }
     sockets.retain(|socket| !plan.shut.contains(&socket.key()));
     sockets.extend(plan.open);
+    for (leg, ring) in plan.rings {
+        let state = ring.as_ref().map_or(RingState::Absent, LegRing::state);
+        received[leg.index()].ring = state;
+        rings[leg.index()] = ring;
+    }
     if let Some(longest) = plan.longest {
+        for ring in rings.iter_mut().flatten() {
+            ring.set_longest(longest);
+        }
         for socket in sockets.iter_mut() {
             socket.set_longest(longest);
         }

@@ -130,6 +130,7 @@ mod pace;
 mod poller;
 mod queue;
 mod receive;
+mod ring;
 mod snapshots;
 mod start;
 #[cfg(feature = "async")]
@@ -157,6 +158,7 @@ pub use pace::PaceShown;
 pub use poller::DataPoller;
 pub use queue::{COMMANDS, NOTICES, QueueCounters};
 pub use receive::{BATCH, LegReceived};
+pub use ring::RingState;
 pub use snapshots::{Refresher, SnapshotsFetched};
 pub use start::From;
 #[cfg(feature = "async")]

@@ -435,7 +435,7 @@ impl Snapshot {
 
     fn write_legs(&self, page: &mut Page<'_>) -> fmt::Result {
         type Read = fn(&LegReceived) -> u64;
-        let families: [(&str, &str, Read); 6] = [
+        let families: [(&str, &str, Read); 8] = [
             ("leg_packets", "Datagrams received.", |leg| leg.datagrams),
             ("leg_bytes", "Bytes received.", |leg| leg.bytes),
             (
@@ -454,6 +454,16 @@ impl Snapshot {
             ("leg_receive_errors", "Receive calls that failed.", |leg| {
                 leg.errors
             }),
+            (
+                "leg_ring_packets",
+                "Datagrams that came by the adapter's ring.",
+                |leg| leg.ring_datagrams,
+            ),
+            (
+                "leg_ring_lost",
+                "Datagrams overwritten in the ring before they were read.",
+                |leg| leg.ring_lost,
+            ),
         ];
         for (name, help, read) in families {
             page.family(name, help)?;
@@ -461,6 +471,12 @@ impl Snapshot {
                 let value = read(&self.received[leg.index()]);
                 page.sample(name, &format!(",leg=\"{leg}\""), value)?;
             }
+        }
+        page.gauge("leg_ring_state", "1 for how a leg stands with its ring.")?;
+        for leg in Leg::BOTH {
+            let state = self.received[leg.index()].ring.word();
+            let labels = format!(",leg=\"{leg}\",state=\"{state}\"");
+            page.value("leg_ring_state", &labels, "1")?;
         }
         Ok(())
     }

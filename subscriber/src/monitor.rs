@@ -73,6 +73,8 @@ struct Shared {
     refusal: Option<String>,
     /// Why the last attempt to fetch a snapshot failed.
     fetching: Option<String>,
+    /// Why a leg of this host is not read from its ring.
+    ring: Option<String>,
 }
 
 impl Monitor {
@@ -104,7 +106,7 @@ impl Monitor {
 
     /// What went wrong last in the control half without ending anything (a group that cannot be joined, a
     /// state file that cannot be written, a constraint that was changed under way, a renewal that stream-admin
-    /// refuses, a snapshot that no server gave); `None` once it is mended.
+    /// refuses, a snapshot that no server gave, a ring that cannot be had); `None` once it is mended.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         let shared = self.locked();
@@ -113,6 +115,7 @@ impl Monitor {
             &shared.trouble,
             &shared.kept,
             &shared.fetching,
+            &shared.ring,
         ];
         let all: Vec<&str> = all.into_iter().filter_map(Option::as_deref).collect();
         (!all.is_empty()).then(|| all.join("; "))
@@ -162,6 +165,10 @@ impl Monitor {
 
     pub(crate) fn set_fetching(&self, fetching: Option<String>) {
         self.locked().fetching = fetching.map(|it| format!("a snapshot: {it}"));
+    }
+
+    pub(crate) fn set_ring(&self, trouble: Option<String>) {
+        self.locked().ring = trouble;
     }
 
     pub(crate) fn set_refusal(&self, refusal: Option<String>) {

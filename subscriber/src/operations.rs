@@ -56,6 +56,7 @@ fn document(monitor: &Monitor) -> serde_json::Value {
         "gaps": snapshot.arbiter.gaps,
         "switches": snapshot.arbiter.switches,
         "kernel_drops": snapshot.kernel_drops(),
+        "rings": snapshot.received.map(|leg| leg.ring.word()),
         "sources": sources,
     })
 }

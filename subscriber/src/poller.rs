@@ -121,6 +121,9 @@ impl DataPoller {
             Some(deadline) => deadline.since(now),
             None => Duration::MAX,
         };
+        // What a ring brings wakes nobody.
+        let rings = self.feeds.iter().any(Feed::reads_rings);
+        let limit = if rings { limit.min(RING_NAP) } else { limit };
         let sockets = self.feeds.iter().flat_map(Feed::sockets);
         self.idler.idle_within(work, limit, sockets);
     }
@@ -135,7 +138,8 @@ impl DataPoller {
     }
 
     /// The sockets read at present, for an event loop of the application's own. They change when grants
-    /// do: ask again after every poll that did work.
+    /// do: ask again after every poll that did work. What comes by a ring wakes none of them: set [`crate::Builder::ring`] to `false`
+    /// where such a loop is told to spin.
     pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.feeds.iter().flat_map(Feed::sockets)
     }
@@ -175,5 +179,8 @@ impl DataPoller {
     }
 }
 
+/// How long a thread that sleeps may sleep where a ring is read. By itself nobody who sleeps until something comes reads one; a poller that
+/// was joined by one who spins may.
+const RING_NAP: Duration = Duration::from_micros(100);
 /// Datagrams per poll of [`DataPoller::run`].
 const RUN_BUDGET: usize = 256;

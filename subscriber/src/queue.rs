@@ -22,6 +22,7 @@ use crate::fills::FillSocket;
 use crate::latest::{Publisher, Reader, latest};
 use crate::metrics::Snapshot;
 use crate::receive::{LegSocket, Senders, SocketKey};
+use crate::ring::LegRing;
 
 /// Most commands on their way to a poller that does not poll.
 pub const COMMANDS: usize = 8;
@@ -50,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) streams: Vec<(Sid, Leg, StreamId)>,
     /// Sockets to read from now on.
     pub(crate) open: Vec<LegSocket>,
+    /// Rings to read from now on, or no more.
+    pub(crate) rings: Vec<(Leg, Option<LegRing>)>,
     /// Sockets to close.
     pub(crate) shut: Vec<SocketKey>,
     /// Sockets whose senders changed.
@@ -73,6 +76,7 @@ impl Plan {
             && self.sources.is_empty()
             && self.streams.is_empty()
             && self.open.is_empty()
+            && self.rings.is_empty()
             && self.shut.is_empty()
             && self.senders.is_empty()
             && self.fills.is_none()

@@ -20,6 +20,7 @@ use twinfeed_protocol::{Handler, Leg, Time};
 
 use crate::builder::SLOT;
 use crate::error::Error;
+use crate::ring::RingState;
 
 /// Messages of the kernel taken per receive call, datagrams unless it has merged some under load, and so the grain of a poll's budget.
 pub const BATCH: usize = 64;
@@ -96,6 +97,12 @@ pub struct LegReceived {
     pub kernel_drops: u64,
     /// Receive calls that failed.
     pub errors: u64,
+    /// Of the datagrams that reached the arbiter, those that its adapter's ring gave.
+    pub ring_datagrams: u64,
+    /// Datagrams that were overwritten in the ring before they were read.
+    pub ring_lost: u64,
+    /// Whether it is read from a ring, or from sockets.
+    pub ring: RingState,
 }
 
 /// Batches that are left out at once: more than any kernel buffer holds.
@@ -169,6 +176,10 @@ impl LegSocket {
 
     pub(crate) fn key(&self) -> SocketKey {
         self.key
+    }
+
+    pub(crate) fn leg(&self) -> Leg {
+        self.leg
     }
 
     pub(crate) fn local(&self) -> SocketAddr {

@@ -50,6 +50,7 @@ pub(crate) fn grant() -> Grant {
         }],
         fills: None,
         snapshots: None,
+        ring: None,
         state: LegState::Live,
         reason: String::new(),
     };

@@ -89,6 +89,7 @@ impl Server {
             operations_address: None,
             fills: None,
             snapshots: None,
+            ring: None,
             generation_held: None,
             unverified: false,
         };

@@ -19,15 +19,15 @@ use twinfeed_wire::link::Role;
 use twinfeed_wire::{DEFAULT_DATAGRAM, LONGEST_DATAGRAM, SMALLEST_MAX_DATAGRAM, Sid};
 
 use super::file::{
-    FeedFile, FillsTable, HostTable, LineLetter, LineTable, LinesTable, PairTable, SoupTable,
-    SourceTable,
+    FeedFile, FillsTable, HostTable, LineLetter, LineTable, LinesTable, PairTable, RingTable,
+    SoupTable, SourceTable,
 };
 use super::snapshots::snapshots;
 use super::soup::{glimpse, soup};
 use super::{
     Config, ConfigError, FillsConfig, HostConfig, InputConfig, LineConfig, MOST_SOURCES, Overrides,
-    PairConfig, Profile, PublishConfig, PublishMode, SourceConfig, SourceType, Span, StandbyConfig,
-    StreamAdminConfig,
+    PairConfig, Profile, PublishConfig, PublishMode, RingConfig, SourceConfig, SourceType, Span,
+    StandbyConfig, StreamAdminConfig,
 };
 
 /// Everything together, checked.
@@ -64,6 +64,7 @@ pub(super) fn build(
         sources,
         publish,
         fills,
+        ring: ring(&file.ring, base)?,
         snapshots,
         pair: PairConfig {
             sync_threshold: file
@@ -162,6 +163,24 @@ fn fills(table: &FillsTable, publish: &PublishConfig) -> Result<FillsConfig, Con
             format!("it must {}", bad.must),
         )),
     }
+}
+
+fn ring(table: &RingTable, base: &Path) -> Result<RingConfig, ConfigError> {
+    use twinfeed_net::ring::RingConfig as Setup;
+
+    let slots = table.slots.unwrap_or(Setup::DEFAULT_SLOTS);
+    let bounds = Setup::LEAST_SLOTS..=Setup::MOST_SLOTS;
+    if !bounds.contains(&slots) || !slots.is_power_of_two() {
+        let (least, most) = bounds.into_inner();
+        let remedy = format!("it must be a power of two between {least} and {most}");
+        return Err(ConfigError::new("ring.slots", slots.to_string(), remedy));
+    }
+    Ok(RingConfig {
+        enabled: table.enabled.unwrap_or(false),
+        slots,
+        users: table.users.clone().unwrap_or_default(),
+        directory: table.directory.as_ref().map(|path| base.join(path)),
+    })
 }
 
 fn standby(table: &PairTable, publish: &PublishConfig) -> Result<StandbyConfig, ConfigError> {

@@ -36,6 +36,8 @@ pub(super) struct FeedFile {
     #[serde(default)]
     pub(super) snapshots: SnapshotsTable,
     #[serde(default)]
+    pub(super) ring: RingTable,
+    #[serde(default)]
     pub(super) pair: PairTable,
     pub(super) stream_admin: StreamAdminTable,
     #[serde(default)]
@@ -180,6 +182,16 @@ pub(super) struct SnapshotsTable {
     pub(super) from_source: Option<bool>,
     pub(super) peer_time: Option<Span>,
     pub(super) kept_bytes: Option<usize>,
+}
+
+/// `[ring]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RingTable {
+    pub(super) enabled: Option<bool>,
+    pub(super) slots: Option<usize>,
+    pub(super) users: Option<Vec<u32>>,
+    pub(super) directory: Option<PathBuf>,
 }
 
 /// `[pair]`

@@ -76,6 +76,8 @@ pub struct Config {
     pub fills: FillsConfig,
     /// What subscribers that join are told.
     pub snapshots: SnapshotsConfig,
+    /// What subscribers on this host may read instead of the network.
+    pub ring: RingConfig,
     /// The pair link.
     pub pair: PairConfig,
     /// Stream administration.
@@ -169,6 +171,19 @@ pub struct FillsConfig {
     pub server: ServerLimits,
     /// Datagrams that wait to be retained; what finds no room is not retained.
     pub queue: usize,
+}
+
+/// What subscribers on this host may read instead of the network: this leg, in shared memory.
+#[derive(Clone, Debug)]
+pub struct RingConfig {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// Datagrams that it holds, a power of two; a reader that is so many behind has lost some.
+    pub slots: usize,
+    /// Users who may read it, beside this process's own and root.
+    pub users: Vec<u32>,
+    /// Where its socket is; `None`: without a file, for whoever shares the network namespace.
+    pub directory: Option<PathBuf>,
 }
 
 /// The pair link.

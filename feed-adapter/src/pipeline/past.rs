@@ -324,7 +324,7 @@ impl Pipeline {
     /// The memory is of this moment: the stream goes on with it.
     fn take_past_over(&mut self, now: Now, place: usize) {
         let path = &mut self.paths[place];
-        let Some(over) = path.take_over(now, &mut self.ends.sender) else {
+        let Some(over) = path.take_over(now, &mut self.ends.exit) else {
             return;
         };
         self.pasts.free(Some(over.whole), Some(over.kept));

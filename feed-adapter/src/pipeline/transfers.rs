@@ -4,7 +4,6 @@
 //! cycle. One context is given at a time and one is taken. What is decided here is only who hears of what.
 
 use crossbeam::channel::Sender;
-use twinfeed_net::udp;
 use twinfeed_protocol::sequencer::Now;
 use twinfeed_wire::Sid;
 use twinfeed_wire::link::{ContextOver, ContextRequest, Frame, OverReason};
@@ -12,6 +11,7 @@ use twinfeed_wire::link::{ContextOver, ContextRequest, Frame, OverReason};
 use super::{Path, Pipeline};
 use crate::config::Config;
 use crate::note::News;
+use crate::publish::Exit;
 use crate::transfer::Whole;
 use crate::transfer::giving::{Giving, Progress};
 use crate::transfer::kept::Kept;
@@ -87,11 +87,11 @@ pub(super) struct Over {
 
 impl Path {
     /// Goes on with the memory that was made elsewhere and has been caught up with; `None`: there is none.
-    pub(super) fn take_over(&mut self, now: Now, sender: &mut udp::Sender) -> Option<Over> {
+    pub(super) fn take_over(&mut self, now: Now, exit: &mut Exit) -> Option<Over> {
         let (whole, kept) = self.converter.end_taking()?.finish();
         let mut whole = whole?;
         let of = (whole.next, whole.decoder.open_orders());
-        let mut out = self.outlet.through(sender);
+        let mut out = self.outlet.through(exit);
         let taken = self.converter.take_over(now, &mut whole, &mut out);
         out.send();
         if taken {
@@ -339,7 +339,7 @@ impl Pipeline {
     /// The memory is of this moment: the stream goes on with it.
     fn take_over(&mut self, now: Now, place: usize) {
         let path = &mut self.paths[place];
-        let Some(over) = path.take_over(now, &mut self.ends.sender) else {
+        let Some(over) = path.take_over(now, &mut self.ends.exit) else {
             return;
         };
         self.transfers.free(Some(over.whole), Some(over.kept));

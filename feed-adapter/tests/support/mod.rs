@@ -19,7 +19,7 @@ use twinfeed_feed_adapter::mailbox::{
 use twinfeed_feed_adapter::note::Notes;
 use twinfeed_feed_adapter::pairing::{MOST_WISHES, Wish};
 use twinfeed_feed_adapter::pipeline::{Ends, Pipeline};
-use twinfeed_feed_adapter::publish::open_sender;
+use twinfeed_feed_adapter::publish::{Exit, open_sender};
 use twinfeed_feed_adapter::snapshot::{Board, Snapshots};
 use twinfeed_feed_adapter::tap::tap;
 use twinfeed_feed_adapter::transfer::workshop::{Errand, MOST_ERRANDS};
@@ -95,7 +95,7 @@ impl Rig {
         let (wishes, wished) = crossbeam::channel::bounded(MOST_WISHES);
         let (asking, errands) = crossbeam::channel::bounded(MOST_ERRANDS);
         let ends = Ends {
-            sender,
+            exit: Exit::new(sender, None),
             inbox,
             notes: notes.clone(),
             snapshots,

@@ -12,7 +12,7 @@ use twinfeed_control::{Epoch, FeedName, StopFlag};
 use twinfeed_net::clock::{self, Reading};
 use twinfeed_subscriber::{
     Administration, BodyKind, Builder, Cursors, DataPoller, Delivered, DiscontinuityCause, Error,
-    Event, Handler, Leg, Monitor, Policy, ResetCause, Selector, Snapshot, SourceSnapshot,
+    Event, Handler, Idle, Leg, Monitor, Policy, ResetCause, Selector, Snapshot, SourceSnapshot,
 };
 use twinfeed_wire::AdminMessage;
 
@@ -45,6 +45,8 @@ pub struct Settings {
     pub events: usize,
     /// Receive buffer asked for per leg, bytes.
     pub receive_buffer: Option<usize>,
+    /// What the polling thread does while nothing comes; `None`: the library's default.
+    pub idle: Option<Idle>,
     /// Where the grant is kept.
     pub state_dir: Option<PathBuf>,
     /// Certificates to trust instead of the public web's.
@@ -68,6 +70,9 @@ pub fn serve(settings: &Settings) -> Result<(), Error> {
     }
     if let Some(bytes) = settings.receive_buffer {
         builder = builder.receive_buffer(bytes);
+    }
+    if let Some(idle) = settings.idle {
+        builder = builder.idle(idle);
     }
     if let Some(path) = &settings.ca_file {
         builder = builder.ca_file(path);
@@ -409,6 +414,7 @@ impl Eye {
             administrative: self.administrative.clone(),
             administrative_dropped: self.administrative_dropped,
             administrative_gaps: self.administrative_gaps,
+            ring_packets: snapshot.received.map(|leg| leg.ring_datagrams),
             filled: Leg::BOTH.map(|leg| {
                 let of_leg = |source: &SourceSnapshot| {
                     source.legs[leg.index()].map_or(0, |status| status.filled)

@@ -148,6 +148,9 @@ pub struct Summary {
     /// Records that were missing on every leg and that the adapter of leg 0 and of leg 1 gave when asked.
     #[serde(default)]
     pub filled: [u64; 2],
+    /// Datagrams of leg 0 and leg 1 that came by their adapters' rings.
+    #[serde(default)]
+    pub ring_packets: [u64; 2],
     /// Requests for what was missing.
     #[serde(default)]
     pub fill_requests: u64,

@@ -234,6 +234,16 @@ impl LegSide {
             .is_some_and(|highest| highest.0.checked_add(1) == Some(dsn.0))
     }
 
+    /// Whether this came, or a later one of the same sender.
+    pub(super) fn has_come(&self, header: &Header) -> bool {
+        header.incarnation == self.incarnation && self.highest_dsn >= Some(header.dsn)
+    }
+
+    /// Whose datagrams come, once one has.
+    pub(super) fn speaker(&self) -> Option<Incarnation> {
+        self.highest_dsn.map(|_| self.incarnation)
+    }
+
     /// Whether this was the newest that came, and is believed.
     pub(super) fn was_next(&self, header: &Header) -> bool {
         let dsn = Some(header.dsn);

@@ -53,7 +53,7 @@ pub use counters::{Counters, LegStatus};
 pub use fill::Ask;
 
 use twinfeed_wire::fill::{Fill, is_fill};
-use twinfeed_wire::{Datagram, Generation, Sid, StreamId, sid_in};
+use twinfeed_wire::{Datagram, Generation, Header, Incarnation, Sid, StreamId, sid_in};
 
 use crate::event::{CloseReason, Event, Handler, Leg};
 use crate::limits::{BadLimit, Limits};
@@ -366,6 +366,20 @@ impl Arbiter {
     #[inline]
     pub fn leg_status(&self, sid: Sid, leg: Leg) -> Option<LegStatus> {
         self.source(sid).map(|source| source.status(leg))
+    }
+
+    /// Whether a leg has brought this datagram, or a later one of the same sender.
+    #[must_use]
+    pub fn has_come(&self, leg: Leg, header: &Header) -> bool {
+        self.source(header.sid)
+            .is_some_and(|source| source.legs[leg.index()].has_come(header))
+    }
+
+    /// Which life of its sender a leg of a source stream was heard of last.
+    #[must_use]
+    pub fn speaker(&self, sid: Sid, leg: Leg) -> Option<Incarnation> {
+        self.source(sid)
+            .and_then(|source| source.legs[leg.index()].speaker())
     }
 
     fn source(&self, sid: Sid) -> Option<&Source> {

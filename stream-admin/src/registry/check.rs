@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use twinfeed_control::{
-    AdapterStatus, COUNTERS_PER_REPORT, LONGEST_ORDER_KEY, OfferedStream, Problem, ProblemCode,
-    Register, Selection, Sid, Subscribe, SubscriptionStatus, Transport,
+    AdapterStatus, COUNTERS_PER_REPORT, LONGEST_HOST, LONGEST_ORDER_KEY, LONGEST_RING_NAME,
+    OfferedStream, Problem, ProblemCode, Register, Selection, Sid, Subscribe, SubscriptionStatus,
+    Transport,
 };
 
 use super::settings::{FeedSettings, TransportKind};
@@ -49,6 +50,10 @@ pub(super) fn registration(
     }
     if let Some(snapshots) = request.snapshots {
         reachable("snapshots", snapshots)?;
+    }
+    if let Some(ring) = &request.ring {
+        visible("ring.host", &ring.host, LONGEST_HOST)?;
+        visible("ring.name", &ring.name, LONGEST_RING_NAME)?;
     }
     if request
         .operations_address
@@ -224,11 +229,16 @@ pub(super) fn subscriber_report(status: &SubscriptionStatus, limit: usize) -> Re
 
 /// The key by which an operator's order is known again.
 pub(super) fn order_key(key: &str) -> Result<(), Problem> {
-    let graphic = key.bytes().all(|byte| byte.is_ascii_graphic());
-    if key.is_empty() || key.len() > LONGEST_ORDER_KEY || !graphic {
+    visible("key", key, LONGEST_ORDER_KEY)
+}
+
+/// Something that is compared, and shown to people.
+fn visible(field: &str, text: &str, longest: usize) -> Result<(), Problem> {
+    let graphic = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.is_empty() || text.len() > longest || !graphic {
         return Err(bad(
-            format!("key {key:?} is not 1 to {LONGEST_ORDER_KEY} visible ASCII characters"),
-            "give the order such a key",
+            format!("{field} {text:?} is not 1 to {longest} visible ASCII characters"),
+            "choose another one",
         ));
     }
     Ok(())

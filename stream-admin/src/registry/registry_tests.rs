@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use twinfeed_control::{
     BACKOFF_CEILING, ConfigDigest, Confirm, Constraints, DeliveryClass, EntitlementChange,
-    LegState, OfferedStream, Policy, ProblemCode, REQUEST_TIMEOUT, Receipt, ReceiptEnd, Role,
-    Selection, Sid, Subscribe, SubscriptionId, SubscriptionState, TakeoverPolicy, TransmitMode,
-    Transport, presumption_ms,
+    LONGEST_RING_NAME, LegState, OfferedRing, OfferedStream, Policy, ProblemCode, REQUEST_TIMEOUT,
+    Receipt, ReceiptEnd, Role, Selection, Sid, Subscribe, SubscriptionId, SubscriptionState,
+    TakeoverPolicy, TransmitMode, Transport, presumption_ms,
 };
 
 use super::settings::{RegistryLimits, TransportKind};
@@ -110,6 +110,7 @@ pub(super) fn offer(preferred_role: Role, incarnation: u64) -> Register {
         operations_address: None,
         fills: None,
         snapshots: None,
+        ring: None,
         generation_held: None,
         unverified: false,
     }
@@ -229,6 +230,28 @@ fn where_an_adapter_is_asked_is_granted_and_one_that_says_nothing_is_not_asked()
         granted.collect::<Vec<_>>(),
         [(asked.fills, asked.snapshots), (None, None)]
     );
+    let ring = |name: &str| {
+        let (host, name) = ("this-boot".to_owned(), name.to_owned());
+        Some(OfferedRing { host, name })
+    };
+    let ringing = Register {
+        ring: ring("@twinfeed/itch"),
+        ..asked.clone()
+    };
+    let _ = registry.register(&ADAPTER, ringing, Now(2)).unwrap();
+    let later = registry
+        .grant_of(&DESK, &grant.subscription, Now(2))
+        .unwrap();
+    let granted: Vec<_> = later.legs.iter().map(|leg| leg.ring.clone()).collect();
+    assert_eq!(granted, [ring("@twinfeed/itch"), None]);
+    for name in ["", "a b", &"x".repeat(LONGEST_RING_NAME + 1)] {
+        let wrong = Register {
+            ring: ring(name),
+            ..asked.clone()
+        };
+        let refused = registry.register(&ADAPTER, wrong, Now(2)).unwrap_err();
+        assert!(refused.message.contains("ring.name"), "{}", refused.message);
+    }
     let nowhere = Register {
         snapshots: Some("0.0.0.0:9300".parse().unwrap()),
         ..asked

@@ -140,6 +140,7 @@ impl Feed {
             streams: granted.collect(),
             fills: registration.and_then(|registration| registration.fills),
             snapshots: registration.and_then(|registration| registration.snapshots),
+            ring: registration.and_then(|registration| registration.ring.clone()),
             state: word.state,
             reason: word.reason,
         }

@@ -140,6 +140,7 @@ pub(crate) fn offer(preferred_role: Role, incarnation: u64) -> Register {
         operations_address: None,
         fills: None,
         snapshots: None,
+        ring: None,
         generation_held: None,
         unverified: false,
     }

@@ -22,6 +22,7 @@ impl Control {
     /// What is due between two turns of the watch.
     pub(super) fn duties(&mut self, subscription: &SubscriptionId) -> Result<(), admin::Error> {
         self.put_in_force();
+        self.tend_rings();
         if let Some(snapshots) = &self.snapshots {
             self.monitor.set_fetching(snapshots.trouble());
         }
@@ -87,6 +88,7 @@ impl Control {
     pub(super) fn await_first_datagrams(&mut self, stop: &StopFlag) {
         while self.granted_at.elapsed() < self.settings.confirm_within {
             self.put_in_force();
+            self.tend_rings();
             if self.legs(|heard, _| heard).len() == LegIndex::BOTH.len()
                 || self.end.is_abandoned()
                 || stop.wait(LOOK_EVERY)

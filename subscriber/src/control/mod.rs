@@ -15,6 +15,7 @@
 mod duties;
 mod plan;
 mod report;
+mod rings;
 mod saved;
 mod thread;
 mod verdict;
@@ -44,6 +45,7 @@ use crate::queue::{Command, ControlEnd};
 use crate::receive::{LegSocket, SocketKey};
 use crate::snapshots::{ControlSnapshots, Refresher};
 use plan::{Ledger, Means};
+use rings::Rings;
 use saved::{Saved, Shelf};
 use verdict::Verdict;
 
@@ -80,6 +82,7 @@ pub struct Control {
     receipts: u64,
     /// Where snapshots are fetched, if they are.
     snapshots: Option<ControlSnapshots>,
+    rings: Rings,
 }
 
 /// Why a run of the control half ended without an error.
@@ -130,6 +133,7 @@ impl Control {
             outbox: VecDeque::new(),
             receipts: 0,
             snapshots,
+            rings: Rings::new(settings.ring_users()),
             settings,
         })
     }

@@ -34,6 +34,10 @@ pub(super) fn status(snapshot: &Snapshot) -> SubscriptionStatus {
             ("repairs_given_up".to_owned(), snapshot.repairs.given_up),
             ("handler_panics".to_owned(), snapshot.handler_panics),
             (
+                "ring_packets".to_owned(),
+                snapshot.received.iter().map(|leg| leg.ring_datagrams).sum(),
+            ),
+            (
                 "receipts_dropped".to_owned(),
                 snapshot.queues.notices_dropped,
             ),

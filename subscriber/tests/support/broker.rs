@@ -280,6 +280,7 @@ pub fn grant() -> Grant {
         }],
         fills: None,
         snapshots: None,
+        ring: None,
         state: LegState::Live,
         reason: String::new(),
     };

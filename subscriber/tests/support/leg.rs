@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 
+use twinfeed_net::ring::RingWriter;
 use twinfeed_subscriber::wire::{
     Adm, Beat, BodyKind, ContextId, Dsn, Epoch, Flags, Generation, Header, Incarnation, Msn,
     Record, RecordFlags, Sid, StreamId, Writer, write_heartbeat,
@@ -17,6 +18,8 @@ pub struct LegDouble {
     msn: u64,
     /// Written, but lost on the wire when set.
     pub cut: bool,
+    /// What is sent stands there first, lost on the wire or not.
+    pub ring: Option<RingWriter>,
 }
 
 impl LegDouble {
@@ -43,6 +46,7 @@ impl LegDouble {
             dsn: 0,
             msn: 1,
             cut: false,
+            ring: None,
         }
     }
 
@@ -50,6 +54,22 @@ impl LegDouble {
     pub fn with_stream(mut self, stream: u32) -> Self {
         self.header.stream = StreamId(stream);
         self
+    }
+
+    /// Another life of the same adapter, whose numbers begin anew.
+    pub fn live_again(&mut self, incarnation: u64) {
+        self.header.incarnation = Incarnation(incarnation);
+    }
+
+    /// The same leg of another source stream.
+    pub fn of_source(mut self, sid: u32) -> Self {
+        self.header.sid = Sid(sid);
+        self
+    }
+
+    /// Where it is sent to.
+    pub fn to(&self) -> SocketAddr {
+        self.to
     }
 
     /// One datagram with one opaque record per number; each directly follows the number below it.
@@ -139,6 +159,9 @@ impl LegDouble {
 
     /// Bytes as they are.
     pub fn transmit(&mut self, bytes: &[u8]) {
+        if let Some(ring) = &mut self.ring {
+            ring.push(bytes).unwrap();
+        }
         if !self.cut {
             assert_eq!(self.socket.send_to(bytes, self.to).unwrap(), bytes.len());
         }

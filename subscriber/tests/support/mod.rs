@@ -4,6 +4,7 @@
 
 pub mod broker;
 pub mod leg;
+pub mod ring;
 pub mod snapshots;
 
 use std::time::{Duration, Instant};

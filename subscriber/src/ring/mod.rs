@@ -1,0 +1,268 @@
+//! How is a leg of this host read from its adapter's shared memory?
+//!
+//! ```text
+//!   adapter ─┬─ ring ───────► LegRing ─┐      one of the two at a time, as `course` says
+//!            └─ UDP ─► sockets ────────┴─► arbiter
+//! ```
+//!
+//! The same datagrams, the same arbiter, the same guarantees. What the writer came by to overwrite before it was read is told as dropped
+//! on this host, before the datagram behind it, as what a kernel's buffer had no room for would be.
+
+mod course;
+
+use std::time::Duration;
+
+use twinfeed_net::ring::RingReader;
+use twinfeed_protocol::arbiter::{Arbiter, Control};
+use twinfeed_protocol::{Handler, Leg, Limits, Time};
+use twinfeed_wire::{Header, Incarnation, Sid, sid_in};
+
+use crate::receive::{BATCH, LegReceived};
+pub use course::RingState;
+use course::{Course, Happening};
+
+/// A leg's ring.
+#[derive(Debug)]
+pub(crate) struct LegRing {
+    leg: Leg,
+    reader: RingReader,
+    course: Course,
+    /// The source streams that are wanted, in order; `None`: all of them.
+    only: Option<Box<[Sid]>>,
+    /// The first datagram that the ring gave, until the sockets have brought it.
+    first: Vec<u8>,
+    /// Whose, and which, that is.
+    header: Option<Header>,
+    /// Whether the last call took everything that was there.
+    drained: bool,
+    /// Longest datagram of the feed, bytes.
+    longest: usize,
+    /// How long a leg may say nothing.
+    silence: Duration,
+}
+
+impl LegRing {
+    /// `only`: the source streams that are wanted, `None` for all. A ring has the whole leg.
+    pub(crate) fn new(
+        leg: Leg,
+        reader: RingReader,
+        only: Option<Vec<Sid>>,
+        limits: &Limits,
+    ) -> Self {
+        let longest = limits.max_datagram;
+        let only = only.map(|mut sids| {
+            sids.sort_unstable();
+            sids.into_boxed_slice()
+        });
+        Self {
+            leg,
+            reader,
+            course: Course::new(),
+            only,
+            // So that the thread that polls allocates nothing.
+            first: Vec::with_capacity(longest),
+            header: None,
+            drained: true,
+            longest,
+            silence: limits.heartbeat.saturating_mul(limits.missed_heartbeats),
+        }
+    }
+
+    pub(crate) const fn state(&self) -> RingState {
+        self.course.state()
+    }
+
+    pub(crate) fn set_longest(&mut self, longest: usize) {
+        self.longest = longest;
+    }
+
+    /// Whether the leg's sockets are read as well, or instead.
+    pub(crate) const fn reads_sockets(&self) -> bool {
+        self.course.state().reads_sockets()
+    }
+
+    /// Whether the last call took everything that the ring had.
+    pub(crate) const fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// Takes what the ring has, a batch at most, and puts it to the arbiter where that is this leg's way; returns how many datagrams it was.
+    pub(crate) fn receive(
+        &mut self,
+        arbiter: &mut Arbiter,
+        at: Time,
+        received: &mut [LegReceived; 2],
+        handler: &mut impl Handler,
+    ) -> usize {
+        let received = &mut received[self.leg.index()];
+        self.drained = true;
+        match self.state() {
+            RingState::Absent | RingState::Left => 0,
+            RingState::Joined => {
+                self.look(at, received);
+                0
+            }
+            RingState::Meeting => {
+                self.meet(arbiter, at, received, handler);
+                0
+            }
+            RingState::Reading | RingState::Quiet => self.read(arbiter, at, received, handler),
+        }
+    }
+
+    /// Is there a first one?
+    fn look(&mut self, at: Time, received: &mut LegReceived) {
+        for _ in 0..BATCH {
+            let happening = match self.reader.receive() {
+                Ok(None) => Happening::Nothing,
+                Err(_) => Happening::Over,
+                Ok(Some(datagram)) if !is_wanted(&self.only, datagram.bytes) => continue,
+                Ok(Some(datagram)) => match Header::parse(datagram.bytes) {
+                    Ok(header) if datagram.bytes.len() <= self.longest => {
+                        self.first.clear();
+                        self.first.extend_from_slice(datagram.bytes);
+                        self.header = Some(header);
+                        Happening::Gave
+                    }
+                    // The sockets bring it as well, and say so.
+                    _ => continue,
+                },
+            };
+            self.note(happening, at, received);
+            return;
+        }
+        self.drained = false;
+    }
+
+    /// Are the sockets as far?
+    fn meet(
+        &mut self,
+        arbiter: &mut Arbiter,
+        at: Time,
+        received: &mut LegReceived,
+        handler: &mut impl Handler,
+    ) {
+        let met = self
+            .header
+            .is_some_and(|header| arbiter.has_come(self.leg, &header));
+        let happening = if met {
+            Happening::Met
+        } else {
+            Happening::Nothing
+        };
+        self.note(happening, at, received);
+        if self.state() == RingState::Reading {
+            if !met {
+                received.ring_datagrams += 1;
+                received.datagrams += 1;
+                received.bytes += self.first.len() as u64;
+                arbiter.on_datagram(self.leg, at, &self.first, handler);
+            }
+            // What has gathered behind it meanwhile is read in the next call.
+            self.drained = false;
+        }
+    }
+
+    fn read(
+        &mut self,
+        arbiter: &mut Arbiter,
+        at: Time,
+        received: &mut LegReceived,
+        handler: &mut impl Handler,
+    ) -> usize {
+        let mut taken = 0;
+        let mut happening = Happening::Gave;
+        while taken < BATCH {
+            let Self {
+                reader,
+                leg,
+                only,
+                longest,
+                ..
+            } = self;
+            let datagram = match reader.receive() {
+                Ok(Some(datagram)) => datagram,
+                Ok(None) if taken > 0 => break,
+                Ok(None) => {
+                    happening = Happening::Nothing;
+                    break;
+                }
+                Err(_) => {
+                    happening = Happening::Over;
+                    break;
+                }
+            };
+            if taken == 0 && self.course.state() == RingState::Quiet {
+                // While it was silent, the sockets may have brought another life of its writer.
+                let of = Header::parse(datagram.bytes);
+                if of.is_ok_and(|of| is_outlived(arbiter, *leg, &of)) {
+                    happening = Happening::Over;
+                    break;
+                }
+            }
+            taken += 1;
+            if datagram.lost > 0 {
+                received.ring_lost += datagram.lost;
+                let (leg, datagrams) = (*leg, datagram.lost);
+                arbiter.on_control(Control::LocalDrops { leg, datagrams }, at, handler);
+            }
+            if !is_wanted(only, datagram.bytes) {
+                continue;
+            }
+            if datagram.bytes.len() > *longest {
+                received.too_long += 1;
+                continue;
+            }
+            received.ring_datagrams += 1;
+            received.datagrams += 1;
+            received.bytes += datagram.bytes.len() as u64;
+            arbiter.on_datagram(*leg, at, datagram.bytes, handler);
+        }
+        self.drained = taken < BATCH;
+        self.note(happening, at, received);
+        taken
+    }
+
+    /// Takes what waits and looks at nothing of it, where this is the leg's way; returns how many datagrams that was.
+    pub(crate) fn discard(&mut self, received: &mut [LegReceived; 2]) -> u64 {
+        let received = &mut received[self.leg.index()];
+        let mut discarded = 0;
+        if self.reads_sockets() {
+            return discarded;
+        }
+        while discarded < MOST_DISCARDED {
+            match self.reader.receive() {
+                Ok(Some(datagram)) => {
+                    received.ring_lost += datagram.lost;
+                    discarded += 1;
+                }
+                // What is wrong with it is found again by whoever reads next.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.drained = true;
+        discarded
+    }
+
+    fn note(&mut self, happening: Happening, at: Time, received: &mut LegReceived) {
+        self.course.on(happening, at, self.silence);
+        received.ring = self.state();
+    }
+}
+
+fn is_wanted(only: &Option<Box<[Sid]>>, bytes: &[u8]) -> bool {
+    match only {
+        None => true,
+        // What has no header is for the arbiter to refuse.
+        Some(only) => sid_in(bytes).is_none_or(|sid| only.binary_search(&sid).is_ok()),
+    }
+}
+
+/// Whether another life than the one that wrote this was heard since.
+fn is_outlived(arbiter: &Arbiter, leg: Leg, header: &Header) -> bool {
+    let speaker: Option<Incarnation> = arbiter.speaker(header.sid, leg);
+    speaker.is_some_and(|speaker| speaker != header.incarnation)
+}
+
+/// Datagrams that are left out at once: more than most rings hold.
+const MOST_DISCARDED: u64 = 1 << 16;
