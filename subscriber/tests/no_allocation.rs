@@ -7,13 +7,14 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use support::{Broker, LegDouble, broker, builder, open};
+use support::ring::offer;
+use support::{Broker, broker, builder, open};
 use twinfeed_subscriber::book::{Books, Settings};
 use twinfeed_subscriber::record::code::{action, side};
 use twinfeed_subscriber::record::{InstrumentDefMsg, MboMsg, field};
 use twinfeed_subscriber::wire::BodyKind;
 use twinfeed_subscriber::{
-    ContextId, Delivered, Epoch, Event, Filter, Handler, Place, ResetCause, Sid,
+    ContextId, Delivered, Epoch, Event, Filter, Handler, Idle, Place, ResetCause, RingState, Sid,
 };
 use zerocopy::IntoBytes;
 
@@ -81,11 +82,37 @@ impl Handler for Sums {
 
 #[test]
 fn receive_to_deliver_allocates_nothing_after_warm_up() {
-    let broker = Broker::start(broker::grant());
-    let (mut poller, control) = open(&broker, builder(&broker), &mut support::Diary::default());
-    let to = broker.change(|state| state.destinations.unwrap());
-    let mut legs = [LegDouble::new(0, to[0]), LegDouble::new(1, to[1])];
-    legs.iter_mut().for_each(LegDouble::begin);
+    allocates_nothing(false);
+}
+
+#[test]
+fn nor_does_it_where_both_legs_come_by_rings() {
+    allocates_nothing(true);
+}
+
+fn allocates_nothing(rings: bool) {
+    let mut grant = broker::grant();
+    let mut made = Vec::new();
+    for (leg, life) in grant.legs.iter_mut().zip([100, 101]).filter(|_| rings) {
+        let (ring, offer) = offer(life, 1_024, true);
+        leg.incarnation = Some(twinfeed_control::Incarnation(life));
+        leg.ring = Some(offer.offered.clone());
+        made.push((ring, offer));
+    }
+    let broker = Broker::start(grant);
+    let wish = builder(&broker).idle(Idle::Spin);
+    let mut diary = support::Diary::default();
+    let (mut poller, control) = open(&broker, wish, &mut diary);
+    let mut legs = support::legs(&broker);
+    let (given, _offers): (Vec<_>, Vec<_>) = made.into_iter().unzip();
+    if rings {
+        let monitor = control.monitor();
+        let joined = || monitor.snapshot().received.map(|leg| leg.ring) == [RingState::Joined; 2];
+        support::poll_until(&mut poller, &mut diary, |_, _| joined());
+    }
+    for (leg, ring) in legs.iter_mut().zip(given) {
+        leg.ring = Some(ring);
+    }
     let mut sums = Sums::default();
     for watched in [false, true] {
         for round in 0..2_000_u64 {
@@ -108,6 +135,12 @@ fn receive_to_deliver_allocates_nothing_after_warm_up() {
     }
     assert_eq!(sums.records, 40_000);
     assert_eq!(ALLOCATIONS.get(), 0);
+    let monitor = control.monitor();
+    while monitor.snapshot().arbiter.records < 40_000 {
+        poller.poll(64, &mut sums);
+    }
+    let read = monitor.snapshot().received;
+    assert_eq!(read.map(|leg| leg.ring_datagrams > 4_000), [rings; 2]);
     // The count can count: the same thread allocates once.
     WATCHED.set(true);
     drop(std::hint::black_box(Box::new(1_u8)));

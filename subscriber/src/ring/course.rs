@@ -3,15 +3,16 @@
 //! | state ╲ event | the ring gives | it gives nothing | and had given nothing for so long | its first was heard by a socket | broken, or outlived |
 //! |---|---|---|---|---|---|
 //! | *joined*: sockets | *meeting* | – | – | – | *left* |
-//! | *meeting*: sockets | (not asked) | (not asked) | *reading*: the network has lost it | *reading* | *left* |
+//! | *meeting*: sockets | (not asked) | (not asked) | *joined*: with the next one | *reading* | *left* |
 //! | *reading*: ring | – | – | *quiet* | – | *left* |
 //! | *quiet*: both | *reading* | – | – | – | *left* |
 //! | *left*: sockets | (not asked) | (not asked) | – | – | – |
 //!
 //! What stands in the ring was written there before it was sent. So once a socket has brought the first datagram that this reader can have
-//! from the ring, whatever else the sockets bring stands in the ring, too, and what came before it has been read: nothing is missing
-//! between the two, and nothing comes twice. A ring that is silent for longer than a leg may be is one whose writer is gone, perhaps: another
-//! life of it would be heard on the sockets alone.
+//! from the ring, what came before that has been read and everything behind it stands in the ring: nothing is missing between the two. What
+//! the sockets had beyond it comes twice and is dropped, as every copy is. Where they do not bring it, the network has lost it or the
+//! writer stands still between the two; the next one of the ring is waited for instead. A ring that is silent for longer than a leg may be
+//! is one whose writer is gone, perhaps: another life of it would be heard on the sockets alone.
 
 use std::time::Duration;
 
@@ -106,12 +107,12 @@ impl Course {
             (_, Happening::Over) => RingState::Left,
             (RingState::Joined, Happening::Gave) => RingState::Meeting,
             (RingState::Meeting, Happening::Met) => RingState::Reading,
-            (RingState::Meeting, _) if late => RingState::Reading,
+            (RingState::Meeting, _) if late => RingState::Joined,
             (RingState::Reading, Happening::Nothing) if late => RingState::Quiet,
             (RingState::Quiet, Happening::Gave) => RingState::Reading,
             (state, _) => state,
         };
-        if happening == Happening::Gave || (self.state == RingState::Reading && late) {
+        if happening == Happening::Gave {
             self.gave = at;
         }
     }
@@ -145,8 +146,8 @@ mod tests {
             (Joined, Nothing, [Joined, Joined]),
             (Joined, Met, [Joined, Joined]),
             (Joined, Over, [Left, Left]),
-            (Meeting, Gave, [Meeting, Reading]),
-            (Meeting, Nothing, [Meeting, Reading]),
+            (Meeting, Gave, [Meeting, Joined]),
+            (Meeting, Nothing, [Meeting, Joined]),
             (Meeting, Met, [Reading, Reading]),
             (Meeting, Over, [Left, Left]),
             (Reading, Gave, [Reading, Reading]),

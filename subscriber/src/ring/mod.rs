@@ -9,6 +9,8 @@
 //! on this host, before the datagram behind it, as what a kernel's buffer had no room for would be.
 
 mod course;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -30,9 +32,7 @@ pub(crate) struct LegRing {
     /// The source streams that are wanted, in order; `None`: all of them.
     only: Option<Box<[Sid]>>,
     /// The first datagram that the ring gave, until the sockets have brought it.
-    first: Vec<u8>,
-    /// Whose, and which, that is.
-    header: Option<Header>,
+    first: Option<Header>,
     /// Whether the last call took everything that was there.
     drained: bool,
     /// Longest datagram of the feed, bytes.
@@ -59,9 +59,7 @@ impl LegRing {
             reader,
             course: Course::new(),
             only,
-            // So that the thread that polls allocates nothing.
-            first: Vec::with_capacity(longest),
-            header: None,
+            first: None,
             drained: true,
             longest,
             silence: limits.heartbeat.saturating_mul(limits.missed_heartbeats),
@@ -103,7 +101,7 @@ impl LegRing {
                 0
             }
             RingState::Meeting => {
-                self.meet(arbiter, at, received, handler);
+                self.meet(arbiter, at, received);
                 0
             }
             RingState::Reading | RingState::Quiet => self.read(arbiter, at, received, handler),
@@ -119,9 +117,7 @@ impl LegRing {
                 Ok(Some(datagram)) if !is_wanted(&self.only, datagram.bytes) => continue,
                 Ok(Some(datagram)) => match Header::parse(datagram.bytes) {
                     Ok(header) if datagram.bytes.len() <= self.longest => {
-                        self.first.clear();
-                        self.first.extend_from_slice(datagram.bytes);
-                        self.header = Some(header);
+                        self.first = Some(header);
                         Happening::Gave
                     }
                     // The sockets bring it as well, and say so.
@@ -135,15 +131,9 @@ impl LegRing {
     }
 
     /// Are the sockets as far?
-    fn meet(
-        &mut self,
-        arbiter: &mut Arbiter,
-        at: Time,
-        received: &mut LegReceived,
-        handler: &mut impl Handler,
-    ) {
+    fn meet(&mut self, arbiter: &Arbiter, at: Time, received: &mut LegReceived) {
         let met = self
-            .header
+            .first
             .is_some_and(|header| arbiter.has_come(self.leg, &header));
         let happening = if met {
             Happening::Met
@@ -151,16 +141,8 @@ impl LegRing {
             Happening::Nothing
         };
         self.note(happening, at, received);
-        if self.state() == RingState::Reading {
-            if !met {
-                received.ring_datagrams += 1;
-                received.datagrams += 1;
-                received.bytes += self.first.len() as u64;
-                arbiter.on_datagram(self.leg, at, &self.first, handler);
-            }
-            // What has gathered behind it meanwhile is read in the next call.
-            self.drained = false;
-        }
+        // What has gathered behind it meanwhile is read in the next call.
+        self.drained = !met;
     }
 
     fn read(
