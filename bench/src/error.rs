@@ -55,6 +55,14 @@ pub(crate) enum Error {
         /// What is wrong, and what helps.
         fault: String,
     },
+    /// A report that was written before.
+    #[error("{}: {fault}; name reports that benches have written with `--json`", path.display())]
+    Report {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: String,
+    },
     /// A report.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -87,7 +95,7 @@ impl Error {
     /// Exit code: 2 usage, 69 something it depends on is unavailable, otherwise 1.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Flag { .. } => 2,
+            Self::Flag { .. } | Self::Report { .. } => 2,
             Self::Administration(error) => error.exit_code(),
             #[cfg(feature = "peers")]
             Self::Peer { .. } => 69,

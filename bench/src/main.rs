@@ -20,6 +20,7 @@ mod host;
 mod instructions;
 mod latency;
 mod memory;
+mod page;
 mod program;
 mod repair;
 mod report;
@@ -53,6 +54,8 @@ enum Command {
     Latency(latency::Args),
     /// How late a record is that shared memory brings, by what a bare queue in it takes for the same.
     Memory(memory::Args),
+    /// Put reports of benches on one page, with pictures.
+    Page(page::Args),
     /// Lose the same on both streams, alone and in a storm, and measure how long it takes to be given it.
     Repair(repair::Args),
     /// How many messages a second reach an application that loses none, by what the same socket calls carry.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Instructions(args) => instructions::run(&args),
         Command::Latency(args) => latency::run(&args),
         Command::Memory(args) => memory::run(&args),
+        Command::Page(args) => page::run(&args),
         Command::Repair(args) => repair::run(&args),
         Command::Throughput(args) => throughput::run(&args),
     };

@@ -36,7 +36,7 @@ pub(crate) fn page(report: &Report) -> String {
 }
 
 /// Text that cannot be taken for markup.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -334,7 +334,7 @@ fn overloads(page: &mut String, setting: &SettingReport) {
     }
 }
 
-const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");
 const READING: &str = "<h2>How to read this</h2>\
     <p>A <em>run</em> is one trigger, pulled at the adapter that the subscriber would miss, in the middle of \
     a burst at a random moment, and the window after it. <em>Stall</em> is the longest silence towards the application that \

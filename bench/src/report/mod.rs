@@ -9,4 +9,4 @@ pub(crate) mod html;
 pub(crate) mod model;
 pub(crate) mod plot;
 pub(crate) mod table;
-mod words;
+pub(crate) mod words;

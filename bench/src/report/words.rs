@@ -1,7 +1,7 @@
 //! How is a time or a count written for people?
 
 /// Nanoseconds with three figures and the unit that fits.
-pub(super) fn time(ns: u64) -> String {
+pub(crate) fn time(ns: u64) -> String {
     let (value, unit) = match ns {
         0..1_000 => return format!("{ns} ns"),
         1_000..1_000_000 => (ns as f64 / 1e3, "µs"),
@@ -22,7 +22,7 @@ pub(super) fn maybe(ns: Option<u64>) -> String {
 }
 
 /// A whole number in groups of three.
-pub(super) fn count(count: u64) -> String {
+pub(crate) fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
