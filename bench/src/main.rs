@@ -1,6 +1,7 @@
 //! What do failures and losses cost, measured?
 //!
-//! `arbiter` measures what deduplication and arbitration cost, `decode` what an adapter's core makes of its source. `latency` measures how late records
+//! `arbiter` measures what deduplication and arbitration cost, `decode` what an adapter's core makes of its source, `scale` whether both cost the same with
+//! more sources and instruments. `latency` measures how late records
 //! are, against bare sockets and peers, `memory` the same by shared memory, `throughput` how many a second come without a loss. `repair` measures how what both
 //! streams lost is given again. `failover` starts the real processes from the `twinfeed` program, hurts the active
 //! adapter hundreds of times in every way that matters, and writes down what the application saw.
@@ -23,6 +24,7 @@ mod memory;
 mod program;
 mod repair;
 mod report;
+mod scale;
 mod stats;
 mod throughput;
 
@@ -55,6 +57,8 @@ enum Command {
     Memory(memory::Args),
     /// Lose the same on both streams, alone and in a storm, and measure how long it takes to be given it.
     Repair(repair::Args),
+    /// What one message costs from the packet to the application, with more and more sources and instruments.
+    Scale(scale::Args),
     /// How many messages a second reach an application that loses none, by what the same socket calls carry.
     Throughput(throughput::Args),
 }
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         Command::Latency(args) => latency::run(&args),
         Command::Memory(args) => memory::run(&args),
         Command::Repair(args) => repair::run(&args),
+        Command::Scale(args) => scale::run(&args),
         Command::Throughput(args) => throughput::run(&args),
     };
     match done {
