@@ -12,7 +12,7 @@ use super::peers;
 use super::peers::aeron;
 use super::publisher::LEAST_SIZE;
 use super::way::Way;
-use super::{Heard, PATIENCE, floor, product};
+use super::{Heard, PATIENCE, floor, ping_pong, product};
 #[cfg(feature = "aeron")]
 use crate::aeron::Media;
 use crate::child::say;
@@ -36,8 +36,8 @@ pub(super) trait Subscribe {
     fn finish(&mut self, heard: &mut Heard);
 }
 
-/// The process: says its doors, hears until the end, says what it heard.
-pub(super) fn run(what: &str) -> Result<(), Error> {
+/// The process: says its doors, hears until the end, says what it heard. `back`: sends it back, too.
+pub(super) fn run(what: &str, back: Option<&str>) -> Result<(), Error> {
     let parts: Vec<&str> = what.split(':').collect();
     let flag = || Error::Flag {
         flag: "--subscribe",
@@ -49,6 +49,10 @@ pub(super) fn run(what: &str) -> Result<(), Error> {
     let way = Way::named(way).ok_or_else(flag)?;
     let core = core.parse().map_err(|_| flag())?;
     affinity::pin(core).map_err(|_| flag())?;
+    if let Some(back) = back {
+        let back = serde_json::from_str(back).map_err(|_| flag())?;
+        return ping_pong::answer(way, &back);
+    }
     match way {
         Way::Floor => hear(floor::Subscriber::open()?),
         Way::OneLeg | Way::TwoLegs => hear(product::Subscriber::open()?),
@@ -84,10 +88,12 @@ pub(super) struct Told {
     late: Histogram<u64>,
     pub(super) heard: Heard,
     last: u64,
+    /// What stands at the head of that one.
+    due: u64,
 }
 
 impl Told {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut late = hgrm::histogram(&[]);
         // Grown before it is needed.
         let _ = late.record(60_000_000_000);
@@ -96,7 +102,23 @@ impl Told {
             late,
             heard: Heard::default(),
             last: 0,
+            due: 0,
         }
+    }
+
+    /// The number that came last.
+    pub(super) const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// When that one was due.
+    pub(super) const fn due(&self) -> u64 {
+        self.due
+    }
+
+    /// Begins anew with times, and with nothing else.
+    pub(super) fn forget_times(&mut self) {
+        self.late.clear();
     }
 
     /// A record that should be the first of its number, and behind the one before.
@@ -113,9 +135,8 @@ impl Told {
         self.heard.broken += u64::from(number <= self.last);
         self.last = number;
         self.heard.records += 1;
-        let _ = self
-            .late
-            .record(now.saturating_sub(u64::from_le_bytes(*due)));
+        self.due = u64::from_le_bytes(*due);
+        let _ = self.late.record(now.saturating_sub(self.due));
     }
 
     /// A message that comes once, a number and its record, and came then.
@@ -141,7 +162,7 @@ impl Told {
         }
     }
 
-    fn finish(mut self) -> Heard {
+    pub(super) fn finish(mut self) -> Heard {
         self.heard.late = hgrm::counts(&self.late);
         self.heard
     }
