@@ -2,7 +2,7 @@
 //!
 //! `arbiter` measures what deduplication and arbitration cost, `decode` what an adapter's core makes of its source, `scale` whether both cost the same with
 //! more sources and instruments. `latency` measures how late records
-//! are, against bare sockets and peers, `memory` the same by shared memory, `throughput` how many a second come without a loss. `repair` measures how what both
+//! are, against bare sockets and peers, `fanout` how much of that is due to other subscribers, `memory` the same by shared memory, `throughput` how many a second come without a loss. `repair` measures how what both
 //! streams lost is given again. `failover` starts the real processes from the `twinfeed` program, hurts the active
 //! adapter hundreds of times in every way that matters, and writes down what the application saw.
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ mod cost;
 mod decode;
 mod error;
 mod failover;
+mod fanout;
 mod host;
 mod instructions;
 mod latency;
@@ -48,6 +49,8 @@ enum Command {
     Decode(decode::Args),
     /// Kill, stop, end and cut off the active adapter, and measure what the application sees.
     Failover(failover::Args),
+    /// What one more subscriber costs the one who sends, and how much later than the first the last is.
+    Fanout(fanout::Args),
     /// Take one path so often, for `bench/instructions`.
     #[command(hide = true)]
     Instructions(instructions::Args),
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Arbiter(args) => arbiter::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Failover(args) => failover::run(&args),
+        Command::Fanout(args) => fanout::run(&args),
         Command::Instructions(args) => instructions::run(&args),
         Command::Latency(args) => latency::run(&args),
         Command::Memory(args) => memory::run(&args),

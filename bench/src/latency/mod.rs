@@ -11,15 +11,15 @@
 //! copies sent and drained, the first one of a number counts; *one leg* and *two legs*, the product's framing, sender, receiver and arbiter. Both
 //! processes spin, each on a core of its own. What is judged are ratios to the floor of the same round. *Ping-pong* is another rate: [`ping_pong`].
 
-mod floor;
+pub(crate) mod floor;
 #[cfg(feature = "peers")]
 mod peers;
 mod ping_pong;
 pub(crate) mod product;
 pub(crate) mod publisher;
 mod rate;
-mod rows;
-mod subscriber;
+pub(crate) mod rows;
+pub(crate) mod subscriber;
 mod way;
 
 use std::time::Duration;
@@ -182,7 +182,7 @@ fn at_rate(way: Way, rate: u64, args: &Args, cores: [usize; 2]) -> Result<Came, 
 }
 
 /// How long the subscriber waits for anything before it gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -14,17 +14,17 @@ use crate::stats::Sample;
 
 /// What the subscriber's process says in the end.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// How late records were: [ns, how many].
-    pub(super) late: Vec<[u64; 2]>,
+    pub(crate) late: Vec<[u64; 2]>,
     /// Numbers that were told, or came first.
-    pub(super) records: u64,
+    pub(crate) records: u64,
     /// Copies of those.
-    pub(super) copies: u64,
+    pub(crate) copies: u64,
     /// Gaps, resets and whatever else is no record.
-    pub(super) broken: u64,
+    pub(crate) broken: u64,
     /// Datagrams that the kernel dropped, as far as it says.
-    pub(super) dropped: u64,
+    pub(crate) dropped: u64,
 }
 
 /// One way in one round.

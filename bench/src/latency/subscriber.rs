@@ -25,7 +25,7 @@ pub(super) const BUFFER: usize = 4 << 20;
 /// How the receiving half of a way hears.
 ///
 /// It is opened in a thread that is pinned; its doors are told to the publisher; then it takes one turn after the other.
-pub(super) trait Subscribe {
+pub(crate) trait Subscribe {
     /// Where the publisher finds it.
     fn doors(&self) -> Result<Vec<String>, Error>;
 
@@ -84,16 +84,16 @@ fn hear(mut way: impl Subscribe) -> Result<(), Error> {
 
 /// Counts what comes, and how late.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(crate) struct Told {
     late: Histogram<u64>,
-    pub(super) heard: Heard,
+    pub(crate) heard: Heard,
     last: u64,
     /// What stands at the head of that one.
     due: u64,
 }
 
 impl Told {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut late = hgrm::histogram(&[]);
         // Grown before it is needed.
         let _ = late.record(60_000_000_000);
@@ -107,22 +107,22 @@ impl Told {
     }
 
     /// The number that came last.
-    pub(super) const fn last(&self) -> u64 {
+    pub(crate) const fn last(&self) -> u64 {
         self.last
     }
 
     /// When that one was due.
-    pub(super) const fn due(&self) -> u64 {
+    pub(crate) const fn due(&self) -> u64 {
         self.due
     }
 
     /// Begins anew with times, and with nothing else.
-    pub(super) fn forget_times(&mut self) {
+    pub(crate) fn forget_times(&mut self) {
         self.late.clear();
     }
 
     /// A record that should be the first of its number, and behind the one before.
-    pub(super) fn record(&mut self, number: u64, record: &[u8]) {
+    pub(crate) fn record(&mut self, number: u64, record: &[u8]) {
         self.record_at(monotonic_ns(), number, record);
     }
 
@@ -162,7 +162,7 @@ impl Told {
         }
     }
 
-    pub(super) fn finish(mut self) -> Heard {
+    pub(crate) fn finish(mut self) -> Heard {
         self.heard.late = hgrm::counts(&self.late);
         self.heard
     }

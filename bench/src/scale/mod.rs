@@ -12,7 +12,7 @@ use crate::cost::{self, Cost};
 use crate::decode::flow::MOST_TOGETHER;
 use crate::error::Error;
 use crate::host::Host;
-use crate::stats::Sample;
+use crate::stats::spread;
 use world::{Size, Spent, World};
 
 /// How large, and how often.
@@ -172,15 +172,10 @@ fn measure(sizes: &[Size], args: &Args) -> Result<(Vec<Row>, bool), Error> {
 fn row(size: Size, rounds: &[Spent], smallest: &[Spent]) -> Row {
     let part = |of: fn(&Spent) -> u64| {
         let tenths = |spent: &Spent| cost::tenths(u128::from(of(spent)), spent.messages);
-        // In thousandths.
-        let ratio = |(here, there): (&Spent, &Spent)| {
-            tenths(here).saturating_mul(1_000) / tenths(there).max(1)
-        };
-        let ratios = Sample::new(rounds.iter().zip(smallest).map(ratio).collect());
+        let ratio = |(here, there)| tenths(here) as f64 / tenths(there).max(1) as f64;
         Part {
             cost: Cost::of(rounds.iter().map(tenths).collect()),
-            by_smallest: [0.0, 50.0, 100.0]
-                .map(|at| ratios.percentile(at).unwrap_or(0) as f64 / 1_000.0),
+            by_smallest: spread(rounds.iter().zip(smallest).map(ratio)),
         }
     };
     let whole = part(|spent| spent.adapter + spent.arbiter);
