@@ -465,4 +465,4 @@ const HISTORY: usize = 8_192;
 /// As an adapter's outlet has it.
 const OUTBOX_DATAGRAMS: usize = 128;
 /// What stays at most.
-const HELD_DATAGRAMS: usize = 1_024;
+const HELD_DATAGRAMS: usize = 2_048;

@@ -63,6 +63,8 @@ struct Part {
     cost: Cost,
     /// Of the same round: the least, the median and the most.
     by_smallest: [f64; 3],
+    /// Whether that median is at most [`FLAT`].
+    flat: bool,
 }
 
 /// One line of the table.
@@ -78,8 +80,6 @@ struct Row {
     filtered: Part,
     /// Packet to handler: adapter and arbiter.
     whole: Part,
-    /// Whether the whole is at most a fifth dearer than in the smallest world, in the median.
-    flat: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -173,20 +173,34 @@ fn row(size: Size, rounds: &[Spent], smallest: &[Spent]) -> Row {
     let part = |of: fn(&Spent) -> u64| {
         let tenths = |spent: &Spent| cost::tenths(u128::from(of(spent)), spent.messages);
         let ratio = |(here, there)| tenths(here) as f64 / tenths(there).max(1) as f64;
+        let by_smallest = spread(rounds.iter().zip(smallest).map(ratio));
         Part {
             cost: Cost::of(rounds.iter().map(tenths).collect()),
-            by_smallest: spread(rounds.iter().zip(smallest).map(ratio)),
+            by_smallest,
+            flat: by_smallest[1] <= FLAT,
         }
     };
-    let whole = part(|spent| spent.adapter + spent.arbiter);
     Row {
         sources: size.sources,
         instruments: size.instruments,
         adapter: part(|spent| spent.adapter),
         arbiter: part(|spent| spent.arbiter),
         filtered: part(|spent| spent.filtered),
-        flat: whole.by_smallest[1] <= FLAT,
-        whole,
+        whole: part(|spent| spent.adapter + spent.arbiter),
+    }
+}
+
+impl Row {
+    /// The parts that are dearer than that.
+    fn steep(&self) -> String {
+        let parts = [
+            ("adapter", &self.adapter),
+            ("arbiter", &self.arbiter),
+            ("filter", &self.filtered),
+            ("whole", &self.whole),
+        ];
+        let steep = parts.into_iter().filter(|(_, part)| !part.flat);
+        steep.map(|(name, _)| name).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -200,8 +214,8 @@ fn print(figures: &Figures) {
         "ns of a core a message: median (least … most), and by that of the smallest in the same round\n"
     );
     println!(
-        "{:>7}{:>12}{:>30}{:>30}{:>30}{:>30}  {:<4}",
-        "sources", "instruments", "adapter", "arbiter, both legs", "and filter", "whole", "flat"
+        "{:>7}{:>12}{:>30}{:>30}{:>30}{:>30}  not flat",
+        "sources", "instruments", "adapter", "arbiter, both legs", "and filter", "whole"
     );
     let words = |part: &Part| {
         let Cost {
@@ -214,14 +228,14 @@ fn print(figures: &Figures) {
     };
     for row in &figures.rows {
         println!(
-            "{:>7}{:>12}{:>30}{:>30}{:>30}{:>30}  {:<4}",
+            "{:>7}{:>12}{:>30}{:>30}{:>30}{:>30}  {}",
             row.sources,
             row.instruments,
             words(&row.adapter),
             words(&row.arbiter),
             words(&row.filtered),
             words(&row.whole),
-            if row.flat { "yes" } else { "no" }
+            row.steep()
         );
     }
 }
@@ -259,7 +273,10 @@ mod tests {
         };
         // The second round is dearer for both, so that its ratio is another.
         assert_eq!(at(140).whole.by_smallest, [1.2, 1.2, 1.3]);
-        assert!(at(140).flat && !at(141).flat);
+        assert!(at(140).whole.flat && !at(141).whole.flat);
+        assert_eq!(at(140).steep(), "adapter");
+        assert_eq!(at(141).steep(), "adapter, whole");
+        assert_eq!(at(100).steep(), "");
         assert_eq!(at(140).filtered.by_smallest, [1.0; 3]);
         assert_eq!(at(100).adapter.cost.median, 100.0);
         assert_eq!(at(100).whole.cost.most, 400.0);

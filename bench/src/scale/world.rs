@@ -37,7 +37,7 @@ pub(super) struct Size {
 impl Size {
     /// Why not, if it cannot be.
     pub(super) fn fault(self) -> Option<&'static str> {
-        if !(1..=TURNS as u32).contains(&self.sources) {
+        if !(1..=MOST_SOURCES).contains(&self.sources) {
             return Some("1 to 64 sources");
         }
         let each = self.instruments.div_ceil(self.sources);
@@ -329,8 +329,9 @@ impl Handler for Told {
     }
 }
 
-/// Packets of a lap, and sources at most.
-pub(super) const TURNS: usize = 64;
+/// Packets of a lap: each of the most sources has four turns, so that its state is in the caches as on a busy core.
+const TURNS: usize = 4 * MOST_SOURCES as usize;
+const MOST_SOURCES: u32 = 64;
 /// Messages of a source at once while there is nothing to measure: what is held of them has room.
 const AT_ONCE: u64 = 10 * MOST_TOGETHER as u64;
 
@@ -368,7 +369,7 @@ mod tests {
             };
             World::new(size, 7).unwrap().lap(8).messages
         };
-        assert_eq!([1, 2, 4, 16, 64].map(messages), [64 * 8; 5]);
+        assert_eq!([1, 2, 4, 16, 64].map(messages), [TURNS as u64 * 8; 5]);
     }
 
     #[test]
