@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!                           ┌──► subscriber 1      looked at all the time, on a core of its own: how late?
-//!  due ─► frame ─► send ────┼──► …                 emptied when both have the record
+//!  due ─► frame ─► send ────┼──► …                 emptied when those have the record
 //!          how long?        └──► subscriber N      looked at all the time: how late?
 //! ```
 //!
 //! One leg of one adapter, over loopback, to each subscriber's own address or to a group. Beside either, in the same rounds, bare sockets with datagrams of the
 //! same length. Subscribers are sockets of one process: with two cores, processes that spin would wait for each other and not for what is sent.
-//! That one looks at the first and the last of them, as each would on a core of its own, and at the others when those two have the record, so that nothing is dropped.
+//! That one looks at those who have it first and last, as each would on a core of its own, and at the others when those have the record, so that nothing is dropped.
 //!
 //! What a send over loopback takes has what the receiving hosts do in it: the kernel puts each copy into its socket before the call returns.
 

@@ -143,12 +143,13 @@ fn row(
     }
 }
 
-/// How late the two were who were looked at, the earlier one first: in which order a group's sockets are filled is the kernel's business.
+/// How late the earliest and the latest of those were who were looked at.
 fn ends(came: &Came) -> [Histogram<u64>; 2] {
-    let late = |heard: Option<&Heard>| histogram(heard.into_iter().flat_map(|it| &it.late));
-    let mut both = [late(came.heard.first()), late(came.heard.last())];
-    both.sort_by_key(|late| late.value_at_quantile(0.5));
-    both
+    let late = came.heard.iter().map(|heard| histogram(&heard.late));
+    let mut late: Vec<_> = late.filter(|late| !late.is_empty()).collect();
+    late.sort_by_key(|late| late.value_at_quantile(0.5));
+    let end = |late: Option<&Histogram<u64>>| late.cloned().unwrap_or_else(|| histogram(&[]));
+    [end(late.first()), end(late.last())]
 }
 
 impl Row {
@@ -295,8 +296,11 @@ mod tests {
         };
         let mut round = came(100, &[100, 100]);
         round.heard[1].records = 9;
+        // Nobody looked at it.
+        round.heard[1].late.clear();
         let alone = |round: &Came| rows(&[cell], &[vec![round.clone()]]).remove(0);
         assert_eq!(alone(&round).lost, 1);
+        assert_eq!(alone(&round).last.p50, 100);
         assert!(!alone(&round).is_sound());
         assert_eq!(alone(&round).send_by_floor, None);
         round.heard[1].dropped = 1;

@@ -13,7 +13,7 @@ use crate::latency::rows::Heard;
 use crate::latency::subscriber::{Subscribe, Told};
 use crate::latency::{PATIENCE, floor, product};
 
-/// The process: says its doors, hears until the end, says what each subscriber heard. Only the first and the last say how late.
+/// The process: says its doors, hears until the end, says what each subscriber heard. Only those who are looked at say how late.
 pub(super) fn run(what: &str) -> Result<(), Error> {
     let (cell, core): (Cell, usize) =
         serde_json::from_str(what).map_err(|error| Error::Subscriber(error.into()))?;
@@ -74,11 +74,11 @@ fn hear(all: Vec<impl Subscribe>) -> Result<(), Error> {
     say(&doors)?;
     let mut all: Vec<_> = all.into_iter().map(|it| (it, Told::new())).collect();
     take(&mut all)?;
-    let last = all.len() - 1;
+    let watched = watched(all.len());
     let heard = |(at, (mut subscriber, told)): (usize, (_, Told))| -> Heard {
         let mut heard = told.finish();
         Subscribe::finish(&mut subscriber, &mut heard);
-        if at != 0 && at != last {
+        if !watched.contains(&at) {
             heard.late.clear();
         }
         heard
@@ -87,24 +87,33 @@ fn hear(all: Vec<impl Subscribe>) -> Result<(), Error> {
     say(&heard)
 }
 
-/// Takes turns until both who are looked at have heard the end; the others' turn is when both have a record, or neither for long.
+/// Those who are looked at all the time: a list's first and last destination are the first and the last to have it. Of a group's sockets Linux fills
+/// the newest last, and the one that was opened before it first (`__udp4_lib_mcast_deliver`).
+fn watched(count: usize) -> Vec<usize> {
+    let mut watched = vec![0, count.saturating_sub(2), count - 1];
+    watched.dedup();
+    watched
+}
+
+/// Takes turns until those who are looked at have heard the end; the others' turn is when all of those have a record, or none for long.
 fn take<S: Subscribe>(all: &mut [(S, Told)]) -> Result<(), Error> {
-    let last = all.len() - 1;
-    let (begun, mut ended, mut emptied, mut turns) = (Instant::now(), [false; 2], 0, 0_u32);
-    while ended != [true; 2] {
-        for (at, ended) in [0, last].into_iter().zip(&mut ended) {
-            let (subscriber, told) = &mut all[at];
+    let watched = watched(all.len());
+    let mut ended = vec![false; watched.len()];
+    let (begun, mut emptied, mut turns) = (Instant::now(), 0, 0_u32);
+    while ended.contains(&false) {
+        for (at, ended) in watched.iter().zip(&mut ended) {
+            let (subscriber, told) = &mut all[*at];
             *ended |= subscriber.turn(told)?;
         }
-        if last == 0 {
-            ended[1] = ended[0];
-        }
         turns = turns.wrapping_add(1);
-        let both = all[0].1.last().min(all[last].1.last());
-        if both > emptied || turns.is_multiple_of(IDLE_TURNS) {
-            emptied = both;
-            all[1..last.max(1)].iter_mut().try_for_each(empty)?;
-            if both == 0 && begun.elapsed() > PATIENCE {
+        let last = watched.iter().map(|at| all[*at].1.last());
+        let here = last.min().unwrap_or(0);
+        if here > emptied || turns.is_multiple_of(IDLE_TURNS) {
+            emptied = here;
+            let others = all.iter_mut().enumerate();
+            let mut others = others.filter(|(at, _)| !watched.contains(at));
+            others.try_for_each(|(_, other)| empty(other))?;
+            if here == 0 && begun.elapsed() > PATIENCE {
                 return Ok(());
             }
         }
@@ -122,7 +131,7 @@ fn empty<S: Subscribe>((subscriber, told): &mut (S, Told)) -> Result<(), Error> 
     }
 }
 
-/// Turns of the two between those of the others while no record comes.
+/// Turns of those between those of the others while no record comes.
 const IDLE_TURNS: u32 = 65_536;
 
 #[cfg(test)]
@@ -163,7 +172,7 @@ mod tests {
             let mut all = vec![
                 Scripted::new(50, first),
                 Scripted::new(50, 0),
-                Scripted::new(50, 0),
+                Scripted::new(50, 2),
                 Scripted::new(50, last),
             ];
             take(&mut all).unwrap();
@@ -173,8 +182,9 @@ mod tests {
     }
 
     #[test]
-    fn one_and_two_are_looked_at_and_nobody_else_is_there() {
-        for count in [1, 2] {
+    fn of_up_to_three_all_are_looked_at() {
+        for count in 1..=3 {
+            assert_eq!(watched(count), Vec::from_iter(0..count));
             let mut all: Vec<_> = (0..count).map(|_| Scripted::new(5, 1)).collect();
             take(&mut all).unwrap();
             assert!(all.iter().all(|(_, told)| told.heard.records == 5));
