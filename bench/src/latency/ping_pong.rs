@@ -9,7 +9,7 @@
 //! Both directions are what a publisher and a subscriber of the latency bench do: framed and arbitrated there, framed and arbitrated back. The next record
 //! leaves when the last one is here. Half of the time counts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use twinfeed_net::affinity;
 use twinfeed_net::clock::monotonic_ns;
@@ -18,7 +18,7 @@ use super::publisher::{LEAST_SIZE, Publish};
 use super::rows::{Came, Heard};
 use super::subscriber::{Subscribe, Told};
 use super::way::Way;
-use super::{Args, floor, product};
+use super::{Args, PATIENCE, floor, product};
 use crate::child::{Other, say};
 use crate::error::Error;
 
@@ -47,17 +47,14 @@ pub(super) fn answer(way: Way, back: &Back) -> Result<(), Error> {
         Way::Floor => echo(
             floor::Subscriber::open()?,
             floor::Publisher::open(to, size)?,
-            size,
         ),
         Way::OneLeg => echo(
             product::Subscriber::open()?,
             product::Publisher::open(to, 1, size)?,
-            size,
         ),
         Way::TwoLegs => echo(
             product::Subscriber::open()?,
             product::Publisher::open(to, 2, size)?,
-            size,
         ),
         #[cfg(feature = "peers")]
         _ => unreachable!("`Rate::takes` says that they are not asked"),
@@ -126,16 +123,13 @@ fn ask<P: Publish>(
     })
 }
 
-fn echo(mut way: impl Subscribe, mut back: impl Publish, size: usize) -> Result<(), Error> {
+fn echo(mut way: impl Subscribe, mut back: impl Publish + 'static) -> Result<(), Error> {
     say(&way.doors()?)?;
-    let (mut told, mut record) = (Told::new(), vec![0; size]);
-    let (mut answered, begun) = (0, monotonic_ns());
+    // By the handler, as an application would that waits for nothing else.
+    let mut told = Told::doing(move |number, record| back.send(number, record));
+    let begun = Instant::now();
     while !way.turn(&mut told)? {
-        if told.last() > answered {
-            answered = told.last();
-            record[..LEAST_SIZE].copy_from_slice(&told.due().to_le_bytes());
-            back.send(answered, &record);
-        } else if answered == 0 && monotonic_ns() - begun > super::PATIENCE.as_nanos() as u64 {
+        if told.last() == 0 && begun.elapsed() > PATIENCE {
             break;
         }
     }

@@ -83,13 +83,19 @@ fn hear(mut way: impl Subscribe) -> Result<(), Error> {
 }
 
 /// Counts what comes, and how late.
-#[derive(Debug)]
 pub(crate) struct Told {
     late: Histogram<u64>,
     pub(crate) heard: Heard,
     last: u64,
-    /// What stands at the head of that one.
-    due: u64,
+    /// What the application does with a number and its record.
+    then: Option<Box<dyn FnMut(u64, &[u8])>>,
+}
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut told = f.debug_struct("Told");
+        told.field("heard", &self.heard).finish_non_exhaustive()
+    }
 }
 
 impl Told {
@@ -102,18 +108,21 @@ impl Told {
             late,
             heard: Heard::default(),
             last: 0,
-            due: 0,
+            then: None,
+        }
+    }
+
+    /// An application that does this with each number and its record, and does not look how late it is.
+    pub(super) fn doing(then: impl FnMut(u64, &[u8]) + 'static) -> Self {
+        Self {
+            then: Some(Box::new(then)),
+            ..Self::new()
         }
     }
 
     /// The number that came last.
     pub(crate) const fn last(&self) -> u64 {
         self.last
-    }
-
-    /// When that one was due.
-    pub(crate) const fn due(&self) -> u64 {
-        self.due
     }
 
     /// Begins anew with times, and with nothing else.
@@ -123,7 +132,13 @@ impl Told {
 
     /// A record that should be the first of its number, and behind the one before.
     pub(crate) fn record(&mut self, number: u64, record: &[u8]) {
-        self.record_at(monotonic_ns(), number, record);
+        match &mut self.then {
+            Some(then) => {
+                then(number, record);
+                self.count(number);
+            }
+            None => self.record_at(monotonic_ns(), number, record),
+        }
     }
 
     fn record_at(&mut self, now: u64, number: u64, record: &[u8]) {
@@ -131,12 +146,16 @@ impl Told {
             self.heard.broken += 1;
             return;
         };
+        self.count(number);
+        let due = u64::from_le_bytes(*due);
+        let _ = self.late.record(now.saturating_sub(due));
+    }
+
+    fn count(&mut self, number: u64) {
         // Numbers come in order, or something is wrong; one that is missing is counted by who sent it.
         self.heard.broken += u64::from(number <= self.last);
         self.last = number;
         self.heard.records += 1;
-        self.due = u64::from_le_bytes(*due);
-        let _ = self.late.record(now.saturating_sub(self.due));
     }
 
     /// A message that comes once, a number and its record, and came then.
