@@ -48,6 +48,9 @@ pub(crate) struct Args {
     /// Which ways, the floor among them if there are to be ratios; all that this build has, if left out.
     #[arg(long, value_name = "WAY,WAY", value_delimiter = ',', value_enum)]
     ways: Vec<Way>,
+    /// Ping-pong: µs from record to record at least; 0: as soon as the last one is back, while its other copies are on their way.
+    #[arg(long, value_name = "US", default_value_t = 0)]
+    every_us: u64,
     /// Bytes of a record.
     #[arg(long, value_name = "BYTES", default_value_t = 64)]
     size: usize,
@@ -91,6 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     let mut figures = Figures {
         host: Host::look(),
         size: args.size,
+        every_us: args.every_us,
         rounds: args.rounds,
         round_ms: args.round_ms,
         cores,

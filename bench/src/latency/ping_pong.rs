@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Both directions are what a publisher and a subscriber of the latency bench do: framed and arbitrated there, framed and arbitrated back. The next record
-//! leaves when the last one is here. Half of the time counts.
+//! leaves when the last one is here, and not before `--every-us`. Half of the time counts.
 
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,7 @@ fn ask<P: Publish>(
     let mut told = Told::new();
     let mut record = vec![0; args.size];
     let until = monotonic_ns() + args.round_ms * 1_000_000;
-    let mut sent = 0;
+    let (every, mut sent) = (args.every_us * 1_000, 0);
     loop {
         let now = monotonic_ns();
         if now > until {
@@ -100,8 +100,12 @@ fn ask<P: Publish>(
         sent += 1;
         record[..LEAST_SIZE].copy_from_slice(&now.to_le_bytes());
         out.send(sent, &record);
-        while told.last() < sent && monotonic_ns() - now < LOST_NS {
+        loop {
             answers.turn(&mut told)?;
+            let since = monotonic_ns() - now;
+            if since >= if told.last() < sent { LOST_NS } else { every } {
+                break;
+            }
         }
         if sent == WARM {
             told.forget_times();

@@ -69,6 +69,7 @@ pub(super) struct Row {
 pub(super) struct Figures {
     pub(super) host: Host,
     pub(super) size: usize,
+    pub(super) every_us: u64,
     pub(super) rounds: usize,
     pub(super) round_ms: u64,
     pub(super) cores: [usize; 2],

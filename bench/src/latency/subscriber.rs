@@ -87,9 +87,12 @@ pub(crate) struct Told {
     late: Histogram<u64>,
     pub(crate) heard: Heard,
     last: u64,
-    /// What the application does with a number and its record.
-    then: Option<Box<dyn FnMut(u64, &[u8])>>,
+    /// What the application does, if it does not look how late a record is.
+    then: Option<Box<Doing>>,
 }
+
+/// What is done with a number and its record.
+type Doing = dyn FnMut(u64, &[u8]);
 
 impl std::fmt::Debug for Told {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
