@@ -102,8 +102,9 @@ fn ask<P: Publish>(
         out.send(sent, &record);
         loop {
             answers.turn(&mut told)?;
-            let since = monotonic_ns() - now;
-            if since >= if told.last() < sent { LOST_NS } else { every } {
+            let back = told.last() == sent;
+            let wait = if back { every } else { LOST_NS };
+            if monotonic_ns() - now >= wait {
                 break;
             }
         }
