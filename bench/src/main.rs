@@ -1,7 +1,8 @@
 //! What do failures and losses cost, measured?
 //!
-//! `arbiter` measures what deduplication and arbitration cost, `decode` what an adapter's core makes of its source. `latency` measures how late records
-//! are, against bare sockets and peers, `memory` the same by shared memory, `throughput` how many a second come without a loss. `repair` measures how what both
+//! `arbiter` measures what deduplication and arbitration cost, `decode` what an adapter's core makes of its source, `scale` whether both cost the same with
+//! more sources and instruments. `latency` measures how late records
+//! are, against bare sockets and peers, `fanout` how much of that is due to other subscribers, `memory` the same by shared memory, `throughput` how many a second come without a loss. `repair` measures how what both
 //! streams lost is given again. `failover` starts the real processes from the `twinfeed` program, hurts the active
 //! adapter hundreds of times in every way that matters, and writes down what the application saw.
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ mod cost;
 mod decode;
 mod error;
 mod failover;
+mod fanout;
 mod host;
 mod instructions;
 mod latency;
@@ -24,6 +26,7 @@ mod page;
 mod program;
 mod repair;
 mod report;
+mod scale;
 mod stats;
 mod throughput;
 
@@ -47,6 +50,8 @@ enum Command {
     Decode(decode::Args),
     /// Kill, stop, end and cut off the active adapter, and measure what the application sees.
     Failover(failover::Args),
+    /// What one more subscriber costs the one who sends, and how much later than the first the last is.
+    Fanout(fanout::Args),
     /// Take one path so often, for `bench/instructions`.
     #[command(hide = true)]
     Instructions(instructions::Args),
@@ -58,6 +63,8 @@ enum Command {
     Page(page::Args),
     /// Lose the same on both streams, alone and in a storm, and measure how long it takes to be given it.
     Repair(repair::Args),
+    /// What one message costs from the packet to the application, with more and more sources and instruments.
+    Scale(scale::Args),
     /// How many messages a second reach an application that loses none, by what the same socket calls carry.
     Throughput(throughput::Args),
 }
@@ -68,11 +75,13 @@ fn main() -> ExitCode {
         Command::Arbiter(args) => arbiter::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Failover(args) => failover::run(&args),
+        Command::Fanout(args) => fanout::run(&args),
         Command::Instructions(args) => instructions::run(&args),
         Command::Latency(args) => latency::run(&args),
         Command::Memory(args) => memory::run(&args),
         Command::Page(args) => page::run(&args),
         Command::Repair(args) => repair::run(&args),
+        Command::Scale(args) => scale::run(&args),
         Command::Throughput(args) => throughput::run(&args),
     };
     match done {

@@ -169,6 +169,16 @@ pub(crate) fn interval(ratios: &mut [f64]) -> [f64; 2] {
     [2.5, 97.5].map(|percent| ratios[rank(percent, ratios.len())])
 }
 
+/// The least, the median and the most, to thousandths; zeros of nothing.
+pub(crate) fn spread(values: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut values: Vec<f64> = values.collect();
+    if values.is_empty() {
+        return [0.0; 3];
+    }
+    values.sort_unstable_by(f64::total_cmp);
+    [0.0, 50.0, 100.0].map(|percent| (values[rank(percent, values.len())] * 1e3).round() / 1e3)
+}
+
 /// Ratio up to which two groups count as equal.
 pub(crate) const LIMIT: f64 = 1.2;
 /// Fewest values of a group from which anything is concluded.
@@ -208,6 +218,14 @@ mod tests {
         }
         assert_eq!(sample([7]).percentile(50.0), Some(7));
         assert_eq!(sample([]).percentile(50.0), None);
+    }
+
+    #[test]
+    fn a_spread_has_the_median_in_the_middle() {
+        let of = |values: &[f64]| spread(values.iter().copied());
+        assert_eq!(of(&[3.0, 1.0, 2.0, 9.0]), [1.0, 2.0, 9.0]);
+        assert_eq!(of(&[0.500_4]), [0.5; 3]);
+        assert_eq!(of(&[]), [0.0; 3]);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! Seeded, so that a seed and the same calls give the same bytes. A [`Flow`] knows which orders rest, for
 //! whoever touches one must name it; it does not know who reads what it says.
 
-use twinfeed_exchange::itch::{Head, Imbalance, MAX_LEN, Message, Order, Side};
+use twinfeed_exchange::itch::{Head, Imbalance, MAX_LEN, Message, Order, Side, StockDirectory};
 use twinfeed_exchange::mold::{BLOCK_HEADER_LEN, HEADER_LEN, Packer};
 use twinfeed_exchange::session::SessionId;
 
@@ -15,7 +15,7 @@ use crate::chance::Chance;
 
 /// What the messages are about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Content {
+pub(crate) enum Content {
     /// `P` and nothing else: a record and the source bytes.
     Trades,
     /// `S`, `I`, `P` and `Q`, as often as in [`CAPTURE`].
@@ -27,7 +27,7 @@ pub(super) enum Content {
 /// How often each type stands in the first thousand messages from 9:30:00 of 30 December 2019
 /// (`12302019_SNIPPET.NASDAQ_ITCH50`, Nasdaq's public sample). The day's first second adds three orders for each that
 /// it deletes; where the number of resting orders is to stay, adds and deletes are one half each of what both are there.
-pub(super) const CAPTURE: [(u8, u64); 11] = [
+pub(crate) const CAPTURE: [(u8, u64); 11] = [
     (b'A', 367),
     (b'F', 193),
     (b'D', 167),
@@ -43,35 +43,35 @@ pub(super) const CAPTURE: [(u8, u64); 11] = [
 
 /// Packets, one after the other.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Packets {
+pub(crate) struct Packets {
     bytes: Vec<u8>,
     lengths: Vec<usize>,
     messages: u64,
 }
 
 impl Packets {
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.lengths.clear();
         self.messages = 0;
     }
 
-    pub(super) fn push(&mut self, packet: &[u8], messages: u64) {
+    pub(crate) fn push(&mut self, packet: &[u8], messages: u64) {
         self.bytes.extend_from_slice(packet);
         self.lengths.push(packet.len());
         self.messages += messages;
     }
 
     /// How many messages they carry.
-    pub(super) const fn messages(&self) -> u64 {
+    pub(crate) const fn messages(&self) -> u64 {
         self.messages
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
         let mut rest = &self.bytes[..];
         self.lengths.iter().map(move |length| {
             let (packet, behind) = rest.split_at(*length);
@@ -83,13 +83,16 @@ impl Packets {
 
 /// A source that speaks as long as it is asked.
 #[derive(Debug)]
-pub(super) struct Flow {
+pub(crate) struct Flow {
     content: Content,
     chance: Chance,
     open: Vec<Resting>,
     /// The last reference of each partition of the matching engine. As in the capture: a partition's are equal modulo four,
     /// so that none meets another's.
     references: [u64; PARTITIONS],
+    instruments: u16,
+    /// How many of them were told.
+    defined: u16,
     next: u64,
     time_ns: u64,
     message: Message,
@@ -104,7 +107,7 @@ struct Resting {
 }
 
 impl Flow {
-    pub(super) fn new(content: Content, seed: u64) -> Self {
+    pub(crate) fn new(content: Content, seed: u64) -> Self {
         let orders = match content {
             Content::Mix(orders) => orders,
             Content::Trades | Content::NoOrder => 0,
@@ -114,6 +117,8 @@ impl Flow {
             chance: Chance::seeded(seed),
             open: Vec::with_capacity(orders + orders / SLACK + 2),
             references: [9_899_132, 7_508_039, 5_676_658, 7_856_425],
+            instruments: INSTRUMENTS,
+            defined: 0,
             next: 1,
             time_ns: 34_200_000_000_000,
             message: Message::default(),
@@ -121,8 +126,32 @@ impl Flow {
         }
     }
 
+    /// Of so many instruments, at least 1.
+    pub(crate) const fn instruments(mut self, instruments: u16) -> Self {
+        self.instruments = instruments;
+        self
+    }
+
+    /// Tells the instruments and their symbols, at most so many at once; `false`: all were told.
+    pub(crate) fn define(&mut self, messages: u64, packets: &mut Packets) -> bool {
+        packets.clear();
+        while self.defined < self.instruments && packets.messages() < messages {
+            let left = usize::from(self.instruments - self.defined);
+            self.packet(left.min(MOST_TOGETHER), packets, |flow| {
+                flow.defined += 1;
+                let fields = StockDirectory {
+                    stock: symbol(flow.defined),
+                    ..DIRECTORY
+                };
+                let head = flow.head(flow.defined);
+                flow.message.stock_directory(head, &fields);
+            });
+        }
+        packets.messages() > 0
+    }
+
     /// Adds orders until so many rest as the content wants, at most so many messages at once; `false`: there are as many.
-    pub(super) fn fill(&mut self, messages: u64, packets: &mut Packets) -> bool {
+    pub(crate) fn fill(&mut self, messages: u64, packets: &mut Packets) -> bool {
         packets.clear();
         let Content::Mix(orders) = self.content else {
             return false;
@@ -135,7 +164,7 @@ impl Flow {
     }
 
     /// At least so many messages, in packets of so many each, at most [`MOST_TOGETHER`].
-    pub(super) fn speak(&mut self, messages: u64, together: usize, packets: &mut Packets) {
+    pub(crate) fn speak(&mut self, messages: u64, together: usize, packets: &mut Packets) {
         packets.clear();
         while packets.messages() < messages {
             self.packet(together, packets, Self::say);
@@ -204,7 +233,7 @@ impl Flow {
     fn add(&mut self, letter: u8) {
         let order = Resting {
             reference: self.reference(),
-            locate: 1 + self.chance.below(INSTRUMENTS) as u16,
+            locate: self.instrument(),
             shares: 100 * (1 + self.chance.below(10) as u32),
         };
         let said = Order {
@@ -267,7 +296,7 @@ impl Flow {
     }
 
     fn about_no_order(&mut self, letter: u8) {
-        let head = self.head(1 + self.next as u16 % 1_000);
+        let head = self.head(1 + self.next as u16 % self.instruments.min(1_000));
         match letter {
             b'S' => self.message.system_event(head, b'Q'),
             b'I' => {
@@ -302,7 +331,7 @@ impl Flow {
             stock: *b"TWINFEED",
             price: self.price(),
         };
-        let locate = 1 + self.chance.below(INSTRUMENTS) as u16;
+        let locate = self.instrument();
         self.message.trade(self.head(locate), &order, self.next);
     }
 
@@ -312,6 +341,10 @@ impl Flow {
             tracking: 0,
             timestamp_ns: self.time_ns,
         }
+    }
+
+    fn instrument(&mut self) -> u16 {
+        1 + self.chance.below(u64::from(self.instruments)) as u16
     }
 
     /// The place of a resting order; there is one.
@@ -341,7 +374,7 @@ impl Flow {
 }
 
 /// Messages of others in packets, as [`Flow::speak`] makes its own; `next` is the number of the next one.
-pub(super) fn pack<'m>(
+pub(crate) fn pack<'m>(
     messages: &mut impl Iterator<Item = &'m Vec<u8>>,
     next: &mut u64,
     (least, together): (u64, usize),
@@ -361,6 +394,35 @@ pub(super) fn pack<'m>(
     }
 }
 
+/// The symbol of an instrument: those of odd numbers begin with another letter than those of even ones.
+pub(crate) fn symbol(instrument: u16) -> [u8; 8] {
+    let mut symbol = [b'A' + (instrument % 2) as u8; 8];
+    let mut rest = instrument;
+    for letter in symbol[1..].iter_mut().rev() {
+        *letter = b'A' + (rest % 26) as u8;
+        rest /= 26;
+    }
+    symbol
+}
+
+/// An instrument of which nothing in particular is said.
+const DIRECTORY: StockDirectory = StockDirectory {
+    stock: [b' '; 8],
+    market_category: b'Q',
+    financial_status: b'N',
+    round_lot_size: 100,
+    round_lots_only: b'N',
+    issue_classification: b'C',
+    issue_sub_type: *b"Z ",
+    authenticity: b'P',
+    short_sale_threshold: b'N',
+    ipo_flag: b'N',
+    luld_tier: b'1',
+    etp_flag: b'N',
+    etp_leverage_factor: 0,
+    inverse_indicator: b'N',
+};
+
 /// The session of all packets.
 fn session() -> SessionId {
     let Some(session) = SessionId::numbered("S", 1) else {
@@ -370,10 +432,10 @@ fn session() -> SessionId {
 }
 
 /// Most messages in a packet: so many of the longest fit.
-pub(super) const MOST_TOGETHER: usize = (MAX_PAYLOAD - HEADER_LEN) / (BLOCK_HEADER_LEN + MAX_LEN);
+pub(crate) const MOST_TOGETHER: usize = (MAX_PAYLOAD - HEADER_LEN) / (BLOCK_HEADER_LEN + MAX_LEN);
 /// Payload of a packet that fits an Ethernet frame, bytes.
 const MAX_PAYLOAD: usize = 1_472;
 /// By the how-manieth part the number of resting orders may be off.
 const SLACK: usize = 64;
-const INSTRUMENTS: u64 = 8_000;
+const INSTRUMENTS: u16 = 8_000;
 const PARTITIONS: usize = 4;

@@ -21,8 +21,8 @@ use crate::cost::Cost;
 use crate::error::Error;
 use crate::host::Host;
 
-mod flow;
-mod path;
+pub(crate) mod flow;
+pub(crate) mod path;
 
 /// What is taken in, and how often.
 #[derive(Clone, Debug, clap::Args)]

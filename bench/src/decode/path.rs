@@ -43,7 +43,7 @@ impl Way {
 }
 
 /// One way, with all that it remembers.
-pub(super) struct Path {
+pub(crate) struct Path {
     way: Way,
     now: Now,
     /// Packets of a batch, as they would lie in a receiver's slots.
@@ -80,14 +80,8 @@ impl Path {
             max_open_orders,
             ..itch50::Settings::default()
         };
-        let Ok(day) = TradingDay::new(2019, 12, 30) else {
-            unreachable!("there was such a day")
-        };
-        let now = Now {
-            time: Time(1_000_000_000),
-            unix_ns: 1_577_716_200_000_000_000,
-        };
-        let decoder = || Box::new(itch50::Converter::new(settings, day));
+        let now = BEGIN;
+        let decoder = || Box::new(itch50::Converter::new(settings, day()));
         // Bodies are cut by the sequencer.
         let parts = || Parts::new(LONGEST_MESSAGE + 1);
         let mut out = Sink::new(reads);
@@ -98,7 +92,7 @@ impl Path {
                 bodies: 0,
             },
             Way::Framed => {
-                let mut sequencer = sequencer(now, &mut out);
+                let mut sequencer = sequencer(now, ONLY, &mut out);
                 let start = EpochStart {
                     epoch: Epoch(1),
                     first: 1,
@@ -113,30 +107,61 @@ impl Path {
                     out,
                 }
             }
-            Way::Whole | Way::Twice => {
-                let Ok(lines) = Lines::new(LineLimits::default()) else {
-                    unreachable!("the defaults can be worked with")
-                };
-                let sequencer = sequencer(now, &mut out);
-                let converter = Converter::new(SID, day, settings, sequencer, Notes::new());
-                Machines::Whole {
-                    lines: Box::new(lines),
-                    speaking: match way {
-                        Way::Twice => &Line::BOTH,
-                        _ => &[Line::A],
-                    },
-                    converter: Box::new(converter),
-                    epoch: Session(*b"S000000001").epoch(&day),
-                    out,
-                }
-            }
+            Way::Whole => Machines::whole(ONLY, &[Line::A], settings, out),
+            Way::Twice => Machines::whole(ONLY, &Line::BOTH, settings, out),
         };
+        Self::over(way, machines)
+    }
+
+    /// One stream of one source, from a line; its datagrams stay until [`Self::forget`].
+    pub(crate) fn holding(of: (Sid, StreamId), max_open_orders: usize) -> Self {
+        let settings = itch50::Settings {
+            max_open_orders,
+            ..itch50::Settings::default()
+        };
+        let out = Sink {
+            holds: true,
+            outbox: Outbox::new(HELD_DATAGRAMS, HELD_DATAGRAMS * DEFAULT_DATAGRAM),
+            ..Sink::new(false)
+        };
+        Self::over(Way::Whole, Machines::whole(of, &[Line::A], settings, out))
+    }
+
+    fn over(way: Way, machines: Machines) -> Self {
         Self {
             way,
-            now,
+            now: BEGIN,
             slots: Packets::default(),
             handed: 0,
             machines,
+        }
+    }
+
+    /// So many messages more will be in the packets of [`Self::turn`].
+    pub(crate) const fn expect(&mut self, messages: u64) {
+        self.handed += messages;
+    }
+
+    /// Takes one packet, which came alone.
+    pub(crate) fn turn(&mut self, packet: &[u8]) {
+        self.now.time = self.now.time.after(Duration::from_micros(1));
+        self.now.unix_ns += 1_000;
+        self.machines.batch(self.now, std::iter::once(packet));
+    }
+
+    /// What it would have sent.
+    pub(crate) fn sent(&self) -> Option<&Outbox> {
+        match &self.machines {
+            Machines::Decoded { .. } => None,
+            Machines::Framed { out, .. } | Machines::Whole { out, .. } => Some(&out.outbox),
+        }
+    }
+
+    /// Forgets that.
+    pub(crate) fn forget(&mut self) {
+        match &mut self.machines {
+            Machines::Decoded { .. } => {}
+            Machines::Framed { out, .. } | Machines::Whole { out, .. } => out.outbox.clear(),
         }
     }
 
@@ -184,7 +209,7 @@ impl Path {
 
     /// Whether every message was converted, once, and everything was framed; `faultless`: and no message was about an
     /// order that nobody knew.
-    pub(super) fn is_sound(&self, faultless: bool) -> bool {
+    pub(crate) fn is_sound(&self, faultless: bool) -> bool {
         let (faults, framed) = match &self.machines {
             Machines::Decoded {
                 decoder, bodies, ..
@@ -204,7 +229,7 @@ impl Path {
     }
 
     /// Records framed so far, as the datagrams say; 0 where nothing is framed.
-    pub(super) fn records(&self) -> u64 {
+    pub(crate) fn records(&self) -> u64 {
         match &self.machines {
             Machines::Decoded { bodies, .. } => *bodies,
             Machines::Framed { out, .. } | Machines::Whole { out, .. } => out.records,
@@ -221,6 +246,27 @@ impl Path {
 }
 
 impl Machines {
+    /// As on an adapter's data thread.
+    fn whole(
+        of: (Sid, StreamId),
+        speaking: &'static [Line],
+        settings: itch50::Settings,
+        mut out: Sink,
+    ) -> Self {
+        let Ok(lines) = Lines::new(LineLimits::default()) else {
+            unreachable!("the defaults can be worked with")
+        };
+        let sequencer = sequencer(BEGIN, of, &mut out);
+        let converter = Converter::new(of.0, day(), settings, sequencer, Notes::new());
+        Self::Whole {
+            lines: Box::new(lines),
+            speaking,
+            converter: Box::new(converter),
+            epoch: Session(*b"S000000001").epoch(&day()),
+            out,
+        }
+    }
+
     /// So many duty cycles as receive calls are needed.
     fn cycles(&mut self, now: &mut Now, packets: &Packets) {
         let mut packets = packets.iter();
@@ -324,11 +370,11 @@ impl std::fmt::Debug for Path {
 }
 
 /// A stream of generation 1 that has said nothing.
-fn sequencer(now: Now, out: &mut Sink) -> Sequencer {
+fn sequencer(now: Now, (sid, stream): (Sid, StreamId), out: &mut Sink) -> Sequencer {
     let config = SequencerConfig {
-        stream: StreamId(1),
-        sid: SID,
-        incarnation: Incarnation(7),
+        stream,
+        sid,
+        incarnation: Incarnation(6 + u64::from(stream.0)),
         max_datagram: DEFAULT_DATAGRAM,
         heartbeat: Duration::from_millis(10),
         history: HISTORY,
@@ -343,6 +389,8 @@ fn sequencer(now: Now, out: &mut Sink) -> Sequencer {
 /// The way to the socket, without the socket.
 struct Sink {
     outbox: Outbox,
+    /// Whether what would be sent stays.
+    holds: bool,
     records: u64,
     /// Whether datagrams are read, and how many were not as they should be.
     reads: bool,
@@ -354,6 +402,7 @@ impl Sink {
     fn new(reads: bool) -> Self {
         Self {
             outbox: Outbox::new(OUTBOX_DATAGRAMS, OUTBOX_DATAGRAMS * DEFAULT_DATAGRAM),
+            holds: false,
             records: 0,
             reads,
             last: 0,
@@ -363,7 +412,9 @@ impl Sink {
 
     fn send(&mut self) {
         black_box(&self.outbox);
-        self.outbox.clear();
+        if !self.holds {
+            self.outbox.clear();
+        }
     }
 
     fn read(&mut self, bytes: &[u8]) {
@@ -388,12 +439,24 @@ impl Transmit for Sink {
         }
         if self.outbox.push(bytes).is_err() {
             self.send();
-            let _ = self.outbox.push(bytes);
+            self.unsound += u64::from(self.outbox.push(bytes).is_err());
         }
     }
 }
 
-const SID: Sid = Sid(1);
+fn day() -> TradingDay {
+    let Ok(day) = TradingDay::new(2019, 12, 30) else {
+        unreachable!("there was such a day")
+    };
+    day
+}
+
+const BEGIN: Now = Now {
+    time: Time(1_000_000_000),
+    unix_ns: 1_577_716_200_000_000_000,
+};
+/// Source and stream, where there is one of each.
+const ONLY: (Sid, StreamId) = (Sid(1), StreamId(1));
 /// Bytes of packets whose time is taken together: few enough to stay in a core's caches, as what a socket gives does, and so many
 /// that reading the clock costs nothing.
 const AT_ONCE: usize = 64 << 10;
@@ -401,3 +464,5 @@ const AT_ONCE: usize = 64 << 10;
 const HISTORY: usize = 8_192;
 /// As an adapter's outlet has it.
 const OUTBOX_DATAGRAMS: usize = 128;
+/// What stays at most.
+const HELD_DATAGRAMS: usize = 2_048;

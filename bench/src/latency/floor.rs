@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
+use socket2::SockRef;
+
 use super::publisher::{END, Publish, addresses};
 use super::subscriber::{BUFFER, Subscribe, Told};
 use super::{Heard, product};
@@ -12,14 +14,14 @@ const ENDS: usize = 20;
 
 /// A socket for each copy.
 #[derive(Debug)]
-pub(super) struct Publisher {
+pub(crate) struct Publisher {
     sockets: Vec<UdpSocket>,
     to: Vec<SocketAddr>,
     datagram: Vec<u8>,
 }
 
 impl Publisher {
-    pub(super) fn open(to: &[String], size: usize) -> Result<Self, Error> {
+    pub(crate) fn open(to: &[String], size: usize) -> Result<Self, Error> {
         let to = addresses(to)?;
         let bare = |to: &SocketAddr| -> Result<UdpSocket, Error> {
             let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::Socket)?;
@@ -66,24 +68,33 @@ pub(super) fn say_end(to: &[SocketAddr]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Both sockets in turn; the first of a number counts.
+/// All sockets in turn; the first of a number counts.
 #[derive(Debug)]
-pub(super) struct Subscriber {
-    sockets: [UdpSocket; 2],
+pub(crate) struct Subscriber {
+    sockets: Vec<UdpSocket>,
     buffer: [u8; 2_048],
 }
 
 impl Subscriber {
     pub(super) fn open() -> Result<Self, Error> {
-        let open = || -> Result<UdpSocket, Error> {
-            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::Socket)?;
+        let open = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
+        let sockets = [open(), open()].into_iter().collect::<Result<_, _>>();
+        Self::over(sockets.map_err(Error::Socket)?)
+    }
+
+    /// One socket that is bound already.
+    pub(crate) fn alone(socket: UdpSocket) -> Result<Self, Error> {
+        Self::over(vec![socket])
+    }
+
+    fn over(sockets: Vec<UdpSocket>) -> Result<Self, Error> {
+        for socket in &sockets {
             socket.set_nonblocking(true).map_err(Error::Socket)?;
             // As large as the other's; a refusal leaves what the kernel gives.
-            let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(BUFFER);
-            Ok(socket)
-        };
+            let _ = SockRef::from(socket).set_recv_buffer_size(BUFFER);
+        }
         Ok(Self {
-            sockets: [open()?, open()?],
+            sockets,
             buffer: [0; 2_048],
         })
     }

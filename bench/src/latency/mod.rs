@@ -9,15 +9,17 @@
 //! Records are sent at a fixed rate, each at its time whatever became of the one before, and how late one is counts from *that* time: a sender
 //! that was held up does not hide it (coordinated omission). The ways take turns within each round: *floor*, bare sockets with datagrams of the same length, both
 //! copies sent and drained, the first one of a number counts; *one leg* and *two legs*, the product's framing, sender, receiver and arbiter. Both
-//! processes spin, each on a core of its own. What is judged are ratios to the floor of the same round.
+//! processes spin, each on a core of its own. What is judged are ratios to the floor of the same round. *Ping-pong* is another rate: [`ping_pong`].
 
-mod floor;
+pub(crate) mod floor;
 #[cfg(feature = "peers")]
 mod peers;
+mod ping_pong;
 pub(crate) mod product;
 pub(crate) mod publisher;
-mod rows;
-mod subscriber;
+mod rate;
+pub(crate) mod rows;
+pub(crate) mod subscriber;
 mod way;
 
 use std::time::Duration;
@@ -25,6 +27,7 @@ use std::time::Duration;
 use twinfeed_net::affinity;
 
 use self::publisher::Pace;
+use self::rate::Rate;
 use self::rows::{Came, Figures, Heard, Row};
 use self::way::Way;
 use crate::child::Other;
@@ -34,17 +37,20 @@ use crate::host::Host;
 /// What is sent, how fast, and how often.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Records a second.
+    /// Records a second; `ping-pong`: the next when the last is back.
     #[arg(
         long,
         value_name = "N,N",
         value_delimiter = ',',
-        default_value = "1000,10000,100000"
+        default_value = "ping-pong,1000,10000,100000"
     )]
-    rates: Vec<u64>,
+    rates: Vec<Rate>,
     /// Which ways, the floor among them if there are to be ratios; all that this build has, if left out.
     #[arg(long, value_name = "WAY,WAY", value_delimiter = ',', value_enum)]
     ways: Vec<Way>,
+    /// Ping-pong: µs from record to record at least; 0: as soon as the last one is back, while its other copies are on their way.
+    #[arg(long, value_name = "US", default_value_t = 0)]
+    every_us: u64,
     /// Bytes of a record.
     #[arg(long, value_name = "BYTES", default_value_t = 64)]
     size: usize,
@@ -63,12 +69,15 @@ pub(crate) struct Args {
     /// The subscriber's process: the way and the core.
     #[arg(long, hide = true, value_name = "WAY:CORE")]
     subscribe: Option<String>,
+    /// Where that process sends back what it hears, if it does.
+    #[arg(long, hide = true, value_name = "JSON")]
+    back: Option<String>,
 }
 
 /// Runs the bench; returns whether everything came once and in order.
 pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     if let Some(what) = &args.subscribe {
-        return subscriber::run(what).map(|()| true);
+        return subscriber::run(what, args.back.as_deref()).map(|()| true);
     }
     let flag = |flag, fault: &str| Error::Flag {
         flag,
@@ -80,40 +89,32 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     if args.rounds == 0 || args.round_ms < 10 {
         return Err(flag("--rounds", "at least 1, of at least 10 ms each"));
     }
-    let most = |rate: &u64| (1..=2_000_000).contains(rate);
-    if args.rates.is_empty() || !args.rates.iter().all(most) {
-        return Err(flag("--rates", "1 to 2000000 records a second"));
-    }
     let cores = cores(&args.cores)?;
-    let ways = ways(&args.ways);
+    let wanted = ways(&args.ways);
     let mut figures = Figures {
         host: Host::look(),
         size: args.size,
+        every_us: args.every_us,
         rounds: args.rounds,
         round_ms: args.round_ms,
         cores,
         rows: Vec::new(),
     };
     for &rate in &args.rates {
-        let count = expected(rate, args);
+        let takes = |way: &Way| rate.takes(*way);
+        let ways: Vec<Way> = wanted.iter().copied().filter(takes).collect();
         let mut came = vec![Vec::new(); ways.len()];
         for round in 0..args.rounds {
             for turn in 0..ways.len() {
                 // Each way comes first, second and last equally often.
                 let at = (turn + round) % ways.len();
-                let pace = Pace {
-                    rate,
-                    count,
-                    size: args.size,
-                    core: cores[0],
-                };
-                came[at].push(one(ways[at], pace, cores[1])?);
+                came[at].push(one(ways[at], rate, args, cores)?);
             }
         }
         let floor = ways.iter().position(|way| *way == Way::Floor);
         let floor = floor.map(|at| came[at].as_slice());
         let rows = ways.iter().zip(&came);
-        let rows = rows.map(|(way, rounds)| Row::of((*way, rate), rounds, floor, count));
+        let rows = rows.map(|(way, rounds)| Row::of((*way, rate), rounds, floor));
         figures.rows.extend(rows);
     }
     figures.print();
@@ -154,25 +155,38 @@ const fn expected(rate: u64, args: &Args) -> u64 {
 }
 
 /// One way in one round.
-fn one(way: Way, pace: Pace, core: usize) -> Result<Came, Error> {
-    let what = format!("{}:{core}", way.key());
+fn one(way: Way, rate: Rate, args: &Args, cores: [usize; 2]) -> Result<Came, Error> {
+    // A thread of its own: what this one is pinned to, the next subscriber would inherit.
+    let came = std::thread::scope(|scope| {
+        let measure = || match rate {
+            Rate::PingPong => ping_pong::one(way, args, cores),
+            Rate::Fixed(rate) => at_rate(way, rate, args, cores),
+        };
+        scope.spawn(measure).join()
+    });
+    came.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn at_rate(way: Way, rate: u64, args: &Args, cores: [usize; 2]) -> Result<Came, Error> {
+    let what = format!("{}:{}", way.key(), cores[1]);
     let mut subscriber = Other::start(&["latency", "--subscribe", &what])?;
     let doors: Vec<String> = subscriber.hear()?;
-    // A thread of its own: what this one is pinned to, the next subscriber would inherit.
-    let publish = || publisher::publish(way, &doors, pace);
-    let datagram = std::thread::scope(|scope| scope.spawn(publish).join());
-    let datagram = match datagram {
-        Ok(datagram) => datagram?,
-        Err(panic) => std::panic::resume_unwind(panic),
+    let pace = Pace {
+        rate,
+        count: expected(rate, args),
+        size: args.size,
+        core: cores[0],
     };
+    let datagram = publisher::publish(way, &doors, pace)?;
     Ok(Came {
         heard: subscriber.finish()?,
         datagram,
+        sent: pace.count,
     })
 }
 
 /// How long the subscriber waits for anything before it gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use twinfeed_net::clock::monotonic_ns;
+use twinfeed_net::interface::Selector;
 use twinfeed_net::udp::{
     DestinationKey, Destinations, Outbox, Receiver, ReceiverConfig, Sender, SenderConfig,
     Timestamps,
@@ -30,7 +31,7 @@ pub(crate) fn stream(leg: usize) -> StreamId {
 }
 
 /// A sender for each leg.
-pub(super) struct Publisher {
+pub(crate) struct Publisher {
     legs: Vec<Sending>,
     /// Where those legs lead: the end that came on another would overtake what waits on these.
     to: Vec<SocketAddr>,
@@ -49,7 +50,7 @@ impl Publisher {
     pub(super) fn open(to: &[String], legs: usize, size: usize) -> Result<Self, Error> {
         let mut to = addresses(to)?;
         to.truncate(legs);
-        let leg = |(leg, to): (usize, &SocketAddr)| Sending::open(leg, *to);
+        let leg = |(leg, to)| Sending::open(leg, std::slice::from_ref(to));
         let legs = to.iter().enumerate().map(leg);
         Ok(Self {
             legs: legs.collect::<Result<_, _>>()?,
@@ -57,16 +58,31 @@ impl Publisher {
             datagram: datagram(size),
         })
     }
+
+    /// One leg to everybody, for records of that size.
+    pub(crate) fn to_all(to: &[String], size: usize) -> Result<Self, Error> {
+        let to = addresses(to)?;
+        Ok(Self {
+            legs: vec![Sending::open(0, &to)?],
+            to,
+            datagram: datagram(size),
+        })
+    }
 }
 
 impl Sending {
-    fn open(leg: usize, to: SocketAddr) -> Result<Self, Error> {
-        let config = SenderConfig::new((Ipv4Addr::LOCALHOST, 0).into()).connect(true);
+    /// As an adapter opens it. A group is on the host itself.
+    fn open(leg: usize, to: &[SocketAddr]) -> Result<Self, Error> {
+        let mut config = SenderConfig::new((Ipv4Addr::LOCALHOST, 0).into()).connect(true);
+        if to.iter().any(|to| to.ip().is_multicast()) {
+            config = config.interface(loopback());
+        }
         let sender = Sender::open(&config).map_err(net)?;
-        let mut destinations = sender.destinations(1).map_err(net)?;
-        destinations
-            .insert(DestinationKey(leg as u64), to)
-            .map_err(|error| Error::Socket(std::io::Error::other(error)))?;
+        let mut destinations = sender.destinations(to.len().max(1)).map_err(net)?;
+        for (key, to) in (leg as u64..).map(DestinationKey).zip(to) {
+            let inserted = destinations.insert(key, *to);
+            inserted.map_err(|error| Error::Socket(std::io::Error::other(error)))?;
+        }
         Ok(Self {
             sender: Box::new(sender),
             outbox: Outbox::new(1, DEFAULT_DATAGRAM),
@@ -99,7 +115,7 @@ impl Publish for Publisher {
 }
 
 /// Bytes of the datagram that carries one record of that size.
-pub(super) fn datagram(size: usize) -> usize {
+pub(crate) fn datagram(size: usize) -> usize {
     frame(0, 1, &vec![0; size], &mut vec![0; DEFAULT_DATAGRAM])
 }
 
@@ -132,21 +148,38 @@ pub(crate) fn frame(leg: usize, number: u64, body: &[u8], room: &mut [u8]) -> us
     writer.finish(Dsn(number), header.flags, header.sent_at)
 }
 
-/// Both legs' sockets in turn, and the arbiter.
-pub(super) struct Subscriber {
-    sockets: [Receiver; 2],
+/// The legs' sockets in turn, and the arbiter.
+pub(crate) struct Subscriber {
+    /// One or two, the first leg's first.
+    sockets: Vec<Receiver>,
     arbiter: Box<Arbiter>,
     turn: usize,
 }
 
 impl Subscriber {
     pub(super) fn open() -> Result<Self, Error> {
-        let open = || {
-            let config = ReceiverConfig::unicast((Ipv4Addr::LOCALHOST, 0).into());
+        let unicast = || ReceiverConfig::unicast((Ipv4Addr::LOCALHOST, 0).into());
+        Self::over(vec![unicast(), unicast()])
+    }
+
+    /// One leg, which is a group's on this host.
+    pub(crate) fn join(group: SocketAddr) -> Result<Self, Error> {
+        Self::over(vec![ReceiverConfig::multicast(group, loopback())])
+    }
+
+    /// One leg.
+    pub(crate) fn alone() -> Result<Self, Error> {
+        Self::over(vec![ReceiverConfig::unicast(
+            (Ipv4Addr::LOCALHOST, 0).into(),
+        )])
+    }
+
+    fn over(sockets: Vec<ReceiverConfig>) -> Result<Self, Error> {
+        let open = |config: ReceiverConfig| {
             let config = config.receive_buffer(BUFFER).timestamps(Timestamps::Off);
             Receiver::open(&config).map_err(net)
         };
-        let sockets = [open()?, open()?];
+        let sockets = sockets.into_iter().map(open).collect::<Result<_, _>>()?;
         let Ok(mut arbiter) = Arbiter::new(Limits::default()) else {
             unreachable!("the defaults can be worked with")
         };
@@ -209,6 +242,10 @@ impl Handler for Told {
     fn event(&mut self, event: &Event) {
         self.heard.broken += u64::from(is_breach(event));
     }
+}
+
+fn loopback() -> Selector {
+    Selector::Address(Ipv4Addr::LOCALHOST.into())
 }
 
 fn net(error: twinfeed_net::Error) -> Error {

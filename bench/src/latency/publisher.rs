@@ -26,7 +26,7 @@ pub(super) const END: [u8; 1] = [0xff];
 ///
 /// It is opened before its thread is pinned, so that threads of its own may run where they like. Then comes [`Self::send`] for one number after the
 /// other from 1, with [`Self::wait`] again and again in between, and [`Self::end`] in the end.
-pub(super) trait Publish {
+pub(crate) trait Publish {
     /// Sends the record of that number now. What cannot leave is lost, and the other side counts it.
     fn send(&mut self, number: u64, record: &[u8]);
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::rate::Rate;
 use super::way::Way;
 use crate::error::Error;
 use crate::host::Host;
@@ -13,17 +14,17 @@ use crate::stats::Sample;
 
 /// What the subscriber's process says in the end.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// How late records were: [ns, how many].
-    pub(super) late: Vec<[u64; 2]>,
+    pub(crate) late: Vec<[u64; 2]>,
     /// Numbers that were told, or came first.
-    pub(super) records: u64,
+    pub(crate) records: u64,
     /// Copies of those.
-    pub(super) copies: u64,
+    pub(crate) copies: u64,
     /// Gaps, resets and whatever else is no record.
-    pub(super) broken: u64,
+    pub(crate) broken: u64,
     /// Datagrams that the kernel dropped, as far as it says.
-    pub(super) dropped: u64,
+    pub(crate) dropped: u64,
 }
 
 /// One way in one round.
@@ -32,13 +33,15 @@ pub(super) struct Came {
     pub(super) heard: Heard,
     /// Bytes of the datagram that carried one record, if there was one.
     pub(super) datagram: Option<usize>,
+    /// Numbers that were sent.
+    pub(super) sent: u64,
 }
 
 /// One way at one rate, over rounds.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Row {
     way: Way,
-    rate: u64,
+    rate: Rate,
     /// Bytes of the datagram that carries one record, if there is one.
     datagram: Option<usize>,
     count: u64,
@@ -66,6 +69,7 @@ pub(super) struct Row {
 pub(super) struct Figures {
     pub(super) host: Host,
     pub(super) size: usize,
+    pub(super) every_us: u64,
     pub(super) rounds: usize,
     pub(super) round_ms: u64,
     pub(super) cores: [usize; 2],
@@ -73,16 +77,12 @@ pub(super) struct Figures {
 }
 
 impl Row {
-    /// Of one way at one rate, of which so many records were sent in each round.
-    pub(super) fn of(
-        (way, rate): (Way, u64),
-        rounds: &[Came],
-        floor: Option<&[Came]>,
-        expected: u64,
-    ) -> Self {
+    /// Of one way at one rate.
+    pub(super) fn of((way, rate): (Way, Rate), rounds: &[Came], floor: Option<&[Came]>) -> Self {
         let all = histogram(rounds.iter().flat_map(|came| &came.heard.late));
         let at = |quantile| all.value_at_quantile(quantile);
         let sum = |of: fn(&Heard) -> u64| rounds.iter().map(|came| of(&came.heard)).sum::<u64>();
+        let sent: u64 = rounds.iter().map(|came| came.sent).sum();
         Self {
             way,
             rate,
@@ -95,7 +95,7 @@ impl Row {
             max: all.max(),
             p50_by_floor: floor.map(|floor| ratios(rounds, floor, 0.5)),
             p99_by_floor: floor.map(|floor| ratios(rounds, floor, 0.99)),
-            lost: (expected * rounds.len() as u64).saturating_sub(sum(|heard| heard.records)),
+            lost: sent.saturating_sub(sum(|heard| heard.records)),
             dropped: sum(|heard| heard.dropped),
             broken: sum(|heard| heard.broken),
             copies: sum(|heard| heard.copies),
@@ -143,7 +143,7 @@ impl Figures {
             self.host, self.cores[0], self.cores[1]
         );
         println!(
-            "records of {} bytes, each sent alone, loopback; {} rounds of {} ms each; how late, µs\n",
+            "records of {} bytes, each sent alone, loopback; {} rounds of {} ms each; how late, or half of the way there and back, µs\n",
             self.size, self.rounds, self.round_ms
         );
         println!(
@@ -214,12 +214,13 @@ mod tests {
                 ..Heard::default()
             },
             datagram: None,
+            sent: 101,
         };
         let (floor, here) = ([came(1_000), came(4_000)], [came(2_000), came(4_000)]);
-        let row = Row::of((Way::TwoLegs, 10), &here, Some(&floor), 101);
+        let row = Row::of((Way::TwoLegs, Rate::Fixed(10)), &here, Some(&floor));
         assert_eq!(row.p50_by_floor, Some([1.0, 1.0, 2.0]));
         assert_eq!((row.count, row.lost, row.max), (200, 2, 4_001));
-        let alone = Row::of((Way::TwoLegs, 10), &here, None, 101);
+        let alone = Row::of((Way::TwoLegs, Rate::PingPong), &here, None);
         assert_eq!(alone.p50_by_floor, None);
     }
 }

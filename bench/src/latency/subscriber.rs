@@ -12,7 +12,7 @@ use super::peers;
 use super::peers::aeron;
 use super::publisher::LEAST_SIZE;
 use super::way::Way;
-use super::{Heard, PATIENCE, floor, product};
+use super::{Heard, PATIENCE, floor, ping_pong, product};
 #[cfg(feature = "aeron")]
 use crate::aeron::Media;
 use crate::child::say;
@@ -25,7 +25,7 @@ pub(super) const BUFFER: usize = 4 << 20;
 /// How the receiving half of a way hears.
 ///
 /// It is opened in a thread that is pinned; its doors are told to the publisher; then it takes one turn after the other.
-pub(super) trait Subscribe {
+pub(crate) trait Subscribe {
     /// Where the publisher finds it.
     fn doors(&self) -> Result<Vec<String>, Error>;
 
@@ -36,8 +36,8 @@ pub(super) trait Subscribe {
     fn finish(&mut self, heard: &mut Heard);
 }
 
-/// The process: says its doors, hears until the end, says what it heard.
-pub(super) fn run(what: &str) -> Result<(), Error> {
+/// The process: says its doors, hears until the end, says what it heard. `back`: sends it back, too.
+pub(super) fn run(what: &str, back: Option<&str>) -> Result<(), Error> {
     let parts: Vec<&str> = what.split(':').collect();
     let flag = || Error::Flag {
         flag: "--subscribe",
@@ -49,6 +49,10 @@ pub(super) fn run(what: &str) -> Result<(), Error> {
     let way = Way::named(way).ok_or_else(flag)?;
     let core = core.parse().map_err(|_| flag())?;
     affinity::pin(core).map_err(|_| flag())?;
+    if let Some(back) = back {
+        let back = serde_json::from_str(back).map_err(|_| flag())?;
+        return ping_pong::answer(way, &back);
+    }
     match way {
         Way::Floor => hear(floor::Subscriber::open()?),
         Way::OneLeg | Way::TwoLegs => hear(product::Subscriber::open()?),
@@ -79,15 +83,26 @@ fn hear(mut way: impl Subscribe) -> Result<(), Error> {
 }
 
 /// Counts what comes, and how late.
-#[derive(Debug)]
-pub(super) struct Told {
+pub(crate) struct Told {
     late: Histogram<u64>,
-    pub(super) heard: Heard,
+    pub(crate) heard: Heard,
     last: u64,
+    /// What the application does, if it does not look how late a record is.
+    then: Option<Box<Doing>>,
+}
+
+/// What is done with a number and its record.
+type Doing = dyn FnMut(u64, &[u8]);
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut told = f.debug_struct("Told");
+        told.field("heard", &self.heard).finish_non_exhaustive()
+    }
 }
 
 impl Told {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut late = hgrm::histogram(&[]);
         // Grown before it is needed.
         let _ = late.record(60_000_000_000);
@@ -96,12 +111,37 @@ impl Told {
             late,
             heard: Heard::default(),
             last: 0,
+            then: None,
         }
     }
 
+    /// An application that does this with each number and its record, and does not look how late it is.
+    pub(super) fn doing(then: impl FnMut(u64, &[u8]) + 'static) -> Self {
+        Self {
+            then: Some(Box::new(then)),
+            ..Self::new()
+        }
+    }
+
+    /// The number that came last.
+    pub(crate) const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Begins anew with times, and with nothing else.
+    pub(crate) fn forget_times(&mut self) {
+        self.late.clear();
+    }
+
     /// A record that should be the first of its number, and behind the one before.
-    pub(super) fn record(&mut self, number: u64, record: &[u8]) {
-        self.record_at(monotonic_ns(), number, record);
+    pub(crate) fn record(&mut self, number: u64, record: &[u8]) {
+        match &mut self.then {
+            Some(then) => {
+                then(number, record);
+                self.count(number);
+            }
+            None => self.record_at(monotonic_ns(), number, record),
+        }
     }
 
     fn record_at(&mut self, now: u64, number: u64, record: &[u8]) {
@@ -109,13 +149,16 @@ impl Told {
             self.heard.broken += 1;
             return;
         };
+        self.count(number);
+        let due = u64::from_le_bytes(*due);
+        let _ = self.late.record(now.saturating_sub(due));
+    }
+
+    fn count(&mut self, number: u64) {
         // Numbers come in order, or something is wrong; one that is missing is counted by who sent it.
         self.heard.broken += u64::from(number <= self.last);
         self.last = number;
         self.heard.records += 1;
-        let _ = self
-            .late
-            .record(now.saturating_sub(u64::from_le_bytes(*due)));
     }
 
     /// A message that comes once, a number and its record, and came then.
@@ -141,7 +184,7 @@ impl Told {
         }
     }
 
-    fn finish(mut self) -> Heard {
+    pub(crate) fn finish(mut self) -> Heard {
         self.heard.late = hgrm::counts(&self.late);
         self.heard
     }

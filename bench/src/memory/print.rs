@@ -8,7 +8,7 @@ use super::Came;
 use super::ways::{Pace, Way};
 use crate::host::Host;
 use crate::report::hgrm::histogram;
-use crate::stats::Sample;
+use crate::stats::spread;
 
 /// One way at one pace, over rounds.
 #[derive(Clone, Debug, Serialize)]
@@ -51,13 +51,6 @@ pub(super) struct Figures {
     pub(super) round_ms: u64,
     pub(super) cores: [usize; 2],
     pub(super) rows: Vec<Row>,
-}
-
-/// The least, the median and the most.
-fn spread(values: impl Iterator<Item = f64>) -> [f64; 3] {
-    // In thousandths.
-    let sample = Sample::new(values.map(|value| (value * 1_000.0) as u64).collect());
-    [0.0, 50.0, 100.0].map(|at| sample.percentile(at).unwrap_or(0) as f64 / 1_000.0)
 }
 
 pub(super) fn row(

@@ -38,6 +38,9 @@ use crate::error::Error;
 
 pub(crate) use sieve::Sieve;
 pub use sieve::Sieved;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub use sieve::passing;
 pub use switch::FilterSwitch;
 pub(crate) use switch::Mailbox;
 

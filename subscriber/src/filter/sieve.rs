@@ -252,6 +252,13 @@ impl Sieve {
     }
 }
 
+/// Whether records pass, one after the other.
+#[cfg(feature = "bench")]
+pub fn passing(filter: Filter) -> impl FnMut(&Delivered<'_>) -> bool {
+    let mut sieve = Sieve::new(filter);
+    move |record| sieve.passes(record)
+}
+
 #[cfg(test)]
 mod tests {
     use twinfeed_protocol::{Leg, Place};
