@@ -5,8 +5,9 @@
 //!                                  the filter is another
 //! ```
 //!
-//! Per record it is a look into a table: no comparison of symbols, and no allocation unless the instrument or its symbol is new. While
-//! everything is wanted only symbols are noted, so that a filter which comes later knows them.
+//! Per record it is a look into a table, a byte for each number where numbers are small, as exchanges' are: no comparison of symbols, and no
+//! allocation unless the instrument or its symbol is new. While everything is wanted only symbols are noted, so that a filter which comes
+//! later knows them.
 
 use twinfeed_book::index::{Index, hash};
 use twinfeed_protocol::Delivered;
@@ -18,6 +19,8 @@ use super::{Filter, Verdict};
 
 /// Instruments of a source stream that are remembered with a verdict; of more than these the symbols are not known.
 const MAX_INSTRUMENTS: usize = 1 << 20;
+/// Numbers of instruments, and of source streams, that are small. An ITCH source has 65,535 instruments at most.
+const NEAR: usize = 1 << 16;
 
 /// What a filter did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -33,6 +36,8 @@ pub struct Sieved {
 pub(crate) struct Sieve {
     filter: Filter,
     tables: Vec<Table>,
+    /// Where the table of a source stream with a small number stands.
+    places: Vec<Option<u16>>,
     sieved: Sieved,
     max_instruments: usize,
 }
@@ -45,6 +50,8 @@ struct Table {
     epoch: Epoch,
     index: Index,
     instruments: Vec<Instrument>,
+    /// The verdicts of those with small numbers, once more: what is asked for each record fits the caches.
+    near: Vec<Option<Verdict>>,
     /// The last source message, and whether a record of it passed.
     last: Option<(u64, bool)>,
     /// Another filter is in force since a snapshot of it began.
@@ -64,6 +71,7 @@ impl Sieve {
         Self {
             filter,
             tables: Vec::new(),
+            places: Vec::new(),
             sieved: Sieved::default(),
             max_instruments: MAX_INSTRUMENTS,
         }
@@ -76,6 +84,7 @@ impl Sieve {
             table.changed = true;
             for it in &mut table.instruments {
                 it.verdict = self.filter.verdict(it.number, it.symbol.as_deref());
+                note(&mut table.near, it.number, it.verdict);
             }
         }
     }
@@ -163,6 +172,10 @@ impl Sieve {
 
     /// What becomes of records of an instrument.
     fn verdict(&mut self, of: (Sid, Epoch), number: u32) -> Verdict {
+        let near = &self.table(of.0, of.1).near;
+        if let Some(Some(verdict)) = near.get(number as usize) {
+            return *verdict;
+        }
         match self.instrument(of, number) {
             Some(instrument) => instrument.verdict,
             None => self.filter.verdict(number, None),
@@ -194,13 +207,13 @@ impl Sieve {
             if let Some(instrument) = self.instrument(of, number) {
                 instrument.verdict = verdict;
             }
+            note(&mut self.table(of.0, of.1).near, number, verdict);
         }
     }
 
     /// The instrument of a number, from now on if not before; `None` where there are too many.
     fn instrument(&mut self, (sid, epoch): (Sid, Epoch), number: u32) -> Option<&mut Instrument> {
         let max = self.max_instruments;
-        let verdict = |filter: &Filter| filter.verdict(number, None);
         let at = self.position(sid, epoch);
         let table = &mut self.tables[at];
         let fits = |at: u32| table.instruments[at as usize].number == number;
@@ -210,11 +223,13 @@ impl Sieve {
             None if table.instruments.len() >= max => return None,
             None => {
                 let at = u32::try_from(table.instruments.len()).ok()?;
+                let verdict = self.filter.verdict(number, None);
                 table.instruments.push(Instrument {
                     number,
-                    verdict: verdict(&self.filter),
+                    verdict,
                     symbol: None,
                 });
+                note(&mut table.near, number, verdict);
                 table.index.insert(hash(0, u64::from(number)), at);
                 at
             }
@@ -229,6 +244,25 @@ impl Sieve {
 
     /// Where the table of a source stream stands: empty where the epoch is another than before.
     fn position(&mut self, sid: Sid, epoch: Epoch) -> usize {
+        let place = self.places.get(sid.0 as usize).copied().flatten();
+        let at = match place {
+            Some(at) => usize::from(at),
+            None => self.place(sid, epoch),
+        };
+        let table = &mut self.tables[at];
+        if table.epoch != epoch {
+            table.epoch = epoch;
+            table.index.clear();
+            table.instruments.clear();
+            table.near.clear();
+            table.last = None;
+        }
+        at
+    }
+
+    /// The table of a source stream that has no place at hand.
+    #[cold]
+    fn place(&mut self, sid: Sid, epoch: Epoch) -> usize {
         let at = self.tables.iter().position(|table| table.sid == sid);
         let at = at.unwrap_or_else(|| {
             self.tables.push(Table {
@@ -236,20 +270,33 @@ impl Sieve {
                 epoch,
                 index: Index::new(),
                 instruments: Vec::new(),
+                near: Vec::new(),
                 last: None,
                 changed: false,
             });
             self.tables.len() - 1
         });
-        let table = &mut self.tables[at];
-        if table.epoch != epoch {
-            table.epoch = epoch;
-            table.index.clear();
-            table.instruments.clear();
-            table.last = None;
+        let small = sid.0 as usize;
+        if let (true, Ok(place)) = (small < NEAR, u16::try_from(at)) {
+            if small >= self.places.len() {
+                self.places.resize(small + 1, None);
+            }
+            self.places[small] = Some(place);
         }
         at
     }
+}
+
+/// Keeps a verdict at hand, if the number is small.
+fn note(near: &mut Vec<Option<Verdict>>, number: u32, verdict: Verdict) {
+    let at = number as usize;
+    if at >= NEAR {
+        return;
+    }
+    if at >= near.len() {
+        near.resize((at + 1).next_power_of_two(), None);
+    }
+    near[at] = Some(verdict);
 }
 
 /// Whether records pass, one after the other.
@@ -261,6 +308,7 @@ pub fn passing(filter: Filter) -> impl FnMut(&Delivered<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use twinfeed_protocol::{Leg, Place};
     use twinfeed_wire::record::{MboMsg, StatusMsg, field};
     use twinfeed_wire::{Adm, ContextId, Pos, RecordFlags};
@@ -415,5 +463,78 @@ mod tests {
         assert!(stream.define(1, "AAPL") && stream.define(2, "AAPL") && stream.order(1));
         assert!(!stream.order(2) && stream.order(3));
         assert_eq!(stream.sieve.sieved().unknown, 1);
+    }
+
+    /// What happens next.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Order(u32),
+        Name(u32, u8),
+        Filter(u8),
+        Epoch,
+    }
+
+    /// Small numbers, the last that is small, and larger ones.
+    fn number() -> impl Strategy<Value = u32> {
+        prop_oneof![
+            4 => 1_u32..6,
+            1 => (NEAR as u32 - 2)..(NEAR as u32 + 2),
+            1 => Just(1 << 30),
+        ]
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            8 => number().prop_map(Step::Order),
+            3 => (number(), 0_u8..4).prop_map(|(number, symbol)| Step::Name(number, symbol)),
+            1 => (0_u8..4).prop_map(Step::Filter),
+            1 => Just(Step::Epoch),
+        ]
+    }
+
+    fn filter(which: u8) -> Filter {
+        match which {
+            0 => Filter::all(),
+            1 => only("S1*"),
+            2 => Filter::none().instrument(NEAR as u32).unwrap(),
+            _ => only("S2*").instrument(3).unwrap(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_at_hand_says_what_the_filter_says(steps in prop::collection::vec(step(), 1..120)) {
+            let mut stream = Stream::new(filter(1));
+            let (mut which, mut symbols, mut unknown) = (1, std::collections::HashMap::new(), 0);
+            for step in steps {
+                match step {
+                    Step::Order(number) => {
+                        let symbol = symbols.get(&number).map(String::as_bytes);
+                        let verdict = match which {
+                            0 => Verdict::Passes,
+                            _ => filter(which).verdict(number, symbol),
+                        };
+                        let passes = matches!(verdict, Verdict::Passes | Verdict::UnknownPasses);
+                        let guesses = [Verdict::UnknownPasses, Verdict::UnknownWithheld];
+                        unknown += u64::from(guesses.contains(&verdict));
+                        prop_assert_eq!(stream.order(number), passes);
+                    }
+                    Step::Name(number, symbol) => {
+                        let symbol = format!("S{symbol}");
+                        prop_assert!(stream.define(number, &symbol), "what defines passes");
+                        symbols.insert(number, symbol);
+                    }
+                    Step::Filter(next) => {
+                        which = next;
+                        stream.sieve.set(filter(next));
+                    }
+                    Step::Epoch => {
+                        stream.epoch += 1;
+                        symbols.clear();
+                    }
+                }
+            }
+            prop_assert_eq!(stream.sieve.sieved().unknown, unknown);
+        }
     }
 }
