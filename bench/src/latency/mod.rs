@@ -45,7 +45,7 @@ pub(crate) struct Args {
         default_value = "ping-pong,1000,10000,100000"
     )]
     rates: Vec<Rate>,
-    /// Which ways, the floor among them if there are to be ratios; all that this build has, if left out.
+    /// Which ways, the floor among them if there are to be ratios; all that this build has whose subscribers spin, if left out.
     #[arg(long, value_name = "WAY,WAY", value_delimiter = ',', value_enum)]
     ways: Vec<Way>,
     /// Ping-pong: µs from record to record at least; 0: as soon as the last one is back, while its other copies are on their way.
@@ -129,7 +129,7 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
 /// Those that are wanted, each once, in their usual order.
 fn ways(wanted: &[Way]) -> Vec<Way> {
     let all = Way::all().iter().copied();
-    all.filter(|way| wanted.is_empty() || wanted.contains(way))
+    all.filter(|way| wanted.contains(way) || (wanted.is_empty() && way.is_usual()))
         .collect()
 }
 
@@ -194,7 +194,11 @@ mod tests {
 
     #[test]
     fn ways_are_measured_once_each_and_all_of_them_unless_some_are_named() {
-        assert_eq!(ways(&[]), Way::all());
+        let usual = ways(&[]);
+        assert_eq!(usual.len(), Way::all().len() - 3);
+        assert!(usual.iter().all(|way| way.idle().is_none()));
+        let sleeper = [Way::TwoLegsBlock];
+        assert_eq!(ways(&sleeper), sleeper);
         let some = [Way::TwoLegs, Way::Floor, Way::TwoLegs];
         assert_eq!(ways(&some), [Way::Floor, Way::TwoLegs]);
     }

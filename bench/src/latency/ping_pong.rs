@@ -35,7 +35,6 @@ pub(super) fn one(way: Way, args: &Args, cores: [usize; 2]) -> Result<Came, Erro
         Way::TwoLegs => ask(way, args, cores, product::Subscriber::open()?, |to| {
             product::Publisher::open(to, 2, size)
         }),
-        #[cfg(feature = "peers")]
         _ => unreachable!("`Rate::takes` says that they are not asked"),
     }
 }
@@ -56,7 +55,6 @@ pub(super) fn answer(way: Way, back: &Back) -> Result<(), Error> {
             product::Subscriber::open()?,
             product::Publisher::open(to, 2, size)?,
         ),
-        #[cfg(feature = "peers")]
         _ => unreachable!("`Rate::takes` says that they are not asked"),
     }
 }

@@ -1,8 +1,10 @@
 //! The product, on one leg or on two: framing, sender, receiver and arbiter, the poller's turn written out.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd;
 
 use twinfeed_net::clock::monotonic_ns;
+use twinfeed_net::idle::{Idle, Idler};
 use twinfeed_net::interface::Selector;
 use twinfeed_net::udp::{
     DestinationKey, Destinations, Outbox, Receiver, ReceiverConfig, Sender, SenderConfig,
@@ -154,6 +156,8 @@ pub(crate) struct Subscriber {
     sockets: Vec<Receiver>,
     arbiter: Box<Arbiter>,
     turn: usize,
+    /// Ends a turn in which nothing came; `None`: it spins.
+    idler: Option<Idler>,
 }
 
 impl Subscriber {
@@ -191,7 +195,16 @@ impl Subscriber {
             sockets,
             arbiter: Box::new(arbiter),
             turn: 0,
+            idler: None,
         })
+    }
+
+    /// The same, which does this while nothing comes.
+    pub(super) fn idling(self, idle: Option<Idle>) -> Self {
+        Self {
+            idler: idle.map(Idler::new),
+            ..self
+        }
     }
 }
 
@@ -202,7 +215,7 @@ impl Subscribe for Subscriber {
     }
 
     fn turn(&mut self, told: &mut Told) -> Result<bool, Error> {
-        let mut ended = false;
+        let (mut ended, mut taken) = (false, 0);
         let (sockets, arbiter) = (&mut self.sockets, &mut self.arbiter);
         let now = Time(monotonic_ns());
         for step in 0..sockets.len() {
@@ -210,6 +223,7 @@ impl Subscribe for Subscriber {
             let leg = Leg::BOTH[at];
             let batch = sockets[at].receive().map_err(Error::Socket)?;
             for datagram in batch {
+                taken += 1;
                 if datagram.kernel_drops > 0 {
                     let datagrams = u64::from(datagram.kernel_drops);
                     told.heard.dropped += datagrams;
@@ -225,6 +239,9 @@ impl Subscribe for Subscriber {
         self.turn = (self.turn + 1) % sockets.len();
         if arbiter.next_deadline().is_some_and(|due| due <= now) {
             arbiter.on_deadline(now, told);
+        }
+        if let Some(idler) = &mut self.idler {
+            idler.idle(taken, self.sockets.iter().map(AsFd::as_fd));
         }
         Ok(ended)
     }

@@ -60,7 +60,9 @@ pub(super) fn publish(way: Way, to: &[String], pace: Pace) -> Result<Option<usiz
     match way {
         Way::Floor => paced(floor::Publisher::open(to, pace.size)?, pace),
         Way::OneLeg => paced(product::Publisher::open(to, 1, pace.size)?, pace),
-        Way::TwoLegs => paced(product::Publisher::open(to, 2, pace.size)?, pace),
+        Way::TwoLegs | Way::TwoLegsYield | Way::TwoLegsBackoff | Way::TwoLegsBlock => {
+            paced(product::Publisher::open(to, 2, pace.size)?, pace)
+        }
         #[cfg(feature = "aeron")]
         Way::Aeron => paced(aeron::Publisher::open(Media::ONE, to)?, pace),
         #[cfg(feature = "aeron")]

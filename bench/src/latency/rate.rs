@@ -19,9 +19,9 @@ pub(super) enum Rate {
 
 impl Rate {
     /// Whether this way goes so: nobody has taught other systems to answer.
-    pub(super) const fn takes(self, way: Way) -> bool {
+    pub(super) fn takes(self, way: Way) -> bool {
         match self {
-            Self::PingPong => way.ours(),
+            Self::PingPong => way.ours() && way.is_usual(),
             Self::Fixed(_) => true,
         }
     }

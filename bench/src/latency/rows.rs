@@ -103,7 +103,7 @@ impl Row {
         }
     }
 
-    pub(super) const fn ours(&self) -> bool {
+    pub(super) fn ours(&self) -> bool {
         self.way.ours()
     }
 

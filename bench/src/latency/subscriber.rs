@@ -56,6 +56,9 @@ pub(super) fn run(what: &str, back: Option<&str>) -> Result<(), Error> {
     match way {
         Way::Floor => hear(floor::Subscriber::open()?),
         Way::OneLeg | Way::TwoLegs => hear(product::Subscriber::open()?),
+        Way::TwoLegsYield | Way::TwoLegsBackoff | Way::TwoLegsBlock => {
+            hear(product::Subscriber::open()?.idling(way.idle()))
+        }
         #[cfg(feature = "aeron")]
         Way::Aeron => hear(aeron::Subscriber::open(Media::ONE)?),
         #[cfg(feature = "aeron")]

@@ -1,6 +1,7 @@
 //! Which ways are there in this build?
 
 use serde::Serialize;
+use twinfeed_net::idle::{Backoff, Idle};
 
 /// How records go.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, clap::ValueEnum)]
@@ -13,6 +14,12 @@ pub(super) enum Way {
     OneLeg,
     /// The product, both legs.
     TwoLegs,
+    /// The same, whose subscriber offers its core to others while nothing comes.
+    TwoLegsYield,
+    /// The same, whose subscriber spins, yields and then sleeps, longer each time.
+    TwoLegsBackoff,
+    /// The same, whose subscriber sleeps until something comes.
+    TwoLegsBlock,
     /// Aeron over UDP, one publication.
     #[cfg(feature = "aeron")]
     Aeron,
@@ -42,6 +49,9 @@ impl Way {
             Self::Floor => "floor",
             Self::OneLeg => "one_leg",
             Self::TwoLegs => "two_legs",
+            Self::TwoLegsYield => "two_legs_yield",
+            Self::TwoLegsBackoff => "two_legs_backoff",
+            Self::TwoLegsBlock => "two_legs_block",
             #[cfg(feature = "aeron")]
             Self::Aeron => "aeron",
             #[cfg(feature = "aeron")]
@@ -56,8 +66,25 @@ impl Way {
     }
 
     /// Whether it is the product or its floor, and no other system.
-    pub(super) const fn ours(self) -> bool {
-        matches!(self, Self::Floor | Self::OneLeg | Self::TwoLegs)
+    pub(super) fn ours(self) -> bool {
+        matches!(self, Self::Floor | Self::OneLeg | Self::TwoLegs) || self.idle().is_some()
+    }
+
+    /// Whether it is measured unless others are named.
+    pub(super) fn is_usual(self) -> bool {
+        self.idle().is_none()
+    }
+
+    /// What the subscriber does while nothing comes, where it does not spin.
+    pub(super) fn idle(self) -> Option<Idle> {
+        match self {
+            Self::TwoLegsYield => Some(Idle::Yield),
+            Self::TwoLegsBackoff => Some(Idle::Backoff(Backoff::default())),
+            Self::TwoLegsBlock => Some(Idle::Block {
+                timeout_us: Idle::DEFAULT_TIMEOUT_US,
+            }),
+            _ => None,
+        }
     }
 
     /// What the table calls it.
