@@ -147,7 +147,7 @@ impl Figures {
             self.size, self.rounds, self.round_ms
         );
         println!(
-            "{:<11}{:>10}{:>10}{:>9}{:>9}{:>9}{:>9}{:>10}{:>24}{:>26}{:>7}",
+            "{:<17}{:>10}{:>10}{:>9}{:>9}{:>9}{:>9}{:>10}{:>24}{:>26}{:>7}",
             "way",
             "a second",
             "datagram",
@@ -185,7 +185,7 @@ impl Row {
         };
         let datagram = self.datagram.map(|bytes| bytes.to_string());
         println!(
-            "{:<11}{:>10}{:>10}{:>9.2}{:>9.2}{:>9.2}{:>9.1}{:>10.1}{:>24}{:>26}{:>7}",
+            "{:<17}{:>10}{:>10}{:>9.2}{:>9.2}{:>9.2}{:>9.1}{:>10.1}{:>24}{:>26}{:>7}",
             self.way.words(),
             self.rate,
             datagram.as_deref().unwrap_or("–"),
