@@ -9,7 +9,10 @@
 //! it. Who may have it is said by user: this process's own, root, and those whom the configuration names; it is the whole leg, all
 //! source streams of it, as a multicast group would be.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,6 +81,8 @@ pub struct BoundRing {
     offered: OfferedRing,
     users: Vec<u32>,
     socket: Option<SocketFile>,
+    /// Whom the log has last heard of.
+    complained: Cell<Option<u32>>,
 }
 
 impl BoundRing {
@@ -110,10 +115,11 @@ impl BoundRing {
             }
         };
         let text = name.to_str().unwrap_or_default().to_owned();
-        if text.is_empty() || text.len() > LONGEST_RING_NAME {
+        let graphic = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if text.is_empty() || text.len() > LONGEST_RING_NAME || !graphic {
             let fault = format!("{} is no name for a Unix socket", name.display());
             let remedy = format!(
-                "choose a directory with which it has at most {LONGEST_RING_NAME} bytes of UTF-8"
+                "choose a directory with which it has at most {LONGEST_RING_NAME} visible ASCII characters"
             );
             return Err(ConfigError::new("ring.directory", fault, remedy).into());
         }
@@ -125,6 +131,12 @@ impl BoundRing {
             )),
             None => AdapterError::Ring(error),
         })?;
+        if ring.directory.is_some() {
+            // Who may have it is said by user, whoever may ask.
+            let everybody = std::fs::Permissions::from_mode(0o666);
+            std::fs::set_permissions(&name, everybody)
+                .map_err(AdapterError::system("let others ask at the ring's socket"))?;
+        }
         let host = host::boot_id().map_err(AdapterError::system("read this host's boot id"))?;
         let mut users = ring.users.clone();
         users.push(0);
@@ -135,6 +147,7 @@ impl BoundRing {
             offered: OfferedRing { host, name: text },
             users,
             socket: ring.directory.is_some().then(|| SocketFile(name)),
+            complained: Cell::new(None),
         };
         Ok(Some((bound, writer)))
     }
@@ -181,6 +194,11 @@ impl BoundRing {
                 rings.count(&asked);
                 match asked {
                     Asked::Given(to) => debug!(process = to.process, "gave the ring"),
+                    Asked::Refused(to)
+                        if self.complained.replace(Some(to.user)) == Some(to.user) =>
+                    {
+                        debug!(process = to.process, user = to.user, "refused the ring");
+                    }
                     Asked::Refused(to) => warn!(
                         process = to.process,
                         user = to.user,
@@ -220,7 +238,12 @@ fn forget_earlier(directory: &Path, stem: &str) {
             let rest = name.strip_prefix(stem)?.strip_prefix('.')?;
             rest.strip_suffix(EXTENSION)?.strip_suffix('.')
         });
-        if life.is_some_and(|life| life.len() == 16) {
+        // One that is asked and answers is somebody's.
+        let is_gone = |path: &Path| {
+            let asked = UnixStream::connect(path);
+            asked.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+        };
+        if life.is_some_and(|life| life.len() == 16) && is_gone(&entry.path()) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -337,13 +360,17 @@ url = "http://127.0.0.1:1"
         // One that was killed has left its own, and somebody else's is nobody's business.
         let earlier = directory.path().join(format!("f.active.{:016x}.ring", 5));
         let other = directory.path().join(format!("g.active.{:016x}.ring", 5));
+        let living = directory.path().join(format!("f.active.{:016x}.ring", 6));
         for left in [&earlier, &other] {
-            std::fs::write(left, "").unwrap();
+            drop(std::os::unix::net::UnixListener::bind(left).unwrap());
         }
+        let _alive = std::os::unix::net::UnixListener::bind(&living).unwrap();
         let (bound, _ring) = bind(&config, 9);
-        assert!(!earlier.exists() && other.exists());
+        assert!(!earlier.exists() && other.exists() && living.exists());
         let (offered, stop) = (bound.offered(), StopFlag::new());
         let at = Path::new(&offered.name).to_owned();
+        let mode = std::fs::metadata(&at).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o666, "who may have it is said by user");
         assert!(at.starts_with(directory.path()));
         let rings = bound.start(stop.clone()).unwrap();
         assert!(take(&offered, std::thread::yield_now).is_ok());

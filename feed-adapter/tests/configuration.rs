@@ -347,6 +347,12 @@ fn a_ring_has_a_power_of_two_of_slots_or_is_refused_by_name() {
             "{error}"
         );
     }
+    let error = with("262144").unwrap_err().to_string();
+    assert!(
+        error.contains("ring.slots") && error.contains("subscribers map"),
+        "{error}"
+    );
+    assert!(with("131072").is_ok());
     assert!(
         !read(GOOD).unwrap().ring.enabled,
         "who says nothing has none"

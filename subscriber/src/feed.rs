@@ -416,7 +416,7 @@ fn receive(
     let mut work = 0;
     loop {
         let before = work;
-        let mut drained = true;
+        let (mut drained, mut all_read) = (true, [true; 2]);
         for step in 0..count {
             let socket = &mut sockets[(*turn + step) % count];
             if !is_read(socket.leg(), rings) {
@@ -425,14 +425,22 @@ fn receive(
             let taken = socket.receive(arbiter, at, received, guard);
             work += taken;
             drained &= socket.is_drained();
+            all_read[socket.leg().index()] &= socket.is_drained();
             if guard.has_panicked() {
                 return (work, false);
             }
         }
         // Behind the sockets: they may have brought the first of a ring.
-        for ring in rings.iter_mut().flatten() {
-            work += ring.receive(arbiter, at, received, guard);
+        for (place, all_read) in rings.iter_mut().zip(all_read) {
+            let Some(ring) = place else { continue };
+            work += ring.receive(arbiter, at, received, (all_read, guard));
+            if !guard.has_panicked() && ring.looks_beside(at) {
+                work += look_beside(ring, sockets, arbiter, at, received, guard);
+            }
             drained &= ring.is_drained();
+            if ring.state() == RingState::Left {
+                *place = None;
+            }
             if guard.has_panicked() {
                 return (work, false);
             }
@@ -442,6 +450,30 @@ fn receive(
             return (work, drained);
         }
     }
+}
+
+/// Takes what the sockets of a leg bring beside its ring: another life of its adapter, perhaps, whose ring nobody has named yet.
+fn look_beside(
+    ring: &mut LegRing,
+    sockets: &mut [LegSocket],
+    arbiter: &mut Arbiter,
+    at: Time,
+    received: &mut [LegReceived; 2],
+    guard: &mut impl StoppableHandler,
+) -> usize {
+    let (life, leg) = (ring.life(), ring.leg());
+    let mut work = 0;
+    for socket in sockets.iter_mut().filter(|socket| socket.leg() == leg) {
+        let (taken, replaced) = socket.receive_beside(life, arbiter, at, received, guard);
+        work += taken;
+        if replaced {
+            ring.outlived(at, received);
+        }
+        if guard.has_panicked() {
+            break;
+        }
+    }
+    work
 }
 
 /// What a plan changes beside the arbiter.
@@ -474,6 +506,19 @@ fn put_in_force(
         debug_assert!(false, "invariant: the first plan brings the arbiter");
         return;
     };
+    for (leg, ring) in plan.rings {
+        let place = &mut rings[leg.index()];
+        if let Some(old) = place {
+            // First the sockets, then the ring: what the kernel has dropped until here stands there.
+            for socket in sockets.iter_mut().filter(|it| it.leg() == leg) {
+                socket.want_all();
+            }
+            old.finish(arbiter, at, received, guard);
+        }
+        let state = ring.as_ref().map_or(RingState::Absent, LegRing::state);
+        received[leg.index()].ring = state;
+        *place = ring;
+    }
     for (sid, class) in plan.sources {
         arbiter.add_source(sid, class);
         sids.push(sid);
@@ -487,11 +532,6 @@ fn put_in_force(
     }
     sockets.retain(|socket| !plan.shut.contains(&socket.key()));
     sockets.extend(plan.open);
-    for (leg, ring) in plan.rings {
-        let state = ring.as_ref().map_or(RingState::Absent, LegRing::state);
-        received[leg.index()].ring = state;
-        rings[leg.index()] = ring;
-    }
     if let Some(longest) = plan.longest {
         for ring in rings.iter_mut().flatten() {
             ring.set_longest(longest);

@@ -138,8 +138,8 @@ impl DataPoller {
     }
 
     /// The sockets read at present, for an event loop of the application's own. They change when grants
-    /// do: ask again after every poll that did work. What comes by a ring wakes none of them: set [`crate::Builder::ring`] to `false`
-    /// where such a loop is told to spin.
+    /// do: ask again after every poll that did work. What comes by a ring wakes none of them: where such a loop belongs to an
+    /// application that is told to spin, set [`crate::Builder::ring`] to `false`.
     pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.feeds.iter().flat_map(Feed::sockets)
     }

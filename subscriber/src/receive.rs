@@ -17,6 +17,7 @@ use twinfeed_net::interface::Selector;
 use twinfeed_net::udp::{BufferReport, Receiver, ReceiverConfig, Timestamps};
 use twinfeed_protocol::arbiter::{Arbiter, Control};
 use twinfeed_protocol::{Handler, Leg, Time};
+use twinfeed_wire::Incarnation;
 
 use crate::builder::SLOT;
 use crate::error::Error;
@@ -99,11 +100,18 @@ pub struct LegReceived {
     pub errors: u64,
     /// Of the datagrams that reached the arbiter, those that its adapter's ring gave.
     pub ring_datagrams: u64,
+    /// Datagrams that a ring brings and the kernel was told to drop at the sockets, as far as it said so.
+    pub ring_copies: u64,
     /// Datagrams that were overwritten in the ring before they were read.
     pub ring_lost: u64,
     /// Whether it is read from a ring, or from sockets.
     pub ring: RingState,
 }
+
+/// Calls that take what comes beside a ring, at once: more than a kernel buffer holds when the ring is gone over to.
+const MOST_BESIDE: usize = 1 << 10;
+/// Where a datagram names its sender's life (`docs/wire-format.md`).
+const INCARNATION_AT: u32 = 16;
 
 /// Batches that are left out at once: more than any kernel buffer holds.
 const MOST_DISCARDED: usize = 1 << 16;
@@ -117,6 +125,10 @@ pub(crate) struct LegSocket {
     senders: Senders,
     /// Longest datagram of the feed, bytes.
     longest: usize,
+    /// Whose datagrams come by a ring and are not wanted here.
+    refused: Option<Incarnation>,
+    /// What the kernel dropped since was not wanted, as far as it has not said so yet.
+    forgives: bool,
 }
 
 impl LegSocket {
@@ -171,6 +183,8 @@ impl LegSocket {
             receiver,
             senders,
             longest: settings.max_datagram,
+            refused: None,
+            forgives: false,
         })
     }
 
@@ -207,6 +221,7 @@ impl LegSocket {
         received: &mut [LegReceived; 2],
         handler: &mut impl Handler,
     ) -> usize {
+        self.want_all();
         let mut taken = 0;
         loop {
             let more = self.receive_once(arbiter, now, received, handler);
@@ -215,6 +230,42 @@ impl LegSocket {
             if more == 0 || taken >= BATCH || self.receiver.is_drained() {
                 return taken;
             }
+        }
+    }
+
+    /// Takes what comes beside a ring of this life of the leg's adapter, until nothing is there: what the ring brings as well the kernel is told
+    /// to drop. Returns how many datagrams it was, and whether another life was heard that takes this one's place.
+    pub(crate) fn receive_beside(
+        &mut self,
+        life: Incarnation,
+        arbiter: &mut Arbiter,
+        now: Time,
+        received: &mut [LegReceived; 2],
+        handler: &mut impl Handler,
+    ) -> (usize, bool) {
+        if self.refused != Some(life) {
+            // Where that fails copies come, and are dropped by the arbiter.
+            let refused = self.receiver.refuse(INCARNATION_AT, life.0.to_le_bytes());
+            received[self.leg.index()].errors += u64::from(refused.is_err());
+            (self.refused, self.forgives) = (Some(life), true);
+        }
+        let (mut taken, mut replaced) = (0, false);
+        for _ in 0..MOST_BESIDE {
+            let before = arbiter.replacements(self.leg);
+            let more = self.receive_once(arbiter, now, received, handler);
+            replaced |= arbiter.replacements(self.leg) != before;
+            taken += more;
+            if more == 0 || self.receiver.is_drained() {
+                break;
+            }
+        }
+        (taken, replaced)
+    }
+
+    /// Everything is wanted here again.
+    pub(crate) fn want_all(&mut self) {
+        if self.refused.take().is_some() {
+            let _ = self.receiver.refuse_nothing();
         }
     }
 
@@ -235,9 +286,14 @@ impl LegSocket {
             taken += 1;
             if datagram.kernel_drops > 0 {
                 let datagrams = u64::from(datagram.kernel_drops);
-                received.kernel_drops += datagrams;
                 let leg = self.leg;
-                arbiter.on_control(Control::LocalDrops { leg, datagrams }, now, handler);
+                if self.forgives {
+                    self.forgives = self.refused.is_some();
+                    received.ring_copies += datagrams;
+                } else {
+                    received.kernel_drops += datagrams;
+                    arbiter.on_control(Control::LocalDrops { leg, datagrams }, now, handler);
+                }
             }
             if !self.senders.admit(datagram.source) {
                 received.foreign_senders += 1;

@@ -87,9 +87,10 @@ impl Scene {
 
     /// The numbers from `first` on, one to a datagram, until leg 0 is read from its ring; the number behind the last.
     fn until_reading(&mut self, first: u64) -> u64 {
-        self.until(RingState::Joined);
-        self.legs[0].send(first..first + 1);
         let monitor = self.control.monitor();
+        // What was sent before may be the first that its reader has.
+        self.poll_until(|_, _| monitor.snapshot().received[0].ring != RingState::Absent);
+        self.legs[0].send(first..first + 1);
         // A ring may have fallen silent before anybody looks.
         let read = |state| matches!(state, RingState::Reading | RingState::Quiet);
         self.poll_until(|_, _| read(monitor.snapshot().received[0].ring));
@@ -120,9 +121,9 @@ fn a_leg_goes_over_to_its_ring_and_nothing_comes_twice_or_not_at_all() {
     let monitor = scene.control.monitor();
     scene.poll_until(|_, _| monitor.snapshot().received[0].ring_datagrams >= 196);
     let snapshot = monitor.snapshot();
-    assert_eq!(snapshot.received[0].ring_datagrams, 196);
+    assert!((196..=199).contains(&snapshot.received[0].ring_datagrams));
     assert_eq!(snapshot.received[0].ring_lost, 0);
-    assert_eq!(snapshot.arbiter.replayed, 0, "none came both ways");
+    assert_eq!(snapshot.arbiter.local_drops, 0, "copies are no drops");
     assert_eq!(snapshot.received[1].ring, RingState::Absent);
     assert!(
         monitor
@@ -194,6 +195,33 @@ fn a_ring_that_is_silent_for_a_while_goes_on() {
     let monitor = scene.control.monitor();
     scene.poll_until(|_, _| monitor.snapshot().received[0].ring_datagrams == 1);
     scene.kept(next);
+}
+
+#[test]
+fn copies_that_nobody_wanted_are_no_drops_and_leave_room_for_another_life() {
+    let heartbeat = |grant: &mut Grant| grant.constraints.heartbeat_us = 10_000;
+    // A socket that holds some ten datagrams.
+    let mut scene = scene_with(1_024, heartbeat, |it| it.receive_buffer(16_384));
+    let mut next = scene.until_reading(1);
+    for _ in 0..40 {
+        for number in next..next + 50 {
+            scene.legs[0].send(number..number + 1);
+        }
+        next += 50;
+        scene.until_delivered(next as usize - 1);
+    }
+    // It dies, and starts again; stream-admin knows of nothing.
+    scene.legs[0].ring = None;
+    scene.legs[0].live_again(LIFE + 1);
+    scene.legs[0].begin();
+    scene.legs[0].send(next..next + 3);
+    scene.until_delivered(next as usize + 2);
+    let monitor = scene.control.monitor();
+    scene.poll_until(|_, _| monitor.snapshot().received[0].ring_copies > 1_900);
+    let snapshot = monitor.snapshot();
+    assert_eq!(snapshot.arbiter.local_drops, 0);
+    assert_eq!(snapshot.kernel_drops(), 0);
+    scene.kept(next + 2);
 }
 
 #[test]

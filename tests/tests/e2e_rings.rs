@@ -71,6 +71,9 @@ fn an_adapter_that_starts_again_while_stream_admin_is_gone_is_heard_by_the_netwo
     until_delivered(&mut rig, 500);
     let read = rig.probe().summary().unwrap().ring_packets[Seat::Backup.index()];
     assert!(read >= before);
+    until_delivered(&mut rig, 1_000);
+    let since = rig.probe().summary().unwrap().ring_packets[Seat::Backup.index()];
+    assert_eq!(since, read, "what is delivered comes by sockets");
     rig.restart_stream_admin().unwrap();
     // And by its ring, once stream-admin has said where that is.
     until_read(&mut rig, Seat::Backup, read);

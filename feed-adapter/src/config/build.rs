@@ -51,6 +51,7 @@ pub(super) fn build(
     let publish = publish(&file)?;
     let standby = standby(&file.pair, &publish)?;
     let fills = fills(&file.fills, &publish)?;
+    let ring = ring(&file.ring, publish.max_datagram, base)?;
     let snapshots = snapshots(&file.snapshots)?;
     let sources = sources(&file.source, &host, publish.mode, base)?;
     let token_file = host.token_file.clone().or(file.stream_admin.token_file);
@@ -64,7 +65,7 @@ pub(super) fn build(
         sources,
         publish,
         fills,
-        ring: ring(&file.ring, base)?,
+        ring,
         snapshots,
         pair: PairConfig {
             sync_threshold: file
@@ -165,8 +166,8 @@ fn fills(table: &FillsTable, publish: &PublishConfig) -> Result<FillsConfig, Con
     }
 }
 
-fn ring(table: &RingTable, base: &Path) -> Result<RingConfig, ConfigError> {
-    use twinfeed_net::ring::RingConfig as Setup;
+fn ring(table: &RingTable, longest: usize, base: &Path) -> Result<RingConfig, ConfigError> {
+    use twinfeed_net::ring::{RingConfig as Setup, RingReader};
 
     let slots = table.slots.unwrap_or(Setup::DEFAULT_SLOTS);
     let bounds = Setup::LEAST_SLOTS..=Setup::MOST_SLOTS;
@@ -175,11 +176,28 @@ fn ring(table: &RingTable, base: &Path) -> Result<RingConfig, ConfigError> {
         let remedy = format!("it must be a power of two between {least} and {most}");
         return Err(ConfigError::new("ring.slots", slots.to_string(), remedy));
     }
+    let (bytes, most) = (
+        slots as u64 * longest as u64,
+        RingReader::DEFAULT_MOST_BYTES,
+    );
+    // A slot is a little longer than its datagram.
+    if bytes > most / 8 * 7 {
+        let fault = format!("{slots} slots of {longest} bytes are {bytes} bytes");
+        let remedy = format!("subscribers map {most} bytes at most: have fewer slots");
+        return Err(ConfigError::new("ring.slots", fault, remedy));
+    }
+    let directory = table.directory.as_ref().map(|path| {
+        // Subscribers look from where they are.
+        std::path::absolute(base.join(path)).map_err(|error| {
+            let remedy = "give it from the root on";
+            ConfigError::new("ring.directory", error.to_string(), remedy)
+        })
+    });
     Ok(RingConfig {
         enabled: table.enabled.unwrap_or(false),
         slots,
         users: table.users.clone().unwrap_or_default(),
-        directory: table.directory.as_ref().map(|path| base.join(path)),
+        directory: directory.transpose()?,
     })
 }
 

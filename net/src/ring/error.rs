@@ -24,7 +24,9 @@ pub enum RingError {
     )]
     Unsealed,
     /// It is larger than the reader allows.
-    #[error("the ring has {bytes} bytes, and this reader maps at most {most}")]
+    #[error(
+        "the ring has {bytes} bytes, and this reader maps at most {most}; have fewer slots at the adapter"
+    )]
     TooLarge {
         /// Bytes of the file.
         bytes: u64,

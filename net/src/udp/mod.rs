@@ -28,6 +28,7 @@ mod lone;
 mod merging;
 mod pace;
 mod receiver;
+mod refusing;
 mod sender;
 mod train;
 

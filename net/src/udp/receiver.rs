@@ -17,6 +17,7 @@ use super::buffer::{BufferReport, Direction};
 use super::config::{ReceiverConfig, Timestamps};
 use super::merging::{Merging, Switch};
 use super::pace::Pace;
+use super::refusing;
 use super::sender::Sender;
 use crate::Error;
 use crate::clock::monotonic_ns;
@@ -163,6 +164,23 @@ impl Receiver {
     /// behind it by the next call.
     pub fn is_drained(&self) -> bool {
         self.pace.is_empty()
+    }
+
+    /// Lets the kernel drop, from now on, datagrams that have `bytes` at `at` of their payload, and those that end before; what has
+    /// arrived stays. They count as dropped. One set of bytes at a time: another one takes its place.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn refuse(&self, at: u32, bytes: [u8; 8]) -> io::Result<()> {
+        refusing::refuse(&self.socket, at, bytes)
+    }
+
+    /// Takes that back.
+    ///
+    /// # Errors
+    /// What the kernel says: `NotFound`, if nothing was refused.
+    pub fn refuse_nothing(&self) -> io::Result<()> {
+        refusing::refuse_nothing(&self.socket)
     }
 
     /// The address it is bound to, with the port the kernel chose if it was to choose.

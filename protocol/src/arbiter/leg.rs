@@ -239,6 +239,11 @@ impl LegSide {
         header.incarnation == self.incarnation && self.highest_dsn >= Some(header.dsn)
     }
 
+    /// How often another life of its sender was heard.
+    pub(super) fn replacements(&self) -> u64 {
+        self.faults.restarts
+    }
+
     /// Whose datagrams come, once one has.
     pub(super) fn speaker(&self) -> Option<Incarnation> {
         self.highest_dsn.map(|_| self.incarnation)

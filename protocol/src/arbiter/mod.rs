@@ -375,6 +375,14 @@ impl Arbiter {
             .is_some_and(|source| source.legs[leg.index()].has_come(header))
     }
 
+    /// How often another life of its sender was heard on a leg, over all source streams.
+    #[must_use]
+    pub fn replacements(&self, leg: Leg) -> u64 {
+        let all = self.sources.iter();
+        all.map(|source| source.legs[leg.index()].replacements())
+            .sum()
+    }
+
     /// Which life of its sender a leg of a source stream was heard of last.
     #[must_use]
     pub fn speaker(&self, sid: Sid, leg: Leg) -> Option<Incarnation> {

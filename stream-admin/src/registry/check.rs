@@ -52,8 +52,9 @@ pub(super) fn registration(
         reachable("snapshots", snapshots)?;
     }
     if let Some(ring) = &request.ring {
-        visible("ring.host", &ring.host, LONGEST_HOST)?;
-        visible("ring.name", &ring.name, LONGEST_RING_NAME)?;
+        let remedy = "choose another `ring.directory`, or none";
+        visible("ring.host", &ring.host, LONGEST_HOST, remedy)?;
+        visible("ring.name", &ring.name, LONGEST_RING_NAME, remedy)?;
     }
     if request
         .operations_address
@@ -229,16 +230,16 @@ pub(super) fn subscriber_report(status: &SubscriptionStatus, limit: usize) -> Re
 
 /// The key by which an operator's order is known again.
 pub(super) fn order_key(key: &str) -> Result<(), Problem> {
-    visible("key", key, LONGEST_ORDER_KEY)
+    visible("key", key, LONGEST_ORDER_KEY, "give the order such a key")
 }
 
 /// Something that is compared, and shown to people.
-fn visible(field: &str, text: &str, longest: usize) -> Result<(), Problem> {
+fn visible(field: &str, text: &str, longest: usize, remedy: &str) -> Result<(), Problem> {
     let graphic = text.bytes().all(|byte| byte.is_ascii_graphic());
     if text.is_empty() || text.len() > longest || !graphic {
         return Err(bad(
             format!("{field} {text:?} is not 1 to {longest} visible ASCII characters"),
-            "choose another one",
+            remedy,
         ));
     }
     Ok(())

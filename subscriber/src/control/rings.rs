@@ -106,7 +106,7 @@ impl Rings {
                     known.trouble = None;
                 }
                 Err(why) => {
-                    known.trouble = Some(why);
+                    known.trouble = Some(format!("at {}: {why}", ring.name));
                     known.again = Some(Instant::now() + AGAIN);
                 }
             }

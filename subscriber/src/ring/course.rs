@@ -4,15 +4,18 @@
 //! |---|---|---|---|---|---|
 //! | *joined*: sockets | *meeting* | – | – | – | *left* |
 //! | *meeting*: sockets | (not asked) | (not asked) | *joined*: with the next one | *reading* | *left* |
-//! | *reading*: ring | – | – | *quiet* | – | *left* |
+//! | *reading*: ring; sockets now and then | – | – | *quiet* | – | *left* |
 //! | *quiet*: both | *reading* | – | – | – | *left* |
 //! | *left*: sockets | (not asked) | (not asked) | – | – | – |
 //!
 //! What stands in the ring was written there before it was sent. So once a socket has brought the first datagram that this reader can have
-//! from the ring, what came before that has been read and everything behind it stands in the ring: nothing is missing between the two. What
-//! the sockets had beyond it comes twice and is dropped, as every copy is. Where they do not bring it, the network has lost it or the
-//! writer stands still between the two; the next one of the ring is waited for instead. A ring that is silent for longer than a leg may be
-//! is one whose writer is gone, perhaps: another life of it would be heard on the sockets alone.
+//! from the ring, and nothing is left in any socket of the leg, what came before that has been read and everything behind it stands in the ring:
+//! nothing is missing between the two. What the sockets had beyond it comes twice and is dropped, as every copy is. Where they do not bring it, the
+//! network has lost it or the writer stands still between the two; the next one of the ring is waited for instead.
+//!
+//! From then on the kernel drops at the sockets what this life of the adapter sends (`net`, `udp::Receiver::refuse`), so that another life
+//! finds room there, and is heard: once each millisecond, and all the time while the ring is silent for longer than a leg may be. Whose place is
+//! taken is *left*.
 
 use std::time::Duration;
 
@@ -60,9 +63,9 @@ impl RingState {
         }
     }
 
-    /// Whether the leg's sockets are read.
+    /// Whether the leg's sockets are read as ever.
     pub(super) const fn reads_sockets(self) -> bool {
-        !matches!(self, Self::Reading)
+        !matches!(self, Self::Reading | Self::Quiet)
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct LegRing {
     longest: usize,
     /// How long a leg may say nothing.
     silence: Duration,
+    /// When its sockets are looked at next, beside it.
+    look_beside: Time,
 }
 
 impl LegRing {
@@ -63,7 +65,12 @@ impl LegRing {
             drained: true,
             longest,
             silence: limits.heartbeat.saturating_mul(limits.missed_heartbeats),
+            look_beside: Time::ZERO,
         }
+    }
+
+    pub(crate) const fn leg(&self) -> Leg {
+        self.leg
     }
 
     pub(crate) const fn state(&self) -> RingState {
@@ -74,9 +81,14 @@ impl LegRing {
         self.longest = longest;
     }
 
-    /// Whether the leg's sockets are read as well, or instead.
+    /// Whether the leg's sockets are read as ever: it does not come by the ring, or not yet.
     pub(crate) const fn reads_sockets(&self) -> bool {
         self.course.state().reads_sockets()
+    }
+
+    /// Whose datagrams it brings.
+    pub(crate) fn life(&self) -> Incarnation {
+        Incarnation(self.reader.incarnation())
     }
 
     /// Whether the last call took everything that the ring had.
@@ -85,12 +97,13 @@ impl LegRing {
     }
 
     /// Takes what the ring has, a batch at most, and puts it to the arbiter where that is this leg's way; returns how many datagrams it was.
+    /// `all_read`: the leg's sockets were read just before, and nothing is left in them.
     pub(crate) fn receive(
         &mut self,
         arbiter: &mut Arbiter,
         at: Time,
         received: &mut [LegReceived; 2],
-        handler: &mut impl Handler,
+        (all_read, handler): (bool, &mut impl Handler),
     ) -> usize {
         let received = &mut received[self.leg.index()];
         self.drained = true;
@@ -101,11 +114,44 @@ impl LegRing {
                 0
             }
             RingState::Meeting => {
-                self.meet(arbiter, at, received);
+                self.meet(arbiter, (at, all_read), received);
                 0
             }
             RingState::Reading | RingState::Quiet => self.read(arbiter, at, received, handler),
         }
+    }
+
+    /// Takes everything that it still has, where it is this leg's way: it is replaced, and what it brought the sockets did not.
+    pub(crate) fn finish(
+        &mut self,
+        arbiter: &mut Arbiter,
+        at: Time,
+        received: &mut [LegReceived; 2],
+        handler: &mut impl Handler,
+    ) {
+        for _ in 0..MOST_DISCARDED / BATCH as u64 {
+            let taken = self.receive(arbiter, at, received, (false, handler));
+            if taken == 0 {
+                break;
+            }
+        }
+    }
+
+    /// Whether it is time to look what comes by the sockets beside it; once more after that, later.
+    pub(crate) fn looks_beside(&mut self, at: Time) -> bool {
+        let due = match self.state() {
+            RingState::Reading => at >= self.look_beside,
+            state => state == RingState::Quiet,
+        };
+        if due {
+            self.look_beside = at.after(LOOK_BESIDE);
+        }
+        due && self.drained
+    }
+
+    /// Another life of the adapter was heard beside it.
+    pub(crate) fn outlived(&mut self, at: Time, received: &mut [LegReceived; 2]) {
+        self.note(Happening::Over, at, &mut received[self.leg.index()]);
     }
 
     /// Is there a first one?
@@ -130,15 +176,21 @@ impl LegRing {
         self.drained = false;
     }
 
-    /// Are the sockets as far?
-    fn meet(&mut self, arbiter: &Arbiter, at: Time, received: &mut LegReceived) {
+    /// Are the sockets as far? All of them: what stands in front of the first one in the ring was sent before it, by another socket perhaps.
+    fn meet(
+        &mut self,
+        arbiter: &Arbiter,
+        (at, all_read): (Time, bool),
+        received: &mut LegReceived,
+    ) {
         let met = self
             .first
             .is_some_and(|header| arbiter.has_come(self.leg, &header));
-        let happening = if met {
-            Happening::Met
-        } else {
-            Happening::Nothing
+        let happening = match met {
+            true if all_read => Happening::Met,
+            // They are under way.
+            true => return,
+            false => Happening::Nothing,
         };
         self.note(happening, at, received);
         // What has gathered behind it meanwhile is read in the next call.
@@ -152,8 +204,9 @@ impl LegRing {
         received: &mut LegReceived,
         handler: &mut impl Handler,
     ) -> usize {
-        let mut taken = 0;
-        let mut happening = Happening::Gave;
+        let (mut taken, mut quiet) = (0, self.state() == RingState::Quiet);
+        // A silent ring gives nothing before it gives what is wanted, of a life that nobody took the place of.
+        let mut happening = Happening::Nothing;
         while taken < BATCH {
             let Self {
                 reader,
@@ -164,24 +217,12 @@ impl LegRing {
             } = self;
             let datagram = match reader.receive() {
                 Ok(Some(datagram)) => datagram,
-                Ok(None) if taken > 0 => break,
-                Ok(None) => {
-                    happening = Happening::Nothing;
-                    break;
-                }
+                Ok(None) => break,
                 Err(_) => {
                     happening = Happening::Over;
                     break;
                 }
             };
-            if taken == 0 && self.course.state() == RingState::Quiet {
-                // While it was silent, the sockets may have brought another life of its writer.
-                let of = Header::parse(datagram.bytes);
-                if of.is_ok_and(|of| is_outlived(arbiter, *leg, &of)) {
-                    happening = Happening::Over;
-                    break;
-                }
-            }
             taken += 1;
             if datagram.lost > 0 {
                 received.ring_lost += datagram.lost;
@@ -189,8 +230,19 @@ impl LegRing {
                 arbiter.on_control(Control::LocalDrops { leg, datagrams }, at, handler);
             }
             if !is_wanted(only, datagram.bytes) {
+                if !quiet {
+                    happening = Happening::Gave;
+                }
                 continue;
             }
+            if quiet
+                && let Ok(header) = Header::parse(datagram.bytes)
+                && is_outlived(arbiter, *leg, &header)
+            {
+                happening = Happening::Over;
+                break;
+            }
+            (happening, quiet) = (Happening::Gave, false);
             if datagram.bytes.len() > *longest {
                 received.too_long += 1;
                 continue;
@@ -246,5 +298,7 @@ fn is_outlived(arbiter: &Arbiter, leg: Leg, header: &Header) -> bool {
     speaker.is_some_and(|speaker| speaker != header.incarnation)
 }
 
+/// How often a leg's sockets are looked at while it is read from its ring: another life of its adapter is heard so late at most.
+const LOOK_BESIDE: Duration = Duration::from_millis(1);
 /// Datagrams that are left out at once: more than most rings hold.
 const MOST_DISCARDED: u64 = 1 << 16;

@@ -773,7 +773,7 @@ pub const ROWS: &[Row] = &[
                 "a_trusted_certificate_carries_the_token_and_an_unknown_one_does_not",
             ),
         ],
-        "certificates are not rotated under way; open multicast cannot be withdrawn",
+        "certificates are not rotated under way; open multicast cannot be withdrawn, nor a ring from whoever of an admitted user has mapped it, until its adapter ends",
     ),
     row(
         "S2",
