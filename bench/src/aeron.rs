@@ -68,12 +68,26 @@ pub(crate) struct Publications {
 impl Publications {
     /// To the doors that the subscriptions have; there is a subscriber at each of them when it returns.
     pub(crate) fn open(media: Media, doors: &[String]) -> Result<Self, Error> {
-        let (node, channels) = match media {
-            Media::Udp { .. } => (Node::with_driver()?.0, doors.to_vec()),
-            Media::Ipc => (Node::attached(&doors.concat())?, vec![IPC.to_owned()]),
-        };
+        match media {
+            Media::Udp { .. } => Self::on(Node::with_driver()?.0, FIRST_STREAM, doors),
+            Media::Ipc => Self::on(
+                Node::attached(&doors.concat())?,
+                FIRST_STREAM,
+                &[IPC.to_owned()],
+            ),
+        }
+    }
+
+    /// One alone, over UDP, to this one of the doors.
+    pub(crate) fn of_leg(leg: usize, doors: &[String]) -> Result<Self, Error> {
+        // There are two.
+        let stream = FIRST_STREAM + leg as i32;
+        Self::on(Node::with_driver()?.0, stream, &doors[leg..=leg])
+    }
+
+    fn on(node: Node, first_stream: i32, channels: &[String]) -> Result<Self, Error> {
         let mut publications = Vec::new();
-        for (stream, channel) in (FIRST_STREAM..).zip(&channels) {
+        for (stream, channel) in (first_stream..).zip(channels) {
             let adding = node
                 .client
                 .async_add_exclusive_publication(&text(channel), stream)
@@ -255,7 +269,7 @@ impl Node {
 }
 
 /// Removes what drivers left behind whose processes were killed: memory that nobody gives back otherwise.
-fn sweep() {
+pub(crate) fn sweep() {
     for entry in std::fs::read_dir(MEMORY).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let process = name.to_str().and_then(|name| name.strip_prefix(DIRECTORY));

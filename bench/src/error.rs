@@ -29,7 +29,7 @@ pub(crate) enum Error {
     Subscriber(std::io::Error),
     /// Another system that is measured along with ours.
     #[cfg(feature = "peers")]
-    #[error("{name}: {fault}; leave it out with `--ways`")]
+    #[error("{name}: {fault}; leave it out with `--ways` or `--peers`")]
     Peer {
         /// Which.
         name: &'static str,

@@ -71,6 +71,7 @@ enum Command {
 
 /// Exit codes: 0; 1 a promise broke, or the bench could not be completed; 2 usage.
 fn main() -> ExitCode {
+    twinfeed_harness::process::die_with_parent();
     let done = match Bench::parse().command {
         Command::Arbiter(args) => arbiter::run(&args),
         Command::Decode(args) => decode::run(&args),

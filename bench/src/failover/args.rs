@@ -7,6 +7,7 @@ use twinfeed_control::TransmitMode;
 use twinfeed_harness::run::{Burst, Content as Carried, Run as Setup, SLICE_FIRST};
 
 use super::cells::{Content, Link, Pattern, Setting, Trigger, Wanted};
+use super::peers::Peer;
 use crate::error::Error;
 use crate::report::model::Options;
 
@@ -25,6 +26,14 @@ pub(crate) struct Args {
     /// Only these cells: words of trigger, policy and content joined by `/`; sham comes along.
     #[arg(long, value_name = "CELL", value_delimiter = ',')]
     cells: Vec<Pattern>,
+    /// Two publishers of each of these systems as well, killed like an adapter, in turns with the product; all that this build has, if none is
+    /// named. Of the product only kills are tried then, unless `--cells` names others.
+    #[arg(long, value_name = "PEER", value_delimiter = ',', num_args = 0.., value_enum)]
+    peers: Option<Vec<Peer>>,
+    /// With `--peers`: sessions of each before it is the next one's turn.
+    #[arg(long, value_name = "N", default_value_t = 10,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    turn_sessions: u32,
     /// A BinaryFILE or a capture to carry as well, in sessions that begin at number 1,000,001.
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
@@ -76,6 +85,9 @@ pub(crate) struct Args {
     /// Keep the processes' files and logs in this directory, one folder per setting.
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) keep: Option<PathBuf>,
+    /// The role of one of the bench's own processes.
+    #[arg(long, hide = true, value_name = "JSON")]
+    pub(crate) role: Option<String>,
 }
 
 impl Args {
@@ -92,8 +104,34 @@ impl Args {
         }
     }
 
+    /// The other systems, each once.
+    pub(crate) fn peers(&self) -> Vec<Peer> {
+        let Some(wanted) = &self.peers else {
+            return Vec::new();
+        };
+        let all = Peer::all().iter().copied();
+        all.filter(|peer| wanted.is_empty() || wanted.contains(peer))
+            .collect()
+    }
+
+    /// Sessions of one setting before it is the next one's turn.
+    pub(crate) const fn turn(&self) -> u32 {
+        match self.peers {
+            Some(_) => self.turn_sessions,
+            None => u32::MAX,
+        }
+    }
+
+    /// Messages a second, and their bursts.
+    pub(crate) fn flow(&self) -> (u64, Option<Burst>) {
+        (self.rate, self.bursts())
+    }
+
     /// The cells to run; without a choice all, but those that a standby pair cannot stand.
     pub(crate) fn patterns(&self) -> Vec<Pattern> {
+        if self.cells.is_empty() && self.peers.is_some() {
+            return vec![Pattern::from(Trigger::Kill)];
+        }
         if self.cells.is_empty() && self.transmit == TransmitMode::Standby {
             let borne = Trigger::ALL
                 .into_iter()
@@ -215,3 +253,37 @@ fn transmit_mode(word: &str) -> Result<TransmitMode, String> {
 const QUICK: u32 = 3;
 /// How long a session is announced before it opens.
 const PAUSE: Duration = Duration::from_millis(300);
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(words: &[&str]) -> Args {
+        let words = std::iter::once("failover").chain(words.iter().copied());
+        Line::try_parse_from(words).unwrap().args
+    }
+
+    #[test]
+    fn peers_are_those_that_are_named_or_all_and_none_without_the_flag() {
+        assert_eq!(args(&[]).peers(), []);
+        assert_eq!(args(&["--peers"]).peers(), Peer::all());
+        let named = args(&["--peers", "udp,udp", "--turn-sessions", "3"]);
+        assert_eq!((named.peers(), named.turn()), (vec![Peer::Udp], 3));
+        assert_eq!(args(&["--quick"]).turn(), u32::MAX);
+    }
+
+    #[test]
+    fn beside_peers_only_kills_are_tried_unless_others_are_named() {
+        assert_eq!(args(&["--peers"]).patterns(), [Trigger::Kill.into()]);
+        let named = args(&["--peers", "--cells", "sham"]);
+        assert_eq!(named.patterns(), [Trigger::Sham.into()]);
+    }
+}

@@ -6,7 +6,9 @@
 //! | [`schedule`] | which trigger is next, and when is a setting done? |
 //! | [`moments`] | when in a session does a trigger fall? |
 //! | [`fault`] | how is each trigger pulled and mended? |
+//! | [`part`] | who plays, and what came of it so far? |
 //! | [`stage`] | what happens in one setting, session after session? |
+//! | [`peers`] | the same of other systems |
 //! | [`judged`] | what did one session come to? |
 //! | [`outcome`] | what is left of one run, and does it count? |
 
@@ -16,6 +18,8 @@ mod fault;
 mod judged;
 mod moments;
 pub(crate) mod outcome;
+mod part;
+pub(crate) mod peers;
 mod schedule;
 mod stage;
 
@@ -25,8 +29,6 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use twinfeed_control::StopFlag;
-use twinfeed_harness::probe::wire::Latency;
-use twinfeed_harness::process::Program;
 
 pub(crate) use args::Args;
 
@@ -35,16 +37,19 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::program;
 use crate::report::claims::{Claim, claims};
-use crate::report::model::{CellReport, LatencyOf, Report, SettingReport, Spread};
+use crate::report::kills::kills;
+use crate::report::model::{CellReport, LatencyOf, Report, Spread};
 use crate::report::{hgrm, html, table};
 use crate::stats::Sample;
 use cells::{Matrix, Trigger, matrices};
-use outcome::{Counts, Session, Standing};
-use schedule::Schedule;
-use stage::Stage;
+use outcome::Counts;
+use part::{AROUND, Cast, Part, Play, Reported};
 
 /// Runs the bench; returns whether everything held that makes the exit code 0.
 pub(crate) fn run(args: &Args) -> Result<bool, Error> {
+    if let Some(role) = &args.role {
+        return peers::play(role).map(|()| true);
+    }
     let matrices = matrices(&args.patterns(), args.contents(), args.wanted());
     if matrices.is_empty() {
         let fault = "it leaves no cell; without `--input` there is no `file`".to_owned();
@@ -61,17 +66,23 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     let program = program::find(args.program.as_deref())?;
     let stop = StopFlag::new();
     raise_on_signals(&stop);
-    let chance = Chance::seeded(args.seed());
-    let bar = progress(args, &matrices, &chance);
-    let mut parts = Vec::new();
-    for (index, matrix) in matrices.iter().enumerate() {
-        let chance = chance.fork(index as u64 + 1);
-        parts.push(play_setting(args, &program, matrix, chance, &stop, &bar));
-        if stop.is_stopped() {
-            break;
+    let mut parts = cast(args, matrices);
+    let bar = progress(args, &parts);
+    let play = Play {
+        args,
+        program: &program,
+        stop: &stop,
+        bar: &bar,
+    };
+    while parts.iter().any(|part| !part.is_over()) && !stop.is_stopped() {
+        for part in parts.iter_mut().filter(|part| !part.is_over()) {
+            if !stop.is_stopped() {
+                part.play(&play, args.turn());
+            }
         }
     }
     bar.finish_and_clear();
+    parts.retain(Part::has_begun);
     let report = summed_up(args, host, options, parts);
     print!("{}", table::table(&report));
     let folder = write(args, &report)?;
@@ -79,156 +90,17 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     Ok(report.ok)
 }
 
-/// One setting, done.
-struct Part {
-    report: SettingReport,
-    counts: Counts,
-    broken: Vec<String>,
-    faults: Vec<String>,
-}
-
-/// Most sessions in a row that could not be used.
-const MOST_UNUSED: u32 = 12;
-/// Starting and ending the processes of a setting, for the estimate.
-const AROUND: Duration = Duration::from_secs(4);
-
-/// Plays a setting. What keeps it from its end is a fault of the report: what was measured until then is
-/// not thrown away.
-fn play_setting(
-    args: &Args,
-    program: &Program,
-    matrix: &Matrix,
-    mut chance: Chance,
-    stop: &StopFlag,
-    bar: &ProgressBar,
-) -> Part {
-    let mut played = Played {
-        schedule: Schedule::new(matrix, &mut chance.fork(1)),
-        sessions: Vec::new(),
-        unused_because: None,
-    };
-    let chance_of_stage = chance.fork(2);
-    let ended = play_sessions(
-        args,
-        program,
-        matrix,
-        chance_of_stage,
-        stop,
-        bar,
-        &mut played,
-    );
-    let (latency, fault) = match ended {
-        Ok(latency) => (latency, None),
-        Err(error) => (
-            Latency::default(),
-            Some(format!("{}: {error}", matrix.setting)),
-        ),
-    };
-    let (sessions, wanted) = (&played.sessions, &matrix.wanted);
-    let setting = matrix.setting;
-    let mut report = SettingReport::new(
-        setting,
-        wanted,
-        sessions,
-        &latency,
-        args.resamples,
-        &mut chance,
-    );
-    report.unused_because = played.unused_because;
-    report.latency_counts = latency.counts;
-    let mut part = Part {
-        report,
-        counts: Counts::default(),
-        broken: Vec::new(),
-        faults: fault.into_iter().collect(),
-    };
-    part.sum_up(sessions, &played.schedule);
-    part
-}
-
-/// What was done in a setting so far.
-struct Played {
-    schedule: Schedule,
-    sessions: Vec<Session>,
-    unused_because: Option<String>,
-}
-
-/// Session after session until nothing is left; returns the latency over all of them.
-fn play_sessions(
-    args: &Args,
-    program: &Program,
-    matrix: &Matrix,
-    chance: Chance,
-    stop: &StopFlag,
-    bar: &ProgressBar,
-    done: &mut Played,
-) -> Result<Latency, Error> {
-    let setup = args.setup(matrix.setting)?;
-    let folder = matrix.setting.to_string().replace(", ", "-");
-    let keep = args.keep.as_ref().map(|keep| keep.join(folder));
-    let mut stage = Stage::open(
-        program,
-        &setup,
-        keep.as_deref(),
-        args.window(),
-        chance,
-        stop,
-    )?;
-    let mut unused = 0;
-    while let Some(plan) = done.schedule.next() {
-        let played = stage.play(plan)?;
-        for run in &played.session.runs {
-            done.schedule
-                .ran(run.trigger, run.standing == Standing::Clean);
-        }
-        done.sessions.push(played.session);
-        match played.unused {
-            Some(reason) => {
-                unused += 1;
-                if unused >= MOST_UNUSED {
-                    return Err(Error::NoSession {
-                        sessions: unused,
-                        reason,
-                    });
-                }
-                done.unused_because = Some(reason);
-            }
-            None => {
-                unused = 0;
-                bar.inc(1);
-            }
-        }
-        let left = done.schedule.sessions_left();
-        bar.set_message(format!("{}: {left} sessions left", matrix.setting));
-    }
-    Ok(stage.close()?.latency)
-}
-
-impl Part {
-    fn sum_up(&mut self, sessions: &[Session], schedule: &Schedule) {
-        let setting = self.report.setting;
-        for session in sessions {
-            self.counts.add(&session.counts);
-            let trigger = session.belongs_to().map_or("no trigger", Trigger::word);
-            let place = format!("{setting}, {trigger}, session {}", session.name);
-            let details = session.details();
-            let told = session
-                .broken
-                .iter()
-                .map(|what| format!("{place}: {what}{details}"));
-            self.broken.extend(told);
-            for run in &session.runs {
-                if let Standing::Invalid(why) = &run.standing {
-                    self.faults.push(format!("{place}: invalid: {why}"));
-                }
-            }
-        }
-        for (trigger, clean, wanted) in schedule.short() {
-            self.faults.push(format!(
-                "{setting}, {trigger}: {clean} clean runs of {wanted}"
-            ));
-        }
-    }
+/// The product's settings and the other systems, in the order of their turns.
+fn cast(args: &Args, matrices: Vec<Matrix>) -> Vec<Part> {
+    let kills = args.wanted().of(Trigger::Kill).max(1);
+    let peer = |peer| Cast::Peer(peer, vec![(Trigger::Kill, kills), (Trigger::Sham, kills)]);
+    let peers = args.peers().into_iter().map(peer);
+    let casts = matrices.into_iter().map(Cast::Product).chain(peers);
+    let chance = Chance::seeded(args.seed());
+    casts
+        .zip(1..)
+        .map(|(cast, purpose)| Part::new(cast, chance.fork(purpose)))
+        .collect()
 }
 
 fn summed_up(
@@ -238,12 +110,18 @@ fn summed_up(
     parts: Vec<Part>,
 ) -> Report {
     let (mut counts, mut broken, mut faults) = (Counts::default(), Vec::new(), Vec::new());
-    let mut settings = Vec::new();
+    let (mut settings, mut peers) = (Vec::new(), Vec::new());
     for part in parts {
-        counts.add(&part.counts);
-        broken.extend(part.broken);
-        faults.extend(part.faults);
-        settings.push(part.report);
+        let finished = part.finish(args.resamples);
+        broken.extend(finished.broken);
+        faults.extend(finished.faults);
+        match finished.report {
+            Reported::Product(setting, sums) => {
+                counts.add(&sums);
+                settings.push(*setting);
+            }
+            Reported::Peer(peer) => peers.push(*peer),
+        }
     }
     let cells = settings.iter().flat_map(|setting| &setting.cells);
     let real: Vec<_> = cells
@@ -267,7 +145,9 @@ fn summed_up(
         broken,
         faults,
         claims,
+        kills: kills(&settings, &peers),
         settings,
+        peers,
     }
 }
 
@@ -294,10 +174,16 @@ fn write(args: &Args, report: &Report) -> Result<PathBuf, Error> {
         let _ = hgrm::write(&mut text, counts);
         put(&name, &text)
     };
+    let mut cells: Vec<(String, &[CellReport])> = Vec::new();
     for setting in &report.settings {
         let place = setting.setting.to_string().replace(", ", ".");
         histogram(format!("latency.{place}.hgrm"), &setting.latency_counts)?;
-        for cell in &setting.cells {
+        cells.push((place, &setting.cells));
+    }
+    let peers = report.peers.iter();
+    cells.extend(peers.map(|it| (it.peer.word().to_owned(), &it.cells[..])));
+    for (place, cells) in cells {
+        for cell in cells {
             let trigger = cell.trigger;
             let stalls: Vec<_> = cell.clean().map(|run| [run.stall_ns, 1]).collect();
             histogram(format!("stall.{place}.{trigger}.hgrm"), &stalls)?;
@@ -312,14 +198,15 @@ fn write(args: &Args, report: &Report) -> Result<PathBuf, Error> {
 }
 
 /// Says how long it will take, and shows how far it is.
-fn progress(args: &Args, matrices: &[Matrix], chance: &Chance) -> ProgressBar {
-    let sessions = |matrix| Schedule::new(matrix, &mut chance.clone()).sessions_left();
-    let sessions: u64 = matrices.iter().map(sessions).sum();
-    let seconds = args.session_period().as_secs_f64() * sessions as f64
-        + AROUND.as_secs_f64() * matrices.len() as f64;
+fn progress(args: &Args, parts: &[Part]) -> ProgressBar {
+    let sessions: u64 = parts.iter().map(Part::sessions_left).sum();
+    let turns = |part: &Part| part.sessions_left().div_ceil(u64::from(args.turn()));
+    let turns: u64 = parts.iter().map(turns).sum();
+    let seconds =
+        args.session_period().as_secs_f64() * sessions as f64 + AROUND.as_secs_f64() * turns as f64;
     eprintln!(
         "{} settings, {sessions} sessions of {:?}: about {:.0} min, more if runs must be repeated",
-        matrices.len(),
+        parts.len(),
         args.session_period(),
         (seconds / 60.0).ceil()
     );

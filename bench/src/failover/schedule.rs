@@ -4,7 +4,7 @@
 //! them alone, and every session has a sham run before its real one, so that noise is shared. A run that
 //! was not clean is tried again, a bounded number of times.
 
-use super::cells::{Matrix, Trigger};
+use super::cells::Trigger;
 use crate::chance::Chance;
 
 /// What is still to be done in one setting.
@@ -33,15 +33,15 @@ pub(crate) struct Session {
 }
 
 impl Schedule {
-    pub(crate) fn new(matrix: &Matrix, chance: &mut Chance) -> Self {
+    /// Of so many clean runs by trigger.
+    pub(crate) fn new(wanted: &[(Trigger, u32)], chance: &mut Chance) -> Self {
         let cell = |&(trigger, wanted)| Cell {
             trigger,
             wanted,
             clean: 0,
             tried: 0,
         };
-        let mut queue: Vec<Trigger> = matrix
-            .wanted
+        let mut queue: Vec<Trigger> = wanted
             .iter()
             .filter(|(trigger, _)| *trigger != Trigger::Sham)
             .flat_map(|&(trigger, wanted)| std::iter::repeat_n(trigger, wanted as usize))
@@ -49,7 +49,7 @@ impl Schedule {
         chance.shuffle(&mut queue);
         Self {
             queue,
-            cells: matrix.wanted.iter().map(cell).collect(),
+            cells: wanted.iter().map(cell).collect(),
         }
     }
 
@@ -125,22 +125,11 @@ const MOST_SHAMS: u32 = 3;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use twinfeed_control::Policy;
 
-    use super::super::cells::{Content, Link, Setting};
     use super::*;
 
     fn schedule(wanted: &[(Trigger, u32)], seed: u64) -> Schedule {
-        let setting = Setting {
-            policy: Policy::FirstArrival,
-            content: Content::Flow,
-            link: Link::Direct,
-        };
-        let matrix = Matrix {
-            setting,
-            wanted: wanted.to_vec(),
-        };
-        Schedule::new(&matrix, &mut Chance::seeded(seed))
+        Schedule::new(wanted, &mut Chance::seeded(seed))
     }
 
     /// Runs the schedule to its end; returns the real triggers in order and the number of shams.

@@ -13,7 +13,7 @@
 
 pub(crate) mod floor;
 #[cfg(feature = "peers")]
-mod peers;
+pub(crate) mod peers;
 mod ping_pong;
 pub(crate) mod product;
 pub(crate) mod publisher;

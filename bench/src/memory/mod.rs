@@ -11,6 +11,8 @@
 //! same round. Three paces: there and back; at a fixed rate, late counted from when a record was *due* (coordinated
 //! omission); and as fast as the reader takes them. Both processes spin, each on a core of its own.
 
+#[cfg(feature = "aeron")]
+mod aeron;
 mod print;
 mod publisher;
 mod spsc;
@@ -20,7 +22,6 @@ mod ways;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use twinfeed_net::affinity;
 use twinfeed_net::clock::monotonic_ns;
@@ -128,10 +129,8 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
         .chain(rates)
         .chain([Pace::Most])
     {
-        let ways: Vec<Way> = Way::ALL
-            .into_iter()
-            .filter(|&way| pace.takes(way))
-            .collect();
+        let all = Way::ALL.iter().copied();
+        let ways: Vec<Way> = all.filter(|&way| pace.takes(way)).collect();
         let mut came = vec![Vec::new(); ways.len()];
         for round in 0..args.rounds {
             for turn in 0..ways.len() {
@@ -140,16 +139,17 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
                 came[at].push(one(ways[at], pace, datagram, args, cores)?);
             }
         }
-        for (at, &way) in ways.iter().enumerate() {
-            let floor = ways
-                .iter()
-                .position(|&other| other == way.floor())
-                .unwrap_or(at);
+        let of = |way: Way| Some(came[ways.iter().position(|&it| it == way)?].as_slice());
+        for &way in &ways {
+            let (Some(rounds), Some(floor)) = (of(way), of(way.floor())) else {
+                unreachable!("every pace takes the floors")
+            };
+            let peer = way.peer().and_then(of);
             rows.push(print::row(
                 way,
                 pace,
-                &came[at],
-                &came[floor],
+                rounds,
+                [Some(floor), peer],
                 expected(pace, args),
             ));
         }
@@ -188,10 +188,7 @@ fn one(
     args: &Args,
     cores: [usize; 2],
 ) -> Result<Came, Error> {
-    let length = match way {
-        Way::BareRecord | Way::RingRecord => args.size,
-        _ => datagram,
-    };
+    let length = if way.is_record() { args.size } else { datagram };
     let name = format!("@twinfeed-bench-{}-{}", std::process::id(), monotonic_ns());
     let taken = SharedWords::create(8).map_err(Error::Memory)?;
     let mut outs = Vec::new();
@@ -211,8 +208,15 @@ fn one(
     {
         hand_over(&offer, file)?;
     }
-    let _: IgnoredAny = subscriber.hear()?;
+    let doors: Vec<String> = subscriber.hear()?;
+    // To what was handed over there is no door.
+    debug_assert!(doors.is_empty() != way.is_peer(), "{doors:?}");
     let publish = || -> Result<_, Error> {
+        // Another system's threads, if it has any, run where they like.
+        #[cfg(feature = "aeron")]
+        let offers = way.is_peer().then(|| aeron::Offers::open(&doors));
+        #[cfg(feature = "aeron")]
+        let offers = offers.transpose()?;
         // A thread of its own: what this one is pinned to, the next subscriber would inherit.
         affinity::pin(cores[0]).map_err(|error| Error::Flag {
             flag: "--cores",
@@ -225,7 +229,15 @@ fn one(
             let halves = publisher::ping_pong(&mut outs[0], &mut back, length, ns)?;
             return Ok(Some(halves));
         };
-        publisher::publish(way, pace, &mut outs, &taken, (count, args.size, length))?;
+        let what = (count, args.size, length);
+        #[cfg(feature = "aeron")]
+        if let Some(mut offers) = offers {
+            let push = |_, bytes: &[u8]| offers.push(bytes);
+            publisher::publish(way, pace, push, &taken, what)?;
+            return Ok(None);
+        }
+        let push = |leg: usize, bytes: &[u8]| outs[leg].push(bytes);
+        publisher::publish(way, pace, push, &taken, what)?;
         Ok(None)
     };
     let published = std::thread::scope(|scope| scope.spawn(publish).join());

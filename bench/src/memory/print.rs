@@ -25,6 +25,8 @@ pub(super) struct Row {
     /// By that of the floor in the same round: the least, the median and the most of the rounds.
     p50_by_floor: [f64; 3],
     p99_by_floor: [f64; 3],
+    /// By that of the other system in the same round, if one is in this build.
+    p50_by_peer: Option<[f64; 3]>,
     /// Million records a second, where they went as fast as they were taken: of the rounds, likewise.
     million_a_second: Option<[f64; 3]>,
     million_by_floor: Option<[f64; 3]>,
@@ -53,23 +55,22 @@ pub(super) struct Figures {
     pub(super) rows: Vec<Row>,
 }
 
+/// `others` are the floor's rounds and another system's; a way without a floor is its own.
 pub(super) fn row(
     way: Way,
     pace: Pace,
     rounds: &[Came],
-    floor: &[Came],
+    others: [Option<&[Came]>; 2],
     expected: Option<u64>,
 ) -> Row {
     let all = histogram(rounds.iter().flat_map(|came| &came.late));
     let at = |quantile| all.value_at_quantile(quantile);
-    let by_floor = |quantile: f64| {
+    let [floor, peer] = others;
+    let floor = floor.unwrap_or(rounds);
+    let by = |other: &[Came], quantile: f64| {
         let of = |came: &Came| histogram(&came.late).value_at_quantile(quantile) as f64;
-        spread(
-            rounds
-                .iter()
-                .zip(floor)
-                .map(|(here, there)| of(here) / of(there).max(1.0)),
-        )
+        let pairs = rounds.iter().zip(other);
+        spread(pairs.map(|(here, there)| of(here) / of(there).max(1.0)))
     };
     let speed = |came: &Came| came.records as f64 * 1_000.0 / came.ns.max(1) as f64;
     let fastest = pace == Pace::Most;
@@ -84,8 +85,9 @@ pub(super) fn row(
         p99: at(0.99),
         p999: at(0.999),
         max: all.max(),
-        p50_by_floor: by_floor(0.5),
-        p99_by_floor: by_floor(0.99),
+        p50_by_floor: by(floor, 0.5),
+        p99_by_floor: by(floor, 0.99),
+        p50_by_peer: peer.filter(|_| !fastest).map(|peer| by(peer, 0.5)),
         million_a_second: fastest.then(|| spread(rounds.iter().map(speed))),
         million_by_floor: fastest.then(|| {
             let pairs = rounds.iter().zip(floor);
@@ -108,7 +110,7 @@ pub(super) fn print(figures: &Figures) {
         figures.size, figures.datagram, figures.rounds, figures.round_ms
     );
     println!(
-        "{:<14}{:>12}{:>9}{:>9}{:>9}{:>11}{:>12}{:>22}{:>22}{:>9}",
+        "{:<14}{:>12}{:>9}{:>9}{:>9}{:>11}{:>12}{:>28}{:>28}{:>28}{:>9}",
         "way",
         "pace",
         "p50",
@@ -118,6 +120,7 @@ pub(super) fn print(figures: &Figures) {
         "max",
         "p50 by floor's",
         "p99 by floor's",
+        "p50 by Aeron's",
         "lost"
     );
     let words = |[least, median, most]: [f64; 3]| format!("{median:.2} ({least:.2} … {most:.2})");
@@ -133,7 +136,7 @@ pub(super) fn print(figures: &Figures) {
             continue;
         }
         println!(
-            "{way:<14}{pace:>12}{:>9}{:>9}{:>9}{:>11}{:>12}{:>22}{:>22}{:>9}",
+            "{way:<14}{pace:>12}{:>9}{:>9}{:>9}{:>11}{:>12}{:>28}{:>28}{:>28}{:>9}",
             row.p50,
             row.p90,
             row.p99,
@@ -141,6 +144,7 @@ pub(super) fn print(figures: &Figures) {
             row.max,
             words(row.p50_by_floor),
             words(row.p99_by_floor),
+            row.p50_by_peer.map_or_else(|| "–".to_owned(), words),
             row.lost
         );
     }
@@ -167,8 +171,20 @@ mod tests {
             ..Came::default()
         };
         let (floor, here) = ([came(1_000), came(4_000)], [came(2_000), came(4_000)]);
-        let row = row(Way::Ring, Pace::Most, &here, &floor, Some(101));
-        assert_eq!(row.p50_by_floor, [1.0, 1.0, 2.0]);
+        let of = |pace| {
+            row(
+                Way::Ring,
+                pace,
+                &here,
+                [Some(&floor), Some(&here)],
+                Some(101),
+            )
+        };
+        let paced = of(Pace::Rate(100));
+        assert_eq!(paced.p50_by_floor, [1.0, 1.0, 2.0]);
+        assert_eq!(paced.p50_by_peer, Some([1.0; 3]));
+        let row = of(Pace::Most);
+        assert_eq!((row.p50_by_floor, row.p50_by_peer), ([1.0, 1.0, 2.0], None));
         assert_eq!((row.count, row.missing), (200, 2));
         assert_eq!(row.million_a_second, Some([100.0; 3]));
         assert!(!row.is_sound());

@@ -122,11 +122,11 @@ const WARM: u64 = 1_000;
 /// Polls between two looks at whether to give up.
 pub(super) const PATIENT_POLLS: u64 = 1 << 22;
 
-/// One way: `count` records, each at its time or as fast as they are taken.
+/// One way: `count` records, each at its time or as fast as they are taken. `push` is given each copy's number and bytes.
 pub(super) fn publish(
     way: Way,
     pace: Pace,
-    outs: &mut [Out],
+    mut push: impl FnMut(usize, &[u8]),
     taken: &SharedWords,
     (count, size, length): (u64, usize, usize),
 ) -> Result<(), Error> {
@@ -163,19 +163,23 @@ pub(super) fn publish(
         if !way.is_product() {
             bytes[..8].copy_from_slice(&(number + 1).to_le_bytes());
             bytes[8..16].copy_from_slice(&due.to_le_bytes());
-            outs[0].push(&bytes);
+            push(0, &bytes);
             continue;
         }
         body[..LEAST_SIZE].copy_from_slice(&due.to_le_bytes());
-        for (leg, out) in outs.iter_mut().enumerate() {
+        for leg in 0..way.copies() {
             let _ = outbox.push_with(DEFAULT_DATAGRAM, |room| frame(leg, number + 1, &body, room));
-            out.push(outbox.datagram(0));
+            push(leg, outbox.datagram(0));
             outbox.clear();
         }
     }
     bytes[..8].copy_from_slice(&END.to_le_bytes());
-    for out in outs {
-        out.push(if way.is_product() { &[0xff] } else { &bytes });
+    if !way.is_product() {
+        push(0, &bytes);
+        return Ok(());
+    }
+    for leg in 0..way.copies() {
+        push(leg, &[0xff]);
     }
     Ok(())
 }

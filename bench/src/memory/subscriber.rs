@@ -12,6 +12,8 @@ use twinfeed_net::shared::SharedWords;
 use twinfeed_protocol::arbiter::{Arbiter, Control};
 use twinfeed_protocol::{Delivered, Event, Handler, Leg, Limits, OrderingClass, Time};
 
+#[cfg(feature = "aeron")]
+use super::aeron;
 use super::publisher::{END, GRAIN, In, Out, PATIENT_POLLS, memory};
 use super::spsc::Spsc;
 use super::ways::{SLOTS, Way};
@@ -41,7 +43,13 @@ pub(super) fn run(what: &str) -> Result<(), Error> {
     for _ in 0..way.copies() {
         ins.push(open(way, length, ask(name)?)?);
     }
-    let came = if echo == "echo" {
+    let came = if way.is_peer() {
+        #[cfg(feature = "aeron")]
+        let came = aeron::hear(&taken)?;
+        #[cfg(not(feature = "aeron"))]
+        let came = Came::default();
+        came
+    } else if echo == "echo" {
         answer(way, length, name, &mut ins[0])?
     } else if way.is_product() {
         product(&taken, &mut ins)?
@@ -85,7 +93,7 @@ pub(super) fn open(way: Way, length: usize, file: OwnedFd) -> Result<In, Error> 
 fn answer(way: Way, length: usize, name: &str, from: &mut In) -> Result<Came, Error> {
     let mut out = Out::create(way, length)?;
     let offer = RingOffer::bind(Path::new(&format!("{name}-back"))).map_err(memory)?;
-    say(&())?;
+    say(&NOTHING)?;
     while offer
         .answer(out.file(), |_| true)
         .map_err(memory)?
@@ -112,23 +120,26 @@ fn answer(way: Way, length: usize, name: &str, from: &mut In) -> Result<Came, Er
     }
 }
 
-fn number(bytes: &[u8]) -> u64 {
+pub(super) fn number(bytes: &[u8]) -> u64 {
     bytes
         .first_chunk()
         .map_or(0, |word| u64::from_le_bytes(*word))
 }
 
+/// What a subscriber says that needs no doors: all it reads from was handed over.
+const NOTHING: [String; 0] = [];
+
 /// Counts what comes, how late, and in what time.
 #[derive(Debug)]
-struct Told {
+pub(super) struct Told {
     late: Histogram<u64>,
-    came: Came,
+    pub(super) came: Came,
     last: u64,
     first_ns: u64,
 }
 
 impl Told {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut late = hgrm::histogram(&[]);
         // Grown before it is needed.
         let _ = late.record(60_000_000_000);
@@ -142,7 +153,7 @@ impl Told {
     }
 
     #[inline]
-    fn take(&mut self, number: u64, due: u64) {
+    pub(super) fn take(&mut self, number: u64, due: u64) {
         self.came.broken += u64::from(number <= self.last);
         self.last = number;
         self.came.records += 1;
@@ -154,7 +165,7 @@ impl Told {
         }
     }
 
-    fn finish(mut self) -> Came {
+    pub(super) fn finish(mut self) -> Came {
         self.came.late = hgrm::counts(&self.late);
         self.came.ns = monotonic_ns() - self.first_ns;
         self.came
@@ -176,7 +187,7 @@ impl Handler for Told {
 }
 
 fn bare(taken: &SharedWords, from: &mut In) -> Result<Came, Error> {
-    say(&())?;
+    say(&NOTHING)?;
     let (mut told, mut polls) = (Told::new(), 0_u64);
     let until = monotonic_ns() + 2 * PATIENCE_NS;
     loop {
@@ -211,7 +222,7 @@ fn product(taken: &SharedWords, ins: &mut [In]) -> Result<Came, Error> {
     for leg in Leg::BOTH {
         arbiter.set_stream(SID, leg, stream(leg.index()));
     }
-    say(&())?;
+    say(&NOTHING)?;
     let (mut told, mut ended, mut empty) = (Told::new(), 0, 0_u64);
     let until = monotonic_ns() + 2 * PATIENCE_NS;
     while ended < ins.len() {

@@ -3,10 +3,11 @@
 use serde::Serialize;
 use twinfeed_control::Policy;
 
-use super::model::{CellReport, SettingReport};
+use super::kills::Excess;
+use super::model::{CellReport, SettingReport, Spread};
 use crate::failover::cells::{Setting, Trigger};
 use crate::failover::outcome::Run;
-use crate::stats::{Distinction, LIMIT};
+use crate::stats::{Distinction, LEAST_RUNS, LIMIT};
 
 /// A statement that the bench can confirm or refute.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +26,11 @@ pub(crate) fn claims(setting: &SettingReport) -> Vec<Claim> {
         Policy::FirstArrival => unseen(what, cell, "a kill"),
         Policy::PreferActive => Some(by_reset(what, cell)),
     });
+    let little_more = kill.filter(|_| what.policy == Policy::PreferActive);
+    let of_excess = little_more.and_then(|cell| {
+        let sham = setting.cell(Trigger::Sham)?;
+        Some(in_excess(what, cell.stall_ns?, sham.stall_ns?))
+    });
     let link_cut = setting.cell(Trigger::LinkCut);
     let of_link_cut = link_cut.and_then(|cell| unseen(what, cell, "a cut link"));
     let host_loss = setting.cell(Trigger::HostLoss);
@@ -34,7 +40,7 @@ pub(crate) fn claims(setting: &SettingReport) -> Vec<Claim> {
     });
     let hand_over = setting.cell(Trigger::HandOver);
     let of_hand_over = hand_over.and_then(|cell| unseen(what, cell, "a hand-over"));
-    [of_kill, of_hand_over, of_link_cut, of_host_loss]
+    [of_kill, of_excess, of_hand_over, of_link_cut, of_host_loss]
         .into_iter()
         .flatten()
         .collect()
@@ -65,6 +71,16 @@ fn by_reset(what: Setting, cell: &CellReport) -> Claim {
     }
 }
 
+fn in_excess(what: Setting, kill: Spread, sham: Spread) -> Claim {
+    let excess = Excess::of(kill, sham).p90;
+    let enough = kill.count.min(sham.count) >= LEAST_RUNS as u64;
+    Claim {
+        says: format!("{what}: a kill adds at most 1 ms to a sham's stall, at the 90th percentile"),
+        holds: enough.then_some(excess <= MOST_EXCESS_NS),
+        because: format!("{:.3} ms", excess as f64 / 1e6),
+    }
+}
+
 /// No reset arrives when a host is gone; what is left is the silence of its stream.
 fn in_time(what: Setting, cell: &CellReport) -> Claim {
     let after = |run: &Run| run.switch.as_ref().map_or(u64::MAX, |it| it.after_ns);
@@ -87,6 +103,7 @@ fn in_time(what: Setting, cell: &CellReport) -> Claim {
 
 /// The library's word for the survivor's announcement.
 const TRANSPORT_RESET: &str = "transport_reset";
+const MOST_EXCESS_NS: i64 = 1_000_000;
 /// Of stream-admin's default, 10 ms, with which every setting runs.
 const THREE_HEARTBEATS_NS: u64 = 30_000_000;
 
@@ -117,6 +134,24 @@ mod tests {
         }
         let claims = claims(&report(Policy::PreferActive, &sessions(1, 100)));
         assert_eq!(claims[0].holds, Some(true));
+    }
+
+    #[test]
+    fn a_kill_may_add_a_millisecond_under_prefer_active() {
+        for (runs, stall, holds) in [
+            (29, 100, None),
+            (30, 100 + 1_000_000, Some(true)),
+            (30, 101 + 1_000_000, Some(false)),
+        ] {
+            let session = |_| {
+                let sham = run(Trigger::Sham, 100, Standing::Clean);
+                session(0, vec![sham, run(Trigger::Kill, stall, Standing::Clean)])
+            };
+            let sessions: Vec<Session> = (0..runs).map(session).collect();
+            let claims = claims(&report(Policy::PreferActive, &sessions));
+            let claim = claims.iter().find(|it| it.says.contains("adds at most"));
+            assert_eq!(claim.unwrap().holds, holds, "{runs} runs of {stall}");
+        }
     }
 
     #[test]

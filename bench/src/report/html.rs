@@ -5,6 +5,7 @@
 use std::fmt::{Display, Write as _};
 
 use super::claims::Claim;
+use super::kills;
 use super::model::{CellReport, Report, SettingReport, Spread};
 use super::plot::{Curve, shares};
 use super::words::{count, maybe, ratio, time};
@@ -27,6 +28,7 @@ pub(crate) fn page(report: &Report) -> String {
     );
     outcome(&mut page, report);
     circumstances(&mut page, report);
+    beside(&mut page, report);
     for setting in &report.settings {
         section(&mut page, setting);
     }
@@ -162,6 +164,32 @@ fn section(page: &mut String, setting: &SettingReport) {
     rows(page, setting, &TIMES, times);
     rows(page, setting, &COUNTS, counts);
     overloads(page, setting);
+}
+
+/// What a kill costs, of the product and of the other systems.
+fn beside(page: &mut String, report: &Report) {
+    if report.peers.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<h2>Kills, beside other systems</h2><div class=\"scroll\"><table><thead><tr><th>system</th>",
+    );
+    for head in kills::HEADS {
+        let _ = write!(page, "<th>{head}</th>");
+    }
+    page.push_str("</tr></thead><tbody>");
+    for line in &report.kills {
+        let _ = write!(page, "<tr><td>{}</td>", escape(&line.system));
+        for cell in line.cells() {
+            let _ = write!(page, "<td>{}</td>", escape(&cell));
+        }
+        page.push_str("</tr>");
+    }
+    page.push_str("</tbody></table></div><ul>");
+    for peer in &report.peers {
+        let _ = write!(page, "<li>{}: {}</li>", peer.peer.word(), peer.means);
+    }
+    page.push_str("</ul>");
 }
 
 fn plots(page: &mut String, setting: &SettingReport) {

@@ -10,9 +10,11 @@ use twinfeed_control::TransmitMode;
 use twinfeed_harness::probe::wire::Latency;
 
 use super::claims::Claim;
+use super::kills::KillLine;
 use crate::chance::Chance;
 use crate::failover::cells::{Setting, Trigger};
 use crate::failover::outcome::{Counts, Run, Session, Standing};
+use crate::failover::peers::Peer;
 use crate::host::Host;
 use crate::stats::{Comparison, Sample, compare};
 
@@ -41,7 +43,11 @@ pub(crate) struct Report {
     /// What kept the bench from being complete: invalid runs, cells with too few clean ones.
     pub(crate) faults: Vec<String>,
     pub(crate) claims: Vec<Claim>,
+    /// What a kill costs, of the product and of the other systems.
+    pub(crate) kills: Vec<KillLine>,
     pub(crate) settings: Vec<SettingReport>,
+    /// Other systems, killed in turns with the product.
+    pub(crate) peers: Vec<PeerReport>,
 }
 
 /// What was asked for.
@@ -77,6 +83,19 @@ pub(crate) struct SettingReport {
     /// The whole of it, `[nanoseconds, count]`.
     #[serde(skip)]
     pub(crate) latency_counts: Vec<[u64; 2]>,
+    pub(crate) cells: Vec<CellReport>,
+}
+
+/// Another system.
+#[derive(Debug, Serialize)]
+pub(crate) struct PeerReport {
+    pub(crate) peer: Peer,
+    /// How two publishers are merged on it.
+    pub(crate) means: &'static str,
+    pub(crate) sessions: u64,
+    /// Sessions in which nothing was tried, and why not in the last of them.
+    pub(crate) sessions_unused: u64,
+    pub(crate) unused_because: Option<String>,
     pub(crate) cells: Vec<CellReport>,
 }
 
@@ -197,40 +216,76 @@ impl SettingReport {
         setting: Setting,
         wanted: &[(Trigger, u32)],
         sessions: &[Session],
-        latency: &Latency,
+        latency: &[Latency],
         resamples: u32,
         chance: &mut Chance,
     ) -> Self {
-        let cell = |&(trigger, wanted)| CellReport::new(trigger, wanted, sessions);
-        let mut cells: Vec<CellReport> = wanted.iter().map(cell).collect();
-        let stalls =
-            |cell: &CellReport| Sample::new(cell.clean().map(|run| run.stall_ns).collect());
-        let sham = cells
-            .iter()
-            .find(|cell| cell.trigger == Trigger::Sham)
-            .map(stalls);
-        if let Some(sham) = sham {
-            for cell in cells
-                .iter_mut()
-                .filter(|cell| cell.trigger != Trigger::Sham)
-            {
-                cell.comparison = compare(&stalls(cell), &sham, resamples, chance);
-            }
-        }
+        let latency_ns = match latency {
+            [whole] => whole.into(),
+            parts => LatencyOf::merged(parts.iter().map(|it| &it.counts[..])).unwrap_or_default(),
+        };
         Self {
             setting,
             sessions: sessions.len() as u64,
-            sessions_unused: sessions.iter().filter(|it| it.runs.is_empty()).count() as u64,
+            sessions_unused: unused(sessions),
             unused_because: None,
-            latency_ns: latency.into(),
-            latency_counts: Vec::new(),
-            cells,
+            latency_ns,
+            latency_counts: latency.iter().flat_map(|it| it.counts.clone()).collect(),
+            cells: cells(wanted, sessions, resamples, chance),
         }
     }
 
     pub(crate) fn cell(&self, trigger: Trigger) -> Option<&CellReport> {
         self.cells.iter().find(|cell| cell.trigger == trigger)
     }
+}
+
+impl PeerReport {
+    /// Sorts the sessions of a peer into its cells.
+    pub(crate) fn new(
+        peer: Peer,
+        wanted: &[(Trigger, u32)],
+        sessions: &[Session],
+        resamples: u32,
+        chance: &mut Chance,
+    ) -> Self {
+        let mut cells = cells(wanted, sessions, resamples, chance);
+        // Nobody decides a switch there, and nobody tells of one.
+        cells.iter_mut().for_each(|cell| cell.switched_by.clear());
+        Self {
+            peer,
+            means: peer.means(),
+            sessions: sessions.len() as u64,
+            sessions_unused: unused(sessions),
+            unused_because: None,
+            cells,
+        }
+    }
+}
+
+/// Sessions in which nothing was tried.
+fn unused(sessions: &[Session]) -> u64 {
+    sessions.iter().filter(|it| it.runs.is_empty()).count() as u64
+}
+
+/// Every trigger's sessions, held against the sham runs among them.
+fn cells(
+    wanted: &[(Trigger, u32)],
+    sessions: &[Session],
+    resamples: u32,
+    chance: &mut Chance,
+) -> Vec<CellReport> {
+    let cell = |&(trigger, wanted)| CellReport::new(trigger, wanted, sessions);
+    let mut cells: Vec<CellReport> = wanted.iter().map(cell).collect();
+    let sham = cells.iter().find(|cell| cell.trigger == Trigger::Sham);
+    let Some(sham) = sham.map(CellReport::stalls) else {
+        return cells;
+    };
+    let real = |cell: &&mut CellReport| cell.trigger != Trigger::Sham;
+    for cell in cells.iter_mut().filter(real) {
+        cell.comparison = compare(&cell.stalls(), &sham, resamples, chance);
+    }
+    cells
 }
 
 impl CellReport {
@@ -297,8 +352,7 @@ impl CellReport {
                 Standing::Invalid(_) => self.invalid += 1,
             }
         }
-        let stalls = self.clean().map(|run| run.stall_ns).collect();
-        self.stall_ns = Spread::of(&Sample::new(stalls));
+        self.stall_ns = Spread::of(&self.stalls());
         if self.trigger == Trigger::Sham {
             return;
         }
@@ -314,6 +368,11 @@ impl CellReport {
             *switched_by.entry(word.to_owned()).or_default() += 1;
         }
         self.switched_by = switched_by;
+    }
+
+    /// The stalls of the runs that count.
+    pub(crate) fn stalls(&self) -> Sample {
+        Sample::new(self.clean().map(|run| run.stall_ns).collect())
     }
 
     /// What decided the switches, for people.
@@ -392,7 +451,7 @@ pub(super) mod tests {
             setting,
             &wanted,
             sessions,
-            &latency,
+            &[latency],
             100,
             &mut Chance::seeded(1),
         )

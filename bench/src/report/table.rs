@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::kills::{self, KillLine};
 use super::model::{CellReport, Report, SettingReport, Spread};
 use super::words::{count, maybe, ratio, time};
 use crate::failover::cells::Trigger;
@@ -11,6 +12,20 @@ pub(crate) fn table(report: &Report) -> String {
     let mut text = String::new();
     for setting in &report.settings {
         rows(&mut text, setting);
+    }
+    for peer in &report.peers {
+        let _ = writeln!(
+            text,
+            "{}: {}  ({} sessions, {} unused)",
+            peer.peer.word(),
+            peer.means,
+            peer.sessions,
+            peer.sessions_unused
+        );
+        cells(&mut text, &peer.cells);
+    }
+    if !report.peers.is_empty() {
+        kill_lines(&mut text, &report.kills);
     }
     let counts = &report.counts;
     // Writing to a String cannot fail.
@@ -76,8 +91,12 @@ fn rows(text: &mut String, setting: &SettingReport) {
         time(latency.p99),
         time(latency.p999),
     );
+    cells(text, &setting.cells);
+}
+
+fn cells(text: &mut String, cells: &[CellReport]) {
     line(text, &HEADS.map(str::to_owned));
-    for cell in &setting.cells {
+    for cell in cells {
         line(text, &row(cell));
         if let Some(comparison) = &cell.comparison {
             let ([m0, m1], [p0, p1]) = (comparison.median_interval, comparison.p90_interval);
@@ -94,6 +113,23 @@ fn rows(text: &mut String, setting: &SettingReport) {
                 comparison.verdict.words(),
             );
         }
+    }
+    text.push('\n');
+}
+
+fn kill_lines(text: &mut String, lines: &[KillLine]) {
+    text.push_str("stall after a kill, by that after a sham of the same sessions\n");
+    let mut write = |system: &str, cells: &[String]| {
+        let _ = write!(text, "  {system:<30}");
+        for (cell, head) in cells.iter().zip(kills::HEADS) {
+            let width = head.chars().count().max(9) + 1;
+            let _ = write!(text, "{cell:>width$}");
+        }
+        text.push('\n');
+    };
+    write("system", &kills::HEADS.map(str::to_owned));
+    for line in lines {
+        write(&line.system, &line.cells());
     }
     text.push('\n');
 }

@@ -6,14 +6,16 @@ use super::wire::Window;
 
 /// One delivery.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Entry {
-    pub(super) at_ns: u64,
-    pub(super) leg: u8,
+pub struct Entry {
+    /// When, by the monotonic clock.
+    pub at_ns: u64,
+    /// Whose copy it was: 0 or 1.
+    pub leg: u8,
 }
 
 /// The last deliveries.
 #[derive(Debug)]
-pub(super) struct Log {
+pub struct Log {
     ring: Box<[Entry]>,
     /// Deliveries ever logged.
     total: usize,
@@ -21,21 +23,24 @@ pub(super) struct Log {
 
 impl Log {
     /// A log of the last `capacity` deliveries; the memory is touched here, so that it is not later.
-    pub(super) fn new(capacity: usize) -> Self {
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
         Self {
             ring: vec![Entry { at_ns: 1, leg: 0 }; capacity.max(1)].into(),
             total: 0,
         }
     }
 
-    pub(super) fn push(&mut self, entry: Entry) {
+    /// Adds a delivery, which is no earlier than the one before.
+    pub fn push(&mut self, entry: Entry) {
         let slot = self.total % self.ring.len();
         self.ring[slot] = entry;
         self.total += 1;
     }
 
     /// What happened from `from_ns` for `length_ns`; `now_ns` ends a window that is not over.
-    pub(super) fn window(&self, from_ns: u64, length_ns: u64, now_ns: u64) -> Window {
+    #[must_use]
+    pub fn window(&self, from_ns: u64, length_ns: u64, now_ns: u64) -> Window {
         let until_ns = from_ns.saturating_add(length_ns);
         let kept = self.total.min(self.ring.len());
         let oldest = self.total - kept;

@@ -15,7 +15,7 @@
 
 mod check;
 mod client;
-mod log;
+pub mod log;
 mod serve;
 pub mod wire;
 

@@ -5,7 +5,7 @@
 #[cfg(feature = "aeron")]
 pub(super) mod aeron;
 #[cfg(feature = "nats")]
-pub(super) mod nats;
+pub(crate) mod nats;
 #[cfg(feature = "zenoh")]
 pub(super) mod zenoh;
 
@@ -25,7 +25,7 @@ fn message(number: u64, record: &[u8]) -> Vec<u8> {
 
 /// A TCP port of loopback that nobody has at the moment.
 #[cfg(any(feature = "nats", feature = "zenoh"))]
-fn free_port() -> Result<u16, Error> {
+pub(crate) fn free_port() -> Result<u16, Error> {
     let any = (std::net::Ipv4Addr::LOCALHOST, 0);
     let listener = std::net::TcpListener::bind(any).map_err(Error::Socket)?;
     let address = listener.local_addr().map_err(Error::Socket)?;

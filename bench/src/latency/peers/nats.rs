@@ -34,7 +34,7 @@ const ENDS: usize = 20;
 const WAITING: usize = 1 << 20;
 
 /// A client in a runtime that runs when this thread lets it.
-fn connect(door: &str) -> Result<(Runtime, Client), Error> {
+pub(crate) fn connect(door: &str) -> Result<(Runtime, Client), Error> {
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(Error::peer(NAME, "a runtime"))?;
     let options = async_nats::ConnectOptions::new().subscription_capacity(WAITING);
@@ -160,10 +160,10 @@ impl Subscribe for Subscriber {
 }
 
 /// The server's process, which ends with this one.
-struct Server(Child);
+pub(crate) struct Server(Child);
 
 impl Server {
-    fn start(port: u16) -> Result<Self, Error> {
+    pub(crate) fn start(port: u16) -> Result<Self, Error> {
         // Killed with the thread that started it, however that ends.
         let server = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "nats-server", "-a", "127.0.0.1"])
