@@ -59,7 +59,7 @@ pub(super) fn hear(taken: &SharedWords) -> Result<Came, Error> {
                 ended = true;
                 return;
             }
-            told.take(number, message.get(8..16).map_or(0, self::number));
+            told.take(number, message.get(8..16).map_or(0, self::number), message);
             if number.is_multiple_of(GRAIN) {
                 taken.words()[0].store(number, Release);
             }
