@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers panic as its tests do")]
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -92,6 +92,20 @@ fn without_stream_admin_no_wait_ends_with_69() {
     assert!(stderr.contains("cannot be reached"), "{stderr}");
 }
 
+/// Reads a request to its end: who closes before that resets the connection, and the answer is lost.
+fn take_request(stream: &mut TcpStream) {
+    use std::io::{BufRead as _, BufReader};
+    let mut reader = BufReader::new(stream);
+    let (mut line, mut length) = (String::new(), 0);
+    while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        line.clear();
+    }
+    let _ = reader.read_exact(&mut vec![0; length]);
+}
+
 /// A stream-admin that gives these refusals in turn, the last one again and again; its port.
 fn refusing(refusals: &'static [(u16, &str)]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -100,9 +114,7 @@ fn refusing(refusals: &'static [(u16, &str)]) -> u16 {
         let last = refusals.last().into_iter().cycle();
         for ((status, code), stream) in refusals.iter().chain(last).zip(listener.incoming()) {
             let mut stream = stream.unwrap();
-            let mut request = [0; 65_536];
-            // One small request: head and body arrive together or the client tries again.
-            let _ = stream.read(&mut request);
+            take_request(&mut stream);
             let body = format!(
                 r#"{{"code":"{code}","message":"digest 1, peer 2","remedy":"mend it","retry_in_ms":60000}}"#
             );
