@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use support::ring::{Offer, offer};
 use support::{Broker, Diary, LegDouble, broker, builder, legs, look_until, open, poll_until};
 use twinfeed_control::{Grant, Incarnation, LegIndex};
+use twinfeed_net::ring::RingWriter;
 use twinfeed_subscriber::{
     Builder, ControlThread, DataPoller, Event, GapCause, Idle, LegReceived, RingState, SlowPolicy,
     Tuning,
@@ -48,7 +49,14 @@ fn scene_with(
     change: impl FnOnce(&mut Grant),
     wish: impl FnOnce(Builder) -> Builder,
 ) -> Scene {
-    let (ring, offer) = offer(LIFE, slots, true);
+    scene_of(offer(LIFE, slots, true), change, wish)
+}
+
+fn scene_of(
+    (ring, offer): (RingWriter, Offer),
+    change: impl FnOnce(&mut Grant),
+    wish: impl FnOnce(Builder) -> Builder,
+) -> Scene {
     let mut grant = granting(&offer);
     change(&mut grant);
     let broker = Broker::start(grant);
@@ -284,6 +292,22 @@ fn what_waits_in_a_ring_is_left_out_of_an_application_that_is_too_slow() {
 }
 
 #[test]
+fn a_ring_takes_what_the_sockets_take_where_the_feed_s_limit_was_lowered_since() {
+    let mut scene = scene_with(64, |grant| grant.legs[0].ring = None, |it| it);
+    let offered = scene.offer.offered.clone();
+    // Adapters send as they were configured.
+    scene.broker.change(|state| {
+        state.grant.constraints.max_datagram = 1_200;
+        state.grant.legs[0].ring = Some(offered);
+    });
+    let next = scene.until_reading(1);
+    scene.legs[0].cut = true;
+    scene.legs[0].send_bodies(next..next + 1, 1_300);
+    scene.until_delivered(next as usize);
+    scene.kept(next);
+}
+
+#[test]
 fn another_life_has_another_ring() {
     let mut scene = scene(64);
     let next = scene.until_reading(1);
@@ -350,22 +374,7 @@ fn by_sockets(
     admit: bool,
     trouble: &str,
 ) {
-    let (ring, offer) = offer(LIFE, 64, admit);
-    let mut grant = granting(&offer);
-    change(&mut grant);
-    let broker = Broker::start(grant);
-    let mut diary = Diary::default();
-    let (poller, control) = open(&broker, wish(spinning(&broker)), &mut diary);
-    let mut legs = legs(&broker);
-    legs[0].ring = Some(ring);
-    let mut scene = Scene {
-        broker,
-        poller,
-        control,
-        legs,
-        offer,
-        diary,
-    };
+    let mut scene = scene_of(offer(LIFE, 64, admit), change, wish);
     for number in 1..20 {
         scene.legs[0].send(number..number + 1);
     }

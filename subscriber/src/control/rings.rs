@@ -161,7 +161,11 @@ impl Control {
         let Some(grant) = self.grant.as_ref().filter(|_| self.in_force) else {
             return;
         };
-        let limits = plan::limits(&grant.constraints, &self.settings.tuning);
+        let limits = Limits {
+            // A lower one changes nothing: adapters send as they were configured.
+            max_datagram: self.ledger.longest(),
+            ..plan::limits(&grant.constraints, &self.settings.tuning)
+        };
         let wants = (&self.settings.selection, &limits);
         self.rings.tend(grant, wants, &self.end);
         self.monitor.set_ring(self.rings.trouble());

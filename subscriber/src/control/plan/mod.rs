@@ -132,6 +132,11 @@ impl Ledger {
         }
     }
 
+    /// Longest datagram that the poller takes, bytes.
+    pub(super) const fn longest(&self) -> usize {
+        self.longest
+    }
+
     /// Whether the poller was given its machine.
     pub(super) const fn is_started(&self) -> bool {
         self.made.is_some()
