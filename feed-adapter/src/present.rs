@@ -179,27 +179,28 @@ impl Present {
             kernel_drops: lines.iter().map(|line| line.kernel_drops).sum(),
             streams: sources.iter().map(stream_status).collect(),
             counters: {
-                let fills = self.fills();
-                let fills = fills.iter().flat_map(|fills| {
-                    let of = FILL_COUNTERS.iter();
-                    of.map(move |(name, _, value)| (format!("fills_{name}_total"), value(fills)))
-                });
-                let snapshots = self.snapshots();
-                let snapshots = snapshots.iter().flat_map(|of| {
-                    let all = SNAPSHOT_COUNTERS.iter();
-                    all.map(move |(name, _, value)| (format!("snapshots_{name}_total"), value(of)))
-                });
-                let rings = self.rings();
-                let rings = rings.iter().flat_map(|of| {
-                    let all = RING_COUNTERS.iter();
-                    all.map(move |(name, _, value)| (format!("ring_{name}_total"), value(of)))
-                });
+                let (fills, rings, snapshots) = (self.fills(), self.rings(), self.snapshots());
+                let fills = named("fills", FILL_COUNTERS, fills.as_ref());
+                let rings = named("ring", RING_COUNTERS, rings.as_ref());
+                let snapshots = named("snapshots", SNAPSHOT_COUNTERS, snapshots.as_ref());
                 let all = counters(&sources).into_iter().chain(fills);
                 all.chain(rings).chain(snapshots).take(most).collect()
             },
             lines,
         }
     }
+}
+
+/// What was counted, by the names of metrics.
+fn named<T>(
+    prefix: &str,
+    counters: &[Of<T>],
+    of: Option<&T>,
+) -> impl Iterator<Item = (String, u64)> {
+    of.into_iter().flat_map(move |of| {
+        let all = counters.iter();
+        all.map(move |(name, _, value)| (format!("{prefix}_{name}_total"), value(of)))
+    })
 }
 
 fn stream_status(source: &SourceSnapshot) -> StreamStatus {

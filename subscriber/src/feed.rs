@@ -107,10 +107,7 @@ impl Feed {
 
     /// Whether something comes that wakes nobody.
     pub(crate) fn reads_rings(&self) -> bool {
-        self.rings
-            .iter()
-            .flatten()
-            .any(|ring| ring.state() != RingState::Left)
+        self.rings.iter().any(Option::is_some)
     }
 
     /// Wants a snapshot of a source stream; `false` where there is none.

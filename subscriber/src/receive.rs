@@ -249,17 +249,15 @@ impl LegSocket {
             received[self.leg.index()].errors += u64::from(refused.is_err());
             (self.refused, self.forgives) = (Some(life), true);
         }
-        let (mut taken, mut replaced) = (0, false);
+        let (mut taken, before) = (0, arbiter.replacements(self.leg));
         for _ in 0..MOST_BESIDE {
-            let before = arbiter.replacements(self.leg);
             let more = self.receive_once(arbiter, now, received, handler);
-            replaced |= arbiter.replacements(self.leg) != before;
             taken += more;
             if more == 0 || self.receiver.is_drained() {
                 break;
             }
         }
-        (taken, replaced)
+        (taken, arbiter.replacements(self.leg) != before)
     }
 
     /// Everything is wanted here again.

@@ -356,7 +356,7 @@ fn settle(pulled: Pulled, seen: &Summary, overload: Option<&str>) -> Run {
     run
 }
 
-const fn nanos(span: Duration) -> u64 {
+pub(super) const fn nanos(span: Duration) -> u64 {
     // Spans of a run are far below 584 years.
     span.as_nanos() as u64
 }
@@ -365,11 +365,11 @@ const fn nanos(span: Duration) -> u64 {
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Between readiness and the first moment: longer than the subscriber's snapshots of its counters are
 /// apart (50 ms), or the backup would look as if it were not hot.
-const START_MARGIN: Duration = Duration::from_millis(80);
+pub(super) const START_MARGIN: Duration = Duration::from_millis(80);
 /// Between the last window and the end of the session.
 const END_MARGIN: Duration = Duration::from_millis(50);
 /// What looking at a window and mending may take before the next moment.
-const ANSWER_MARGIN: Duration = Duration::from_millis(30);
+pub(super) const ANSWER_MARGIN: Duration = Duration::from_millis(30);
 /// How long before its moment a run asks whether duplicates are dropped.
 const HOT_MARGIN: Duration = Duration::from_millis(3);
 /// What a session may take longer than planned.

@@ -27,7 +27,7 @@ use crate::failover::cells::Trigger;
 use crate::failover::moments::choose;
 use crate::failover::outcome::{Run, Session, Standing};
 use crate::failover::schedule;
-use crate::failover::stage::Played;
+use crate::failover::stage::{ANSWER_MARGIN, Played, START_MARGIN, nanos};
 
 /// The processes of one peer, all running.
 #[derive(Debug)]
@@ -337,21 +337,12 @@ fn doors(subscriber: &mut Process) -> Result<Vec<String>, Error> {
     })
 }
 
-const fn nanos(span: Duration) -> u64 {
-    // Spans of a run are far below 584 years.
-    span.as_nanos() as u64
-}
-
 /// Deliveries that are looked at: some windows of them.
 const LOG: usize = 1 << 19;
 /// How long a publisher may take to be heard.
 const READY_LIMIT: Duration = Duration::from_secs(15);
 /// How often it is looked whether it is; also how far back it is asked whose copies are first.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Between readiness and the first moment, as in the product's sessions.
-const START_MARGIN: Duration = Duration::from_millis(80);
-/// What looking at a window and mending may take before the next moment.
-const ANSWER_MARGIN: Duration = Duration::from_millis(30);
 /// How long before its moment a run asks whose copies are first.
 const HOT_MARGIN: Duration = Duration::from_millis(3);
 /// How long the last messages of a session may be on their way, a new publisher's start included.
