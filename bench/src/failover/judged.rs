@@ -127,4 +127,4 @@ impl Judge {
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long the last records of a session may be on their way.
-const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
+const DELIVERY_LIMIT: Duration = Duration::from_secs(3);

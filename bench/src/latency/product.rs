@@ -101,7 +101,9 @@ impl Publish for Publisher {
                 outbox,
                 destinations,
             } = sending;
-            let _ = outbox.push_with(DEFAULT_DATAGRAM, |room| frame(leg, number, record, room));
+            let _ = outbox.push_with(DEFAULT_DATAGRAM, |room| {
+                frame(leg, number, record, monotonic_ns(), room)
+            });
             sender.send(outbox, destinations);
             outbox.clear();
         }
@@ -118,11 +120,11 @@ impl Publish for Publisher {
 
 /// Bytes of the datagram that carries one record of that size.
 pub(crate) fn datagram(size: usize) -> usize {
-    frame(0, 1, &vec![0; size], &mut vec![0; DEFAULT_DATAGRAM])
+    frame(0, 1, &vec![0; size], 0, &mut vec![0; DEFAULT_DATAGRAM])
 }
 
 /// Writes one datagram with one record; returns its length.
-pub(crate) fn frame(leg: usize, number: u64, body: &[u8], room: &mut [u8]) -> usize {
+pub(crate) fn frame(leg: usize, number: u64, body: &[u8], sent_at: u64, room: &mut [u8]) -> usize {
     let header = Header {
         stream: stream(leg),
         generation: Generation(1),
@@ -133,7 +135,7 @@ pub(crate) fn frame(leg: usize, number: u64, body: &[u8], room: &mut [u8]) -> us
         context: ContextId(1),
         first: 1,
         base_sseq: number,
-        sent_at: monotonic_ns(),
+        sent_at,
         ..Header::default()
     };
     let mut writer = Writer::begin(room, header);

@@ -121,7 +121,7 @@ pub(crate) fn run(args: &Args) -> Result<bool, Error> {
     let cores = crate::latency::cores(&args.cores)?;
     let host = Host::look();
     let mut room = vec![0; DEFAULT_DATAGRAM];
-    let datagram = frame(0, 1, &vec![0; args.size], &mut room);
+    let datagram = frame(0, 1, &vec![0; args.size], 0, &mut room);
     let mut rows = Vec::new();
     let rates = args.rates.iter().copied().map(Pace::Rate);
     for pace in [Pace::PingPong]
