@@ -48,10 +48,12 @@ impl Source {
         if goes_on && self.pass_over(leg, bytes, out) {
             return;
         }
-        match Datagram::parse(bytes) {
+        // Looked at where it was put: it is too large to be moved.
+        match &Datagram::parse(bytes) {
             Ok(datagram) => {
-                if !(goes_on && self.go_on(leg, &datagram, out)) {
-                    self.on_datagram(leg, &datagram, bytes, out);
+                if !(goes_on && self.go_on(leg, datagram, out)) {
+                    self.on_datagram(leg, datagram, bytes, out);
+                    self.note_short_ways();
                 }
             }
             Err(malformed) => out.counters.rejected[malformed.index()] += 1,
@@ -114,7 +116,7 @@ impl Source {
         let (side, Some(cursor)) = (&self.legs[leg.index()], &self.cursor) else {
             return false;
         };
-        let Some(place) = side.place_of(header.epoch) else {
+        let Some(place) = side.short else {
             return false;
         };
         let reached = side.views[place].map_or(0, |view| view.next.sseq);
@@ -143,6 +145,7 @@ impl Source {
         if self.owed_switch.is_some() {
             self.tell_owed(out);
         }
+        self.note_short_ways();
         true
     }
 
@@ -150,19 +153,33 @@ impl Source {
     #[inline]
     pub(super) fn goes_on(&self, leg: Leg, bytes: &[u8]) -> bool {
         let side = &self.legs[leg.index()];
-        let (Some(known), Some(cursor)) = (&side.known, &self.cursor) else {
-            return false;
-        };
-        known.speaker.speaks_in(bytes)
-            && known.is_at(cursor)
+        debug_assert_eq!(side.short, self.short(leg), "what changed was noted");
+        let speaks = |known: &Known| known.speaker.speaks_in(bytes);
+        side.short.is_some() && side.known.as_ref().is_some_and(speaks)
+    }
+
+    /// Notes of both legs whether their next datagrams may take short ways: behind everything that can change it, which these ways themselves cannot.
+    pub(super) fn note_short_ways(&mut self) {
+        for leg in Leg::BOTH {
+            self.legs[leg.index()].short = self.short(leg);
+        }
+    }
+
+    /// Whether the next datagram of a leg may take a short way if it is one of the same speaker, and then of which view it is.
+    fn short(&self, leg: Leg) -> Option<usize> {
+        let side = &self.legs[leg.index()];
+        let (known, cursor) = side.known.as_ref().zip(self.cursor.as_ref())?;
+        let place = side.place_of(known.epoch)?;
+        let view = side.views[place].as_ref()?;
+        let may = known.is_at(cursor)
             && cursor.generation >= self.fence.newest()
             && self.is_calm()
             && side.state == LegState::Live
             && !(side.standby || side.stepped_down)
             && side.counted_behind.is_none()
-            && side
-                .view(known.epoch)
-                .is_some_and(|view| view.context == known.context && view.ended.is_none())
+            && view.context == known.context
+            && view.ended.is_none();
+        may.then_some(place)
     }
 
     /// Whether nothing is undecided that a record could decide, and nothing is to be told in front of one.

@@ -59,6 +59,8 @@ pub(super) struct LegSide {
     pub(super) stream: Option<StreamId>,
     /// Who spoke last, if its next datagram may take a short way.
     pub(super) known: Option<Known>,
+    /// Which view it is of, if it may as far as the datagram itself does not decide.
+    pub(super) short: Option<usize>,
     pub(super) generation: Generation,
     pub(super) incarnation: Incarnation,
     retired: [Incarnation; RETIRED_INCARNATIONS],
@@ -130,6 +132,7 @@ impl LegSide {
         Self {
             stream: None,
             known: None,
+            short: None,
             generation: Generation(0),
             incarnation: Incarnation(0),
             retired: [Incarnation(0); RETIRED_INCARNATIONS],

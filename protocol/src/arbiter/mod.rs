@@ -192,6 +192,7 @@ impl Arbiter {
         self.sources
             .iter_mut()
             .for_each(|source| source.flows = false);
+        self.note_short_ways();
     }
 
     /// Takes in what came back from the adapter of `leg` that was asked for what is missing: a datagram that is sent
@@ -218,7 +219,8 @@ impl Arbiter {
             if let Ok(Fill::Reply(reply)) = Fill::parse(bytes)
                 && let Some(source) = self.sources.iter_mut().find(|it| it.sid == reply.sid)
             {
-                return source.on_fill_reply(leg, &reply, &mut out);
+                source.on_fill_reply(leg, &reply, &mut out);
+                return source.note_short_ways();
             }
         } else if let Ok(datagram) = Datagram::parse(bytes)
             && let Some(source) = self
@@ -226,12 +228,14 @@ impl Arbiter {
                 .iter_mut()
                 .find(|it| it.sid == datagram.header().sid)
         {
-            return source.on_fill(leg, &datagram, &mut out);
+            source.on_fill(leg, &datagram, &mut out);
+            return source.note_short_ways();
         }
         // Whose answer it was to be is not known.
         for source in &mut self.sources {
             source.on_broken_fill(leg, &mut out);
         }
+        self.note_short_ways();
     }
 
     /// Whether the adapter of `leg` can be asked for what is missing; at first nobody can.
@@ -271,6 +275,7 @@ impl Arbiter {
         for source in &mut self.sources {
             source.on_deadline(&mut out);
         }
+        self.note_short_ways();
     }
 
     /// When [`Arbiter::on_deadline`] wants to be called next, if ever.
@@ -330,6 +335,11 @@ impl Arbiter {
                 out.handler.event(&Event::Closed { reason });
             }
         }
+        self.note_short_ways();
+    }
+
+    fn note_short_ways(&mut self) {
+        self.sources.iter_mut().for_each(Source::note_short_ways);
     }
 
     /// How many datagrams took a short way: copies of what was delivered, and next ones.

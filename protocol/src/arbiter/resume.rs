@@ -45,6 +45,7 @@ impl Arbiter {
             return Err(CannotResume::Joined(sid));
         }
         source.resume(from);
+        source.note_short_ways();
         Ok(())
     }
 
@@ -83,6 +84,7 @@ impl Arbiter {
         match sources.find(|source| source.sid == from.next.sid) {
             Some(source) if source.is_untold() => {
                 source.move_join(from);
+                source.note_short_ways();
                 true
             }
             _ => false,

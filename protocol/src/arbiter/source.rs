@@ -188,6 +188,7 @@ impl Source {
     pub(super) fn set_stream(&mut self, leg: Leg, stream: StreamId) {
         let side = &mut self.legs[leg.index()];
         (side.stream, side.known) = (Some(stream), None);
+        self.note_short_ways();
     }
 
     #[inline]
