@@ -22,6 +22,8 @@ pub(super) struct Cursor {
     number: u64,
     /// Datagrams passed over that nobody was told of.
     lost: u64,
+    /// Lines of a slot that the datagram before filled.
+    lines: usize,
 }
 
 /// A datagram that lies in the reader's own memory.
@@ -47,6 +49,7 @@ impl Cursor {
             geometry,
             number: next,
             lost: 0,
+            lines: 0,
         })
     }
 
@@ -62,10 +65,14 @@ impl Cursor {
             match slot::read(words, &self.geometry, self.number, own)? {
                 Found::Whole(length) => {
                     self.number += 1;
+                    self.lines = slot::lines(length);
                     let lost = std::mem::take(&mut self.lost);
                     return Ok(Some(Taken { length, lost }));
                 }
-                Found::Nothing => return Ok(None),
+                Found::Nothing => {
+                    slot::fetch(words, &self.geometry, self.number, self.lines);
+                    return Ok(None);
+                }
                 Found::Passed { by } => self.skip(words, by)?,
             }
         }

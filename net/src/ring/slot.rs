@@ -16,6 +16,9 @@
 //! is the one they look at, its other lines are fetched before they are needed, and the first line is written last: then it
 //! goes from the writer to a reader once per datagram. The price is that the ring holds less than it has slots, by as many
 //! as are open.
+//!
+//! A reader that has to wait asks for the lines behind the first one as well, as many as the datagram before filled. Otherwise it would ask for
+//! them when it has seen the stamp, and wait a second time for the other core.
 
 use super::error::Broken;
 use super::layout::{AHEAD, Geometry, LINE, NEXT_AT, SLOT_HEADER};
@@ -138,6 +141,21 @@ pub(super) fn read(
     match slot.load(0) {
         stamp if stamp == whole(number) => Ok(Found::Whole(bytes)),
         stamp => other(geometry, number, stamp),
+    }
+}
+
+/// Lines of a slot that a datagram of so many bytes fills.
+#[inline]
+pub(super) const fn lines(bytes: usize) -> usize {
+    (SLOT_HEADER + bytes.div_ceil(8)).div_ceil(LINE)
+}
+
+/// Fetches the first lines of the slot in which datagram `number` is waited for, but the very first, which was looked at.
+#[inline]
+pub(super) fn fetch(words: Words<'_>, geometry: &Geometry, number: u64, lines: usize) {
+    let at = geometry.slot(number);
+    for line in 1..lines {
+        words.fetch(at + line * LINE);
     }
 }
 

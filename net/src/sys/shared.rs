@@ -219,6 +219,15 @@ impl<'m> Words<'m> {
         Self(&self.0[from..from + length])
     }
 
+    /// Has the line of the word at `index` fetched, for who will load it.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[inline]
+    pub(crate) fn fetch(self, index: usize) {
+        super::memory::prefetch(&self.0[index]);
+    }
+
     /// Each in turn.
     #[inline]
     pub(crate) fn loads(self) -> impl Iterator<Item = u64> + 'm {
