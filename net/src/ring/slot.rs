@@ -23,6 +23,7 @@
 use super::error::Broken;
 use super::layout::{AHEAD, Geometry, LINE, NEXT_AT, SLOT_HEADER};
 use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sys::lines::put;
 use crate::sys::memory::Block;
 use crate::sys::prefetch::to_write;
 use crate::sys::shared::Words;
@@ -72,8 +73,8 @@ pub(super) fn write(cells: &[AtomicU64], geometry: &Geometry, number: u64, datag
         behind[0].store(u64::from_ne_bytes(last), Ordering::Relaxed);
     }
     let first = full.len().min(LINE - SLOT_HEADER);
-    copy(&full[first..], &words[first..]);
-    copy(&full[..first], &words[..first]);
+    put(&words[first..], &full[first..]);
+    put(&words[..first], &full[..first]);
     slot[1].store(datagram.len() as u64, Ordering::Relaxed);
     slot[0].store(whole(number), Ordering::Release);
     // For who joins or was lapped; nobody who keeps up looks there.
@@ -84,13 +85,6 @@ pub(super) fn write(cells: &[AtomicU64], geometry: &Geometry, number: u64, datag
     let later = &cells[geometry.slot(number + FETCHED)..];
     for line in (0..used).step_by(LINE) {
         to_write(&later[line]);
-    }
-}
-
-#[inline]
-fn copy(cells: &[AtomicU64], words: &[[u8; 8]]) {
-    for (cell, word) in cells.iter().zip(words) {
-        cell.store(u64::from_ne_bytes(*word), Ordering::Relaxed);
     }
 }
 
@@ -134,9 +128,7 @@ pub(super) fn read(
         return Err(Broken::Length { length, longest });
     };
     let datagram = slot.part(SLOT_HEADER, bytes.div_ceil(8));
-    for (block, word) in own.iter_mut().zip(datagram.loads()) {
-        *block = Block::of(word);
-    }
+    datagram.copy_to(own);
     fence(Ordering::Acquire);
     match slot.load(0) {
         stamp if stamp == whole(number) => Ok(Found::Whole(bytes)),

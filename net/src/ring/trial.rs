@@ -251,22 +251,25 @@ mod one_thread {
         }
     }
 
+    /// Words of a datagram: several lines.
+    const WORDS: usize = 32;
+
     /// Miri runs this with both threads' accesses in orders that weak memory allows.
     #[test]
     fn a_reader_beside_a_writer_reads_whole_datagrams_and_counts_the_rest() {
         const COUNT: u64 = if cfg!(miri) { 200 } else { 200_000 };
-        let geometry = Geometry::new(8, 64).unwrap();
+        let geometry = Geometry::new(8, 8 * WORDS).unwrap();
         let cells = words(&geometry);
         let mut cursor = Cursor::join(Words::of(&cells), geometry).unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for number in 0..COUNT {
                     let word = number.to_ne_bytes();
-                    let datagram = [word; 8].concat();
+                    let datagram = [word; WORDS].concat();
                     slot::write(&cells, &geometry, number, &datagram);
                 }
             });
-            let (mut own, mut number) = (vec![Block::ZERO; 8], 0);
+            let (mut own, mut number) = (vec![Block::ZERO; WORDS], 0);
             while number < COUNT {
                 let taken = cursor.take(Words::of(&cells), &mut own).unwrap();
                 let Some(Taken { length, lost }) = taken else {
@@ -274,7 +277,10 @@ mod one_thread {
                     continue;
                 };
                 number += lost;
-                assert_eq!(bytes_of(&own)[..length], [number.to_ne_bytes(); 8].concat());
+                assert_eq!(
+                    bytes_of(&own)[..length],
+                    [number.to_ne_bytes(); WORDS].concat()
+                );
                 number += 1;
             }
         });

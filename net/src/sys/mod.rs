@@ -14,6 +14,7 @@
 //! shared   memory of a sealed file that other processes map
 //! pass     a file handed to another process, and who that is
 //! prefetch a hint to the processor
+//! lines    words that others access meanwhile, copied a line at a time
 //! ```
 //!
 //! Invariant: one operation per `unsafe` block, with the proof of its conditions above it.
@@ -24,6 +25,7 @@
 
 pub(crate) mod control;
 pub(crate) mod ifaddrs;
+pub(crate) mod lines;
 pub(crate) mod memory;
 pub(crate) mod name;
 pub(crate) mod option;

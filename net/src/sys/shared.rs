@@ -16,6 +16,8 @@ use std::marker::PhantomData;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::ptr::NonNull;
 
+use super::lines;
+use super::memory::Block;
 use crate::sync::{AtomicU64, Ordering};
 
 /// The size stays.
@@ -228,10 +230,10 @@ impl<'m> Words<'m> {
         super::memory::prefetch(&self.0[index]);
     }
 
-    /// Each in turn.
+    /// Copies them, as many as both have; what is written meanwhile may be of it or not.
     #[inline]
-    pub(crate) fn loads(self) -> impl Iterator<Item = u64> + 'm {
-        self.0.iter().map(|word| word.load(Ordering::Relaxed))
+    pub(crate) fn copy_to(self, own: &mut [Block]) {
+        lines::take(self.0, own);
     }
 
     /// How many.
@@ -256,7 +258,10 @@ mod tests {
         );
         writing.cells()[7].store(9, Ordering::Relaxed);
         assert_eq!(reading.words().load(7), 9);
-        assert_eq!(reading.words().loads().sum::<u64>(), 9);
+        let mut own = [Block::ZERO; 8];
+        reading.words().copy_to(&mut own);
+        let nine = [[0; 56].as_slice(), &9_u64.to_ne_bytes()].concat();
+        assert_eq!(crate::sys::memory::bytes_of(&own), nine);
     }
 
     #[test]
