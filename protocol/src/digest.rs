@@ -195,7 +195,7 @@ impl Ranges {
         }
     }
 
-    /// Adds a record's digest; its number lies at or beyond every `next` that was passed.
+    /// Adds digests of records of one number, together; that number lies at or beyond every `next` that was passed.
     #[inline]
     pub fn add(&mut self, sseq: u64, digest: u64) {
         self.pass(sseq);
