@@ -6,6 +6,7 @@
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
 
+use crate::copy::copy;
 use crate::datagram::{RawRecord, padded};
 use crate::header::seal;
 use crate::heartbeat::{Raw as RawBeat, RawDigest};
@@ -105,7 +106,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`Refused`] says why it does not fit; the datagram is unchanged.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, buffer: &mut [u8], record: &Record<'_>) -> Result<(), Refused> {
         let prev_distance = record
             .sseq
@@ -129,13 +130,15 @@ impl Draft {
             sseq_offset: U32::new(sseq_offset),
             prev_distance: U32::new(prev_distance),
         };
-        let (front, body) = room.split_at_mut(RECORD_HEADER_LENGTH);
-        front.copy_from_slice(raw.as_bytes());
+        let (front, body) = room
+            .split_first_chunk_mut::<RECORD_HEADER_LENGTH>()
+            .ok_or(Refused::Full)?;
+        *front = zerocopy::transmute!(raw);
         // What the body does not reach of its last word.
         if let Some(last) = body.last_chunk_mut::<8>() {
             *last = [0; 8];
         }
-        body[..record.body.len()].copy_from_slice(record.body);
+        copy(&mut body[..record.body.len()], record.body);
         self.length += length;
         self.header.count = count;
         Ok(())

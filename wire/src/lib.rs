@@ -20,6 +20,7 @@
 extern crate std;
 
 mod admin;
+mod copy;
 mod datagram;
 mod emit;
 mod error;
@@ -36,6 +37,7 @@ pub use admin::{
     ADMIN_HEADER_LENGTH, AdminId, AdminKind, AdminMessage, BadAdmin, GenerationOpened,
     LONGEST_ADMIN, MOST_ADMIN_PAYLOAD, MOST_INSTRUMENTS, OpenReason, StoredAdmin,
 };
+pub use copy::copy;
 pub use datagram::{
     BodyKind, DEFAULT_DATAGRAM, DEFAULT_DATAGRAM_V6, Datagram, LONGEST_DATAGRAM,
     RECORD_HEADER_LENGTH, Record, RecordFlags, Records, SMALLEST_MAX_DATAGRAM,

@@ -101,23 +101,31 @@ impl Parts {
     /// Appends a record.
     #[inline]
     pub fn push_record<R: DbnRecord>(&mut self, record: &R) {
-        self.push(BodyKind::Dbn, record.as_bytes(), false);
+        let room = self.room(BodyKind::Dbn, size_of::<R>(), false);
+        // As a whole, whose length is known: a copy of bytes is a call.
+        let written = record.write_to(room);
+        debug_assert!(written.is_ok(), "the room is as long");
     }
 
     /// Appends bytes as the source sent them, cut into bodies that fit a datagram.
     ///
     /// Bytes beyond [`LONGEST_MESSAGE`] would not fit the arena; decoders refuse such messages.
+    #[inline]
     pub fn push_opaque(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
-        while rest.len() > self.longest_body {
-            let (body, tail) = rest.split_at(self.longest_body);
-            self.push(BodyKind::Opaque, body, true);
+        loop {
+            let (body, tail) = rest.split_at(rest.len().min(self.longest_body));
+            let room = self.room(BodyKind::Opaque, body.len(), !tail.is_empty());
+            twinfeed_wire::copy(room, body);
+            if tail.is_empty() {
+                return;
+            }
             rest = tail;
         }
-        self.push(BodyKind::Opaque, rest, false);
     }
 
     /// The last record of type `R`, to change it.
+    #[inline]
     pub fn last_record_mut<R: DbnRecord>(&mut self) -> Option<&mut R> {
         let arena = self.words.as_mut_bytes();
         let is_r = |entry: &&Entry| {
@@ -128,6 +136,7 @@ impl Parts {
     }
 
     /// The bodies, in order.
+    #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Part<'_>> + Clone {
         let (arena, count) = (self.words.as_bytes(), self.count);
         self.entries[..count]
@@ -142,19 +151,20 @@ impl Parts {
             })
     }
 
-    #[inline]
-    fn push(&mut self, kind: BodyKind, body: &[u8], continued: bool) {
+    /// Where the next body stands, to be written.
+    #[inline(always)]
+    fn room(&mut self, kind: BodyKind, length: usize, continued: bool) -> &mut [u8] {
         let at = self.used * 8;
-        self.words.as_mut_bytes()[at..at + body.len()].copy_from_slice(body);
-        self.used += body.len().div_ceil(8);
+        self.used += length.div_ceil(8);
         // The arena has less than 2^17 bytes.
         self.entries[self.count] = Entry {
             kind,
             continued,
             at: at as u32,
-            length: body.len() as u32,
+            length: length as u32,
         };
         self.count += 1;
+        &mut self.words.as_mut_bytes()[at..at + length]
     }
 }
 

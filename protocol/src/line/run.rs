@@ -446,6 +446,7 @@ impl Run {
     }
 
     /// Delivers `number`, which has its turn, and what is held behind it.
+    #[inline(always)]
     fn take_turn(
         &mut self,
         number: u64,
@@ -463,6 +464,7 @@ impl Run {
     }
 
     /// Delivers `number`, which has its turn and whose slot is blank.
+    #[inline(always)]
     fn hand_over(
         &mut self,
         number: u64,

@@ -50,6 +50,7 @@ impl Outgoing {
     }
 
     /// Appends `record` to the datagram begun last. `false`: it does not go into that one; finish it first.
+    #[inline(always)]
     pub(super) fn push(&mut self, record: &Record<'_>) -> bool {
         match self.draft.push(&mut self.buffer, record) {
             Ok(()) => true,

@@ -5,51 +5,25 @@
 
 use core::ops::Range;
 
-use twinfeed_wire::{Beat, BodyKind, Flags, Header, Record};
+use twinfeed_wire::{Beat, Flags, Header, Record};
 
 use super::{ANNOUNCEMENTS, Now, Placed, Sequencer, SequencerState, StandbyEnd, Transmit};
-use crate::digest;
 
 impl Sequencer {
-    /// Appends one record, in a new datagram when it does not go into the one under way.
-    #[inline]
+    /// Appends one record, in a new datagram when it does not go into the one under way; `part` is what its place is remembered
+    /// by.
+    #[inline(always)]
     pub(super) fn append(
         &mut self,
         now: Now,
         received_at: u64,
         record: &Record<'_>,
+        part: u32,
         out: &mut impl Transmit,
     ) {
-        let begun = self.outgoing.is_begun();
-        if !(begun && self.outgoing.push(record)) {
-            if begun {
-                self.send_records(now, out);
-            }
-            let header = self.header_from(record, received_at);
-            self.outgoing.begin(header);
-            let pushed = self.outgoing.push(record);
-            debug_assert!(pushed, "lengths and distances were checked before");
+        if !(self.outgoing.is_begun() && self.outgoing.push(record)) {
+            self.begin_with(now, received_at, *record, out);
         }
-        let added = digest::of_record(
-            record.sseq,
-            record.part,
-            record.kind,
-            record.flags,
-            record.body,
-        );
-        if let Some(added) = added {
-            self.run.ranges.add(record.sseq, added);
-        }
-        let part = match record.kind {
-            BodyKind::Administrative => {
-                self.run.administrative += 1;
-                Placed::ADMINISTRATIVE
-            }
-            BodyKind::Dbn | BodyKind::Opaque | BodyKind::Unknown(_) => {
-                self.run.records += 1;
-                u32::from(record.part)
-            }
-        };
         self.history.push(Placed {
             msn: self.next_msn,
             epoch: self.run.start.epoch,
@@ -59,7 +33,22 @@ impl Sequencer {
             adm: record.adm,
         });
         self.next_msn = self.next_msn.plus(1);
-        self.counters.records += 1;
+    }
+
+    /// Sends what is under way, and begins a datagram with this record; taken by value, so that no other is ever put into memory.
+    #[inline(never)]
+    fn begin_with(
+        &mut self,
+        now: Now,
+        received_at: u64,
+        record: Record<'_>,
+        out: &mut impl Transmit,
+    ) {
+        self.send_records(now, out);
+        let header = self.header_from(&record, received_at);
+        self.outgoing.begin(header);
+        let pushed = self.outgoing.push(&record);
+        debug_assert!(pushed, "lengths and distances were checked before");
     }
 
     /// What was placed so far says nothing of what a peer places from here on.

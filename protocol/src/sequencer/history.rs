@@ -39,6 +39,7 @@ impl History {
     }
 
     /// The next record; its msn follows the one before.
+    #[inline(always)]
     pub(super) fn push(&mut self, placed: Placed) {
         let index = self.index(self.count);
         self.ring[index] = placed;
@@ -126,6 +127,7 @@ impl History {
         self.last = last;
     }
 
+    #[inline(always)]
     fn index(&self, count: u64) -> usize {
         // The length is a power of two, and what is below it a usize.
         count as usize & (self.ring.len() - 1)

@@ -26,6 +26,7 @@ use twinfeed_wire::{
     Adm, BodyKind, ContextId, Dsn, Epoch, Flags, Generation, Msn, Pos, RangeDigest, Record,
 };
 
+use crate::digest;
 use crate::epoch::EpochStart;
 use crate::limits::BadLimit;
 use crate::time::Time;
@@ -237,7 +238,7 @@ impl Sequencer {
         now: Now,
         sseq: u64,
         received_at: u64,
-        bodies: impl ExactSizeIterator<Item = Body<'a>> + Clone,
+        bodies: impl Iterator<Item = Body<'a>> + Clone,
         out: &mut impl Transmit,
     ) {
         let possible = (self.run.next_sseq..=LAST_SSEQ).contains(&sseq);
@@ -245,7 +246,7 @@ impl Sequencer {
             self.counters.refused += 1;
             return;
         }
-        let Some(parts) = parts::count(bodies.clone()) else {
+        let Some(count) = parts::count(bodies.clone()) else {
             self.counters.inexpressible += 1;
             self.abandon(now, sseq..sseq + 1, out);
             return;
@@ -256,7 +257,7 @@ impl Sequencer {
         // What is withheld is packed, whatever datagrams it came in.
         let received_at = if self.standby.is_on() { 0 } else { received_at };
         self.counters.messages += 1;
-        if parts == 0 {
+        if count.parts == 0 {
             self.counters.covered += 1;
             self.run.next_sseq = sseq + 1;
             return;
@@ -270,7 +271,8 @@ impl Sequencer {
             self.send_records(now, out);
         }
         let (prev, adm) = (self.run.prev, self.adm);
-        parts::cut(bodies, |part, kind, flags, body| {
+        let mut digest = 0_u64;
+        parts::cut(bodies, count, |part, kind, flags, body| {
             let record = Record {
                 kind,
                 flags,
@@ -280,8 +282,14 @@ impl Sequencer {
                 adm,
                 body,
             };
-            self.append(now, received_at, &record, out);
+            self.append(now, received_at, &record, u32::from(part), out);
+            if let Some(added) = digest::of_record(sseq, part, kind, flags, body) {
+                digest = digest.wrapping_add(added);
+            }
         });
+        self.run.ranges.add(sseq, digest);
+        self.run.records += count.parts as u64;
+        self.counters.records += count.parts as u64;
         self.run.prev = sseq;
         self.run.next_sseq = sseq + 1;
     }

@@ -17,16 +17,21 @@ pub const LONGEST_PART: usize = longest_body(SMALLEST_MAX_DATAGRAM);
 /// Most records of one source message: `part` is 16 bits wide.
 pub const MOST_PARTS: usize = 1 << 16;
 
+/// Bodies, and into how many records they are cut.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    bodies: usize,
+    pub(super) parts: usize,
+}
+
 /// Into how many records `bodies` are cut, or `None` when they cannot be expressed.
-#[inline]
-pub(super) fn count<'a>(bodies: impl Iterator<Item = Body<'a>>) -> Option<usize> {
-    let mut parts = 0_usize;
+#[inline(always)]
+pub(super) fn count<'a>(bodies: impl Iterator<Item = Body<'a>>) -> Option<Count> {
+    let mut count = Count::default();
     for body in bodies {
         let fits = body.bytes.len() <= LONGEST_PART;
-        match body.kind {
-            BodyKind::Opaque => {}
-            BodyKind::Dbn if fits => {}
-            BodyKind::Dbn | BodyKind::Administrative | BodyKind::Unknown(_) => return None,
+        if !(body.kind == BodyKind::Opaque || body.kind == BodyKind::Dbn && fits) {
+            return None;
         }
         // An empty body is a record too.
         let pieces = if fits {
@@ -34,35 +39,45 @@ pub(super) fn count<'a>(bodies: impl Iterator<Item = Body<'a>>) -> Option<usize>
         } else {
             body.bytes.len().div_ceil(LONGEST_PART)
         };
-        parts = parts.saturating_add(pieces);
+        count.parts = count.parts.saturating_add(pieces);
+        count.bodies += 1;
     }
-    (parts <= MOST_PARTS).then_some(parts)
+    (count.parts <= MOST_PARTS).then_some(count)
 }
 
-/// Visits the records in order: part, kind, flags and the bytes of each. They are at most [`MOST_PARTS`].
-#[inline]
+/// Visits the records in order: part, kind, flags and the bytes of each. They were counted.
+#[inline(always)]
 pub(super) fn cut<'a>(
-    bodies: impl ExactSizeIterator<Item = Body<'a>>,
+    bodies: impl Iterator<Item = Body<'a>>,
+    count: Count,
     mut record: impl FnMut(u16, BodyKind, RecordFlags, &'a [u8]),
 ) {
-    let last = bodies.len().wrapping_sub(1);
     let mut part = 0_u16;
-    for (index, body) in bodies.enumerate() {
+    let mut left = count.bodies;
+    for body in bodies {
+        left = left.wrapping_sub(1);
+        // Others were not counted.
+        let kind = match body.kind == BodyKind::Dbn {
+            true => BodyKind::Dbn,
+            false => BodyKind::Opaque,
+        };
         let mut rest = body.bytes;
-        while let Some((piece, behind)) = rest.split_at_checked(LONGEST_PART)
-            && !behind.is_empty()
-        {
-            record(part, body.kind, RecordFlags::CONTINUED, piece);
+        loop {
+            let (piece, behind) = rest.split_at(rest.len().min(LONGEST_PART));
+            let flags = match (behind.is_empty(), left) {
+                (false, _) => RecordFlags::CONTINUED,
+                (true, 0) => RecordFlags::LAST,
+                (true, _) => RecordFlags::default(),
+            };
+            // Called at one place only, so that all that is done with a record is compiled into this loop.
+            record(part, kind, flags, piece);
+            // Behind the last of the most there can be nothing follows.
             part = part.wrapping_add(1);
+            if behind.is_empty() {
+                break;
+            }
             rest = behind;
         }
-        let flags = match index == last {
-            true => RecordFlags::LAST,
-            false => RecordFlags::default(),
-        };
-        record(part, body.kind, flags, rest);
-        // Behind the last of the most there can be nothing follows.
-        part = part.wrapping_add(1);
     }
 }
 

@@ -315,7 +315,9 @@ impl Sequencer {
             body: armed.message.bytes(),
         };
         let received_at = self.outgoing.received_at();
-        self.append(now, received_at, &record, out);
+        self.append(now, received_at, &record, Placed::ADMINISTRATIVE, out);
+        self.run.administrative += 1;
+        self.counters.records += 1;
         self.adm = Adm(self.adm.0 + 1);
         self.counters.administrative += 1;
         true

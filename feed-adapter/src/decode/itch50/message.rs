@@ -211,7 +211,7 @@ macro_rules! all_messages {
             /// # Errors
             ///
             /// [`MessageError`] names the type, the length it has and the length it should have.
-            #[inline]
+            #[inline(always)]
             pub fn parse(bytes: &'a [u8]) -> Result<Self, MessageError> {
                 let Some(&message_type) = bytes.first() else {
                     return Err(MessageError::Empty);
