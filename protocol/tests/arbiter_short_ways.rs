@@ -343,3 +343,52 @@ fn a_deadline_that_is_remembered_moves_with_what_comes() {
         assert!(kit.arbiter.next_deadline() > before, "{number}");
     }
 }
+
+/// An application that cannot bear to hear of another context.
+struct Panics;
+
+impl Handler for Panics {
+    fn record(&mut self, _: &Delivered<'_>) {}
+
+    fn event(&mut self, event: &Event) {
+        assert!(!matches!(event, Event::Discontinuity { .. }), "no more");
+    }
+}
+
+#[test]
+fn a_handler_that_panics_leaves_no_short_way_open_that_is_none() {
+    let mut kit = Kit::new(Limits::default());
+    let late = |header: &mut Header| {
+        header.context = ContextId(2);
+        header.first = 3;
+        header.flags = Flags::INCOMPLETE;
+    };
+    let (mut zero, mut one) = (
+        Sender::new(Leg::Zero).with(late),
+        Sender::new(Leg::One).with(late),
+    );
+    kit.joined(&mut zero, &mut one, 3);
+    kit.records(&mut zero, &run(4..=6));
+    kit.records(&mut one, &run(4..=6));
+    assert_ne!(kit.arbiter.short_ways(), [0; 2]);
+    kit.told();
+    // Its adapter remembers everything now, which counts for more.
+    one.header.context = ContextId(1);
+    one.header.first = 1;
+    one.header.flags = Flags::default();
+    let bytes = one.records(&run(7..=7));
+    let now = kit.now;
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        kit.arbiter.on_datagram(Leg::One, now, &bytes, &mut Panics);
+    }));
+    assert!(told.is_err(), "it was told");
+    // The other leg's next record is none of that context.
+    kit.records(&mut zero, &run(7..=7));
+    assert_eq!(kit.told(), []);
+    kit.records(&mut one, &run(8..=8));
+    kit.pass(Limits::default().reorder_hold);
+    let told = kit.told();
+    let gap = |told: &Told| matches!(told, Told::Event(Event::Gap { .. }));
+    assert!(told.iter().any(gap), "{told:?}");
+    assert_eq!(told.last(), Some(&Told::Record(8, 0, Leg::One)), "{told:?}");
+}

@@ -104,7 +104,7 @@ impl Parts {
         let room = self.room(BodyKind::Dbn, size_of::<R>(), false);
         // As a whole, whose length is known: a copy of bytes is a call.
         let written = record.write_to(room);
-        debug_assert!(written.is_ok(), "the room is as long");
+        assert!(written.is_ok(), "the room is as long");
     }
 
     /// Appends bytes as the source sent them, cut into bodies that fit a datagram.

@@ -10,11 +10,12 @@
 //!
 //! A reader that saw a word of a later datagram sees that one's odd stamp behind its second fence, for the writer's fence
 //! stands between the two (Boehm: "Can Seqlocks Get Along with Programming Language Memory Models?", 2012, section 4; the
-//! words themselves are atomics, so nothing here is a data race). A reader never stores.
+//! words themselves are atomics, so nothing here is a data race; where bodies are copied by instructions of the processor's, `sys::lines` says why that is as
+//! good). A reader never stores.
 //!
 //! Readers poll the next datagram's first line, and each look takes it away from the writer. So a slot is opened before it
-//! is the one they look at, its other lines are fetched before they are needed, and the first line is written last: then it
-//! goes from the writer to a reader once per datagram. The price is that the ring holds less than it has slots, by as many
+//! is the one they look at, its other lines are fetched before they are needed, and the first line is written last: then that
+//! one goes from the writer to a reader once per datagram. The price is that the ring holds less than it has slots, by as many
 //! as are open.
 //!
 //! A reader that has to wait asks for the lines behind the first one as well, as many as the datagram before filled. Otherwise it would ask for

@@ -155,8 +155,8 @@ impl<A: Access> Mapping<A> {
     fn all(&self) -> &[AtomicU64] {
         // SAFETY: `start` is the page-aligned start of `words` words that stay mapped while `self` lives, of a file that
         // cannot shrink (invariant of the field); any eight bytes are a valid `AtomicU64`. Whoever writes there meanwhile,
-        // here or in another process, is met by atomic accesses only. Where the mapping is for reading, [`Words`] lets out
-        // nothing but relaxed loads of eight bytes, which never write (`std::sync::atomic`, "Atomic accesses to read-only
+        // here or in another process, is met by atomic accesses, or by copies that tolerate any state of the words ([`lines`]). Where the mapping is for reading, [`Words`] lets out
+        // nothing but relaxed loads of eight bytes and such copies, which never write (`std::sync::atomic`, "Atomic accesses to read-only
         // memory").
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.words) }
     }
@@ -192,7 +192,7 @@ pub(crate) fn size(file: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(File::from(file.try_clone_to_owned()?).metadata()?.len())
 }
 
-/// Words that can be loaded and nothing else, and only relaxed.
+/// Words that can be loaded, relaxed, or copied out, and nothing else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words<'m>(&'m [AtomicU64]);
 

@@ -52,6 +52,7 @@ impl Source {
         match &Datagram::parse(bytes) {
             Ok(datagram) => {
                 if !(goes_on && self.go_on(leg, datagram, out)) {
+                    self.forget_short_ways();
                     self.on_datagram(leg, datagram, bytes, out);
                     self.note_short_ways();
                 }
@@ -135,6 +136,7 @@ impl Source {
             self.note_arrival(leg, datagram, out.now);
             return true;
         };
+        self.forget_short_ways();
         for record in core::iter::once(first).chain(rest) {
             self.on_record(leg, turn, header, &record, out);
         }
@@ -153,9 +155,17 @@ impl Source {
     #[inline]
     pub(super) fn goes_on(&self, leg: Leg, bytes: &[u8]) -> bool {
         let side = &self.legs[leg.index()];
-        debug_assert_eq!(side.short, self.short(leg), "what changed was noted");
+        debug_assert!(
+            side.short.is_none() || side.short == self.short(leg),
+            "what changed was noted"
+        );
         let speaks = |known: &Known| known.speaker.speaks_in(bytes);
         side.short.is_some() && side.known.as_ref().is_some_and(speaks)
+    }
+
+    /// Nothing is noted of either leg until something is decided: a handler that panics meanwhile leaves no note behind that is no longer true.
+    pub(super) fn forget_short_ways(&mut self) {
+        self.legs.iter_mut().for_each(|side| side.short = None);
     }
 
     /// Notes of both legs whether their next datagrams may take short ways: behind everything that can change it, which these ways themselves cannot.

@@ -208,6 +208,7 @@ impl Arbiter {
             return;
         }
         self.wants.touch_all();
+        self.forget_short_ways();
         let (limits, counters) = (&self.limits, &mut self.counters);
         let mut out = Out {
             now,
@@ -220,7 +221,7 @@ impl Arbiter {
                 && let Some(source) = self.sources.iter_mut().find(|it| it.sid == reply.sid)
             {
                 source.on_fill_reply(leg, &reply, &mut out);
-                return source.note_short_ways();
+                return self.note_short_ways();
             }
         } else if let Ok(datagram) = Datagram::parse(bytes)
             && let Some(source) = self
@@ -229,7 +230,7 @@ impl Arbiter {
                 .find(|it| it.sid == datagram.header().sid)
         {
             source.on_fill(leg, &datagram, &mut out);
-            return source.note_short_ways();
+            return self.note_short_ways();
         }
         // Whose answer it was to be is not known.
         for source in &mut self.sources {
@@ -265,6 +266,7 @@ impl Arbiter {
             return;
         }
         self.wants.touch_all();
+        self.forget_short_ways();
         let (limits, counters) = (&self.limits, &mut self.counters);
         let mut out = Out {
             now,
@@ -298,6 +300,7 @@ impl Arbiter {
             return;
         }
         self.wants.touch_all();
+        self.forget_short_ways();
         let (limits, counters) = (&self.limits, &mut self.counters);
         let mut out = Out {
             now,
@@ -336,6 +339,10 @@ impl Arbiter {
             }
         }
         self.note_short_ways();
+    }
+
+    fn forget_short_ways(&mut self) {
+        self.sources.iter_mut().for_each(Source::forget_short_ways);
     }
 
     fn note_short_ways(&mut self) {
