@@ -31,7 +31,13 @@ pub(super) fn digest(front: [u8; 2], body: &[u8], seed: u64) -> Option<u64> {
 #[inline(always)]
 fn words(bytes: &[u8; 32]) -> [u64; 4] {
     let (words, _) = bytes.as_chunks();
-    core::array::from_fn(|index| u64::from_le_bytes(words[index]))
+    // Not `array::from_fn`, whose closure may become a call for each word.
+    [
+        u64::from_le_bytes(words[0]),
+        u64::from_le_bytes(words[1]),
+        u64::from_le_bytes(words[2]),
+        u64::from_le_bytes(words[3]),
+    ]
 }
 
 /// Both halves of the product of two words, each under its word of the secret.
