@@ -82,10 +82,9 @@ pub(super) fn write(cells: &[AtomicU64], geometry: &Geometry, number: u64, datag
     cells[NEXT_AT].store(number + 1, Ordering::Relaxed);
     open(cells, geometry, number + AHEAD);
     // Later datagrams may well be as long.
-    let used = SLOT_HEADER + datagram.len().div_ceil(8);
     let later = &cells[geometry.slot(number + FETCHED)..];
-    for line in (0..used).step_by(LINE) {
-        to_write(&later[line]);
+    for line in 0..lines(datagram.len()) {
+        to_write(&later[line * LINE]);
     }
 }
 
